@@ -1,0 +1,1 @@
+"""The model ids that the plugin adds to lmms-eval."""

@@ -1,0 +1,1 @@
+"""The only room that knows transformers and torch: a model's generate() -> Readings."""

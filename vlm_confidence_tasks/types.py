@@ -1,0 +1,157 @@
+"""The records that travel between the rooms of this package.
+
+A benchmark turns a document into a `Question`; a task asks it once for every
+`Variant` of its images; what the model answered, and how sure it was, comes back
+as a `Readout`. The records are plain and immutable and know neither the harness
+nor torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Question:
+    """One document of a benchmark, without its pixels.
+
+    Attributes:
+        question_id: The document's own id, as text.
+        image_id: Name of the image or images asked about. Questions that share it
+            are one cluster in every interval.
+        prompt: The text put to the model, upstream's own.
+        labels: The closed set of answers, best written as the model should write
+            them (`("Yes", "No")`, `("A", "B")`). Empty for an open question.
+        gold: The right answer: one of `labels`, free text for an open question, or
+            None where there is no right answer (captions).
+        positive: The label that precision, recall, F1 and the yes ratio count as
+            positive, or None where these are not used.
+        category: The benchmark's own sub-category, "" if it has none.
+    """
+
+    question_id: str
+    image_id: str
+    prompt: str
+    labels: tuple[str, ...] = ()
+    gold: str | None = None
+    positive: str | None = None
+    category: str = ""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to show a document's images: untouched, or perturbed.
+
+    Attributes:
+        perturbation: Registered name of the perturbation, or "clean".
+        parameters: Its parameters as sorted (name, value) pairs.
+        seed: Seed of the draw; 0 where the perturbation draws nothing.
+        family: The name under which flips are counted (`ifr_<family>`), "" for clean.
+        control: True for a control condition (a text box without the semantic
+            content), which pooled metrics leave out when other variants exist.
+    """
+
+    perturbation: str
+    parameters: tuple[tuple[str, Scalar], ...] = ()
+    seed: int = 0
+    family: str = ""
+    control: bool = False
+
+    def __str__(self) -> str:
+        """Name the variant as error messages and progress lines do.
+
+        >>> str(Variant("gaussian_noise", (("epsilon", 0.3),), seed=1))
+        'gaussian_noise(epsilon=0.3, seed=1)'
+        >>> str(CLEAN)
+        'clean'
+        """
+        if self.perturbation == CLEAN.perturbation:
+            return self.perturbation
+        given = [f"{name}={value}" for name, value in self.parameters]
+        return f"{self.perturbation}({', '.join([*given, f'seed={self.seed}'])})"
+
+
+CLEAN = Variant("clean")
+
+
+@dataclass(frozen=True)
+class Readout:
+    """What the model answered to one variant of one document, and how sure it was.
+
+    Every number that needs logits is None on a backend that gives none. Entropies
+    and log-probabilities are in nats, probabilities in [0, 1].
+
+    Attributes:
+        variant: What was shown.
+        image_sha256: Digest of the RGB bytes and size of the image that was shown.
+        text: The model's answer as the harness's adapter returned it.
+        answer: The label read from `text`, None if none could be read.
+        correct: Whether `answer` is the right one; None without a right answer.
+        entropy: Mean of `token_entropy`.
+        token_entropy: Entropy over the whole vocabulary at each generated token
+            before the end token (at the end token itself if it came first).
+        logprob: Mean log-probability of those tokens.
+        probs: Probability of each label at the answer position, divided by their sum.
+        answer_mass: That sum before the division.
+        answer_step: Index of the first generated token that begins a label; None if
+            none did, and `probs` are then those of the first step.
+        confidence: `probs[answer]`; None if the answer could not be read.
+        margin: ln p(best label) - ln p(second).
+        gold_margin: ln p(gold) - ln p(best other label).
+    """
+
+    variant: Variant
+    image_sha256: str
+    text: str
+    answer: str | None
+    correct: bool | None
+    entropy: float | None = None
+    token_entropy: tuple[float, ...] | None = None
+    logprob: float | None = None
+    probs: Mapping[str, float] | None = None
+    answer_mass: float | None = None
+    answer_step: int | None = None
+    confidence: float | None = None
+    margin: float | None = None
+    gold_margin: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as it stands in a samples file (JSON types only)."""
+        record = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        variant = record.pop("variant")
+        return {
+            "variant": variant.perturbation,
+            "parameters": dict(variant.parameters),
+            "seed": variant.seed,
+            "family": variant.family,
+            "control": variant.control,
+            **record,
+            "token_entropy": None if self.token_entropy is None else list(self.token_entropy),
+            "probs": None if self.probs is None else dict(self.probs),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Readout:
+        """Read back what `to_dict` wrote; unknown keys are left alone.
+
+        Raises:
+            KeyError: A key that every record has is missing.
+        """
+        variant = Variant(
+            perturbation=record["variant"],
+            parameters=tuple(sorted(record["parameters"].items())),
+            seed=record["seed"],
+            family=record["family"],
+            control=record["control"],
+        )
+        names = set(cls.__dataclass_fields__) - {"variant", "token_entropy"}
+        entropies = record["token_entropy"]
+        return cls(
+            variant=variant,
+            token_entropy=None if entropies is None else tuple(entropies),
+            **{name: record[name] for name in names},
+        )

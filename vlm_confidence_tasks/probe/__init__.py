@@ -1,1 +1,19 @@
-"""The only room that knows transformers and torch: a model's generate() -> Readings."""
+"""The only room that knows transformers and torch: generate() -> Readings."""
+
+from __future__ import annotations
+
+from vlm_confidence_tasks.probe.backend import ProbeError, find_model, find_tokenizer
+from vlm_confidence_tasks.probe.generation import watched
+from vlm_confidence_tasks.probe.labels import label_tokens
+from vlm_confidence_tasks.probe.reading import Reading
+from vlm_confidence_tasks.probe.readout import make_readout
+
+__all__ = [
+    "ProbeError",
+    "Reading",
+    "find_model",
+    "find_tokenizer",
+    "label_tokens",
+    "make_readout",
+    "watched",
+]

@@ -1,0 +1,23 @@
+"""Benchmarks: a document becomes a `Question`. A file a benchmark, a row here."""
+
+from __future__ import annotations
+
+from vlm_confidence_tasks.benchmarks.answers import parse_answer
+from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, DocumentError
+from vlm_confidence_tasks.benchmarks.caption import CAPTION
+from vlm_confidence_tasks.benchmarks.pope import POPE
+
+__all__ = ["BENCHMARKS", "Benchmark", "Document", "DocumentError", "get", "parse_answer"]
+
+BENCHMARKS = {benchmark.name: benchmark for benchmark in (POPE, CAPTION)}
+
+
+def get(name: str) -> Benchmark:
+    """Return the benchmark called `name`.
+
+    Raises:
+        ValueError: There is none; the message lists those there are.
+    """
+    if name not in BENCHMARKS:
+        raise ValueError(f"unknown benchmark {name!r}; known: {', '.join(sorted(BENCHMARKS))}")
+    return BENCHMARKS[name]

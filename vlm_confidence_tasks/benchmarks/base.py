@@ -1,0 +1,53 @@
+"""What a benchmark has to say about its documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from vlm_confidence_tasks.types import Question
+
+Document = Mapping[str, Any]
+
+
+class DocumentError(ValueError):
+    """A document does not look as the benchmark's data set promises."""
+
+
+def every_row(columns: Mapping[str, Sequence[Any]]) -> list[int]:
+    """Select all rows, whatever the columns hold."""
+    return list(range(len(next(iter(columns.values())))))
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert any Pillow mode as upstream's `doc_to_visual` functions do."""
+    return image.convert("RGB")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark: how its rows become questions. Data and functions, no pixels kept.
+
+    Attributes:
+        name: The benchmark's key in a task's YAML.
+        folder: Folder under `VLM_CONFIDENCE_DATA` that holds its parquet files.
+        columns: Columns that a data set must have (images included).
+        image_columns: Those of them that hold an image or a list of images.
+        question: (document without images, text before, text after) -> Question.
+        upstream_score: Upstream's own 0/1 score of an answer text, to compare with;
+            None where upstream has no such task.
+        select: Which rows to ask, from the columns without images.
+        convert: How a decoded image becomes RGB.
+    """
+
+    name: str
+    folder: str
+    columns: tuple[str, ...]
+    image_columns: tuple[str, ...]
+    question: Callable[[Document, str, str], Question]
+    upstream_score: Callable[[Question, str], float] | None = None
+    select: Callable[[Mapping[str, Sequence[Any]]], list[int]] = every_row
+    convert: Callable[[Image.Image], Image.Image] = to_rgb

@@ -1,0 +1,52 @@
+"""POPE (Li et al. 2023, arXiv 2305.10355): is an object in the image, yes or no?
+
+Prompts and `upstream_score` are those of lmms-eval's `pope` task, character for
+character; the tests hold them to its functions.
+"""
+
+from __future__ import annotations
+
+from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, DocumentError
+from vlm_confidence_tasks.types import Question
+
+LABELS = ("Yes", "No")
+
+
+def question(document: Document, pre_prompt: str, post_prompt: str) -> Question:
+    """Turn a POPE row into a question.
+
+    Raises:
+        DocumentError: The answer is neither "yes" nor "no".
+    """
+    answer = str(document["answer"]).strip().capitalize()
+    if answer not in LABELS:
+        raise DocumentError(f"answer is {document['answer']!r}, expected 'yes' or 'no'")
+    return Question(
+        question_id=str(document["question_id"]),
+        image_id=str(document["image_source"]),
+        prompt=f"{pre_prompt}{str(document['question']).strip()}{post_prompt}",
+        labels=LABELS,
+        gold=answer,
+        positive="Yes",
+        category=str(document["category"]),
+    )
+
+
+def upstream_score(asked: Question, text: str) -> float:
+    """Score as upstream does: the whole text, stripped and lower-cased, is the answer.
+
+    >>> asked = Question("1", "x", "Is it?", LABELS, "Yes")
+    >>> upstream_score(asked, " yes "), upstream_score(asked, "Yes.")
+    (1.0, 0.0)
+    """
+    return float(text.strip().lower() == str(asked.gold).lower())
+
+
+POPE = Benchmark(
+    name="pope",
+    folder="pope",
+    columns=("question_id", "question", "answer", "image_source", "category", "image"),
+    image_columns=("image",),
+    question=question,
+    upstream_score=upstream_score,
+)

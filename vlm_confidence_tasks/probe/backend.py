@@ -1,0 +1,44 @@
+"""Finding the transformers model and tokenizer behind an lmms-eval adapter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+class ProbeError(RuntimeError):
+    """The model cannot be watched, or did what the measures are not defined for."""
+
+
+def find_model(adapter: Any) -> torch.nn.Module | None:
+    """Return the adapter's model, or None if it does not generate with transformers.
+
+    An adapter of an API or of another engine has no torch module with a `generate()`;
+    its answers then come without logits.
+    """
+    for name in ("model", "_model"):
+        model = getattr(adapter, name, None)
+        if isinstance(model, torch.nn.Module) and callable(getattr(model, "generate", None)):
+            return model
+    return None
+
+
+def find_tokenizer(adapter: Any) -> Any:
+    """Return the adapter's tokenizer.
+
+    Raises:
+        ProbeError: There is none under the names that adapters use.
+    """
+    holders = [adapter] + [
+        getattr(adapter, name, None) for name in ("processor", "_processor", "_image_processor")
+    ]
+    for holder in holders:
+        for name in ("tokenizer", "_tokenizer"):
+            tokenizer = getattr(holder, name, None)
+            if hasattr(tokenizer, "encode") and hasattr(tokenizer, "get_vocab"):
+                return tokenizer
+    raise ProbeError(
+        f"{type(adapter).__name__} has no tokenizer that can be found: "
+        "answer probabilities need one as `tokenizer` on the adapter or on its processor"
+    )

@@ -1,0 +1,63 @@
+"""Which tokens of a vocabulary begin which label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+# How tokenizers write a word that follows a space: SentencePiece and byte-level BPE.
+_SPACE_MARKS = ("\u2581", "\u0120")
+
+
+def label_tokens(tokenizer: Any, labels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Return, for each label, the tokens that say it at the answer position.
+
+    These are the label's single-token spellings: as it is, in lower and in upper case,
+    after a space, after an opening bracket ("Yes", " Yes", "yes", "YES"; "A", " A",
+    "(A"). One-letter labels keep their case, for "a" is an article. A label that no
+    single token spells is represented by the first token of its spellings.
+
+    Args:
+        tokenizer: A Hugging Face tokenizer.
+        labels: The closed set of answers.
+
+    Raises:
+        ValueError: Two labels begin with the same token, so that the model's
+            probabilities cannot be told apart at the answer position.
+    """
+    vocabulary = tokenizer.get_vocab()
+    tokens = tuple(tuple(sorted(_spellings(tokenizer, vocabulary, label))) for label in labels)
+    for i, mine in enumerate(tokens):
+        for other, theirs in zip(labels[:i], tokens[:i], strict=True):
+            if shared := set(mine) & set(theirs):
+                raise ValueError(
+                    f"labels {other!r} and {labels[i]!r} begin with the same token "
+                    f"{tokenizer.convert_ids_to_tokens(min(shared))!r} in this model's vocabulary: "
+                    "their probabilities cannot be told apart"
+                )
+    return tokens
+
+
+def _spellings(tokenizer: Any, vocabulary: dict[str, int], label: str) -> set[int]:
+    cases = {label} if len(label) == 1 else {label, label.lower(), label.upper()}
+    written = [before + case for case in cases for before in ("", " ", "(", " (")]
+    encoded = [tokenizer.encode(text, add_special_tokens=False) for text in written]
+    single = {tokens[0] for tokens in encoded if len(tokens) == 1}
+    # SentencePiece puts a space before whatever it encodes: the piece without it, which
+    # follows a newline or a bracket, is only found in the vocabulary itself.
+    single |= {
+        vocabulary[mark + case]
+        for case in cases
+        for mark in ("", *_SPACE_MARKS)
+        if mark + case in vocabulary
+    }
+    return single or _first_tokens(tokenizer, [" " + label, label])
+
+
+def _first_tokens(tokenizer: Any, texts: Sequence[str]) -> set[int]:
+    """Return the first token of each text that is more than white space."""
+    first = set()
+    for text in texts:
+        tokens = tokenizer.encode(text, add_special_tokens=False)
+        first.add(next(token for token in tokens if tokenizer.decode([token]).strip()))
+    return first

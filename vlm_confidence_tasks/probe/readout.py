@@ -1,0 +1,64 @@
+"""From a Reading and an answer's text to the Readout that metrics are computed from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vlm_confidence_tasks.probe.reading import Reading, label_probabilities
+from vlm_confidence_tasks.types import Question, Readout, Variant
+
+
+def make_readout(
+    question: Question,
+    variant: Variant,
+    image_sha256: str,
+    text: str,
+    answer: str | None,
+    correct: bool | None,
+    reading: Reading | None,
+) -> Readout:
+    """Put together what is known of one answer.
+
+    Args:
+        question: What was asked.
+        variant: What was shown.
+        image_sha256: Digest of the image shown.
+        text: The adapter's answer.
+        answer: The label read from it.
+        correct: Whether it is right.
+        reading: The model's numbers; None on a backend without logits.
+    """
+    inside = {} if reading is None else {**_tokens(reading), **_labels(question, answer, reading)}
+    return Readout(variant, image_sha256, text, answer, correct, **inside)
+
+
+def _tokens(reading: Reading) -> dict[str, Any]:
+    entropies = tuple(float(value) for value in reading.token_entropy)
+    return {
+        "token_entropy": entropies,
+        "entropy": sum(entropies) / len(entropies),
+        "logprob": float(reading.token_logprob.mean(dtype="float64")),
+    }
+
+
+def _labels(question: Question, answer: str | None, reading: Reading) -> dict[str, Any]:
+    if not question.labels:
+        return {}
+    logprob = dict(zip(question.labels, reading.label_logprob, strict=True))
+    values, mass = label_probabilities(reading.label_logprob)
+    probs = dict(zip(question.labels, values, strict=True))
+    best, second = sorted(logprob.values(), reverse=True)[:2]
+    return {
+        "probs": probs,
+        "answer_mass": mass,
+        "answer_step": reading.answer_step,
+        "confidence": None if answer is None else probs[answer],
+        "margin": best - second,
+        "gold_margin": _gold_margin(logprob, question.gold),
+    }
+
+
+def _gold_margin(logprob: dict[str, float], gold: str | None) -> float | None:
+    if gold is None:
+        return None
+    return logprob[gold] - max(value for label, value in logprob.items() if label != gold)

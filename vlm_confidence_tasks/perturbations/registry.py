@@ -1,0 +1,186 @@
+"""Perturbations by name.
+
+>>> from PIL import Image, ImageOps
+>>> @register("upside_down", family="mirror")
+... def upside_down(image: Image.Image) -> Image.Image:
+...     return ImageOps.flip(image)
+>>> get("upside_down").family
+'mirror'
+>>> unregister("upside_down")
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from vlm_confidence_tasks.perturbations.parameters import Parameter, read_parameters
+from vlm_confidence_tasks.types import CLEAN, Scalar
+
+Function = Callable[..., Image.Image]
+
+RESERVED = frozenset({"name", "seed", "label", "digest"})
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """A registered function and what its signature says.
+
+    Attributes:
+        name: The registered name.
+        family: The name under which flips are counted.
+        function: The function itself.
+        parameters: Its parameters, sorted by name.
+        strength: The parameter that is left out of the seed, so that a sweep over it
+            uses one draw; None if there is none.
+        draws: Whether the function takes a random generator.
+        needs_answer: Whether the function takes a label of the question.
+        controls: For a parameter, the values that make a control condition.
+    """
+
+    name: str
+    family: str
+    function: Function
+    parameters: tuple[Parameter, ...] = ()
+    strength: str | None = None
+    draws: bool = False
+    needs_answer: bool = False
+    controls: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict, hash=False)
+
+    def complete(self, given: Mapping[str, object]) -> dict[str, Scalar]:
+        """Check the given values and fill in the defaults, sorted by name.
+
+        >>> get("scale").complete({"factor": 1})
+        {'factor': 1.0, 'restore': False}
+
+        Raises:
+            ValueError: A parameter is unknown, missing, or has a bad value.
+        """
+        known = [parameter.name for parameter in self.parameters]
+        if unknown := sorted(set(given) - set(known)):
+            raise ValueError(
+                f"{self.name} has no parameter {unknown[0]!r} (given: {given[unknown[0]]!r}); "
+                f"known parameters: {', '.join(known) or 'none'}"
+            )
+        return {parameter.name: self._value(parameter, given) for parameter in self.parameters}
+
+    def control(self, parameters: Mapping[str, object]) -> bool:
+        """Say whether these parameters make a control condition."""
+        return bool(self._control_values(parameters))
+
+    def family_of(self, parameters: Mapping[str, object]) -> str:
+        """Name the family of these parameters: a control condition is one of its own.
+
+        >>> get("text_overlay").family_of({"content": "empty"})
+        'textoverlay_empty'
+        """
+        return "_".join([self.family, *map(str, self._control_values(parameters))])
+
+    def _control_values(self, parameters: Mapping[str, object]) -> list[object]:
+        given = [(parameters.get(name), values) for name, values in self.controls.items()]
+        return [value for value, controls in given if value in controls]
+
+    def _value(self, parameter: Parameter, given: Mapping[str, object]) -> Scalar:
+        value = given.get(parameter.name, parameter.default)
+        if value is None and parameter.name not in given:
+            raise ValueError(f"{self.name} needs the parameter {parameter.name} ({parameter})")
+        try:
+            return parameter.check(value)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
+
+
+_REGISTRY: dict[str, Perturbation] = {}
+
+
+def register(
+    name: str,
+    *,
+    family: str,
+    strength: str | None = None,
+    controls: Mapping[str, tuple[Scalar, ...]] | None = None,
+) -> Callable[[Function], Function]:
+    """Make a function known by a name; the function itself stays as it is.
+
+    The function is `(image, [rng], [label], *, parameters) -> image`, on RGB images.
+    It takes `rng` (a `numpy.random.Generator` of its own) if it draws, and `label`
+    if it shows a label of the question. It must not change `image`.
+
+    Args:
+        name: The name, which must be free.
+        family: The name under which flips are counted.
+        strength: The parameter that is left out of the seed.
+        controls: For a parameter, the values that make a control condition; their
+            family is `<family>_<value>`.
+
+    Raises:
+        ValueError: The name is taken, or the function's signature is not as above.
+    """
+    if name in _REGISTRY or name == CLEAN.perturbation:
+        raise ValueError(f"the perturbation {name!r} is registered already")
+
+    def add(function: Function) -> Function:
+        parameters = read_parameters(function)
+        extras = _extras(name, function)
+        _check_names(name, parameters, {*(controls or {}), *([strength] if strength else [])})
+        _REGISTRY[name] = Perturbation(
+            name=name,
+            family=family,
+            function=function,
+            parameters=parameters,
+            strength=strength,
+            draws="rng" in extras,
+            needs_answer="label" in extras,
+            controls=dict(controls or {}),
+        )
+        return function
+
+    return add
+
+
+def unregister(name: str) -> None:
+    """Forget a perturbation, for a test or a notebook that defines it again.
+
+    Raises:
+        ValueError: There is no perturbation of this name.
+    """
+    del _REGISTRY[get(name).name]
+
+
+def names() -> tuple[str, ...]:
+    """Return the registered names, sorted."""
+    return tuple(sorted(_REGISTRY))
+
+
+def get(name: str) -> Perturbation:
+    """Return the perturbation of a name.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if name not in _REGISTRY:
+        raise ValueError(f"unknown perturbation {name!r}; known: {', '.join(names())}")
+    return _REGISTRY[name]
+
+
+def _extras(name: str, function: Function) -> list[str]:
+    arguments = inspect.signature(function).parameters.values()
+    positional = [a.name for a in arguments if a.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    extras = positional[1:]
+    if not positional or extras not in ([], ["rng"], ["label"], ["rng", "label"]):
+        raise ValueError(
+            f"{name}: the function must take (image, [rng], [label], *, parameters), "
+            f"but takes {positional} before its keywords"
+        )
+    return extras
+
+
+def _check_names(name: str, parameters: tuple[Parameter, ...], used: set[str]) -> None:
+    known = {parameter.name for parameter in parameters}
+    if missing := used - known:
+        raise ValueError(f"{name} has no parameter {sorted(missing)}; known: {sorted(known)}")
+    if taken := known & RESERVED:
+        raise ValueError(f"{name} may not call a parameter {sorted(taken)}: reserved")

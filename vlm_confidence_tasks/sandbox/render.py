@@ -1,0 +1,86 @@
+"""Scenes drawn with Pillow, 64 by 64 pixels."""
+
+from __future__ import annotations
+
+import io
+import math
+
+from PIL import Image, ImageDraw
+
+from vlm_confidence_tasks.sandbox.world import Scene, Thing
+
+SIDE = 64
+_OVERSAMPLING = 4
+_RGB = {
+    "red": (220, 30, 30),
+    "orange": (245, 140, 20),
+    "yellow": (235, 215, 30),
+    "green": (40, 160, 60),
+    "blue": (40, 80, 215),
+    "purple": (140, 50, 170),
+}
+
+Point = tuple[float, float]
+
+
+def _polygon(corners: int, inner: float = 1.0, turn: float = -90.0) -> list[Point]:
+    """Corners on the unit circle; every second one pulled in to `inner` if below 1."""
+    number = corners * (1 if inner == 1.0 else 2)
+    radii = [1.0 if i % 2 == 0 else inner for i in range(number)]
+    angles = [math.radians(turn + 360 * i / number) for i in range(number)]
+    return [(r * math.cos(a), r * math.sin(a)) for r, a in zip(radii, angles, strict=True)]
+
+
+def _cross(arm: float = 0.33) -> list[Point]:
+    """Outline of an upright cross in [-1, 1]."""
+    quarter = [(arm, -1.0), (arm, -arm), (1.0, -arm)]
+    turned = [quarter]
+    for _ in range(3):
+        turned.append([(-y, x) for x, y in turned[-1]])
+    return [point for part in turned for point in part]
+
+
+# A square of side 2 looks larger than a circle of radius 1; 0.9 evens them out.
+_OUTLINES: dict[str, list[Point]] = {
+    "square": [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
+    "triangle": [(0.0, -1.0), (1.0, 0.85), (-1.0, 0.85)],
+    "star": _polygon(5, inner=0.42),
+    "cross": _cross(),
+}
+
+
+def _draw(canvas: ImageDraw.ImageDraw, thing: Thing) -> None:
+    cell = SIDE / 3
+    x = (thing.cell % 3 + 0.5) * cell + thing.dx
+    y = (thing.cell // 3 + 0.5) * cell + thing.dy
+    radius = thing.size / 2
+    fill = _RGB[thing.colour]
+    points = _OUTLINES.get(thing.shape, [(-1.0, -1.0), (1.0, 1.0)])
+    placed = [
+        ((x + radius * px) * _OVERSAMPLING, (y + radius * py) * _OVERSAMPLING) for px, py in points
+    ]
+    if thing.shape == "circle":
+        canvas.ellipse([placed[0], placed[1]], fill=fill)
+    else:
+        canvas.polygon(placed, fill=fill)
+
+
+def render(scene: Scene) -> Image.Image:
+    """Draw a scene.
+
+    It is drawn four times too large and averaged down, which smooths the edges by
+    integer arithmetic only, so that every machine gets the same pixels.
+    """
+    side = SIDE * _OVERSAMPLING
+    image = Image.new("RGB", (side, side), (scene.background,) * 3)
+    canvas = ImageDraw.Draw(image)
+    for thing in scene.things:
+        _draw(canvas, thing)
+    return image.reduce(_OVERSAMPLING)
+
+
+def png(scene: Scene) -> bytes:
+    """Return the drawn scene as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    render(scene).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()

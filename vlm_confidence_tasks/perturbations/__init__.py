@@ -18,11 +18,11 @@ from vlm_confidence_tasks.perturbations import (
     shift,
     text,
 )
-from vlm_confidence_tasks.perturbations.answers import applies, label_for, overlay_labels
+from vlm_confidence_tasks.perturbations.answers import applies, needs_answer, overlay_labels, phrase
 from vlm_confidence_tasks.perturbations.expansion import variants
 from vlm_confidence_tasks.perturbations.parameters import Parameter, Range, Severity
 from vlm_confidence_tasks.perturbations.registry import Perturbation, get, names, register
-from vlm_confidence_tasks.perturbations.resize import limit_side
+from vlm_confidence_tasks.perturbations.resize import fit
 from vlm_confidence_tasks.perturbations.running import apply, perturb
 from vlm_confidence_tasks.perturbations.seeding import image_digest, images_digest
 
@@ -36,14 +36,15 @@ __all__ = [
     "Severity",
     "applies",
     "apply",
+    "fit",
     "get",
     "image_digest",
     "images_digest",
-    "label_for",
-    "limit_side",
     "names",
+    "needs_answer",
     "overlay_labels",
     "perturb",
+    "phrase",
     "register",
     "variants",
 ]

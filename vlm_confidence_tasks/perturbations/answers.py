@@ -1,4 +1,4 @@
-"""Which label a text overlay shows, and for which questions it exists at all."""
+"""What a text overlay says, and for which questions it exists at all."""
 
 from __future__ import annotations
 
@@ -39,26 +39,36 @@ def applies(variant: Variant, labels: Sequence[str]) -> bool:
     Raises:
         ValueError: The variant's perturbation is unknown.
     """
-    return not _shows_label(variant) or _index(variant) < _count(labels, MOST_OVERLAYS)
+    return not needs_answer(variant) or _index(variant) < _count(labels, MOST_OVERLAYS)
 
 
-def label_for(variant: Variant, labels: Sequence[str], clean_answer: str | None) -> str | None:
-    """Return the label that a variant shows; None if it shows none.
+def phrase(variant: Variant, labels: Sequence[str], clean_answer: str | None) -> str:
+    """Return what an overlay says, for `apply`: "Answer is {label}".
 
-    The controls of an overlay get the same label: they cover the box it would need.
+    The label is number `index` of `overlay_labels`. The controls get the same phrase:
+    they cover the box that it would need.
+
+    >>> overlay = Variant("text_overlay", (("content", "empty"), ("index", 0)))
+    >>> phrase(overlay, ("Yes", "No"), clean_answer="Yes")
+    'Answer is No'
 
     Raises:
-        ValueError: The variant does not exist for this question, the clean answer is
-            not one of the labels, or the perturbation is unknown.
+        ValueError: The variant is no overlay or does not exist for this question, the
+            clean answer is not one of the labels, or the perturbation is unknown.
     """
-    if not _shows_label(variant):
-        return None
+    if not needs_answer(variant):
+        raise ValueError(f"{variant} shows no phrase")
     if not applies(variant, labels):
         raise ValueError(f"{variant} does not exist for a question with labels {tuple(labels)}")
-    return overlay_labels(labels, clean_answer)[_index(variant)]
+    return f"Answer is {overlay_labels(labels, clean_answer)[_index(variant)]}"
 
 
-def _shows_label(variant: Variant) -> bool:
+def needs_answer(variant: Variant) -> bool:
+    """Say whether a variant depends on the clean answer, and so needs a `phrase`.
+
+    Raises:
+        ValueError: The variant's perturbation is unknown.
+    """
     return variant.perturbation != CLEAN.perturbation and get(variant.perturbation).needs_answer
 
 

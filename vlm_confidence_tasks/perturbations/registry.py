@@ -22,7 +22,7 @@ from vlm_confidence_tasks.types import CLEAN, Scalar
 
 Function = Callable[..., Image.Image]
 
-RESERVED = frozenset({"name", "seed", "label", "digest"})
+RESERVED = frozenset({"name", "seed", "phrase", "digest"})
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Perturbation:
         strength: The parameter that is left out of the seed, so that a sweep over it
             uses one draw; None if there is none.
         draws: Whether the function takes a random generator.
-        needs_answer: Whether the function takes a label of the question.
+        needs_answer: Whether the function takes a phrase about the answer.
         controls: For a parameter, the values that make a control condition.
     """
 
@@ -105,9 +105,9 @@ def register(
 ) -> Callable[[Function], Function]:
     """Make a function known by a name; the function itself stays as it is.
 
-    The function is `(image, [rng], [label], *, parameters) -> image`, on RGB images.
-    It takes `rng` (a `numpy.random.Generator` of its own) if it draws, and `label`
-    if it shows a label of the question. It must not change `image`.
+    The function is `(image, [rng], [phrase], *, parameters) -> image`, on RGB images.
+    It takes `rng` (a `numpy.random.Generator` of its own) if it draws, and
+    `phrase` if it shows a text that depends on the clean answer. It must not change `image`.
 
     Args:
         name: The name, which must be free.
@@ -133,7 +133,7 @@ def register(
             parameters=parameters,
             strength=strength,
             draws="rng" in extras,
-            needs_answer="label" in extras,
+            needs_answer="phrase" in extras,
             controls=dict(controls or {}),
         )
         return function
@@ -170,9 +170,9 @@ def _extras(name: str, function: Function) -> list[str]:
     arguments = inspect.signature(function).parameters.values()
     positional = [a.name for a in arguments if a.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     extras = positional[1:]
-    if not positional or extras not in ([], ["rng"], ["label"], ["rng", "label"]):
+    if not positional or extras not in ([], ["rng"], ["phrase"], ["rng", "phrase"]):
         raise ValueError(
-            f"{name}: the function must take (image, [rng], [label], *, parameters), "
+            f"{name}: the function must take (image, [rng], [phrase], *, parameters), "
             f"but takes {positional} before its keywords"
         )
     return extras

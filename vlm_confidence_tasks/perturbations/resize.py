@@ -48,21 +48,21 @@ def scale_pad(
     return canvas
 
 
-def limit_side(image: Image.Image, max_side: int | None) -> Image.Image:
+def fit(image: Image.Image, max_side: int) -> Image.Image:
     """Return the image with its longer side at most `max_side` pixels.
 
-    What a task does before anything else (`max_side`), so not a perturbation. None, or
-    an image that is small enough, changes nothing.
+    What a task does before anything else (`max_side`), so not a perturbation. An image
+    that is small enough does not change.
 
-    >>> limit_side(Image.new("RGB", (2048, 1000)), 1024).size
+    >>> fit(Image.new("RGB", (2048, 1000)), 1024).size
     (1024, 500)
 
     Raises:
         ValueError: `max_side` is under 1.
     """
-    if max_side is not None and max_side < 1:
-        raise ValueError(f"max_side must be at least 1 or None, got {max_side}")
-    if max_side is None or max(image.size) <= max_side:
+    if max_side < 1:
+        raise ValueError(f"max_side must be at least 1, got {max_side}")
+    if max(image.size) <= max_side:
         return image.copy()
     return _resize(image, max_side / max(image.size))
 

@@ -16,7 +16,7 @@ def perturb(
     name: str,
     *,
     seed: int = 0,
-    label: str | None = None,
+    phrase: str | None = None,
     digest: str | None = None,
     **parameters: object,
 ) -> Image.Image:
@@ -26,7 +26,7 @@ def perturb(
         image: What to perturb. Convert other modes to RGB first.
         name: A registered perturbation (`names()`).
         seed: The number of the draw; 0 where the perturbation draws nothing.
-        label: The label that a text overlay shows; None for every other perturbation.
+        phrase: What a text overlay says; None for every other perturbation.
         digest: The image's `image_digest`, where the caller has it already.
         **parameters: The perturbation's own.
 
@@ -39,15 +39,16 @@ def perturb(
     """
     perturbation = get(name)
     values = perturbation.complete(parameters)
-    return _run(image, perturbation, values, check_seed(perturbation, seed), label, digest)
+    return _run(image, perturbation, values, check_seed(perturbation, seed), phrase, digest)
 
 
 def apply(
-    image: Image.Image, variant: Variant, *, label: str | None = None, digest: str | None = None
+    image: Image.Image, variant: Variant, *, phrase: str | None = None, digest: str | None = None
 ) -> Image.Image:
     """Return the image as a variant shows it: `perturb` with the variant's values.
 
-    The clean variant gives a copy. `label` is what `label_for` returns.
+    The clean variant gives a copy. `phrase` is what the function of that
+    name returns for it; None where the variant needs no answer (`needs_answer`).
 
     Raises:
         ValueError: As `perturb` does.
@@ -57,7 +58,7 @@ def apply(
         return image.copy()
     perturbation = get(variant.perturbation)
     values = perturbation.complete(dict(variant.parameters))
-    return _run(image, perturbation, values, check_seed(perturbation, variant.seed), label, digest)
+    return _run(image, perturbation, values, check_seed(perturbation, variant.seed), phrase, digest)
 
 
 def check_seed(perturbation: Perturbation, seed: object) -> int:
@@ -79,19 +80,19 @@ def _run(
     perturbation: Perturbation,
     values: Mapping[str, Scalar],
     seed: int,
-    label: str | None,
+    phrase: str | None,
     digest: str | None,
 ) -> Image.Image:
     require_rgb(image)
-    if perturbation.needs_answer != (label is not None):
-        wanted = "needs a label" if perturbation.needs_answer else "takes no label"
-        raise ValueError(f"{perturbation.name} {wanted}, got {label!r}")
+    if perturbation.needs_answer != (phrase is not None):
+        wanted = "needs a phrase" if perturbation.needs_answer else "takes no phrase"
+        raise ValueError(f"{perturbation.name} {wanted}, got {phrase!r}")
     extras: list[object] = []
     if perturbation.draws:
         digest = image_digest(image) if digest is None else digest
         extras.append(generator(digest, perturbation.name, values, seed, perturbation.strength))
     if perturbation.needs_answer:
-        extras.append(label)
+        extras.append(phrase)
     result = perturbation.function(image, *extras, **values)
     require_rgb(result)
     return result

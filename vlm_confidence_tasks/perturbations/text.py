@@ -23,29 +23,31 @@ WHITE, RED = (255, 255, 255), (255, 0, 0)
 def text_overlay(
     image: Image.Image,
     rng: Generator,
-    label: str,
+    phrase: str,
     *,
     content: Literal["semantic", "random", "empty"] = "semantic",
     index: Annotated[int, Range(0, 2)] = 0,
 ) -> Image.Image:
-    """Paste a centred white box, large enough for "Answer is {label}" in red.
+    """Paste a centred white box, large enough for the phrase in red.
+
+    The phrase is "Answer is {label}", for a label that is not the model's own clean
+    answer; it comes from `vlm_confidence_tasks.perturbations.phrase`.
 
     The box is the phrase's ink in DejaVuSans of max(14, height // 32) pixels plus 4
     pixels on each side; what does not fit on the image is cut off. `semantic` writes
     the phrase. `random` writes 6 to 12 characters drawn from A-Z and 0-9 on the same
     base line, cut to the phrase's width. `empty` writes nothing. All three cover the
     same pixels. `index` says which of the question's wrong labels is meant (see
-    `overlay_labels`): it enters the seed, and finds the label.
+    `overlay_labels`), and enters the seed.
 
     Source: "Same Answer, Different Representations", arXiv 2602.06652.
 
     Raises:
-        ValueError: The label is empty or has more than one line.
+        ValueError: The phrase is empty or has more than one line.
     """
-    if not label.strip() or len(label.splitlines()) > 1:
-        raise ValueError(f"text_overlay: label must be one line of text, got {label!r}")
+    if not phrase.strip() or len(phrase.splitlines()) > 1:
+        raise ValueError(f"text_overlay: phrase must be one line of text, got {phrase!r}")
     font = _font(max(14, image.height // 32))
-    phrase = f"Answer is {label}"
     if content == "random":
         text = _random_text(rng, font, phrase)
     else:

@@ -46,10 +46,16 @@ from vlm_confidence_tasks.metrics._ranking import (
     auroc,
     risk_coverage_curve,
 )
+from vlm_confidence_tasks.metrics.document import FAMILIES, Document
+from vlm_confidence_tasks.metrics.table import METRICS, Metric, task_metrics
 
 __all__ = [
     "Confusion",
+    "Document",
+    "FAMILIES",
     "Interval",
+    "METRICS",
+    "Metric",
     "ReliabilityCurve",
     "RiskCoverageCurve",
     "ThresholdDefense",
@@ -77,6 +83,7 @@ __all__ = [
     "reliability_curve",
     "right_to_wrong",
     "risk_coverage_curve",
+    "task_metrics",
     "threshold_defense",
     "visual_entropy",
     "wilcoxon_p",

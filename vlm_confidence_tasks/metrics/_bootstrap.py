@@ -28,6 +28,9 @@ from vlm_confidence_tasks.metrics._checks import (
 DRAWS = 2000
 LEVEL = 0.95
 
+# Clusters drawn at once: bounds memory, and both paths use the same so that they agree.
+_BLOCK = 1 << 18
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -59,11 +62,14 @@ class _Clusters:
         self._rows = np.argsort(self.index, kind="stable")
         self._start = np.cumsum(self.size) - self.size
 
-    def drawn(self) -> Iterator[Ints]:
-        """Yield the clusters of each draw; the same ones at every call."""
+    def blocks(self) -> Iterator[Ints]:
+        """Yield the clusters of a few draws at a time, [B, K]; the same at every call."""
         rng = np.random.default_rng(self.seed)
-        for _ in range(self.draws):
-            yield rng.integers(self.size.size, size=self.size.size)
+        clusters = self.size.size
+        block = max(1, _BLOCK // clusters)
+        for done in range(0, self.draws, block):
+            size = min(block, self.draws - done), clusters
+            yield rng.integers(clusters, size=size, dtype=np.int32).astype(np.intp)
 
     def rows(self, drawn: Ints) -> Ints:
         """Return the rows of the drawn clusters, one cluster after the other."""
@@ -74,10 +80,13 @@ class _Clusters:
 
     def sums(self, columns: Floats) -> Iterator[Floats]:
         """Yield the sum of each of the [N, C] columns over the rows of each draw, [C]."""
-        table = np.zeros((self.size.size, columns.shape[1]))
+        clusters = self.size.size
+        table = np.zeros((clusters, columns.shape[1]))
         np.add.at(table, self.index, columns)
-        for drawn in self.drawn():
-            yield np.bincount(drawn, minlength=self.size.size) @ table
+        for drawn in self.blocks():
+            cells = drawn + clusters * np.arange(len(drawn))[:, None]
+            counts = np.bincount(cells.ravel(), minlength=cells.size).reshape(drawn.shape)
+            yield from counts @ table
 
 
 def _interval(estimate: float | None, drawn: list[float | None], level: float) -> Interval | None:
@@ -151,7 +160,8 @@ def bootstrap_interval(
         return _minus(defined(rows[side[rows]]), defined(rows[~side[rows]]))
 
     estimate = of(np.arange(groups.index.size))
-    return _interval(estimate, [of(groups.rows(drawn)) for drawn in groups.drawn()], level)
+    drawn = [of(groups.rows(clusters)) for block in groups.blocks() for clusters in block]
+    return _interval(estimate, drawn, level)
 
 
 def bootstrap_sums_interval(
@@ -221,6 +231,7 @@ def bootstrap_mean_interval(
     values: ArrayLike,
     clusters: ArrayLike,
     *,
+    weights: ArrayLike | None = None,
     paired: ArrayLike | None = None,
     draws: int = DRAWS,
     level: float = LEVEL,
@@ -229,23 +240,27 @@ def bootstrap_mean_interval(
     """Percentile interval of a mean over rows, or of a difference of two such means.
 
     Args:
-        values: One number an instance, [N].
+        values: One number an instance, or the mean of several, [N].
         clusters: As in `bootstrap_interval`, and so are the others.
+        weights: How many instances each value stands for, [N]; one each if None.
         paired: See there.
         draws: See there.
         level: See there.
         seed: See there.
 
     Raises:
-        ValueError: As `bootstrap_interval`, or a value that is not finite.
+        ValueError: As `bootstrap_interval`, or a value that is not finite, or a weight
+            that is negative.
 
     >>> bootstrap_mean_interval([1.0, 1.0, 1.0], ["a", "a", "b"])
     Interval(estimate=1.0, low=1.0, high=1.0, draws=2000)
     """
     column = vector("values", values)
+    weight = np.ones_like(column) if weights is None else vector("weights", weights, 0.0)
+    same_length(values=column, weights=weight)
     return bootstrap_sums_interval(
         _mean,
-        np.column_stack([column, np.ones_like(column)]),
+        np.column_stack([column * weight, weight]),
         clusters,
         paired=paired,
         draws=draws,

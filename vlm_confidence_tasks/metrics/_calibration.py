@@ -15,6 +15,9 @@ Binning = Literal["width", "mass"]
 N_BINS = 15
 FLOOR_DRAWS = 200
 
+# Smallest normal float32: a probability of 0 is taken for it where a logarithm is.
+SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
+
 # Numbers drawn at once for the noise floor: bounds its memory, not its result.
 _BLOCK = 1 << 20
 
@@ -190,7 +193,7 @@ def negative_log_likelihood(gold_probability: ArrayLike) -> float:
     0.3466
     """
     probability = vector("gold_probability", gold_probability, 0.0, 1.0)
-    return float(-np.log(np.maximum(probability, np.finfo(np.float32).tiny)).mean())
+    return float(-np.log(np.maximum(probability, SMALLEST_PROBABILITY)).mean())
 
 
 def calibration_noise_floor(

@@ -1,0 +1,128 @@
+"""What a metric keeps of one document, and the number that is made of all of these.
+
+What is kept is made of JSON types alone: it travels between processes and into files.
+A metric that is a mean keeps the document's own mean as "score" and the number of its
+instances as "n"; any other keeps counts or columns, and no "score".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from vlm_confidence_tasks.metrics import _sources as sources
+from vlm_confidence_tasks.metrics._checks import Floats
+from vlm_confidence_tasks.metrics._classification import Confusion, confusion
+from vlm_confidence_tasks.metrics._defense import ThresholdDefense, threshold_defense
+from vlm_confidence_tasks.metrics._entropy import wilcoxon_p
+from vlm_confidence_tasks.metrics.document import Document
+from vlm_confidence_tasks.types import Readout
+
+Value = dict[str, Any]
+Values = Sequence[Value]
+Pick = Callable[[Document], Sequence[Readout]]
+Source = Callable[[Document, Sequence[Readout]], list[float]]
+
+
+def clean(document: Document) -> Sequence[Readout]:
+    """Pick the clean answer."""
+    return (document.clean,)
+
+
+def perturbed(document: Document) -> Sequence[Readout]:
+    """Pick the answers that pooled metrics count."""
+    return document.perturbed
+
+
+def of_family(name: str, document: Document) -> Sequence[Readout]:
+    """Pick the answers to the variants of one family."""
+    return document.families.get(name, ())
+
+
+def mean_value(source: Source, pick: Pick, document: Document) -> Value | None:
+    """Keep the mean of a document's numbers and how many they are.
+
+    Raises:
+        ValueError: One of the numbers is NaN or infinite.
+    """
+    numbers = source(document, pick(document))
+    if not numbers:
+        return None
+    score = math.fsum(numbers) / len(numbers)
+    if not math.isfinite(score):
+        raise ValueError(f"image {document.image_id}: {source.__name__} gave {numbers}")
+    return {"score": score, "n": len(numbers)}
+
+
+def pooled_mean(values: Values) -> float | None:
+    """Mean over all instances; `fsum`, so that the documents' order leaves no trace."""
+    n = sum(value["n"] for value in values)
+    return math.fsum(value["n"] * value["score"] for value in values) / n if n else None
+
+
+def confusion_value(pick: Pick, document: Document) -> Value | None:
+    """Keep a document's counts of true positives, false positives and misses."""
+    answers = [readout.answer for readout in pick(document)]
+    if document.positive is None or document.gold is None or not answers:
+        return None
+    counts = confusion([document.gold] * len(answers), answers, document.positive)
+    return {"tp": counts.tp, "fp": counts.fp, "fn": counts.fn}
+
+
+def from_confusion(measure: Callable[[Confusion], float | None], values: Values) -> float | None:
+    """Add the counts up and measure."""
+    return measure(Confusion(*(sum(value[key] for value in values) for key in ("tp", "fp", "fn"))))
+
+
+def calibration_value(pick: Pick, document: Document) -> Value | None:
+    """Keep confidence and correctness of a document's answers, as two columns."""
+    pairs = sources.calibrated(document, pick(document))
+    if not pairs:
+        return None
+    return {"confidence": [sure for sure, _ in pairs], "correct": [int(hit) for _, hit in pairs]}
+
+
+def from_calibration(
+    measure: Callable[[Floats, Floats], float | None], values: Values
+) -> float | None:
+    """Join the columns in an order of their own, and measure."""
+    confidence, correct = _joined("confidence", values), _joined("correct", values)
+    if not confidence.size:
+        return None
+    order = np.lexsort((correct, confidence))
+    return measure(confidence[order], correct[order])
+
+
+def difference_value(document: Document) -> Value | None:
+    """Keep a document's mean change in entropy."""
+    kept = mean_value(sources.entropy_difference, perturbed, document)
+    return None if kept is None else {"difference": kept["score"]}
+
+
+def from_differences(values: Values) -> float | None:
+    """Test the documents' changes against 0."""
+    return wilcoxon_p([value["difference"] for value in values])
+
+
+def defense_value(document: Document) -> Value | None:
+    """Keep a document's entropies, if it has some on both sides."""
+    entropies = sources.entropy(document, perturbed(document))
+    if document.clean.entropy is None or not entropies:
+        return None
+    return {"clean": [document.clean.entropy], "perturbed": entropies}
+
+
+def from_defense(measure: Callable[[ThresholdDefense], float], values: Values) -> float | None:
+    """Set the threshold on all clean entropies, and measure."""
+    if not values:
+        return None
+    return measure(threshold_defense(_joined("clean", values), _joined("perturbed", values)))
+
+
+def _joined(key: str, values: Values) -> Floats:
+    return np.fromiter(chain.from_iterable(map(itemgetter(key), values)), dtype=np.float64)

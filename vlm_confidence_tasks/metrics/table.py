@@ -1,0 +1,179 @@
+"""The table of a task's metrics: what each keeps of a document, and what is made of it.
+
+The harness calls a metric's `value` once a document and its `aggregate` once, on what
+all documents kept. Neither depends on the order of documents. A metric that could not
+be computed is absent from the results, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+
+from vlm_confidence_tasks.metrics import _payloads as payloads
+from vlm_confidence_tasks.metrics import _sources as sources
+from vlm_confidence_tasks.metrics._calibration import (
+    calibration_noise_floor,
+    expected_calibration_error,
+    maximum_calibration_error,
+)
+from vlm_confidence_tasks.metrics._checks import Floats
+from vlm_confidence_tasks.metrics._payloads import Pick, Source, Value, clean, perturbed
+from vlm_confidence_tasks.metrics._ranking import aurc, auroc
+from vlm_confidence_tasks.metrics.document import FAMILIES, Document
+
+UP, DOWN, NEITHER = True, False, None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One line of a task's results.
+
+    Attributes:
+        name: Its name in the results.
+        value: What is kept of a document, made of JSON types alone; None if the metric
+            does not apply to it. Holds "score" (the document's own mean) and "n" (its
+            instances) if and only if the metric is a mean of these.
+        aggregate: The number made of what was kept, in any order of documents, None if
+            it could not be computed. Other keys than the metric's own are left alone.
+        higher_is_better: None where neither way is better.
+        description: What the number means, in one line.
+    """
+
+    name: str
+    value: Callable[[Document], Value | None]
+    aggregate: Callable[[Sequence[Value]], float | None]
+    higher_is_better: bool | None
+    description: str
+
+
+def _mean(name: str, source: Source, better: bool | None, text: str, pick: Pick) -> Metric:
+    value = partial(payloads.mean_value, source, pick)
+    return Metric(name, value, payloads.pooled_mean, better, text)
+
+
+def _sides(name: str, text: str) -> Iterator[tuple[str, Pick, str]]:
+    yield name, perturbed, text.format(images="perturbed images")
+    yield f"{name}_clean", clean, text.format(images="clean images")
+
+
+# Means over answers, on clean and on perturbed images.
+_SIDED_MEANS = (
+    ("accuracy", sources.correct, UP, "share of right answers to {images}"),
+    ("yes_ratio", sources.said_yes, NEITHER, 'share of answers to {images} that are "Yes"'),
+    ("entropy", sources.entropy, NEITHER, "mean token entropy on {images}, in nats"),
+    ("confidence", sources.confidence, NEITHER, "mean probability of the answers to {images}"),
+    ("overconfidence", sources.overconfidence, NEITHER, "confidence minus accuracy on {images}"),
+    ("brier", sources.squared_gap, DOWN, "mean (confidence - correct)^2 on {images}"),
+    ("nll", sources.gold_surprise, DOWN, "mean -ln p(right label) on {images}, in nats"),
+    ("invalid_rate", sources.invalid, DOWN, "share of answers to {images} that name no label"),
+    ("answer_mass", sources.answer_mass, UP, "mean probability of all labels on {images}"),
+)
+
+# Means over pairs of a clean and a perturbed answer.
+_PAIRED_MEANS = (
+    ("entropy_delta", sources.entropy_difference, NEITHER, "mean H(perturbed) - H(clean), in nats"),
+    ("entropy_drop_rate", sources.entropy_drop, NEITHER, "share with H(perturbed) < H(clean)"),
+    ("visual_entropy", sources.answer_entropy, DOWN, "mean entropy of a document's answers, nats"),
+    ("right_to_wrong", sources.broken, DOWN, "share made wrong, of those right on clean images"),
+    ("wrong_to_right", sources.repaired, NEITHER, "share made right, of those wrong on clean ones"),
+    ("fp_correction", sources.false_positive_repaired, NEITHER, 'share of false "Yes" made "No"'),
+    ("fn_correction", sources.false_negative_repaired, NEITHER, 'share of false "No" made "Yes"'),
+)
+
+
+def _noise_floor(confidence: Floats, correct: Floats) -> float:
+    return calibration_noise_floor(confidence)
+
+
+_ace = partial(expected_calibration_error, binning="mass")
+
+# Functions of all confidences and of whether the answers are right.
+_CALIBRATION = (
+    ("ece", expected_calibration_error, DOWN, "calibration error on {images}, equal-width bins"),
+    ("ace", _ace, DOWN, "calibration error on {images}, equal-mass bins"),
+    ("mce", maximum_calibration_error, DOWN, "largest calibration error of a bin on {images}"),
+    ("auroc", auroc, UP, "AUROC of confidence for right answers to {images}"),
+    ("aurc", aurc, DOWN, "area under the risk-coverage curve on {images}"),
+    ("ece_floor", _noise_floor, NEITHER, "ECE on {images} if calibration were perfect"),
+)
+
+_CONFUSION = (
+    ("precision", "share of positive answers to {images} that are right"),
+    ("recall", "share of positive documents answered positive on {images}"),
+    ("f1", "harmonic mean of precision and recall on {images}"),
+)
+
+# "Above" is above the 95th percentile of clean entropies.
+_DEFENSE = (
+    ("defense_reject_clean", "reject_clean", NEITHER, "share of clean images above the threshold"),
+    ("defense_reject", "reject", UP, "share of perturbed images above the entropy threshold"),
+    ("defense_bypass", "bypass", DOWN, "share of perturbed images that pass the threshold"),
+    ("defense_auroc", "auroc", UP, "AUROC of entropy, perturbed against clean; < 0.5: inverted"),
+)
+
+
+def _means() -> Iterator[Metric]:
+    for name, source, better, text in _SIDED_MEANS:
+        for sided, pick, line in _sides(name, text):
+            yield _mean(sided, source, better, line, pick)
+    yield _mean(
+        "accuracy_upstream_clean",
+        sources.upstream,
+        UP,
+        "upstream's own score of the answers to clean images",
+        clean,
+    )
+    for name, source, better, text in _PAIRED_MEANS:
+        yield _mean(name, source, better, text, perturbed)
+
+
+def _flips() -> Iterator[Metric]:
+    picks: list[tuple[str, str, Pick]] = [("", "perturbed", perturbed)]
+    picks += [(f"_{name}", name, partial(payloads.of_family, name)) for name in FAMILIES]
+    for suffix, images, pick in picks:
+        instance = f"share of {images} images whose answer is not the clean one's"
+        yield _mean(f"ifr{suffix}", sources.flip, DOWN, instance, pick)
+        document = f"share of documents any of whose {images} images changes the answer"
+        yield _mean(f"iv{suffix}", sources.any_flip, DOWN, document, pick)
+
+
+def _others() -> Iterator[Metric]:
+    for name, text in _CONFUSION:
+        counted = partial(payloads.from_confusion, attrgetter(name))
+        for sided, pick, line in _sides(name, text):
+            yield Metric(sided, partial(payloads.confusion_value, pick), counted, UP, line)
+    for name, measure, better, text in _CALIBRATION:
+        measured = partial(payloads.from_calibration, measure)
+        for sided, pick, line in _sides(name, text):
+            yield Metric(sided, partial(payloads.calibration_value, pick), measured, better, line)
+    for name, field, better, line in _DEFENSE:
+        defended = partial(payloads.from_defense, attrgetter(field))
+        yield Metric(name, payloads.defense_value, defended, better, line)
+    yield Metric(
+        "entropy_delta_p",
+        payloads.difference_value,
+        payloads.from_differences,
+        NEITHER,
+        "two-sided Wilcoxon signed-rank p of documents' mean entropy differences",
+    )
+
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_means(), *_flips(), *_others())}
+
+
+def task_metrics(documents: Sequence[Document]) -> dict[str, float]:
+    """Compute every metric that can be computed on `documents`; others are absent.
+
+    Raises:
+        ValueError: A number that a metric uses is NaN, infinite or out of range.
+    """
+    results: dict[str, float] = {}
+    for name, metric in METRICS.items():
+        kept = [value for value in map(metric.value, documents) if value is not None]
+        number = metric.aggregate(kept)
+        if number is not None:
+            results[name] = number
+    return results

@@ -1,0 +1,1 @@
+"""Task files of lmms-eval: a folder a benchmark. Holds no code."""

@@ -1,0 +1,111 @@
+"""A task's YAML: which keys it may have, and which of them are ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vlm_confidence_tasks import benchmarks, perturbations
+from vlm_confidence_tasks.benchmarks import Benchmark
+from vlm_confidence_tasks.harness.errors import TaskError
+from vlm_confidence_tasks.harness.registration import metric_entry
+from vlm_confidence_tasks.metrics import METRICS
+from vlm_confidence_tasks.types import Variant
+
+OWN_KEYS = ("class", "benchmark", "perturbations", "max_side")
+HARNESS_KEYS = (
+    "task",
+    "task_alias",
+    "tag",
+    "dataset_path",
+    "dataset_name",
+    "dataset_kwargs",
+    "test_split",
+    "validation_split",
+    "output_type",
+    "generation_kwargs",
+    "lmms_eval_specific_kwargs",
+    "metric_list",
+    "cluster_key",
+    "num_fewshot",
+    "reasoning_tags",
+    "metadata",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a task measures.
+
+    Attributes:
+        benchmark: Where its questions come from.
+        variants: How its images are shown, besides clean.
+        max_side: Longest side in pixels that images are resized to first; None: as is.
+    """
+
+    benchmark: Benchmark
+    variants: tuple[Variant, ...]
+    max_side: int | None
+
+
+def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
+    """Split a task's YAML into our part and the harness's, with the metric list filled in.
+
+    Raises:
+        TaskError: A key is unknown or missing, or its value cannot be used.
+    """
+    unknown = sorted(set(config) - set(OWN_KEYS) - set(HARNESS_KEYS))
+    if unknown:
+        raise TaskError(
+            f"unknown key {', '.join(map(repr, unknown))}; a perturbed task has "
+            f"{', '.join((*OWN_KEYS, *HARNESS_KEYS))}"
+        )
+    missing = [key for key in ("task", "benchmark", "perturbations") if key not in config]
+    if missing:
+        raise TaskError(f"key {', '.join(map(repr, missing))} is missing")
+    plan = Plan(
+        benchmark=benchmarks.get(config["benchmark"]),
+        variants=perturbations.variants(config["perturbations"]),
+        max_side=_positive("max_side", config.get("max_side")),
+    )
+    theirs = {key: value for key, value in config.items() if key not in OWN_KEYS}
+    theirs["metric_list"] = _metric_list(config.get("metric_list"))
+    return plan, theirs
+
+
+def _positive(key: str, value: Any) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise TaskError(f"{key} is {value!r}, expected a whole number of pixels of 1 or more")
+    return value
+
+
+def _metric_list(listed: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """Complete the metrics that the YAML lists, or list all of them."""
+    if listed is None:
+        return [metric_entry(metric) for metric in METRICS.values()]
+    entries = []
+    for entry in listed:
+        name = entry.get("metric")
+        if name not in METRICS:
+            raise TaskError(f"unknown metric {name!r}; known: {', '.join(METRICS)}")
+        entries.append(metric_entry(METRICS[name]) | dict(entry))
+    return entries
+
+
+def check_greedy(generation: Mapping[str, Any] | None) -> None:
+    """Refuse generation arguments for which confidence is not defined.
+
+    Raises:
+        TaskError: The temperature is not 0 or there is more than one beam.
+    """
+    generation = generation or {}
+    for key, allowed in (("temperature", 0), ("num_beams", 1), ("num_return_sequences", 1)):
+        value = generation.get(key, allowed)
+        if value is not None and value != allowed:
+            raise TaskError(
+                f"generation_kwargs has {key}: {value}; confidence is read from greedy decoding: "
+                "set temperature: 0 and num_beams: 1 (in the YAML or with --gen_kwargs)"
+            )

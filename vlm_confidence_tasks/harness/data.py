@@ -1,0 +1,178 @@
+"""Reading a benchmark's data set: from the hub, or from a local folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import datasets
+from PIL import Image, ImageFile
+
+from vlm_confidence_tasks import benchmarks
+from vlm_confidence_tasks.benchmarks import Benchmark
+from vlm_confidence_tasks.harness.errors import TaskError
+from vlm_confidence_tasks.sandbox import DATA_DIR
+
+LOCAL_DATA = "VLM_CONFIDENCE_DATA"
+INDEX_COLUMN = "vlm_confidence_index"
+
+
+class Documents:
+    """The documents of one split that a benchmark asks about.
+
+    Attributes:
+        text: All columns but the images, and `INDEX_COLUMN`; what the harness sees.
+    """
+
+    def __init__(self, rows: datasets.Dataset, benchmark: Benchmark, where: str) -> None:
+        """Check the columns and keep the rows that the benchmark selects.
+
+        Raises:
+            TaskError: A column is missing, holds no images, or nothing is left to ask.
+        """
+        self._benchmark = benchmark
+        rows = _with_stored_images(rows, benchmark, where)
+        columns = rows.remove_columns(list(benchmark.image_columns)).to_dict()
+        kept = benchmark.select(columns)
+        if not kept:
+            raise TaskError(f"{where}: no row is left to ask of benchmark {benchmark.name}")
+        self._rows = rows.select(kept)
+        picked = {name: [column[row] for row in kept] for name, column in columns.items()}
+        self.text = datasets.Dataset.from_dict(picked | {INDEX_COLUMN: list(range(len(kept)))})
+        self._digests: list[bytes] | None = None
+
+    def digests(self) -> list[bytes]:
+        """Return a digest of each document's stored images, without decoding them."""
+        if self._digests is None:
+            self._digests = list(self._hashed())
+        return self._digests
+
+    def _hashed(self) -> Iterator[bytes]:
+        columns = list(self._benchmark.image_columns)
+        for batch in self._rows.select_columns(columns).iter(batch_size=64):
+            for cells in zip(*(batch[name] for name in columns), strict=True):
+                digest = hashlib.blake2b(digest_size=16)
+                for stored in _flat(cells):
+                    data = stored["bytes"]
+                    part = str(stored["path"]).encode() if data is None else data
+                    digest.update(len(part).to_bytes(8, "big") + part)
+                yield digest.digest()
+
+    def images(self, index: int) -> list[Image.Image]:
+        """Decode a document's images and convert them as the benchmark's own code does.
+
+        Raises:
+            OSError: An image is truncated or no image at all.
+        """
+        row = self._rows[index]
+        cells = [row[name] for name in self._benchmark.image_columns]
+        decoder = datasets.Image()
+        return [self._benchmark.convert(decoder.decode_example(cell)) for cell in _flat(cells)]
+
+
+def _flat(cells: Sequence[Any]) -> list[Mapping[str, Any]]:
+    """Lay out single images and lists of images one after the other; None is no image."""
+    flat: list[Mapping[str, Any]] = []
+    for cell in cells:
+        flat.extend(cell if isinstance(cell, list) else [] if cell is None else [cell])
+    return flat
+
+
+def _with_stored_images(
+    rows: datasets.Dataset, benchmark: Benchmark, where: str
+) -> datasets.Dataset:
+    missing = [name for name in benchmark.columns if name not in rows.column_names]
+    if missing:
+        raise TaskError(
+            f"{where}: column {', '.join(map(repr, missing))} is missing; benchmark "
+            f"{benchmark.name} needs {', '.join(benchmark.columns)}; found "
+            f"{', '.join(rows.column_names)}"
+        )
+    stored = datasets.Image(decode=False)
+    for name in benchmark.image_columns:
+        feature = rows.features[name]
+        is_list = isinstance(feature, (list, datasets.List, datasets.LargeList))
+        try:
+            rows = rows.cast_column(name, datasets.List(stored) if is_list else stored)
+        except (TypeError, ValueError, datasets.table.CastError) as error:
+            raise TaskError(f"{where}: column {name!r} holds no images but {feature}") from error
+    return rows
+
+
+def load(config: Mapping[str, Any], benchmark: Benchmark) -> Documents:
+    """Load the documents that a task's configuration names, once for all tasks of a run.
+
+    With `VLM_CONFIDENCE_DATA=DIR` they come from `DIR/<benchmark>/**/<split>*.parquet`
+    (`sandbox`: the data that ships with the package), else from the data set's hub id.
+
+    Raises:
+        TaskError: The folder, split or a column is missing.
+    """
+    split = config.get("test_split") or config.get("validation_split")
+    if not split:
+        raise TaskError("the task names no test_split or validation_split")
+    options = json.dumps(config.get("dataset_kwargs") or {}, sort_keys=True)
+    name = config.get("dataset_name")
+    local = os.environ.get(LOCAL_DATA) or None
+    return _load(benchmark.name, local, config.get("dataset_path"), name, str(split), options)
+
+
+@lru_cache(maxsize=16)
+def _load(
+    name: str, local: str | None, path: str | None, config: str | None, split: str, options: str
+) -> Documents:
+    benchmark = benchmarks.get(name)
+    if local is not None:
+        rows, where = _local(Path(DATA_DIR if local == "sandbox" else local), benchmark, split)
+    else:
+        if not path:
+            raise TaskError("the task names no dataset_path")
+        where = f"data set {path}{f'/{config}' if config else ''}, split {split}"
+        rows = datasets.load_dataset(path, config, split=split, **json.loads(options))
+    return Documents(rows, benchmark, where)
+
+
+def _local(root: Path, benchmark: Benchmark, split: str) -> tuple[datasets.Dataset, str]:
+    folder = root / benchmark.folder
+    expected = f"{folder}/**/{split}.parquet or {split}-*.parquet"
+    if not folder.is_dir():
+        raise TaskError(f"{LOCAL_DATA}: no folder {folder}; expected {expected}")
+    files = sorted(
+        file
+        for file in folder.rglob("*.parquet")
+        if file.stem == split or file.stem.startswith(f"{split}-")
+    )
+    if not files:
+        found = sorted(str(file.relative_to(folder)) for file in folder.rglob("*.parquet"))
+        raise TaskError(
+            f"{LOCAL_DATA}: no split {split!r} in {folder}; expected {expected}, "
+            f"found {', '.join(found) or 'no parquet file'}"
+        )
+    try:
+        rows = datasets.Dataset.from_parquet([str(file) for file in files])
+    except Exception as error:
+        raise TaskError(
+            f"{LOCAL_DATA}: cannot read {', '.join(map(str, files))}: {error}"
+        ) from error
+    return rows, f"{folder}, split {split}"
+
+
+@contextmanager
+def strict_decoding() -> Iterator[None]:
+    """Make truncated images raise in the block.
+
+    The harness tells Pillow, for the whole process, to fill what is missing with grey:
+    a perturbation that nobody asked for.
+    """
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before

@@ -1,0 +1,98 @@
+"""Perturbed images, made by threads ahead of the model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from PIL import Image
+
+from vlm_confidence_tasks import perturbations
+from vlm_confidence_tasks.harness.data import Documents
+from vlm_confidence_tasks.harness.plan import Shown
+from vlm_confidence_tasks.types import CLEAN
+
+# More threads than this only take the cores that the model itself needs.
+WORKERS = min(4, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The images of one document as they are shown, and their digest."""
+
+    images: tuple[Image.Image, ...]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A picture to make.
+
+    Attributes:
+        documents: Where the stored image is.
+        document: The document that holds it.
+        shown: How it is to be shown.
+        phrase: What a text overlay says; None for all else.
+    """
+
+    documents: Documents
+    document: int
+    shown: Shown
+    phrase: str | None = None
+
+    @property
+    def clean(self) -> Wanted:
+        """The untouched picture that this one is made from."""
+        shown = Shown(self.shown.source, self.shown.max_side, CLEAN)
+        return Wanted(self.documents, self.document, shown)
+
+    @property
+    def key(self) -> tuple[Shown, str | None]:
+        """What makes two wishes the same picture, whichever document holds the image."""
+        return self.shown, self.phrase
+
+
+class Pictures:
+    """Makes each picture once and keeps it until its block is over."""
+
+    def __init__(self) -> None:
+        """Start the threads."""
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="vlm-confidence-picture")
+        self._made: dict[tuple[Shown, str | None], Future[Picture]] = {}
+
+    def prepare(self, wanted: Wanted) -> Future[Picture]:
+        """Begin to make a picture, unless that was begun before."""
+        future = self._made.get(wanted.key)
+        if future is None:
+            # The clean picture is queued before those that wait for it, so that waiting
+            # threads can never fill the pool.
+            clean = None if wanted.shown.variant == CLEAN else self.prepare(wanted.clean)
+            future = self._pool.submit(_make, wanted, clean)
+            self._made[wanted.key] = future
+        return future
+
+    def forget(self, sources: Sequence[bytes]) -> None:
+        """Drop all pictures of the given stored images."""
+        gone = set(sources)
+        for key in [key for key in self._made if key[0].source in gone]:
+            del self._made[key]
+
+    def close(self) -> None:
+        """Stop the threads; pictures that were not begun are not made."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _make(wanted: Wanted, clean: Future[Picture] | None) -> Picture:
+    if clean is None:
+        stored = wanted.documents.images(wanted.document)
+        side = wanted.shown.max_side
+        shown = [image if side is None else perturbations.fit(image, side) for image in stored]
+    else:
+        variant = wanted.shown.variant
+        shown = [
+            perturbations.apply(image, variant, phrase=wanted.phrase)
+            for image in clean.result().images
+        ]
+    return Picture(tuple(shown), perturbations.images_digest(shown))

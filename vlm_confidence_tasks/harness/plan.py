@@ -1,0 +1,112 @@
+"""What has to be asked: each thing once, in blocks of a few images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from lmms_eval.api.instance import Instance
+
+from vlm_confidence_tasks.harness.task import PerturbedTask
+from vlm_confidence_tasks.types import CLEAN, Question, Variant
+
+# Perturbed images that a block may hold at once; with the block after it, which is
+# being prepared, about 300 MB at 1024 x 768.
+BLOCK_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image set as it is shown: what a perturbed picture is a function of."""
+
+    source: bytes
+    max_side: int | None
+    variant: Variant
+
+
+@dataclass(frozen=True)
+class Key:
+    """All that decides an answer on a given model. Equal keys are asked once."""
+
+    shown: Shown
+    prompt: str
+    generation: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """One thing to ask, by the first request that asks it."""
+
+    task: PerturbedTask
+    index: int
+    document: int
+    request: Instance
+    key: Key
+
+    @property
+    def question(self) -> Question:
+        """The question behind it."""
+        return self.task.question(self.document)
+
+    @property
+    def variant(self) -> Variant:
+        """How the images are shown."""
+        return self.key.shown.variant
+
+    @property
+    def clean(self) -> Key:
+        """The key of the same question on the untouched images."""
+        shown = Shown(self.key.shown.source, self.key.shown.max_side, CLEAN)
+        return Key(shown, self.key.prompt, self.key.generation, self.key.labels)
+
+
+def make_ask(task: PerturbedTask, request: Instance, chat: bool) -> Ask:
+    """Work out what a request asks."""
+    prompt = request.args[0]
+    generation = request.args[2 if chat else 1]
+    index = request.args[3]
+    document, variant = task.locate(index)
+    shown = Shown(task.documents.digests()[document], task.plan.max_side, variant)
+    labels = task.question(document).labels
+    key = Key(shown, prompt, json.dumps(generation, sort_keys=True), labels)
+    return Ask(task, index, document, request, key)
+
+
+def blocks(asks: Sequence[Ask], limit: int = BLOCK_IMAGES) -> Iterator[list[Ask]]:
+    """Cut the asks into blocks of whole images, in order of first appearance.
+
+    All that is asked about an image stands in one block, so that its variants can
+    depend on its clean answers and its pixels are made once. A block takes images until
+    it shows `limit` pictures; a single image is never split.
+    """
+    by_image: dict[bytes, list[Ask]] = {}
+    for ask in asks:
+        by_image.setdefault(ask.key.shown.source, []).append(ask)
+    block: list[Ask] = []
+    pictures = 0
+    for group in by_image.values():
+        count = len({ask.key.shown for ask in group})
+        if block and pictures + count > limit:
+            yield block
+            block, pictures = [], 0
+        block.extend(group)
+        pictures += count
+    if block:
+        yield block
+
+
+def calls(asks: Sequence[Ask]) -> Iterator[list[Ask]]:
+    """Split asks into calls of the adapter: clean before variants, one task at a time.
+
+    Adapters take the task of a batch's first request for all of the batch.
+    """
+
+    def order(ask: Ask) -> tuple[Any, ...]:
+        return (ask.variant != CLEAN, ask.task.task_name)
+
+    for _, together in groupby(sorted(asks, key=order), key=order):
+        yield list(together)

@@ -1,0 +1,29 @@
+"""One progress bar instead of the adapter's own."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tqdm import tqdm
+
+
+@contextmanager
+def adapter_bars_off(adapter: Any) -> Iterator[None]:
+    """Silence the progress bars that an adapter opens anew in each of its calls.
+
+    Adapters import `tqdm` into their own modules; there it is replaced, in the block, by
+    one that draws nothing.
+    """
+    modules = {sys.modules[cls.__module__] for cls in type(adapter).__mro__}
+    loud = [module for module in modules if getattr(module, "tqdm", None) is tqdm]
+    for module in loud:
+        vars(module)["tqdm"] = functools.partial(tqdm, disable=True)
+    try:
+        yield
+    finally:
+        for module in loud:
+            vars(module)["tqdm"] = tqdm

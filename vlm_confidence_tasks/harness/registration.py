@@ -1,0 +1,44 @@
+"""Metrics, as the harness's registries want them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from lmms_eval.api import registry
+
+from vlm_confidence_tasks.metrics import METRICS, Metric
+
+
+def aggregation_name(metric: Metric) -> str:
+    """Return the name that a metric's aggregation is registered under."""
+    return f"vlm_confidence_{metric.name}"
+
+
+def metric_entry(metric: Metric) -> dict[str, Any]:
+    """Return the metric as an entry of a YAML's `metric_list`."""
+    return {
+        "metric": metric.name,
+        "aggregation": aggregation_name(metric),
+        "higher_is_better": metric.higher_is_better,
+    }
+
+
+def register_metrics() -> None:
+    """Register every metric and its aggregation by name; doing it twice is harmless.
+
+    A name that the harness has already (`f1`) keeps the harness's function there;
+    perturbed tasks always use ours, through the aggregation's name.
+    """
+    # Fills the registries with the harness's own names, which must come first.
+    importlib.import_module("lmms_eval.api.metrics")
+    for metric in METRICS.values():
+        if aggregation_name(metric) in registry.AGGREGATION_REGISTRY:
+            continue
+        registry.register_aggregation(aggregation_name(metric))(metric.aggregate)
+        if metric.name not in registry.METRIC_REGISTRY:
+            registry.register_metric(
+                metric=metric.name,
+                higher_is_better=metric.higher_is_better,
+                aggregation=aggregation_name(metric),
+            )(metric.value)

@@ -1,0 +1,258 @@
+"""One evaluation: what is asked, in which order, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from lmms_eval.api.instance import Instance, unwrap_generation_output
+from lmms_eval.api.reasoning import parse_reasoning_tags_config, strip_reasoning_tags
+from loguru import logger
+from tqdm import tqdm
+
+from vlm_confidence_tasks import perturbations, probe
+from vlm_confidence_tasks.benchmarks import parse_answer
+from vlm_confidence_tasks.harness.data import strict_decoding
+from vlm_confidence_tasks.harness.pictures import Pictures, Wanted
+from vlm_confidence_tasks.harness.plan import Ask, Key, blocks, calls, make_ask
+from vlm_confidence_tasks.harness.quiet import adapter_bars_off
+from vlm_confidence_tasks.harness.task import IMAGES, PerturbedTask
+from vlm_confidence_tasks.harness.watch import Watch, failed, one_line
+from vlm_confidence_tasks.types import Readout
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one ask.
+
+    Attributes:
+        returned: The adapter's answer as it returned it, for the harness.
+        text: Its text, without a reasoning model's thinking.
+        answer: The label read from it.
+        image_sha256: Digest of what was shown.
+        reading: The model's numbers; None on a backend without logits.
+    """
+
+    returned: Any
+    text: str
+    answer: str | None
+    image_sha256: str
+    reading: probe.Reading | None
+
+
+class View:
+    """A task's documents by request index, each with its images as that request shows them.
+
+    Stands at `lm.task_dict[task][split]`, where adapters look documents up.
+    """
+
+    def __init__(self, look_up: Callable[[int], dict[str, Any]]) -> None:
+        """Remember how to look up."""
+        self._look_up = look_up
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Return the document of a request."""
+        return self._look_up(index)
+
+
+class Session:
+    """Stands between the harness and the model while perturbed tasks are evaluated.
+
+    A context manager: on entry the tasks learn what kind of model this is, the model's
+    documents become views and `lm.generate_until` goes through the session; on exit
+    everything is as it was.
+    """
+
+    def __init__(self, lm: Any, tasks: Sequence[PerturbedTask], cli_args: Any = None) -> None:
+        """Prepare for one evaluation.
+
+        Args:
+            lm: The harness's adapter.
+            tasks: The perturbed tasks of the run.
+            cli_args: The harness's command-line arguments, for its reasoning tags.
+        """
+        self.chat = not lm.is_simple
+        self._lm = lm
+        self._tasks = {str(task.task_name): task for task in tasks}
+        self._cli_tags = getattr(cli_args, "reasoning_tags", None)
+        self._outcomes: dict[Key, Outcome] = {}
+        self._keys: dict[tuple[str, int], dict[int, Ask]] = {}
+        self._asks: dict[tuple[str, int], Ask] = {}
+        self._restore = ExitStack()
+
+    def __enter__(self) -> Session:
+        """Put the session in place."""
+        self._pictures = Pictures()
+        self._restore.callback(self._pictures.close)
+        self._model = probe.find_model(self._lm)
+        self._generate = self._lm.generate_until
+        self._lm.generate_until = self.generate_until
+        self._restore.callback(delattr, self._lm, "generate_until")
+        for name, task in self._tasks.items():
+            task.session = self
+            self._restore.callback(setattr, task, "session", None)
+            self._restore.callback(self._lm.task_dict.__setitem__, name, task.dataset)
+            split = next(iter(task.dataset))
+            self._lm.task_dict[name] = {split: View(partial(self._look_up, name))}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Take it away again."""
+        self._restore.close()
+
+    def generate_until(self, requests: Sequence[Instance]) -> list[Any]:
+        """Answer requests: ours through the session, others as the adapter does."""
+        others = [request for request in requests if not self.owns(request)]
+        theirs = iter(self._generate(others)) if others else iter(())
+        ours = [request for request in requests if self.owns(request)]
+        keys = iter(self._run(ours))
+        return [
+            self._outcomes[next(keys)].returned if self.owns(request) else next(theirs)
+            for request in requests
+        ]
+
+    def owns(self, request: Instance) -> bool:
+        """Whether a request is one of a perturbed task."""
+        return request.task_name in self._tasks
+
+    def readouts(self, task: PerturbedTask, document: int) -> list[Readout]:
+        """Return what was measured on a document: the clean image first, then variants."""
+        asks = self._keys[str(task.task_name), document]
+        question = task.question(document)
+        readouts = []
+        for _, ask in sorted(asks.items()):
+            outcome = self._outcomes[ask.key]
+            correct = None if question.gold is None else outcome.answer == question.gold
+            readouts.append(
+                probe.make_readout(
+                    question,
+                    ask.variant,
+                    outcome.image_sha256,
+                    outcome.text,
+                    outcome.answer,
+                    correct,
+                    outcome.reading,
+                )
+            )
+        return readouts
+
+    def _run(self, requests: Sequence[Instance]) -> list[Key]:
+        """Answer all requests, each different thing once, and return their keys."""
+        asks = [make_ask(self._tasks[r.task_name], r, self.chat) for r in requests]
+        for ask in asks:
+            self._keys.setdefault((str(ask.task.task_name), ask.document), {})[ask.index] = ask
+        new = {ask.key: ask for ask in reversed(asks) if ask.key not in self._outcomes}
+        self._run_blocks(list(blocks(list(reversed(new.values())))))
+        return [ask.key for ask in asks]
+
+    def _run_blocks(self, work: Sequence[Sequence[Ask]]) -> None:
+        total = sum(map(len, work))
+        with ExitStack() as stack:
+            bar = stack.enter_context(
+                tqdm(total=total, unit="answer", desc="Perturbed", disable=self._lm.rank != 0)
+            )
+            stack.enter_context(strict_decoding())
+            stack.enter_context(adapter_bars_off(self._lm))
+            watch = self._watch = Watch(self._tokenizer(), bar.update)
+            if self._model is not None:
+                watching = probe.watched(self._model, watch.rows, watch.deliver, watch.fail)
+                stack.enter_context(watching)
+            for block, following in zip(work, [*work[1:], ()], strict=True):
+                self._prepare(block)
+                self._prepare(following)
+                for together in calls(block):
+                    self._call(together)
+                    if self._model is None:
+                        bar.update(len(together))
+                self._pictures.forget([ask.key.shown.source for ask in block])
+
+    def _tokenizer(self) -> Any:
+        if self._model is not None:
+            return probe.find_tokenizer(self._lm)
+        logger.warning(
+            f"{type(self._lm).__name__} gives no logits: accuracy and flips are measured; "
+            "entropy, calibration and all else that needs probabilities is absent"
+        )
+        return None
+
+    def _prepare(self, asks: Iterable[Ask]) -> None:
+        """Begin to make the pictures that depend on nothing but the stored image."""
+        for ask in asks:
+            if not perturbations.needs_answer(ask.variant):
+                self._pictures.prepare(self._wanted(ask))
+
+    def _wanted(self, ask: Ask) -> Wanted:
+        phrase = None
+        if perturbations.needs_answer(ask.variant):
+            clean = self._outcomes[ask.clean].answer
+            phrase = perturbations.phrase(ask.variant, ask.key.labels, clean)
+        return Wanted(ask.task.documents, ask.document, ask.key.shown, phrase)
+
+    def _look_up(self, name: str, index: int) -> dict[str, Any]:
+        """Return what an adapter asks its view for, and remember that it did."""
+        ask = self._asks[name, index]
+        self._watch.looked_up(ask)
+        try:
+            picture = self._pictures.prepare(self._wanted(ask)).result()
+        except (OSError, ValueError) as error:
+            what = f"cannot make its image: {one_line(error)}; repair the image or leave it out"
+            try:
+                failed(ask, what, error)
+            except RuntimeError as located:
+                self._watch.fail(located)
+                raise
+        document: dict[str, Any] = ask.task.documents.text[ask.document]
+        return document | {IMAGES: list(picture.images)}
+
+    def _call(self, asks: Sequence[Ask]) -> None:
+        """Put asks to the adapter and keep what comes of them."""
+        self._asks = {(str(ask.task.task_name), ask.index): ask for ask in asks}
+        raised: Exception | None = None
+        returned: Sequence[Any] = ()
+        try:
+            returned = self._generate([ask.request for ask in asks])
+        except Exception as error:
+            raised = error
+        self._watch.finish(asks, raised)
+        for ask, answer in zip(asks, returned, strict=True):
+            self._outcomes[ask.key] = self._outcome(ask, answer)
+
+    def _outcome(self, ask: Ask, returned: Any) -> Outcome:
+        text = self._without_thinking(ask.task, unwrap_generation_output(returned)[0])
+        reading = self._watch.reading(ask)
+        self._check(ask, text, reading)
+        sha256 = self._pictures.prepare(self._wanted(ask)).result().sha256
+        return Outcome(returned, text, parse_answer(text, ask.key.labels), sha256, reading)
+
+    def _check(self, ask: Ask, text: str, reading: probe.Reading | None) -> None:
+        """Refuse to score what was not really answered or not really measured."""
+        adapter = type(self._lm).__name__
+        if reading is None and self._model is not None:
+            failed(
+                ask,
+                f"{adapter} answered without calling generate() of its model, so that no "
+                "confidence could be read: use an adapter that runs transformers' generate()",
+            )
+        if reading is not None and not reading.finite:
+            failed(
+                ask,
+                "the model's logits are not finite (NaN or infinity); nothing was scored: try "
+                "another dtype (float32, bfloat16) or check the checkpoint",
+            )
+        if not text.strip() and (reading is None or self._lost_text(ask, reading)):
+            failed(ask, f"{adapter} returned an empty answer; nothing was scored: see its log")
+
+    def _lost_text(self, ask: Ask, reading: probe.Reading) -> bool:
+        """Whether the model said something that the adapter did not return."""
+        said = probe.find_tokenizer(self._lm).decode(reading.tokens, skip_special_tokens=True)
+        for stop in (ask.task.config.generation_kwargs or {}).get("until") or ():
+            said = said.split(stop)[0]
+        return bool(said.strip())
+
+    def _without_thinking(self, task: PerturbedTask, text: str) -> str:
+        """Strip reasoning tags as the harness will, so that both read the same answer."""
+        tags = parse_reasoning_tags_config(self._cli_tags, task.config.reasoning_tags)
+        return text if tags is None else str(strip_reasoning_tags(text, tags))

@@ -1,0 +1,204 @@
+"""A benchmark wrapped in perturbations, as a task of the harness."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lmms_eval.api.instance import Instance
+from lmms_eval.api.task import ConfigurableTask
+
+from vlm_confidence_tasks import __version__, perturbations
+from vlm_confidence_tasks.benchmarks import DocumentError
+from vlm_confidence_tasks.harness import data
+from vlm_confidence_tasks.harness.config import check_greedy, read_config
+from vlm_confidence_tasks.harness.errors import TaskError
+from vlm_confidence_tasks.metrics import METRICS, Document
+from vlm_confidence_tasks.types import CLEAN, Question, Variant
+
+if TYPE_CHECKING:
+    from vlm_confidence_tasks.harness.session import Session
+
+IMAGES = "vlm_confidence_images"
+
+
+class Row(dict[str, Any]):
+    """What a document adds to its row of the samples file.
+
+    The harness writes all of it to the file (`dict.update`), but collects and gathers
+    across ranks what `items()` gives: the metrics' values alone.
+    """
+
+    def __init__(self, record: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        """Join the record, which is only written, and the metrics' values."""
+        super().__init__({**record, **values})
+        self._values = dict(values)
+
+    def items(self) -> Any:
+        """Return the metrics' values."""
+        return self._values.items()
+
+
+class PerturbedTask(ConfigurableTask):
+    """A task that asks every question once clean and once for each variant.
+
+    A request's index, by which adapters look its document up, is
+    `document * (1 + number of variants) + variant`, with variant 0 the clean image.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        """Build the task from its YAML.
+
+        Raises:
+            TaskError: A key or value cannot be used, or the data is not there.
+        """
+        # The harness's own modules are only half imported when the plugin is loaded; by the
+        # time that a task is built they are whole, and the seam can be put in.
+        from vlm_confidence_tasks.harness.plugin import install_seam
+
+        install_seam()
+        self.session: Session | None = None
+        self._questions: dict[int, Question] = {}
+        try:
+            self.plan, theirs = read_config(config)
+            super().__init__(config=theirs)
+        except ValueError as error:
+            raise TaskError(f"task {config.get('task')}: {error}") from error
+
+    def download(self, dataset_kwargs: Mapping[str, Any] | None = None) -> None:
+        """Load the documents; the harness gets them without images."""
+        self.documents = data.load(vars(self.config), self.plan.benchmark)
+        split = self.config.test_split or self.config.validation_split
+        self.dataset = {split: self.documents.text}
+        self.dataset_no_image = self.dataset
+
+    def dump_config(self) -> dict[str, Any]:
+        """Return the configuration as results files keep it, ours included."""
+        return {
+            **super().dump_config(),
+            "benchmark": self.plan.benchmark.name,
+            "perturbations": [str(variant) for variant in self.plan.variants],
+            "max_side": self.plan.max_side,
+            "vlm_confidence_tasks": __version__,
+        }
+
+    def question(self, index: int) -> Question:
+        """Return the question of a document.
+
+        Raises:
+            TaskError: The document is not as its benchmark promises.
+        """
+        if index not in self._questions:
+            around = self.lmms_eval_specific_kwargs or {}
+            pre, post = around.get("pre_prompt", ""), around.get("post_prompt", "")
+            try:
+                self._questions[index] = self.plan.benchmark.question(
+                    self.documents.text[index], pre, post
+                )
+            except DocumentError as error:
+                raise TaskError(f"task {self.task_name}, document {index}: {error}") from error
+        return self._questions[index]
+
+    def doc_to_text(self, doc: Mapping[str, Any]) -> str:
+        """Return the document's prompt."""
+        return self.question(doc[data.INDEX_COLUMN]).prompt
+
+    def doc_to_target(self, doc: Mapping[str, Any]) -> str:
+        """Return the right answer, "" where there is none."""
+        return self.question(doc[data.INDEX_COLUMN]).gold or ""
+
+    def doc_to_visual(self, doc: Mapping[str, Any]) -> list[Any]:
+        """Return the images that the session's view put into the document."""
+        return list(doc[IMAGES])
+
+    def doc_to_messages(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the images and then the prompt, as the harness builds chat messages."""
+        content = [{"type": "image", "url": image} for image in self.doc_to_visual(doc)]
+        return [
+            {"role": "user", "content": [*content, {"type": "text", "text": self.doc_to_text(doc)}]}
+        ]
+
+    def locate(self, index: int) -> tuple[int, Variant]:
+        """Return the document and variant that a request's index stands for."""
+        document, variant = divmod(index, 1 + len(self.plan.variants))
+        return document, (CLEAN, *self.plan.variants)[variant]
+
+    def build_all_requests(self, **kwargs: Any) -> None:
+        """Build the requests of this rank.
+
+        Raises:
+            TaskError: Something is asked for that perturbed tasks do not do.
+        """
+        for wanted, why in (
+            (kwargs.get("cache_requests"), "--cache_requests: requests are cheap to build"),
+            (self.config.num_fewshot, "--num_fewshot: perturbed tasks are zero-shot"),
+            ((self.config.repeats or 1) > 1, "--repeats: greedy answers do not vary"),
+        ):
+            if wanted:
+                raise TaskError(f"task {self.task_name}: leave out {why}")
+        try:
+            check_greedy(self.config.generation_kwargs)
+        except TaskError as error:
+            raise TaskError(f"task {self.task_name}: {error}") from error
+        super().build_all_requests(**kwargs)
+
+    def construct_requests(self, doc_id: int, ctx: str, **kwargs: Any) -> list[Instance]:
+        """Make one request for the clean image and one for each variant that applies."""
+        labels = self.question(doc_id).labels
+        width = 1 + len(self.plan.variants)
+        return [
+            self._request(doc_id * width + position, position, ctx, kwargs["metadata"])
+            for position, variant in enumerate((CLEAN, *self.plan.variants))
+            if variant == CLEAN or perturbations.applies(variant, labels)
+        ]
+
+    def _request(self, index: int, position: int, ctx: str, metadata: dict[str, Any]) -> Instance:
+        if self.session is None:
+            raise TaskError(f"task {self.task_name}: requests are built inside an evaluation only")
+        where = (index, self.config.task, metadata["split"])
+        generation = copy.deepcopy(self.config.generation_kwargs)
+        arguments = (
+            (ctx, self.doc_to_messages, generation, *where)
+            if self.session.chat
+            else (ctx, generation, self.doc_to_visual, *where)
+        )
+        return Instance("generate_until", arguments, position, metadata)
+
+    def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> Row:
+        """Turn a document's Readouts into the metrics' values and the samples' record."""
+        if self.session is None:
+            raise TaskError(f"task {self.task_name}: answers are read inside an evaluation only")
+        index = doc[data.INDEX_COLUMN]
+        question = self.question(index)
+        clean, *variants = self.session.readouts(self, index)
+        upstream = self.plan.benchmark.upstream_score
+        document = Document(
+            image_id=question.image_id,
+            gold=question.gold,
+            labels=question.labels,
+            positive=question.positive,
+            clean=clean,
+            variants=tuple(variants),
+            upstream_clean=None if upstream is None else upstream(question, clean.text),
+        )
+        record = {
+            "question_id": question.question_id,
+            "category": question.category,
+            "image_sha256": clean.image_sha256,
+            "readouts": [readout.to_dict() for readout in (clean, *variants)],
+            **{
+                name: getattr(document, name)
+                for name in ("image_id", "gold", "labels", "positive", "upstream_clean")
+            },
+        }
+        return Row(record, self._values(document))
+
+    def _values(self, document: Document) -> dict[str, dict[str, Any]]:
+        """Return the value of every listed metric that applies to the document."""
+        values = {}
+        for name in self._aggregation_list:
+            value = METRICS[name].value(document) if name in METRICS else None
+            if value is not None:
+                values[name] = {**value, "image_id": document.image_id}
+        return values

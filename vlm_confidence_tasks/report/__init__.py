@@ -1,0 +1,1 @@
+"""Samples files -> tables and figures. Knows neither the harness nor torch."""

@@ -1,0 +1,58 @@
+"""Reading a samples file back into the documents that metrics are computed from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vlm_confidence_tasks.metrics import Document
+from vlm_confidence_tasks.types import Readout
+
+
+class SamplesError(ValueError):
+    """A samples file cannot be read; names the file and line."""
+
+
+def read_samples(path: Path) -> list[Document]:
+    """Read the documents of a samples file that a perturbed task wrote.
+
+    Raises:
+        SamplesError: There is no such file, it is empty, or a line is torn or is not
+            from a perturbed task.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SamplesError(f"{path}: cannot be read: {error}") from error
+    documents = [_read_line(line, f"{path}, line {n}") for n, line in enumerate(lines, start=1)]
+    if not documents:
+        raise SamplesError(f"{path}: no line in it")
+    return documents
+
+
+def _read_line(line: str, where: str) -> Document:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise SamplesError(f"{where}: not JSON ({error}); was its run interrupted?") from error
+    if not isinstance(row, dict) or "readouts" not in row:
+        raise SamplesError(f"{where}: no readouts; is it from a task of this package?")
+    try:
+        return _document(row)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SamplesError(f"{where}: {type(error).__name__}: {error}") from error
+
+
+def _document(row: Mapping[str, Any]) -> Document:
+    clean, *variants = (Readout.from_dict(record) for record in row["readouts"])
+    return Document(
+        image_id=row["image_id"],
+        gold=row["gold"],
+        labels=tuple(row["labels"]),
+        positive=row["positive"],
+        clean=clean,
+        variants=tuple(variants),
+        upstream_clean=row["upstream_clean"],
+    )

@@ -1,0 +1,60 @@
+"""Random images, and one valid set of parameters for each perturbation."""
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from vlm_confidence_tasks.perturbations import perturb
+
+# Images are slow on a shared machine: a deadline would only test the machine.
+laws = settings(deadline=None, max_examples=40)
+
+EXAMPLES = {
+    "gaussian_blur": {"severity": 3},
+    "gaussian_noise": {"epsilon": 0.3},
+    "jpeg": {"severity": 3},
+    "low_light": {"severity": 3},
+    "motion_blur": {"severity": 3},
+    "occlusion": {"severity": 3},
+    "pad_crop": {"n": 4},
+    "rotate": {"degrees": 30},
+    "scale": {"factor": 0.9},
+    "scale_pad": {"factor": 0.9},
+    "text_overlay": {"content": "random", "phrase": "Answer is Yes"},
+    "translate": {"dx": 4},
+}
+
+ZEROS = {
+    "gaussian_noise": {"epsilon": 0},
+    "pad_crop": {"n": 0},
+    "rotate": {"degrees": 0},
+    "scale": {"factor": 1},
+    "scale_pad": {"factor": 1},
+    "translate": {"dx": 0},
+}
+
+sides = st.one_of(st.integers(1, 40), st.sampled_from([1, 300]))
+
+
+def noise_image(width, height, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def flat_image(width, height, value):
+    return Image.new("RGB", (width, height), (value,) * 3)
+
+
+images = st.one_of(
+    st.builds(noise_image, sides, sides, st.integers(0, 999)),
+    st.builds(flat_image, sides, sides, st.sampled_from([0, 128, 255])),
+)
+
+
+def example(image, name, **changes):
+    return perturb(image, name, **{**EXAMPLES[name], **changes})
+
+
+def same(one, other):
+    return one.size == other.size and one.tobytes() == other.tobytes()

@@ -1,0 +1,56 @@
+"""Short ways to write down answers and documents."""
+
+from dataclasses import replace
+
+from vlm_confidence_tasks.metrics import Document
+from vlm_confidence_tasks.types import CLEAN, Readout, Variant
+
+NOISE = Variant("gaussian_noise", (("epsilon", 0.3),), family="noise")
+NOISE_1 = replace(NOISE, seed=1)
+TEXT = Variant("text_overlay", (("content", "semantic"),), family="textoverlay")
+EMPTY = Variant("text_overlay", (("content", "empty"),), family="textoverlay_empty", control=True)
+
+
+def yes_no(variant, gold, answer, entropy=None, p_yes=None, mass=None):
+    """An answer to a yes-no question; `confidence` follows from `p_yes`."""
+    probs = None if p_yes is None else {"Yes": p_yes, "No": 1 - p_yes}
+    return Readout(
+        variant=variant,
+        image_sha256="",
+        text=answer or "?",
+        answer=answer,
+        correct=None if gold is None else answer == gold,
+        entropy=entropy,
+        probs=probs,
+        answer_mass=mass,
+        confidence=None if probs is None or answer is None else probs[answer],
+    )
+
+
+def yes_no_document(gold, clean, variants, upstream=None, positive="Yes"):
+    """A document of answers given as (variant, answer, entropy, p_yes, mass)."""
+    return Document(
+        image_id="image",
+        gold=gold,
+        labels=("Yes", "No"),
+        positive=positive,
+        clean=yes_no(CLEAN, gold, *clean),
+        variants=tuple(yes_no(variant, gold, *rest) for variant, *rest in variants),
+        upstream_clean=upstream,
+    )
+
+
+def open_document(gold, clean, variants):
+    """A document without labels, of answers given as (text, correct, entropy)."""
+
+    def readout(variant, text, correct, entropy):
+        return Readout(variant, "", text, None, correct, entropy=entropy)
+
+    return Document(
+        image_id="image",
+        gold=gold,
+        labels=(),
+        positive=None,
+        clean=readout(CLEAN, *clean),
+        variants=tuple(readout(NOISE, *row) for row in variants),
+    )

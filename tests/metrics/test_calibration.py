@@ -1,0 +1,207 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import brier_score_loss, log_loss
+from torchmetrics.functional.classification import binary_calibration_error
+
+from vlm_confidence_tasks.metrics import (
+    brier_score,
+    calibration_noise_floor,
+    expected_calibration_error,
+    maximum_calibration_error,
+    negative_log_likelihood,
+    overconfidence,
+    reliability_curve,
+)
+from vlm_confidence_tasks.metrics._calibration import mass_bins, width_bins
+
+# Multiples of 1/60 fall on edges of 15 bins and tie often.
+confidences = st.one_of(st.integers(0, 60).map(lambda k: k / 60), st.floats(0, 1))
+answers = st.lists(st.tuples(confidences, st.booleans()), min_size=1, max_size=60)
+
+BINNED = [expected_calibration_error, maximum_calibration_error]
+ON_ANSWERS = [*BINNED, overconfidence, brier_score, reliability_curve]
+
+
+def columns(pairs):
+    return np.array([c for c, _ in pairs]), np.array([hit for _, hit in pairs])
+
+
+def naive_gaps(confidence, correct, n_bins):
+    """(count, gap) of each bin (a, b], one answer at a time."""
+    bins = {}
+    for c, hit in zip(confidence, correct, strict=True):
+        number = 0
+        while number < n_bins - 1 and c > (number + 1) / n_bins:
+            number += 1
+        bins.setdefault(number, []).append((c, hit))
+    return [
+        (len(rows), abs(sum(h for _, h in rows) - sum(c for c, _ in rows)) / len(rows))
+        for rows in bins.values()
+    ]
+
+
+@given(answers, st.integers(1, 20))
+def test_width_bins_equal_a_naive_loop(pairs, n_bins):
+    confidence, correct = columns(pairs)
+    gaps = naive_gaps(confidence, correct, n_bins)
+    ece = sum(n * gap for n, gap in gaps) / len(pairs)
+    assert expected_calibration_error(confidence, correct, n_bins) == pytest.approx(ece)
+    mce = max(gap for _, gap in gaps)
+    assert maximum_calibration_error(confidence, correct, n_bins) == pytest.approx(mce)
+
+
+def test_agrees_with_torchmetrics_and_sklearn_away_from_edges():
+    # torchmetrics 1.x puts a confidence of exactly 1.0 into a bin of its own and has its
+    # bins closed on the other side; continuous draws in (0, 1) meet neither. For two
+    # classes its "confidence" is the probability of class 1 and its "accuracy" the class.
+    rng = np.random.default_rng(1)
+    confidence = rng.uniform(0.001, 0.999, 5000)
+    correct = rng.random(5000) < confidence**2
+    for norm, ours in (("l1", BINNED[0]), ("max", BINNED[1])):
+        theirs = binary_calibration_error(
+            torch.tensor(confidence), torch.tensor(correct.astype(int)), n_bins=15, norm=norm
+        )
+        assert ours(confidence, correct) == pytest.approx(float(theirs), abs=1e-6)
+    accuracy, mean = calibration_curve(correct, confidence, n_bins=15)
+    curve = reliability_curve(confidence, correct)
+    assert np.allclose(curve.accuracy, accuracy) and np.allclose(curve.confidence, mean)
+
+
+def test_edges_belong_to_the_bin_below_and_zero_and_one_to_the_outer_bins():
+    edges = np.arange(16) / 15
+    assert width_bins(edges, 15).tolist() == [0, *range(15)]
+    above = np.nextafter(edges[:15], 1)
+    assert width_bins(above, 15).tolist() == list(range(15))
+
+
+def test_hand_worked():
+    confidence, correct = [0.0, 0.2, 0.6, 0.7, 1.0], [0, 1, 1, 0, 1]
+    # Two bins: {0, .2} has mean .1 and accuracy .5; {.6, .7, 1} has mean 2.3/3 and 2/3.
+    assert expected_calibration_error(confidence, correct, 2) == pytest.approx((0.8 + 0.3) / 5)
+    assert maximum_calibration_error(confidence, correct, 2) == pytest.approx(0.4)
+    assert overconfidence(confidence, correct) == pytest.approx(0.5 - 0.6)
+    assert brier_score(confidence, correct) == pytest.approx((0.64 + 0.16 + 0.49) / 5)
+    curve = reliability_curve([0.1, 0.95], [0, 1], 10)  # eight bins are empty
+    assert curve.low.tolist() == [0.0, 0.9] and curve.high.tolist() == [0.1, 1.0]
+
+
+def test_one_bin_compares_the_means():
+    confidence, correct = [0.25, 0.5, 1.0], [1, 0, 0]
+    for binning in ("width", "mass"):
+        assert expected_calibration_error(confidence, correct, 1, binning) == pytest.approx(0.25)
+
+
+def test_mass_bins_hold_equal_counts_without_ties():
+    confidence = np.random.default_rng(0).permutation(100) / 100
+    counts = np.bincount(mass_bins(confidence, 15))
+    assert counts.size == 15 and counts.min() == 6 and counts.max() == 7
+    assert mass_bins(np.array([0.1, 0.9]), 15).tolist() == [3, 11]
+
+
+def test_mass_bins_keep_ties_together_and_do_not_swallow_a_lone_value():
+    # The edge of two bins lies inside the run of 0.9; the run goes where its middle is.
+    assert mass_bins(np.array([0.5] + [0.9] * 29), 2).tolist() == [0] + [1] * 29
+    curve = reliability_curve([0.2, 0.2, 0.2, 0.4], [0, 0, 1, 1], 2, "mass")
+    assert curve.count.tolist() == [3, 1] and curve.low.tolist() == [0.2, 0.4]
+
+
+@given(answers, st.integers(1, 20))
+def test_mass_bins_properties(pairs, n_bins):
+    confidence, _ = columns(pairs)
+    bins = mass_bins(confidence, n_bins)
+    assert 0 <= bins.min() and bins.max() < n_bins
+    order = np.argsort(confidence)
+    assert np.all(np.diff(bins[order]) >= 0)
+    for value in np.unique(confidence):
+        assert np.unique(bins[confidence == value]).size == 1
+    assert np.array_equal(mass_bins(np.tile(confidence, 3), n_bins), np.tile(bins, 3))
+
+
+@given(answers, st.sampled_from(["width", "mass"]), st.randoms())
+def test_order_and_copies_do_not_matter_and_bounds_hold(pairs, binning, random):
+    ece = expected_calibration_error(*columns(pairs), binning=binning)
+    mce = maximum_calibration_error(*columns(pairs), binning=binning)
+    shuffled = random.sample(pairs, len(pairs))
+    assert expected_calibration_error(*columns(shuffled), binning=binning) == pytest.approx(ece)
+    assert expected_calibration_error(*columns(pairs * 3), binning=binning) == pytest.approx(ece)
+    gap = abs(overconfidence(*columns(pairs)))
+    assert gap - 1e-12 <= ece <= mce + 1e-12 <= 1 + 2e-12
+    assert 0 <= brier_score(*columns(pairs)) <= 1
+
+
+@pytest.mark.parametrize("binning", ["width", "mass"])
+def test_perfect_calibration_is_zero(binning):
+    confidence = np.repeat([0.0, 0.25, 0.5, 1.0], 4)
+    correct = [0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 1]
+    assert expected_calibration_error(confidence, correct, binning=binning) == 0
+    assert maximum_calibration_error(confidence, correct, binning=binning) == 0
+
+
+def test_brier_and_nll_equal_sklearn():
+    rng = np.random.default_rng(2)
+    p, y = rng.uniform(0.01, 0.99, 500), rng.random(500) < 0.5
+    assert brier_score(p, y) == pytest.approx(brier_score_loss(y, p))
+    assert negative_log_likelihood(np.where(y, p, 1 - p)) == pytest.approx(log_loss(y, p))
+
+
+def test_nll_of_probability_zero_is_finite():
+    assert negative_log_likelihood([0.0]) == pytest.approx(87.3365, abs=1e-4)
+    assert negative_log_likelihood([1.0]) == 0
+
+
+@pytest.mark.parametrize("binning", ["width", "mass"])
+def test_noise_floor_is_what_calibrated_answers_score(binning):
+    rng = np.random.default_rng(3)
+    confidence = rng.uniform(0.5, 1, 300)
+    floor = calibration_noise_floor(confidence, binning=binning)
+    scores = [
+        expected_calibration_error(confidence, rng.random(300) < confidence, binning=binning)
+        for _ in range(400)
+    ]
+    assert floor == pytest.approx(np.mean(scores), abs=4 * np.std(scores) / np.sqrt(200))
+    assert floor == calibration_noise_floor(rng.permutation(confidence), binning=binning)
+    assert floor > 5 * calibration_noise_floor(np.repeat(confidence, 100), draws=5)
+
+
+def test_noise_floor_does_not_depend_on_its_block(monkeypatch):
+    confidence = np.random.default_rng(4).random(50)
+    floor = calibration_noise_floor(confidence)
+    monkeypatch.setattr("vlm_confidence_tasks.metrics._calibration._BLOCK", 170)
+    assert calibration_noise_floor(confidence) == pytest.approx(floor, rel=1e-12)
+
+
+@pytest.mark.parametrize("metric", ON_ANSWERS)
+@pytest.mark.parametrize(
+    ("confidence", "correct", "message"),
+    [
+        ([0.5, float("nan")], [1, 0], "nan at index 1"),
+        ([1.5], [1], "1.5"),
+        ([-0.25], [1], "-0.25"),
+        ([], [], r"shape \(0,\)"),
+        ([[0.5]], [[1]], r"shape \(1, 1\)"),
+        ([0.5, 0.5], [1], "'confidence': 2, 'correct': 1"),
+        ([0.5], [2], "got 2.0"),
+    ],
+)
+def test_bad_answers_raise(metric, confidence, correct, message):
+    with pytest.raises(ValueError, match=message):
+        metric(confidence, correct)
+
+
+@pytest.mark.parametrize("metric", [*BINNED, reliability_curve])
+def test_bad_bins_raise(metric):
+    with pytest.raises(ValueError, match="'quantile'"):
+        metric([0.5], [1], binning="quantile")
+    with pytest.raises(ValueError, match="n_bins must be at least 1, got 0"):
+        metric([0.5], [1], n_bins=0)
+
+
+def test_bad_probabilities_and_draws_raise():
+    with pytest.raises(ValueError, match="1.25"):
+        negative_log_likelihood([1.25])
+    with pytest.raises(ValueError, match="draws must be at least 1, got 0"):
+        calibration_noise_floor([0.5], draws=0)

@@ -1,0 +1,92 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from vlm_confidence_tasks.metrics import aurc, auroc, risk_coverage_curve
+
+scores = st.integers(0, 6).map(lambda k: k / 6)  # few values, so that ties are common
+answers = st.lists(st.tuples(scores, st.booleans()), min_size=1, max_size=40)
+
+
+def columns(pairs):
+    return np.array([c for c, _ in pairs]), np.array([hit for _, hit in pairs])
+
+
+@given(answers)
+def test_auroc_equals_sklearn_and_the_pairs(pairs):
+    score, positive = columns(pairs)
+    if positive.all() or not positive.any():
+        assert auroc(score, positive) is None
+        return
+    assert auroc(score, positive) == pytest.approx(roc_auc_score(positive, score))
+    wins = [(s > t) + (s == t) / 2 for s, t in itertools.product(score[positive], score[~positive])]
+    assert auroc(score, positive) == pytest.approx(np.mean(wins))
+    assert auroc(-score, positive) == pytest.approx(1 - auroc(score, positive))
+    assert auroc(*columns(pairs * 3)) == pytest.approx(auroc(score, positive))
+
+
+def test_auroc_of_perfect_inverted_and_constant_scores():
+    assert auroc([0.9, 0.1], [1, 0]) == 1
+    assert auroc([0.1, 0.9], [1, 0]) == 0
+    assert auroc([0.3, 0.3, 0.3], [1, 0, 0]) == 0.5
+
+
+def naive_aurc(confidence, correct):
+    order = np.argsort(-confidence, kind="stable")
+    wrong = ~correct[order]
+    return np.mean([wrong[:k].mean() for k in range(1, len(wrong) + 1)])
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, unique_by=lambda p: p[0]))
+def test_aurc_without_ties_equals_a_naive_loop(pairs):
+    assert aurc(*columns(pairs)) == pytest.approx(naive_aurc(*columns(pairs)))
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2).map(lambda k: k / 2), st.booleans()), min_size=1, max_size=5
+    )
+)
+def test_aurc_with_ties_is_the_mean_over_their_orders(pairs):
+    orders = [naive_aurc(*columns(order)) for order in itertools.permutations(pairs)]
+    assert aurc(*columns(pairs)) == pytest.approx(np.mean(orders))
+
+
+@given(answers, st.randoms())
+def test_order_does_not_matter(pairs, random):
+    shuffled = random.sample(pairs, len(pairs))
+    assert aurc(*columns(pairs)) == aurc(*columns(shuffled))
+    assert auroc(*columns(pairs)) == auroc(*columns(shuffled))
+    assert 0 <= aurc(*columns(pairs)) <= 1
+
+
+def test_risk_coverage_hand_worked():
+    curve = risk_coverage_curve([0.9, 0.8, 0.8, 0.1], [1, 0, 1, 0])
+    assert curve.threshold.tolist() == [0.9, 0.8, 0.1]
+    assert curve.coverage.tolist() == [0.25, 0.75, 1.0]
+    assert curve.risk == pytest.approx([0, 1 / 3, 1 / 2])
+    assert curve.count.tolist() == [1, 2, 1] and curve.wrong.tolist() == [0, 1, 1]
+    # Half an error at the second and third answer: 0, .5/2, 1/3, 2/4.
+    assert aurc([0.9, 0.8, 0.8, 0.1], [1, 0, 1, 0]) == pytest.approx((1 / 4 + 1 / 3 + 1 / 2) / 4)
+
+
+def test_all_right_and_all_wrong():
+    assert aurc([0.2, 0.4], [1, 1]) == 0
+    assert aurc([0.2, 0.4], [0, 0]) == 1
+
+
+@pytest.mark.parametrize("metric", [aurc, risk_coverage_curve, auroc])
+def test_bad_input_raises(metric):
+    with pytest.raises(ValueError, match="nan"):
+        metric([float("nan")], [1])
+    with pytest.raises(ValueError, match="2, '.*': 1"):
+        metric([0.5, 0.5], [1])
+    with pytest.raises(ValueError, match="shape"):
+        metric([], [])
+    if metric is not auroc:  # a score may be any number
+        with pytest.raises(ValueError, match="1.5"):
+            metric([1.5], [1])

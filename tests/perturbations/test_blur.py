@@ -1,0 +1,71 @@
+import math
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+from vlm_confidence_tasks.perturbations import perturb
+from vlm_confidence_tasks.perturbations.blur import _taps
+
+from .strategies import flat_image, laws, noise_image
+
+severities = st.integers(1, 5)
+
+
+@pytest.mark.parametrize(("severity", "sigma"), list(enumerate([1, 2, 3, 4, 6], 1)))
+def test_gaussian_against_scipy(severity, sigma):
+    image = noise_image(80, 60)
+    blurred = np.asarray(perturb(image, "gaussian_blur", severity=severity)).astype(float)
+    exact = gaussian_filter(np.asarray(image, float), (sigma, sigma, 0), mode="nearest")
+    assert np.abs(blurred - exact).max() < 2
+
+
+@laws
+@given(severities, st.floats(-45, 45))
+def test_taps(severity, angle):
+    taps = _taps(severity, angle)
+    radius, sigma = [(10, 3), (15, 5), (15, 8), (15, 12), (20, 15)][severity - 1]
+    assert sum(taps.values()) == 256
+    assert min(taps.values()) > 0
+    for down, right in taps:
+        distance = math.hypot(down, right)
+        assert distance <= 2 * radius + 0.71
+        across = down * math.cos(math.radians(angle)) - right * math.sin(math.radians(angle))
+        assert abs(across) <= 0.71
+    reach = np.exp(-(np.arange(2 * radius + 1) ** 2) / (2 * sigma**2))
+    mean = (np.arange(2 * radius + 1) * reach).sum() / reach.sum()
+    found = sum(weight * math.hypot(*offset) for offset, weight in taps.items()) / 256
+    assert found == pytest.approx(mean, abs=0.5)
+
+
+@pytest.mark.parametrize("severity", range(1, 6))
+def test_motion_against_opencv(severity, monkeypatch):
+    """The same taps as a kernel; filter2D adds up in floating point."""
+    image = noise_image(80, 60)
+    taps = _taps(severity, 20.0)
+    monkeypatch.setattr("vlm_confidence_tasks.perturbations.blur._taps", lambda *_: taps)
+    kernel = np.zeros((83, 83))
+    for (down, right), weight in taps.items():
+        kernel[41 + down, 41 + right] = weight / 256
+    pixels = np.asarray(image, float)
+    exact = cv2.filter2D(pixels, -1, kernel, borderType=cv2.BORDER_REPLICATE)
+    blurred = np.asarray(perturb(image, "motion_blur", severity=severity))
+    assert np.abs(blurred - exact).max() <= 0.5 + 1e-6
+
+
+@laws
+@given(st.integers(0, 255), severities, st.sampled_from(["gaussian_blur", "motion_blur"]))
+def test_a_flat_image_stays_flat(value, severity, name):
+    image = flat_image(30, 20, value)
+    assert np.unique(np.asarray(perturb(image, name, severity=severity))).tolist() == [value]
+
+
+@pytest.mark.parametrize("name", ["gaussian_blur", "motion_blur"])
+def test_severity_grows(name):
+    image = noise_image(120, 90)
+    spread = [np.std(np.asarray(perturb(image, name, severity=s))) for s in range(1, 6)]
+    assert spread == sorted(spread, reverse=True)
+    assert len(set(spread)) == 5

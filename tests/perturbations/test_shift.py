@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlm_confidence_tasks.perturbations import perturb
+
+from .strategies import images, laws, noise_image, same
+
+shifts = st.integers(-(10**20), 10**20)
+
+
+def translate(image, dx):
+    return perturb(image, "translate", dx=dx)
+
+
+@laws
+@given(images, shifts)
+def test_translation_is_numpys_roll(image, dx):
+    expected = np.roll(np.asarray(image), dx % image.width, axis=1)
+    assert np.array_equal(np.asarray(translate(image, dx)), expected)
+
+
+@laws
+@given(images, shifts, shifts)
+def test_shifts_compose(image, one, other):
+    assert same(translate(translate(image, one), other), translate(image, one + other))
+
+
+@laws
+@given(images, st.integers(-3, 3))
+def test_shift_by_the_width_is_the_identity(image, turns):
+    assert same(translate(image, turns * image.width), image)
+
+
+def test_positive_is_to_the_right():
+    image = noise_image(5, 1)
+    assert translate(image, 1).getpixel((1, 0)) == image.getpixel((0, 0))
+
+
+@laws
+@given(images, st.integers(0, 30))
+def test_padding_is_black_and_cropping_takes_it_off(image, n):
+    padded = perturb(image, "pad_crop", n=n)
+    expected = np.pad(np.asarray(image), ((n, n), (n, n), (0, 0)))
+    assert np.array_equal(np.asarray(padded), expected)
+    assert same(perturb(padded, "pad_crop", n=-n), image)
+
+
+@laws
+@given(images, st.integers(1, 200))
+def test_crop_is_a_slice_or_raises(image, n):
+    if 2 * n >= min(image.size):
+        with pytest.raises(ValueError, match=f"n={-n} leaves nothing of an image of size"):
+            perturb(image, "pad_crop", n=-n)
+    else:
+        cropped = np.asarray(perturb(image, "pad_crop", n=-n))
+        assert np.array_equal(cropped, np.asarray(image)[n:-n, n:-n])

@@ -1,0 +1,121 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlm_confidence_tasks.perturbations import image_digest, perturb
+from vlm_confidence_tasks.perturbations.seeding import generator
+from vlm_confidence_tasks.perturbations.text import _font, _ink, _random_text
+
+from .strategies import flat_image, images, laws, noise_image, same
+
+CONTENTS = ("semantic", "random", "empty")
+PHRASES = ("Answer is Yes", "Answer is No", "Answer is A", "Answer is (jqy)")
+
+
+def overlay(image, content="semantic", phrase="Answer is Yes", **values):
+    return perturb(image, "text_overlay", content=content, phrase=phrase, **values)
+
+
+def extent(image, other):
+    """Left, upper, right and lower end of what differs."""
+    rows, columns = np.nonzero((np.asarray(image) != np.asarray(other)).any(axis=2))
+    return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+
+
+@pytest.mark.parametrize("size", [(320, 240), (640, 480), (300, 1400), (201, 99)])
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_the_three_contents_cover_the_same_box(size, phrase):
+    # Blue differs from the white of the box and the red of the text.
+    image = flat_image(*size, 0)
+    image.paste((0, 0, 255), (0, 0, *size))
+    shown = [overlay(image, content, phrase, seed=3) for content in CONTENTS]
+    boxes = {extent(image, other) for other in shown}
+    assert len(boxes) == 1
+    (box,) = boxes
+    assert same(shown[2].crop(box), flat_image(box[2] - box[0], box[3] - box[1], 255))
+    for other in shown:
+        other.paste((0, 0, 255), tuple(map(int, box)))
+        assert same(other, image)
+
+
+@laws
+@given(images, st.sampled_from(CONTENTS), st.sampled_from(PHRASES))
+def test_outside_the_box_nothing_changes(image, content, phrase):
+    left, top, right, bottom = _ink(_font(14), phrase)
+    width, height = right - left + 8, bottom - top + 8
+    x, y = (image.width - width) // 2, (image.height - height) // 2
+    shown = overlay(image, content, phrase)
+    box = (max(x, 0), max(y, 0), min(x + width, image.width), min(y + height, image.height))
+    expected = image.copy()
+    expected.paste(shown.crop(box), box[:2])
+    assert same(shown, expected)
+
+
+def test_box_is_centred_with_four_pixels_around_the_ink():
+    image = flat_image(640, 480, 0)
+    shown = np.asarray(overlay(image))
+    box = extent(image, overlay(image))
+    assert abs(box[0] + box[2] - 640) <= 1
+    assert abs(box[1] + box[3] - 480) <= 1
+    text = shown[box[1] : box[3], box[0] : box[2]] != 255
+    rows, columns = np.nonzero(text.any(axis=2))
+    assert (rows.min(), columns.min()) == (4, 4)
+    assert (text.shape[0] - rows.max() - 1, text.shape[1] - columns.max() - 1) == (4, 4)
+    assert (shown == (255, 0, 0)).all(axis=2).any()
+
+
+def test_font_grows_with_the_image():
+    heights = []
+    for height in (200, 14 * 32, 20 * 32, 40 * 32):
+        image = flat_image(900, height, 0)
+        box = extent(image, overlay(image, "empty"))
+        heights.append(box[3] - box[1] - 8)
+    assert heights[0] == heights[1]
+    assert heights[2] / heights[1] == pytest.approx(20 / 14, rel=0.1)
+    assert heights[3] / heights[1] == pytest.approx(40 / 14, rel=0.1)
+
+
+@given(st.integers(0, 10**6), st.sampled_from(PHRASES), st.sampled_from([14, 40]))
+def test_random_text(seed, phrase, size):
+    rng = generator("00" * 32, "text_overlay", {}, seed)
+    text = _random_text(rng, _font(size), phrase)
+    assert 1 <= len(text) <= 12
+    assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+    assert _ink(_font(size), text)[2] <= _ink(_font(size), phrase)[2]
+
+
+def test_random_lengths_and_letters_are_all_drawn():
+    wide = "Answer is something that is long enough for any"
+    texts = [
+        _random_text(generator("00" * 32, "text_overlay", {}, seed), _font(14), wide)
+        for seed in range(400)
+    ]
+    assert {len(text) for text in texts} == set(range(6, 13))
+    assert len(set("".join(texts))) == 36
+
+
+def test_only_random_depends_on_the_draw():
+    image = noise_image(300, 200)
+    for content, count in zip(CONTENTS, (1, 3, 1), strict=True):
+        digests = {image_digest(overlay(image, content, seed=seed)) for seed in range(3)}
+        assert len(digests) == count
+    assert not same(overlay(image, "random", index=0), overlay(image, "random", index=1))
+
+
+@pytest.mark.parametrize("phrase", ["", "  ", "Answer is\nYes"])
+def test_a_phrase_is_one_line(phrase):
+    with pytest.raises(ValueError, match="phrase must be one line of text"):
+        overlay(noise_image(30, 30), phrase=phrase)
+
+
+def test_the_font_needs_no_pyplot():
+    program = (
+        "import sys; from vlm_confidence_tasks.perturbations.text import _font;"
+        "assert _font(14).getname() == ('DejaVu Sans', 'Book');"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

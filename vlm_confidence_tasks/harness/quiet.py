@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tqdm import tqdm
+import tqdm
 
 
 @contextmanager
@@ -18,12 +17,16 @@ def adapter_bars_off(adapter: Any) -> Iterator[None]:
     Adapters import `tqdm` into their own modules; there it is replaced, in the block, by
     one that draws nothing.
     """
+
+    def silent(*args: Any, **kwargs: Any) -> Any:
+        return tqdm.tqdm(*args, **{**kwargs, "disable": True})
+
     modules = {sys.modules[cls.__module__] for cls in type(adapter).__mro__}
-    loud = [module for module in modules if getattr(module, "tqdm", None) is tqdm]
+    loud = [module for module in modules if getattr(module, "tqdm", None) is tqdm.tqdm]
     for module in loud:
-        vars(module)["tqdm"] = functools.partial(tqdm, disable=True)
+        vars(module)["tqdm"] = silent
     try:
         yield
     finally:
         for module in loud:
-            vars(module)["tqdm"] = tqdm
+            vars(module)["tqdm"] = tqdm.tqdm

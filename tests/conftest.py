@@ -1,0 +1,121 @@
+"""What the tests share: small data, the real commands, and runs of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import pytest
+
+from vlm_confidence_tasks.sandbox import DATA_DIR
+
+BIN = Path(sys.executable).parent
+
+# One thread in every process: then two runs can agree bit for bit.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of a command."""
+
+    folder: Path
+    code: int
+    output: str
+
+    @property
+    def results(self) -> dict:
+        """The harness's results file."""
+        (file,) = self.folder.glob("*/*_results.json")
+        return json.loads(file.read_text())
+
+    def numbers(self, task: str) -> dict[str, float]:
+        """The task's metrics, without their standard errors."""
+        return {
+            key.split(",")[0]: value
+            for key, value in self.results["results"][task].items()
+            if "," in key and "_stderr" not in key and value is not None
+        }
+
+    def samples_file(self, task: str) -> Path:
+        """The task's samples file."""
+        (file,) = self.folder.glob(f"*/*_samples_{task}.jsonl")
+        return file
+
+    def samples(self, task: str) -> dict[str, dict]:
+        """The task's rows by question id."""
+        rows = map(json.loads, self.samples_file(task).read_text().splitlines())
+        return {row["question_id"]: row for row in rows}
+
+    @property
+    def last_line(self) -> str:
+        """The last line that the command wrote."""
+        return self.output.strip().splitlines()[-1]
+
+
+def run_command(
+    command: Sequence[str], folder: Path, data: Path | str = "sandbox", **environment: str
+) -> Run:
+    """Run a command of the installed package, standard error after standard output."""
+    environ = {**os.environ, "VLM_CONFIDENCE_DATA": str(data), **environment}
+    program, *arguments = command
+    done = subprocess.run(
+        [str(BIN / program), *arguments],
+        env=environ,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    return Run(folder / "results", done.returncode, done.stdout + "\n" + done.stderr)
+
+
+def evaluate_command(tasks: str, *more: str, program: Sequence[str] = ("lmms_eval",)) -> list[str]:
+    """Return the command that evaluates tasks on the embedded model and logs samples."""
+    given = ["--model", "tiny_llava"] if "--model" not in more else []
+    return [
+        *program,
+        *given,
+        *("--tasks", tasks, "--output_path", "results", "--log_samples"),
+        *more,
+    ]
+
+
+def write_pope(folder: Path, rows: Sequence[int], change: Callable[[dict], dict] = dict) -> Path:
+    """Write chosen rows of the sandbox's POPE as local data, perhaps changed."""
+    source = datasets.Dataset.from_parquet(str(DATA_DIR / "pope" / "test.parquet"))
+    stored = source.cast_column("image", datasets.Image(decode=False))
+    picked = [change(stored[row]) for row in rows]
+    target = folder / "pope" / "test-00000-of-00001.parquet"
+    target.parent.mkdir(parents=True)
+    features = stored.features
+    datasets.Dataset.from_list(picked, features=features).to_parquet(str(target))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def few_questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Local data of 24 questions about several images, in the hub's schema."""
+    return write_pope(tmp_path_factory.mktemp("few"), range(0, 540, 23))
+
+
+@pytest.fixture(scope="session")
+def sweep(few_questions: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """All four strengths and a caption task, by this package's own command."""
+    command = evaluate_command("pope_eps,caption_eps0.3")
+    return run_command(command, tmp_path_factory.mktemp("sweep"), few_questions)
+
+
+def same_within(ours: Mapping[str, float], theirs: Mapping[str, float], tolerance: float) -> None:
+    """Assert that two tables hold the same metrics and nearly the same numbers."""
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        assert value == pytest.approx(theirs[name], abs=tolerance, rel=0), name

@@ -1,0 +1,186 @@
+"""What must not be scored ends the run: non-zero exit, one line that says what and where."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import BIN, evaluate_command, run_command, write_pope
+from safetensors.torch import load_file, save_file
+
+from vlm_confidence_tasks.sandbox import MODEL_DIR
+
+# Adapters that a user might have installed, each broken in its own way.
+BROKEN = '''
+from lmms_eval.models.chat.llava_hf import LlavaHf
+from lmms_eval.models.registry_v2 import ModelManifest
+
+
+class Raising(LlavaHf):
+    """The harness's adapter swallows what generate() raises."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.calls, generate = 0, self._model.generate
+
+        def third_time_unlucky(*args, **kwargs):
+            self.calls += 1
+            if self.calls == 3:
+                raise RuntimeError("boom\\nand more")
+            return generate(*args, **kwargs)
+
+        self._model.generate = third_time_unlucky
+
+
+class Mute(LlavaHf):
+    def generate_until(self, requests):
+        return ["Yes" for _ in requests]
+
+
+class Nothing(LlavaHf):
+    """Generates, and loses the text."""
+
+    def generate_until(self, requests):
+        super().generate_until(requests)
+        return ["" for _ in requests]
+
+
+class Api(LlavaHf):
+    """No model of its own, like an adapter of an API."""
+
+    def __init__(self, **options):
+        super(LlavaHf, self).__init__(**options)
+        self._model = None
+        del self.accelerator
+
+    def generate_until(self, requests):
+        return ["Yes" for _ in requests]
+
+
+MODELS = [
+    ModelManifest(model_id=name.lower(), chat_class_path=f"broken_models.{name}")
+    for name in ("Raising", "Mute", "Nothing", "Api")
+]
+'''
+STOCK = f"pretrained={MODEL_DIR},device=cpu,device_map=cpu"
+
+
+@pytest.fixture(scope="module")
+def broken_models(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder for PYTHONPATH in which a package of broken adapters is installed."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "broken_models.py").write_text(BROKEN)
+    info = folder / "broken_models-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-models\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[lmms_eval.models]\nbroken = broken_models:MODELS\n")
+    return str(folder)
+
+
+def assert_ends_with(run, *parts: str) -> None:
+    assert run.code == 1, run.output
+    assert run.last_line.startswith("lmms_eval: error: "), run.last_line
+    for part in parts:
+        assert part in run.last_line, run.last_line
+    assert not list(run.folder.rglob("*_results.json"))
+
+
+def test_a_generation_that_raises_inside_the_adapter(
+    broken_models: str, few_questions: Path, tmp_path: Path
+) -> None:
+    command = evaluate_command("pope_eps0.3", "--model", "raising", "--model_args", STOCK)
+    run = run_command(command, tmp_path, few_questions, PYTHONPATH=broken_models)
+    assert_ends_with(
+        run, "task pope_eps0.3, document 2 (question_id ", "variant clean", "RuntimeError: boom;"
+    )
+
+
+def test_a_model_whose_generate_is_never_called(
+    broken_models: str, few_questions: Path, tmp_path: Path
+) -> None:
+    command = evaluate_command("pope_eps0.3", "--model", "mute", "--model_args", STOCK)
+    run = run_command(command, tmp_path, few_questions, PYTHONPATH=broken_models)
+    assert_ends_with(run, "document 0", "Mute answered without calling generate()")
+
+
+def test_an_answer_that_the_adapter_lost(
+    broken_models: str, few_questions: Path, tmp_path: Path
+) -> None:
+    command = evaluate_command("pope_eps0.3", "--model", "nothing", "--model_args", STOCK)
+    run = run_command(command, tmp_path, few_questions, PYTHONPATH=broken_models)
+    assert_ends_with(run, "document 0", "Nothing returned an empty answer")
+
+
+def test_nan_logits(few_questions: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(MODEL_DIR, tmp_path / "model")
+    weights = load_file(model / "model.safetensors")
+    head = next(name for name in weights if "lm_head" in name or "embed_tokens" in name)
+    weights[head][-1] = float("nan")
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    command = evaluate_command("pope_eps0.3", "--model_args", f"pretrained={model}")
+    run = run_command(command, tmp_path, few_questions)
+    assert_ends_with(run, "document 0", "variant clean", "logits are not finite", "try another dty")
+
+
+def test_a_corrupt_image(tmp_path: Path) -> None:
+    def truncate(row: dict) -> dict:
+        if row["question_id"] != broken:
+            return row
+        stored = row["image"]
+        return row | {"image": {**stored, "bytes": stored["bytes"][: len(stored["bytes"]) // 2]}}
+
+    broken = "47"
+    data = write_pope(tmp_path / "data", range(0, 70, 23), truncate)
+    run = run_command(evaluate_command("pope_eps0.3"), tmp_path, data)
+    assert_ends_with(run, f"document 2 (question_id {broken})", "cannot make its image: OSError")
+
+
+def test_an_unknown_perturbation(few_questions: Path, tmp_path: Path) -> None:
+    tasks = tmp_path / "tasks"
+    tasks.mkdir()
+    (tasks / "mine.yaml").write_text(
+        "class: !function vlm_confidence_tasks.harness.task.PerturbedTask\n"
+        "task: mine\nbenchmark: pope\ntest_split: test\n"
+        "perturbations: [{name: gaussian_nose, epsilon: 0.3}]\n"
+    )
+    run = run_command(
+        evaluate_command("mine", "--include_path", str(tasks)), tmp_path, few_questions
+    )
+    assert_ends_with(run, "task mine: ", "'gaussian_nose'", "gaussian_noise")
+
+
+def test_killed_in_the_middle_leaves_no_results(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [str(BIN / "lmms_eval"), *evaluate_command("pope_eps")[1:]],
+            cwd=tmp_path,
+            stdout=stream,
+            stderr=stream,
+            env={**os.environ, "VLM_CONFIDENCE_DATA": "sandbox"},
+        )
+        deadline = time.monotonic() + 300
+        while "Perturbed:   1%" not in log.read_text() and time.monotonic() < deadline:
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.1)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    assert not list(tmp_path.rglob("*_results.json"))
+    assert not list(tmp_path.rglob("*.jsonl"))
+
+
+def test_a_backend_without_logits_still_gets_accuracy_and_flips(
+    broken_models: str, few_questions: Path, tmp_path: Path
+) -> None:
+    command = evaluate_command("pope_eps0.3", "--model", "api")
+    run = run_command(command, tmp_path, few_questions, PYTHONPATH=broken_models)
+    assert run.code == 0, run.output
+    numbers = run.numbers("pope_eps0.3")
+    assert numbers["yes_ratio"] == 1 and numbers["ifr"] == 0
+    assert not {"entropy", "ece", "answer_mass", "defense_reject"} & numbers.keys()
+    assert run.output.count("gives no logits") == 1

@@ -1,0 +1,105 @@
+"""What a run leaves behind: rows, results, and the same numbers computed again."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from conftest import Run, run_command
+from lmms_eval.tasks.pope import utils as upstream
+
+from vlm_confidence_tasks.report import cli
+
+ROW = {"question_id", "image_id", "image_sha256", "gold", "readouts", "category", "labels"}
+RECORD = {
+    *("variant", "parameters", "seed", "image_sha256", "text", "answer", "correct"),
+    *("entropy", "token_entropy", "logprob", "probs", "answer_mass", "confidence", "margin"),
+}
+
+
+def test_a_row_has_every_documented_key(sweep: Run) -> None:
+    for row in sweep.samples("pope_eps0.2").values():
+        assert ROW <= row.keys()
+        clean, noisy = row["readouts"]
+        assert clean.keys() >= RECORD and noisy.keys() >= RECORD
+        assert (clean["variant"], noisy["variant"]) == ("clean", "gaussian_noise")
+        assert noisy["parameters"] == {"epsilon": 0.2}
+        assert clean["image_sha256"] == row["image_sha256"] != noisy["image_sha256"]
+        assert row["gold"] in row["labels"]
+
+
+def test_numbers_within_a_record_fit_together(sweep: Run) -> None:
+    for row in sweep.samples("pope_eps0.5").values():
+        for record in row["readouts"]:
+            assert record["entropy"] == pytest.approx(
+                sum(record["token_entropy"]) / len(record["token_entropy"])
+            )
+            assert sum(record["probs"].values()) == pytest.approx(1)
+            assert 0 < record["answer_mass"] <= 1 + 1e-6
+            yes, no = record["probs"]["Yes"], record["probs"]["No"]
+            assert record["margin"] == pytest.approx(abs(math.log(yes / no)), abs=1e-6)
+            assert record["correct"] == (record["answer"] == row["gold"])
+            if record["answer"] is not None:
+                assert record["confidence"] == record["probs"][record["answer"]]
+
+
+def test_captions_have_entropy_and_defence_only(sweep: Run) -> None:
+    names = set(sweep.numbers("caption_eps0.3"))
+    assert names == {
+        *("entropy", "entropy_clean", "entropy_delta", "entropy_delta_p", "entropy_drop_rate"),
+        *("defense_reject_clean", "defense_reject", "defense_bypass", "defense_auroc"),
+    }
+    images = [row["image_id"] for row in sweep.samples("caption_eps0.3").values()]
+    assert len(images) == len(set(images))
+
+
+@pytest.mark.parametrize("task", ["pope_eps0.1", "pope_eps0.5", "caption_eps0.3"])
+def test_recompute_gives_the_numbers_of_the_results_file(
+    sweep: Run, task: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.main(["recompute", "--json", str(sweep.samples_file(task))])
+    again = json.loads(capsys.readouterr().out)
+    reported = sweep.numbers(task)
+    assert again.keys() == reported.keys()
+    for name, value in reported.items():
+        assert again[name] == pytest.approx(value, abs=1e-9, rel=0)
+
+
+def test_recompute_is_a_command(sweep: Run) -> None:
+    command = ["vlm-confidence", "recompute", str(sweep.samples_file("pope_eps0.1"))]
+    done = run_command(command, sweep.folder)
+    assert done.code == 0
+    printed = dict(line.split() for line in done.output.strip().splitlines())
+    assert float(printed["accuracy"]) == sweep.numbers("pope_eps0.1")["accuracy"]
+
+
+def test_clean_accuracy_equals_upstreams_on_the_same_texts(sweep: Run) -> None:
+    rows = sweep.samples("pope_eps0.3").values()
+    scored = [
+        upstream.pope_process_results(
+            {"answer": row["gold"].lower(), "question_id": row["question_id"]},
+            [row["readouts"][0]["text"]],
+        )["pope_accuracy"]
+        for row in rows
+    ]
+    theirs = upstream.pope_aggregate_accuracy(scored)
+    assert sweep.numbers("pope_eps0.3")["accuracy_upstream_clean"] == theirs
+
+
+def test_results_say_what_was_run(sweep: Run) -> None:
+    config = sweep.results["configs"]["pope_eps0.3"]
+    assert config["benchmark"] == "pope"
+    assert config["perturbations"] == ["gaussian_noise(epsilon=0.3, seed=0)"]
+    assert config["vlm_confidence_tasks"]
+
+
+def test_one_progress_bar(sweep: Run) -> None:
+    assert "Perturbed: 100%" in sweep.output
+    assert "Model Responding" not in sweep.output
+
+
+def test_standard_errors_are_clustered_by_image(sweep: Run) -> None:
+    results = sweep.results["results"]["pope_eps0.3"]
+    assert isinstance(results["accuracy_stderr_clustered,none"], float)
+    assert "f1_stderr_clustered,none" not in results

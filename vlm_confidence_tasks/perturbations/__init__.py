@@ -21,7 +21,8 @@ from vlm_confidence_tasks.perturbations import (
 from vlm_confidence_tasks.perturbations.answers import applies, needs_answer, overlay_labels, phrase
 from vlm_confidence_tasks.perturbations.expansion import variants
 from vlm_confidence_tasks.perturbations.parameters import Parameter, Range, Severity
-from vlm_confidence_tasks.perturbations.registry import Perturbation, get, names, register
+from vlm_confidence_tasks.perturbations.perturbation import Perturbation
+from vlm_confidence_tasks.perturbations.registry import get, names, register
 from vlm_confidence_tasks.perturbations.resize import fit
 from vlm_confidence_tasks.perturbations.running import apply, perturb
 from vlm_confidence_tasks.perturbations.seeding import image_digest, images_digest

@@ -28,8 +28,8 @@ LARGEST_ANGLE = 45.0
 def gaussian_blur(image: Image.Image, *, severity: Severity) -> Image.Image:
     """Convolve with a Gaussian of sigma 1, 2, 3, 4, 6 pixels (severity 1 to 5).
 
-    The edge is continued outwards. OpenCV blurs 8-bit images in fixed point, the same
-    on every processor and with any number of threads.
+    The edge is continued outwards. OpenCV blurs 8-bit images in fixed point, so that
+    neither the number of threads nor the vector instructions matter.
     """
     sigma = SIGMAS[severity - 1]
     pixels = np.asarray(image)

@@ -13,85 +13,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-
-from PIL import Image
 
 from vlm_confidence_tasks.perturbations.parameters import Parameter, read_parameters
+from vlm_confidence_tasks.perturbations.perturbation import Function, Perturbation
 from vlm_confidence_tasks.types import CLEAN, Scalar
 
-Function = Callable[..., Image.Image]
-
 RESERVED = frozenset({"name", "seed", "phrase", "digest"})
-
-
-@dataclass(frozen=True)
-class Perturbation:
-    """A registered function and what its signature says.
-
-    Attributes:
-        name: The registered name.
-        family: The name under which flips are counted.
-        function: The function itself.
-        parameters: Its parameters, sorted by name.
-        strength: The parameter that is left out of the seed, so that a sweep over it
-            uses one draw; None if there is none.
-        draws: Whether the function takes a random generator.
-        needs_answer: Whether the function takes a phrase about the answer.
-        controls: For a parameter, the values that make a control condition.
-    """
-
-    name: str
-    family: str
-    function: Function
-    parameters: tuple[Parameter, ...] = ()
-    strength: str | None = None
-    draws: bool = False
-    needs_answer: bool = False
-    controls: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict, hash=False)
-
-    def complete(self, given: Mapping[str, object]) -> dict[str, Scalar]:
-        """Check the given values and fill in the defaults, sorted by name.
-
-        >>> get("scale").complete({"factor": 1})
-        {'factor': 1.0, 'restore': False}
-
-        Raises:
-            ValueError: A parameter is unknown, missing, or has a bad value.
-        """
-        known = [parameter.name for parameter in self.parameters]
-        if unknown := sorted(set(given) - set(known)):
-            raise ValueError(
-                f"{self.name} has no parameter {unknown[0]!r} (given: {given[unknown[0]]!r}); "
-                f"known parameters: {', '.join(known) or 'none'}"
-            )
-        return {parameter.name: self._value(parameter, given) for parameter in self.parameters}
-
-    def control(self, parameters: Mapping[str, object]) -> bool:
-        """Say whether these parameters make a control condition."""
-        return bool(self._control_values(parameters))
-
-    def family_of(self, parameters: Mapping[str, object]) -> str:
-        """Name the family of these parameters: a control condition is one of its own.
-
-        >>> get("text_overlay").family_of({"content": "empty"})
-        'textoverlay_empty'
-        """
-        return "_".join([self.family, *map(str, self._control_values(parameters))])
-
-    def _control_values(self, parameters: Mapping[str, object]) -> list[object]:
-        given = [(parameters.get(name), values) for name, values in self.controls.items()]
-        return [value for value, controls in given if value in controls]
-
-    def _value(self, parameter: Parameter, given: Mapping[str, object]) -> Scalar:
-        value = given.get(parameter.name, parameter.default)
-        if value is None and parameter.name not in given:
-            raise ValueError(f"{self.name} needs the parameter {parameter.name} ({parameter})")
-        try:
-            return parameter.check(value)
-        except ValueError as error:
-            raise ValueError(f"{self.name}: {error}") from None
-
 
 _REGISTRY: dict[str, Perturbation] = {}
 
@@ -106,8 +33,8 @@ def register(
     """Make a function known by a name; the function itself stays as it is.
 
     The function is `(image, [rng], [phrase], *, parameters) -> image`, on RGB images.
-    It takes `rng` (a `numpy.random.Generator` of its own) if it draws, and
-    `phrase` if it shows a text that depends on the clean answer. It must not change `image`.
+    It takes `rng` (a `numpy.random.Generator` of its own) if it draws, and `phrase` if
+    it shows a text that depends on the clean answer. It must not change `image`.
 
     Args:
         name: The name, which must be free.

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from PIL import Image
 
-from vlm_confidence_tasks.perturbations.registry import Perturbation, get
+from vlm_confidence_tasks.perturbations.perturbation import Perturbation
+from vlm_confidence_tasks.perturbations.registry import get
 from vlm_confidence_tasks.perturbations.seeding import generator, image_digest, require_rgb
 from vlm_confidence_tasks.types import CLEAN, Scalar, Variant
 

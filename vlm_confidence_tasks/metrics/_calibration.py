@@ -54,11 +54,10 @@ def mass_bins(confidence: Floats, n_bins: int) -> Ints:
     must not be drawn into the bin of the few below it. Ranks are kept doubled so that
     the arithmetic is exact.
     """
-    ranked = np.sort(confidence)
-    doubled = np.searchsorted(ranked, confidence, "left") + np.searchsorted(
-        ranked, confidence, "right"
-    )
-    return doubled * n_bins // (2 * confidence.size)
+    _, run, count = np.unique(confidence, return_inverse=True, return_counts=True)
+    doubled_middle = 2 * np.cumsum(count) - count
+    bins: Ints = (doubled_middle * n_bins // (2 * confidence.size))[run]
+    return bins
 
 
 def _bins(confidence: Floats, n_bins: int, binning: Binning) -> Ints:
@@ -94,19 +93,20 @@ def reliability_curve(
     """
     confidence, correct = answered(confidence, correct)
     bins = _bins(confidence, n_bins, binning)
-    held, index = np.unique(bins, return_inverse=True)
-    count = np.bincount(index)
+    counts = np.bincount(bins)
+    held = np.flatnonzero(counts)
+    count = counts[held]
     low, high = held / n_bins, (held + 1) / n_bins
     if binning == "mass":
-        low, high = np.full(held.size, np.inf), np.zeros(held.size)
-        np.minimum.at(low, index, confidence)
-        np.maximum.at(high, index, confidence)
+        ordered = np.sort(confidence)
+        last = np.cumsum(count)
+        low, high = ordered[last - count], ordered[last - 1]
     return ReliabilityCurve(
         low=low,
         high=high,
         count=count,
-        confidence=np.bincount(index, confidence) / count,
-        accuracy=np.bincount(index, correct) / count,
+        confidence=np.bincount(bins, confidence)[held] / count,
+        accuracy=np.bincount(bins, correct)[held] / count,
     )
 
 

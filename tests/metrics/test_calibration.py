@@ -106,7 +106,8 @@ def test_mass_bins_keep_ties_together_and_do_not_swallow_a_lone_value():
     # The edge of two bins lies inside the run of 0.9; the run goes where its middle is.
     assert mass_bins(np.array([0.5] + [0.9] * 29), 2).tolist() == [0] + [1] * 29
     curve = reliability_curve([0.2, 0.2, 0.2, 0.4], [0, 0, 1, 1], 2, "mass")
-    assert curve.count.tolist() == [3, 1] and curve.low.tolist() == curve.high.tolist() == [0.2, 0.4]
+    assert curve.count.tolist() == [3, 1]
+    assert curve.low.tolist() == curve.high.tolist() == [0.2, 0.4]
 
 
 @given(answers, st.integers(1, 20))

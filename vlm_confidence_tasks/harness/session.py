@@ -89,8 +89,8 @@ class Session:
         self._restore.callback(self._pictures.close)
         self._model = probe.find_model(self._lm)
         self._generate = self._lm.generate_until
-        self._lm.generate_until = self.generate_until
-        self._restore.callback(delattr, self._lm, "generate_until")
+        patch = probe.replaced(self._lm, "generate_until", self.generate_until)
+        self._restore.enter_context(patch)
         for name, task in self._tasks.items():
             task.session = self
             self._restore.callback(setattr, task, "session", None)

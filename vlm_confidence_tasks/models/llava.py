@@ -10,6 +10,7 @@ from lmms_eval.models.chat.llava_hf import LlavaHf as LlavaHfChat
 from lmms_eval.models.simple.llava_hf import LlavaHf as LlavaHfSimple
 from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
 
+from vlm_confidence_tasks.probe import replaced
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
 CONVERTED = {
@@ -112,15 +113,8 @@ class LlavaSimple(LlavaHfSimple):
                 failures.append(error)
                 raise
 
-        patched = vars(self.model).get("generate")
-        self.model.generate = raising
-        try:
+        with replaced(self.model, "generate", raising):
             answers: list[Any] = super().generate_until(requests)
-        finally:
-            if patched is None:
-                del self.model.generate
-            else:
-                self.model.generate = patched
         if failures:
             raise failures[0]
         return answers

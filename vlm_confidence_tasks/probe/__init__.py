@@ -7,6 +7,7 @@ from vlm_confidence_tasks.probe.generation import watched
 from vlm_confidence_tasks.probe.labels import label_tokens
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.readout import make_readout
+from vlm_confidence_tasks.probe.replacing import replaced
 
 __all__ = [
     "ProbeError",
@@ -15,5 +16,6 @@ __all__ = [
     "find_tokenizer",
     "label_tokens",
     "make_readout",
+    "replaced",
     "watched",
 ]

@@ -13,6 +13,7 @@ from transformers import GenerationMixin, StoppingCriteriaList
 from vlm_confidence_tasks.probe.backend import ProbeError
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.recorder import LabelTokens, Recorder
+from vlm_confidence_tasks.probe.replacing import replaced
 
 Rows = Callable[[], Sequence[LabelTokens]]
 Deliver = Callable[[list[Reading]], None]
@@ -40,11 +41,8 @@ def watched(model: Any, rows: Rows, deliver: Deliver, fail: Fail) -> Iterator[No
             fail(error)
             raise
 
-    model.generate = generate
-    try:
+    with replaced(model, "generate", generate):
         yield
-    finally:
-        del model.generate
 
 
 def _recorded(

@@ -1,0 +1,32 @@
+# Two commands: `make demo` shows the main job, `make test` checks everything.
+# PYTHON picks the interpreter that makes .venv: 3.10, 3.11 or 3.12.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test install
+
+demo: $(VENV)/installed
+	rm -rf results
+	VLM_CONFIDENCE_DATA=sandbox HF_HUB_OFFLINE=1 $(BIN)/lmms_eval --model tiny_llava \
+		--tasks pope_eps0.3,caption_eps0.3 --output_path results --log_samples
+
+test: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --fail-under=90
+
+install: $(VENV)/installed
+
+$(VENV)/installed: setup.cfg pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,report]"
+	touch $@

@@ -1,0 +1,80 @@
+"""LLaVA and its descendants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transformers import (
+    CLIPImageProcessor,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+)
+
+from . import vocabularies
+from .weights import randomise
+
+# LLaVA 1.5's, which also takes the plain strings that the simple adapter gives it.
+TEMPLATE = (
+    "{% for message in messages %}{{ message['role'].upper() + ': ' }}"
+    "{% if message['content'] is string %}{{ message['content'] + ' ' }}{% else %}"
+    "{% for content in message['content'] if content['type'] == 'image' %}<image>\n{% endfor %}"
+    "{% for content in message['content'] if content['type'] == 'text' %}"
+    "{{ content['text'] + ' ' }}{% endfor %}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
+
+
+def llama_tokenizer():
+    return vocabularies.make(
+        "sentencepiece", ["<image>"], bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+    )
+
+
+def llama_config(tokenizer) -> LlamaConfig:
+    return LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=False,
+    )
+
+
+def clip_config() -> CLIPVisionConfig:
+    return CLIPVisionConfig(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        image_size=32,
+        patch_size=8,
+        projection_dim=32,
+    )
+
+
+def llava(folder: Path, seed: int) -> None:
+    tokenizer = llama_tokenizer()
+    config = LlavaConfig(
+        vision_config=clip_config(),
+        text_config=llama_config(tokenizer),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        image_seq_length=16,
+        tie_word_embeddings=False,
+    )
+    model = LlavaForConditionalGeneration(config)
+    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
+    LlavaProcessor(
+        CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}),
+        tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=TEMPLATE,
+    ).save_pretrained(folder)

@@ -1,0 +1,39 @@
+"""Random weights under which answers are short, differ, and are not all of one token."""
+
+from __future__ import annotations
+
+import torch
+from transformers import PreTrainedModel
+
+from .vocabularies import SPOKEN
+
+
+def randomise(model: PreTrainedModel, tokenizer, *, seed: int, end: float = 4.0) -> PreTrainedModel:
+    """Draw all weights anew, and make the head favour a few words and the end token.
+
+    Args:
+        model: A model with an untied output embedding.
+        tokenizer: Its tokenizer.
+        seed: Of the draw.
+        end: How much the end token is favoured: the more, the shorter the answers.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            width = parameter[0].numel() ** -0.5
+            parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * width)
+    embedding = model.get_input_embeddings().weight.data
+    embedding.copy_(torch.randn(embedding.shape, generator=generator))
+    head = model.get_output_embeddings().weight.data
+    loudness = torch.full((len(head), 1), 0.5)
+    loudness[spoken(tokenizer)] = 3.0
+    loudness[tokenizer.eos_token_id] = end
+    head.mul_(loudness)
+    return model.eval()
+
+
+def spoken(tokenizer) -> list[int]:
+    """Return the tokens that the model is made to favour."""
+    vocabulary = tokenizer.get_vocab()
+    pieces = [mark + word for word in SPOKEN for mark in ("", "\u2581", "\u0120")]
+    return sorted(vocabulary[piece] for piece in pieces if piece in vocabulary)

@@ -22,7 +22,8 @@ class Question:
     Attributes:
         question_id: The document's own id, as text.
         image_id: Name of the image or images asked about. Questions that share it
-            are one cluster in every interval.
+            are one cluster in every interval. Left "" by data sets that name no images:
+            the harness then fills in the digest of what is stored.
         prompt: The text put to the model, upstream's own.
         labels: The closed set of answers, best written as the model should write
             them (`("Yes", "No")`, `("A", "B")`). Empty for an open question.
@@ -31,6 +32,9 @@ class Question:
         positive: The label that precision, recall, F1 and the yes ratio count as
             positive, or None where these are not used.
         category: The benchmark's own sub-category, "" if it has none.
+        options: The text that each of `labels` stands for, where they are letters.
+        content: The prompt with images between its words, for models that take chat
+            messages: texts and positions of images. Empty: all images, then the prompt.
     """
 
     question_id: str
@@ -40,6 +44,8 @@ class Question:
     gold: str | None = None
     positive: str | None = None
     category: str = ""
+    options: tuple[str, ...] = ()
+    content: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from vlm_confidence_tasks.benchmarks.amber import AMBER
 from vlm_confidence_tasks.benchmarks.answers import parse_answer
 from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, DocumentError
 from vlm_confidence_tasks.benchmarks.caption import CAPTION
+from vlm_confidence_tasks.benchmarks.mmmu import MMMU
 from vlm_confidence_tasks.benchmarks.pope import POPE
+from vlm_confidence_tasks.benchmarks.seed import SEED
 
 __all__ = ["BENCHMARKS", "Benchmark", "Document", "DocumentError", "get", "parse_answer"]
 
-BENCHMARKS = {benchmark.name: benchmark for benchmark in (POPE, CAPTION)}
+BENCHMARKS = {benchmark.name: benchmark for benchmark in (POPE, *AMBER, SEED, MMMU, CAPTION)}
 
 
 def get(name: str) -> Benchmark:

@@ -37,8 +37,10 @@ class Benchmark:
         columns: Columns that a data set must have (images included).
         image_columns: Those of them that hold an image or a list of images.
         question: (document without images, text before, text after) -> Question.
-        upstream_score: Upstream's own 0/1 score of an answer text, to compare with;
-            None where upstream has no such task.
+        upstream_score: Upstream's own 0/1 score of an answer text, to compare with (the
+            expected one where upstream guesses); None where upstream has no such task.
+        correct: Whether the answer to an open question, one without labels, is right;
+            None where all questions have labels or no right answer.
         select: Which rows to ask, from the columns without images.
         convert: How a decoded image becomes RGB.
     """
@@ -49,5 +51,20 @@ class Benchmark:
     image_columns: tuple[str, ...]
     question: Callable[[Document, str, str], Question]
     upstream_score: Callable[[Question, str], float] | None = None
+    correct: Callable[[Question, str], bool] | None = None
     select: Callable[[Mapping[str, Sequence[Any]]], list[int]] = every_row
     convert: Callable[[Image.Image], Image.Image] = to_rgb
+
+    def is_right(self, asked: Question, answer: str | None, text: str) -> bool | None:
+        """Say whether an answer is the right one; None where there is no right answer.
+
+        Args:
+            asked: The question.
+            answer: The label read from the answer.
+            text: The answer itself, which decides on open questions.
+        """
+        if asked.gold is None:
+            return None
+        if asked.labels or self.correct is None:
+            return answer == asked.gold
+        return self.correct(asked, text)

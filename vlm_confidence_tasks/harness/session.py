@@ -125,7 +125,7 @@ class Session:
         readouts = []
         for _, ask in sorted(asks.items()):
             outcome = self._outcomes[ask.key]
-            correct = None if question.gold is None else outcome.answer == question.gold
+            correct = task.plan.benchmark.is_right(question, outcome.answer, outcome.text)
             readouts.append(
                 probe.make_readout(
                     question,

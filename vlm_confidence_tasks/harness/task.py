@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lmms_eval.api.instance import Instance
@@ -93,11 +94,13 @@ class PerturbedTask(ConfigurableTask):
             around = self.lmms_eval_specific_kwargs or {}
             pre, post = around.get("pre_prompt", ""), around.get("post_prompt", "")
             try:
-                self._questions[index] = self.plan.benchmark.question(
-                    self.documents.text[index], pre, post
-                )
+                question = self.plan.benchmark.question(self.documents.text[index], pre, post)
             except DocumentError as error:
                 raise TaskError(f"task {self.task_name}, document {index}: {error}") from error
+            if not question.image_id:
+                stored = self.documents.digests()[index]
+                question = replace(question, image_id=stored.hex())
+            self._questions[index] = question
         return self._questions[index]
 
     def doc_to_text(self, doc: Mapping[str, Any]) -> str:
@@ -110,14 +113,30 @@ class PerturbedTask(ConfigurableTask):
 
     def doc_to_visual(self, doc: Mapping[str, Any]) -> list[Any]:
         """Return the images that the session's view put into the document."""
-        return list(doc[IMAGES])
+        return [doc[IMAGES][part] for part in self._content(doc) if isinstance(part, int)]
 
     def doc_to_messages(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the images and then the prompt, as the harness builds chat messages."""
-        content = [{"type": "image", "url": image} for image in self.doc_to_visual(doc)]
-        return [
-            {"role": "user", "content": [*content, {"type": "text", "text": self.doc_to_text(doc)}]}
+        """Return the images and the prompt, as the harness builds chat messages."""
+        content = [
+            {"type": "text", "text": part}
+            if isinstance(part, str)
+            else {"type": "image", "url": doc[IMAGES][part]}
+            for part in self._content(doc)
         ]
+        return [{"role": "user", "content": content}]
+
+    def _content(self, doc: Mapping[str, Any]) -> tuple[str | int, ...]:
+        """Return texts and positions of images, in the order in which they are shown."""
+        index, stored = doc[data.INDEX_COLUMN], range(len(doc[IMAGES]))
+        question = self.question(index)
+        content = question.content or (*stored, question.prompt)
+        for part in content:
+            if isinstance(part, int) and part not in stored:
+                raise TaskError(
+                    f"task {self.task_name}, document {index}: its text names image {part + 1}, "
+                    f"but it has {len(stored)}"
+                )
+        return content
 
     def locate(self, index: int) -> tuple[int, Variant]:
         """Return the document and variant that a request's index stands for."""

@@ -1,0 +1,85 @@
+"""AMBER (Wang et al. 2023, arXiv 2311.07397), discriminative part: yes or no?
+
+lmms-eval has only the generative part, so that there is no upstream score: the prompt is
+the query with the ending that the task's YAML gives, which is POPE's. "No" is the
+positive class of AMBER's metrics: a hallucination is to be found, not an object.
+
+The data set names no images. The questions leave `image_id` empty, and the harness fills
+in the digest of the stored image, which all questions about it share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, DocumentError, every_row
+from vlm_confidence_tasks.types import Question
+
+LABELS = ("Yes", "No")
+
+# Relation questions have one type where the truth is "yes" and another where it is "no".
+CATEGORIES = {
+    "discriminative-hallucination": "existence",
+    "discriminative-attribute-state": "state",
+    "discriminative-attribute-number": "number",
+    "discriminative-attribute-action": "action",
+    "discriminative-relation": "relation",
+    "relation": "relation",
+}
+
+
+def question(document: Document, pre_prompt: str, post_prompt: str) -> Question:
+    """Turn an AMBER row into a question.
+
+    Raises:
+        DocumentError: The truth is neither "yes" nor "no", or the type is unknown.
+    """
+    truth = str(document["truth"]).strip().capitalize()
+    if truth not in LABELS:
+        raise DocumentError(f"truth is {document['truth']!r}, expected 'yes' or 'no'")
+    if document["type"] not in CATEGORIES:
+        known = ", ".join(CATEGORIES)
+        raise DocumentError(f"type is {document['type']!r}, expected one of {known}")
+    return Question(
+        question_id=str(document["id"]),
+        image_id="",
+        prompt=f"{pre_prompt}{str(document['query']).strip()}{post_prompt}",
+        labels=LABELS,
+        gold=truth,
+        positive="No",
+        category=CATEGORIES[document["type"]],
+    )
+
+
+def rows_of(*categories: str) -> Callable[[Mapping[str, Sequence[Any]]], list[int]]:
+    """Return a selection of the rows of some categories.
+
+    >>> rows_of("relation")({"type": ["relation", "?", "discriminative-relation"]})
+    [0, 2]
+    """
+
+    def select(columns: Mapping[str, Sequence[Any]]) -> list[int]:
+        found = [CATEGORIES.get(kind) for kind in columns["type"]]
+        return [row for row, category in enumerate(found) if category in categories]
+
+    return select
+
+
+def _benchmark(name: str, select: Callable[[Mapping[str, Sequence[Any]]], list[int]]) -> Benchmark:
+    return Benchmark(
+        name=name,
+        folder="amber",
+        columns=("id", "query", "type", "truth", "image"),
+        image_columns=("image",),
+        question=question,
+        select=select,
+    )
+
+
+AMBER = (
+    _benchmark("amber", every_row),
+    _benchmark("amber_existence", rows_of("existence")),
+    _benchmark("amber_attribute", rows_of("state", "number", "action")),
+    _benchmark("amber_relation", rows_of("relation")),
+)

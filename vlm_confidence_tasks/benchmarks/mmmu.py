@@ -1,0 +1,149 @@
+"""MMMU (Yue et al. 2023, arXiv 2311.16502): exam questions over one to seven images.
+
+Prompts and `upstream_score` are those of lmms-eval's `mmmu_val` task, character for
+character, with its images between the words where a model takes chat messages; the tests
+hold them to its functions.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, DocumentError
+from vlm_confidence_tasks.benchmarks.choices import ASK_FOR_LETTER, lettered, letters
+from vlm_confidence_tasks.benchmarks.mmmu_rules import named_letter, says
+from vlm_confidence_tasks.types import Question
+
+ASK_FOR_WORD = "Answer the question using a single word or phrase."
+MOST_IMAGES = 7
+IMAGES = tuple(f"image_{number}" for number in range(1, MOST_IMAGES + 1))
+_NUMBERED = re.compile(r"<image (\d+)>")
+_MARKER = re.compile(r"<image(?: \d+)?>")
+_SUBJECT = re.compile(r"[^_]+_(.+)_\d+")
+
+
+def question(document: Document, pre_prompt: str, post_prompt: str) -> Question:
+    """Turn an MMMU row into a question, with options or open.
+
+    Raises:
+        DocumentError: A field does not look as MMMU promises.
+    """
+    options, gold = _options(document), str(document["answer"])
+    labels = letters(options)
+    if labels and gold not in labels:
+        raise DocumentError(f"answer is {gold!r}, expected one of {', '.join(labels)}")
+    if not gold.strip():
+        raise DocumentError("the answer is empty")
+    listed = f"\n{lettered(options)}\n\n{ASK_FOR_LETTER}" if labels else f"\n\n{ASK_FOR_WORD}"
+    prompt = f"{pre_prompt}{document['question']}{listed}{post_prompt}"
+    return Question(
+        question_id=str(document["id"]),
+        image_id=str(document["id"]),
+        prompt=prompt,
+        labels=labels,
+        gold=gold,
+        category=_subject(str(document["id"])),
+        options=options,
+        content=interleaved(prompt),
+    )
+
+
+def _options(document: Document) -> tuple[str, ...]:
+    """Read the options, which the data set holds as the text of a Python list."""
+    kind, stored = document["question_type"], document["options"]
+    if kind == "open":
+        return ()
+    if kind != "multiple-choice":
+        raise DocumentError(f"question_type is {kind!r}, expected 'multiple-choice' or 'open'")
+    try:
+        options = ast.literal_eval(stored)
+    except (ValueError, SyntaxError) as error:
+        raise DocumentError(f"options is {stored!r}, expected the text of a list") from error
+    if not isinstance(options, list) or not 2 <= len(options) <= 26:
+        raise DocumentError(f"options is {stored!r}, expected a list of 2 to 26 texts")
+    return tuple(map(str, options))
+
+
+def _subject(name: str) -> str:
+    found = _SUBJECT.fullmatch(name)
+    if found is None:
+        raise DocumentError(f"id is {name!r}, expected <split>_<subject>_<number>")
+    return found[1]
+
+
+def interleaved(prompt: str) -> tuple[str | int, ...]:
+    """Put images between the words, as upstream's chat messages do.
+
+    The images that the prompt names stand in the order of their numbers where it has its
+    first, second, ... marker. Upstream loses the words between further markers, which
+    there are if one image is named twice, and so does this.
+
+    Returns:
+        Texts and positions of images; empty if the prompt names no image.
+
+    Examples:
+        >>> interleaved("See <image 1> and <image 2>. Which?")
+        ('See', 0, 'and', 1, '. Which?')
+
+    Raises:
+        DocumentError: A marker's number is not one of an image.
+    """
+    numbers = sorted({int(number) for number in _NUMBERED.findall(prompt)})
+    for number in numbers:
+        if not 1 <= number <= MOST_IMAGES:
+            raise DocumentError(f"<image {number}> in the text, expected 1 to {MOST_IMAGES}")
+    if not numbers:
+        return ()
+    *before, last = (words.strip() for words in _MARKER.split(prompt))
+    content: list[str | int] = []
+    for number, words in zip(numbers, before, strict=False):
+        content += [words, number - 1] if words else [number - 1]
+    return (*content, last)
+
+
+def correct(asked: Question, text: str) -> bool:
+    """Say whether the answer to an open question is right, by upstream's rule.
+
+    An answer that the data set writes as a list of texts names several right ones, of
+    which each will do; upstream takes such a list for a single text.
+
+    >>> asked = Question("1", "x", "How far?", gold="['2.5', 'five halves']")
+    >>> correct(asked, "The answer is 2.50"), correct(asked, "Five halves.")
+    (True, True)
+    """
+    gold = str(asked.gold)
+    try:
+        several = ast.literal_eval(gold)
+    except (ValueError, SyntaxError):
+        several = None
+    is_list = isinstance(several, list) and all(isinstance(one, str) for one in several)
+    return says(text, several if is_list and several else [gold])
+
+
+def upstream_score(asked: Question, text: str) -> float:
+    """Score as upstream does, by looser rules than `parse_answer`'s.
+
+    Where upstream finds no letter, it guesses one at random. This gives the expected
+    score of the guess.
+
+    >>> asked = Question("1", "x", "Which?", ("A", "B"), "B", options=("red", "blue"))
+    >>> upstream_score(asked, "(B) blue"), upstream_score(asked, "None")
+    (1.0, 0.5)
+    """
+    text = text.strip()
+    if not asked.labels:
+        return float(says(text, [str(asked.gold)]))
+    named = named_letter(text, asked.labels, asked.options)
+    return 1 / len(asked.labels) if named is None else float(named == asked.gold)
+
+
+MMMU = Benchmark(
+    name="mmmu",
+    folder="mmmu",
+    columns=("id", "question", "options", "answer", "question_type", *IMAGES),
+    image_columns=IMAGES,
+    question=question,
+    upstream_score=upstream_score,
+    correct=correct,
+)

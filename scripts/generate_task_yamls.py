@@ -1,4 +1,4 @@
-"""Write the task files in `task_yamls/`: a row a task family, a file a task.
+"""Write the task files in `task_yamls/`: a row a benchmark or a family, a file a task.
 
     python scripts/generate_task_yamls.py            # write them
     python scripts/generate_task_yamls.py --check    # exit with 1 if they differ
@@ -14,48 +14,95 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent / "task_yamls"
 
-# prefix of the task names -> (folder, template)
+# prefix of the task names -> folder; the template is `_<prefix>_yaml` in it
 PREFIXES = {
-    "pope": ("pope", "_pope_yaml"),
-    "pope_adv": ("pope", "_pope_adv_yaml"),
-    "pope_pop": ("pope", "_pope_pop_yaml"),
-    "pope_random": ("pope", "_pope_random_yaml"),
-    "caption": ("caption", "_caption_yaml"),
+    "pope": "pope",
+    "pope_adv": "pope",
+    "pope_pop": "pope",
+    "pope_random": "pope",
+    "amber": "amber",
+    "amber_existence": "amber",
+    "amber_attribute": "amber",
+    "amber_relation": "amber",
+    "seed": "seed",
+    "mmmu": "mmmu",
+    "caption": "caption",
 }
+
+# Prefixes whose questions have no right answer: noise only.
+UNANSWERED = ("caption",)
 
 EPSILONS = (0.1, 0.2, 0.3, 0.5)
+SHIFTS = "[-16, -12, -8, -4, 4, 8, 12, 16]"
+SEVERITIES = "[1, 2, 3, 4, 5]"
 
-# suffix of the task names -> lines of the `perturbations` list
-SUFFIXES = {
-    f"_eps{epsilon}": [f"{{name: gaussian_noise, epsilon: {epsilon}}}"] for epsilon in EPSILONS
+# suffix of the task names -> an entry of the `perturbations` list
+NOISE = {f"_eps{epsilon}": f"{{name: gaussian_noise, epsilon: {epsilon}}}" for epsilon in EPSILONS}
+CORE = {
+    "_translation": f"{{name: translate, dx: {SHIFTS}}}",
+    "_padcrop": f"{{name: pad_crop, n: {SHIFTS}}}",
+    "_scale": "{name: scale, factor: 0.9}",
+    "_scalepad": "{name: scale_pad, factor: 0.9, fill: [black, white]}",
+    "_rotation": "{name: rotate, degrees: [-30, 30]}",
+    "_textoverlay": "{name: text_overlay, content: semantic, index: [0, 1, 2]}",
+}
+CONTROLS = {
+    "_textoverlay_random": "{name: text_overlay, content: random, index: [0, 1, 2]}",
+    "_textoverlay_empty": "{name: text_overlay, content: empty, index: [0, 1, 2]}",
+}
+NATURAL = {
+    "_blur": f"{{name: gaussian_blur, severity: {SEVERITIES}}}",
+    "_motionblur": f"{{name: motion_blur, severity: {SEVERITIES}}}",
+    "_lowlight": f"{{name: low_light, severity: {SEVERITIES}}}",
+    "_occlusion": f"{{name: occlusion, severity: {SEVERITIES}}}",
+    "_jpeg": f"{{name: jpeg, severity: {SEVERITIES}}}",
 }
 
-# group -> (folder, tasks)
-GROUPS = {
-    **{
-        f"{prefix}_eps": (folder, [f"{prefix}_eps{epsilon}" for epsilon in EPSILONS])
-        for prefix, (folder, _) in PREFIXES.items()
-    },
-}
+# All six families and both controls in one task, so that unions exist, at the source's size.
+INVARIANCE = (*CORE.values(), *CONTROLS.values())
+MAX_SIDE = 1024
+
+
+def task_files(prefix: str, folder: str) -> dict[Path, str]:
+    """Return the files of all tasks of a prefix."""
+    families = NOISE if prefix in UNANSWERED else NOISE | CORE | CONTROLS | NATURAL
+    made = {
+        f"{prefix}{suffix}": ["perturbations:", f"  - {entry}"]
+        for suffix, entry in families.items()
+    }
+    if prefix not in UNANSWERED:
+        entries = [f"  - {entry}" for entry in INVARIANCE]
+        made[f"{prefix}_invariance"] = [f"max_side: {MAX_SIDE}", "perturbations:", *entries]
+    return {
+        ROOT / folder / f"{task}.yaml": "\n".join(
+            [f"include: _{prefix}_yaml", f"task: {task}", *lines, ""]
+        )
+        for task, lines in made.items()
+    }
+
+
+def group_files() -> dict[Path, str]:
+    """Return the files of all groups: of a prefix, and over prefixes."""
+    answered = [prefix for prefix in PREFIXES if prefix not in UNANSWERED]
+    groups = {
+        f"{folder}/{prefix}_eps": [f"{prefix}{suffix}" for suffix in NOISE]
+        for prefix, folder in PREFIXES.items()
+    }
+    groups["groups/confidence_trap"] = [f"{prefix}_eps" for prefix in PREFIXES]
+    groups["groups/hidden_instability"] = [f"{prefix}_invariance" for prefix in answered]
+    return {
+        ROOT / f"{path}.yaml": "\n".join(
+            [f"group: {Path(path).name}", "task:", *(f"  - {task}" for task in tasks), ""]
+        )
+        for path, tasks in groups.items()
+    }
 
 
 def files() -> dict[Path, str]:
     """Return every generated file's path and text."""
-    made = {}
-    for prefix, (folder, template) in PREFIXES.items():
-        for suffix, perturbations in SUFFIXES.items():
-            made[ROOT / folder / f"{prefix}{suffix}.yaml"] = "\n".join(
-                [
-                    f"include: {template}",
-                    f"task: {prefix}{suffix}",
-                    "perturbations:",
-                    *(f"  - {line}" for line in perturbations),
-                    "",
-                ]
-            )
-    for group, (folder, tasks) in GROUPS.items():
-        listed = "".join(f"  - {task}\n" for task in tasks)
-        made[ROOT / folder / f"{group}.yaml"] = f"group: {group}\ntask:\n{listed}"
+    made = group_files()
+    for prefix, folder in PREFIXES.items():
+        made |= task_files(prefix, folder)
     return made
 
 
@@ -75,6 +122,7 @@ def main() -> None:
     for path in left_over:
         path.unlink()
     for path, text in made.items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     print(f"{len(made)} files in {ROOT}")
 

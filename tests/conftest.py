@@ -96,8 +96,7 @@ def write_pope(folder: Path, rows: Sequence[int], change: Callable[[dict], dict]
     picked = [change(stored[row]) for row in rows]
     target = folder / "pope" / "test-00000-of-00001.parquet"
     target.parent.mkdir(parents=True)
-    features = stored.features
-    datasets.Dataset.from_list(picked, features=features).to_parquet(str(target))
+    datasets.Dataset.from_list(picked, features=source.features).to_parquet(str(target))
     return folder
 
 

@@ -94,15 +94,26 @@ def _with_stored_images(
             f"{benchmark.name} needs {', '.join(benchmark.columns)}; found "
             f"{', '.join(rows.column_names)}"
         )
-    stored = datasets.Image(decode=False)
     for name in benchmark.image_columns:
         feature = rows.features[name]
-        is_list = isinstance(feature, (list, datasets.List, datasets.LargeList))
-        try:
-            rows = rows.cast_column(name, datasets.List(stored) if is_list else stored)
-        except (TypeError, ValueError, datasets.table.CastError) as error:
-            raise TaskError(f"{where}: column {name!r} holds no images but {feature}") from error
+        single = _inside_list(feature)
+        if not (isinstance(single, datasets.Image) or _is_stored_image(single)):
+            raise TaskError(f"{where}: column {name!r} holds no images but {feature}")
+        stored = datasets.Image(decode=False)
+        rows = rows.cast_column(name, stored if single is feature else datasets.List(stored))
     return rows
+
+
+def _inside_list(feature: Any) -> Any:
+    if isinstance(feature, list):
+        return feature[0]
+    is_list = isinstance(feature, (datasets.List, datasets.LargeList))
+    return feature.feature if is_list else feature
+
+
+def _is_stored_image(feature: Any) -> bool:
+    """Whether it is what an image column becomes where its type was not written down."""
+    return isinstance(feature, dict) and feature.keys() == {"bytes", "path"}
 
 
 def load(config: Mapping[str, Any], benchmark: Benchmark) -> Documents:

@@ -90,9 +90,10 @@ def _make(wanted: Wanted, clean: Future[Picture] | None) -> Picture:
         side = wanted.shown.max_side
         shown = [image if side is None else perturbations.fit(image, side) for image in stored]
     else:
-        variant = wanted.shown.variant
+        source = clean.result()
+        digest = source.sha256 if len(source.images) == 1 else None
         shown = [
-            perturbations.apply(image, variant, phrase=wanted.phrase)
-            for image in clean.result().images
+            perturbations.apply(image, wanted.shown.variant, phrase=wanted.phrase, digest=digest)
+            for image in source.images
         ]
     return Picture(tuple(shown), perturbations.images_digest(shown))

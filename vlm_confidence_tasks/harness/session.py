@@ -145,7 +145,8 @@ class Session:
         for ask in asks:
             self._keys.setdefault((str(ask.task.task_name), ask.document), {})[ask.index] = ask
         new = {ask.key: ask for ask in reversed(asks) if ask.key not in self._outcomes}
-        self._run_blocks(list(blocks(list(reversed(new.values())))))
+        if new:
+            self._run_blocks(list(blocks(list(reversed(new.values())))))
         return [ask.key for ask in asks]
 
     def _run_blocks(self, work: Sequence[Sequence[Ask]]) -> None:

@@ -27,13 +27,17 @@ IMAGES = "vlm_confidence_images"
 class Row(dict[str, Any]):
     """What a document adds to its row of the samples file.
 
-    The harness writes all of it to the file (`dict.update`), but collects and gathers
-    across ranks what `items()` gives: the metrics' values alone.
+    The harness writes what the mapping holds to the file (`dict.update`), but collects
+    and gathers across ranks what `items()` gives: the metrics' values.
     """
 
     def __init__(self, record: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-        """Join the record, which is only written, and the metrics' values."""
-        super().__init__({**record, **values})
+        """Join the record and the values that mean something for one document.
+
+        The others are columns for an aggregate (of ECE, say), which `readouts` hold too.
+        """
+        scores = {name: value for name, value in values.items() if "score" in value}
+        super().__init__({**record, **scores})
         self._values = dict(values)
 
     def items(self) -> Any:

@@ -1,0 +1,274 @@
+"""One evaluation in this process, on the embedded model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import write_pope
+from lmms_eval import evaluator
+from lmms_eval.models import get_model
+from lmms_eval.tasks import TaskManager
+from transformers import LlavaForConditionalGeneration
+
+from vlm_confidence_tasks.harness.errors import TaskError
+from vlm_confidence_tasks.perturbations import image_digest, perturb
+
+TEMPLATE = (
+    "class: !function vlm_confidence_tasks.harness.task.PerturbedTask\n"
+    "benchmark: pope\ntest_split: test\ncluster_key: image_id\n"
+    "generation_kwargs: {max_new_tokens: 16, temperature: 0}\n"
+    'lmms_eval_specific_kwargs: {default: {post_prompt: "\\nAnswer the question using a single '
+    'word or phrase."}}\n'
+)
+MINE = {
+    "three_draws": "perturbations: [{name: gaussian_noise, epsilon: 0.17, seed: [0, 1, 2]}]",
+    "some_metrics": "perturbations: [{name: gaussian_noise, epsilon: 0.3}]\n"
+    "metric_list: [{metric: entropy}, {metric: f1}]",
+    "small": "perturbations: [{name: gaussian_noise, epsilon: 0.0}]\nmax_side: 32",
+    "no_such_metric": "perturbations: []\nmetric_list: [{metric: acc_norm}]",
+    "no_such_key": "perturbations: []\nfilter_list: []",
+    "no_perturbations": "",
+    "no_such_epsilon": "perturbations: [{name: gaussian_noise, epsilon: -1}]",
+    "sampling": "perturbations: []\ngeneration_kwargs: {temperature: 0.7}",
+    "beams": "perturbations: []\ngeneration_kwargs: {num_beams: 4}",
+}
+
+
+def load():
+    """Load the model anew: the harness takes it out of its adapter after an evaluation."""
+    return get_model("tiny_llava").create_from_arg_string("", {"batch_size": 1})
+
+
+@pytest.fixture(scope="module")
+def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
+    folder = tmp_path_factory.mktemp("tasks")
+    for name, body in MINE.items():
+        (folder / f"{name}.yaml").write_text(f"{TEMPLATE}task: {name}\n{body}\n")
+    return TaskManager("WARNING", include_path=str(folder))
+
+
+@pytest.fixture
+def evaluate(
+    manager: TaskManager, few_questions: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable]:
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
+
+    def run(*tasks: str, lm=None, **options):
+        options = {"limit": 5, "log_samples": True, "bootstrap_iters": 0, **options}
+        return evaluator.simple_evaluate(
+            lm or load(), tasks=list(tasks), task_manager=manager, **options
+        )
+
+    yield run
+
+
+@pytest.fixture
+def generations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Count the calls of generate()."""
+    calls = [0]
+    generate = LlavaForConditionalGeneration.generate
+
+    def counting(*args, **kwargs):
+        calls[0] += 1
+        return generate(*args, **kwargs)
+
+    monkeypatch.setattr(LlavaForConditionalGeneration, "generate", counting)
+    return calls
+
+
+def test_each_clean_question_is_asked_once_in_a_sweep(
+    evaluate: Callable, generations: list[int]
+) -> None:
+    evaluate("pope_eps0.1", "pope_eps0.2", "pope_eps0.3", "pope_eps0.5", limit=6)
+    assert generations == [5 * 6]
+
+
+def test_nothing_is_left_behind(evaluate: Callable) -> None:
+    lm = load()
+    model = lm.model
+    evaluate("pope_eps0.3", lm=lm)
+    assert "generate_until" not in vars(lm)
+    assert "generate" not in vars(model)
+    hooks = [hook for module in model.modules() for hook in module._forward_hooks.values()]
+    assert not [hook for hook in hooks if "vlm_confidence_tasks" in repr(hook)]
+
+
+def test_other_tasks_of_the_run_are_left_alone(
+    evaluate: Callable, tmp_path: Path, few_questions: Path
+) -> None:
+    (tmp_path / "plain.yaml").write_text(
+        "task: plain\ndataset_path: parquet\n"
+        f"dataset_kwargs: {{data_files: {{test: '{few_questions}/pope/*.parquet'}}}}\n"
+        "test_split: test\noutput_type: generate_until\ndoc_to_text: question\n"
+        "doc_to_visual: !function utils.visual\ndoc_to_target: answer\n"
+        "metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]\n"
+    )
+    (tmp_path / "utils.py").write_text("def visual(doc):\n    return [doc['image']]\n")
+    manager = TaskManager("WARNING", include_path=str(tmp_path))
+    both = evaluator.simple_evaluate(
+        load(),
+        tasks=["plain", "pope_eps0.3"],
+        task_manager=manager,
+        limit=3,
+        bootstrap_iters=0,
+        use_cache=str(tmp_path / "cache"),
+    )
+    assert len(both["samples"]["plain"]) == len(both["samples"]["pope_eps0.3"]) == 3
+    assert "readouts" not in both["samples"]["plain"][0]
+    assert all(sample["filtered_resps"] for sample in both["samples"]["plain"])
+
+
+def test_the_harness_cache_never_answers_for_us(
+    evaluate: Callable, generations: list[int], tmp_path: Path
+) -> None:
+    for _ in range(2):
+        evaluate("pope_eps0.3", limit=3, use_cache=str(tmp_path / "cache"))
+    assert generations == [2 * 2 * 3]
+
+
+def test_a_users_yaml_with_three_draws(evaluate: Callable) -> None:
+    found = evaluate("three_draws")
+    for row in found["samples"]["three_draws"]:
+        clean, *draws = row["readouts"]
+        assert [record["seed"] for record in draws] == [0, 1, 2]
+        assert {record["parameters"]["epsilon"] for record in draws} == {0.17}
+        assert len({record["image_sha256"] for record in (clean, *draws)}) == 4
+
+
+def test_listed_metrics_are_all_that_is_reported(evaluate: Callable) -> None:
+    results = evaluate("some_metrics")["results"]["some_metrics"]
+    names = {key.split(",")[0] for key in results if "," in key and "_stderr" not in key}
+    assert names == {"entropy", "f1"}
+
+
+def test_images_are_resized_first_and_strength_zero_changes_nothing(evaluate: Callable) -> None:
+    found = evaluate("small")
+    for row in found["samples"]["small"]:
+        clean, zero = row["readouts"]
+        assert clean["image_sha256"] == zero["image_sha256"]
+        assert clean["text"] == zero["text"] and clean["entropy"] == zero["entropy"]
+    numbers = found["results"]["small"]
+    assert numbers["ifr,none"] == 0 and numbers["entropy_delta,none"] == 0
+
+
+def test_the_model_was_shown_what_the_registry_makes(
+    evaluate: Callable, few_questions: Path
+) -> None:
+    import datasets
+
+    rows = datasets.Dataset.from_parquet(str(next(few_questions.glob("pope/*.parquet"))))
+    images = {str(row["question_id"]): row["image"].convert("RGB") for row in rows}
+    for row in evaluate("pope_eps0.5")["samples"]["pope_eps0.5"]:
+        clean, noisy = row["readouts"]
+        image = images[row["question_id"]]
+        assert clean["image_sha256"] == image_digest(image)
+        made = perturb(image, "gaussian_noise", epsilon=0.5)
+        assert noisy["image_sha256"] == image_digest(made)
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("no_such_metric", "task no_such_metric: unknown metric 'acc_norm'; known: accuracy"),
+        ("no_such_key", "task no_such_key: unknown key 'filter_list'; a perturbed task has"),
+        ("no_perturbations", "task no_perturbations: key 'perturbations' is missing"),
+        ("no_such_epsilon", "task no_such_epsilon: .*epsilon.*-1"),
+        ("sampling", "task sampling: generation_kwargs has temperature: 0.7; .*num_beams to? ?1?"),
+        ("beams", "task beams: generation_kwargs has num_beams: 4"),
+    ],
+)
+def test_a_yaml_that_cannot_be_used(evaluate: Callable, task: str, message: str) -> None:
+    with pytest.raises(TaskError, match=message.replace("num_beams to? ?1?", "num_beams: 1")):
+        evaluate(task)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gen_kwargs": "temperature=0.5"}, "temperature: 0.5"),
+        ({"num_fewshot": 2}, "--num_fewshot"),
+        ({"repeats": 3}, "--repeats"),
+        ({"cache_requests": True}, "--cache_requests"),
+    ],
+)
+def test_an_option_that_perturbed_tasks_refuse(
+    evaluate: Callable, options: dict, message: str
+) -> None:
+    with pytest.raises(TaskError, match=f"task pope_eps0.3.*{message}"):
+        evaluate("pope_eps0.3", **options)
+
+
+def test_greedy_settings_on_the_command_line_are_fine(evaluate: Callable) -> None:
+    found = evaluate("pope_eps0.3", gen_kwargs="temperature=0,num_beams=1,max_new_tokens=3")
+    assert all(
+        len(record["token_entropy"]) <= 3
+        for row in found["samples"]["pope_eps0.3"]
+        for record in row["readouts"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing_folder", "no folder .*missing_folder/pope; expected .*test.parquet"),
+        ("missing_split", "no split 'test' in .*; expected .*, found adversarial.parquet"),
+        ("missing_column", "column 'category' is missing; benchmark pope needs question_id"),
+        ("no_images", "column 'image' holds no images"),
+        ("torn", "cannot read .*test.parquet"),
+        ("bad_answer", "document 0: answer is 'maybe', expected 'yes' or 'no'"),
+    ],
+)
+def test_local_data_that_cannot_be_used(
+    name: str, message: str, evaluate: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    folder = tmp_path / name
+    if name != "missing_folder":
+        write_pope(folder, [0, 23])
+        (file,) = folder.glob("pope/*.parquet")
+        rows = datasets.Dataset.from_parquet(str(file))
+        file.unlink()
+        target = file.parent / "test.parquet"
+        if name == "missing_split":
+            rows.to_parquet(str(file.parent / "adversarial.parquet"))
+        elif name == "missing_column":
+            rows.remove_columns("category").to_parquet(str(target))
+        elif name == "no_images":
+            flat = rows.remove_columns("image").add_column("image", [1.5, 2.5])
+            flat.to_parquet(str(target))
+        elif name == "torn":
+            target.write_bytes(b"PAR1 and then nothing")
+        else:
+            rows.map(lambda row: {"answer": "maybe"}).to_parquet(str(target))
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(folder))
+    with pytest.raises(TaskError, match=f"task pope_eps0.3.*{message}"):
+        evaluate("pope_eps0.3")
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGBA", "CMYK", "I;16"])
+def test_images_of_any_mode_are_shown_as_upstream_converts_them(
+    mode: str, evaluate: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+    from lmms_eval.tasks.pope import utils as upstream
+    from PIL import Image
+
+    folder = write_pope(tmp_path / "data", [0])
+    (file,) = folder.glob("pope/*.parquet")
+    row = datasets.Dataset.from_parquet(str(file))[0]
+    image = row["image"].convert("L").convert(mode) if mode == "I;16" else row["image"]
+    image = image if mode == "I;16" else image.convert(mode)
+    name = tmp_path / ("image.tif" if mode in ("CMYK", "I;16") else "image.png")
+    image.save(name)
+    stored = {"bytes": name.read_bytes(), "path": None}
+    features = datasets.Dataset.from_parquet(str(file)).features
+    datasets.Dataset.from_list([row | {"image": stored}], features=features).to_parquet(str(file))
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(folder))
+    (sample,) = evaluate("pope_eps0.3", limit=1)["samples"]["pope_eps0.3"]
+    with Image.open(name) as decoded:
+        assert decoded.mode == mode
+        (theirs,) = upstream.pope_doc_to_visual({"image": decoded})
+    assert sample["image_sha256"] == image_digest(theirs)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import llava, qwen
+from . import llava, others, qwen
 
 CPU = "pretrained={path},device=cpu,device_map=cpu"
 # The Qwen adapters' defaults would blow the sandbox's images up to 256 tokens.
@@ -44,9 +44,44 @@ class Family:
 
 FAMILIES = {
     "llava": Family(llava.llava, "llava_hf", "sentencepiece", float32=True),
+    "llava_next": Family(llava.llava_next, "llava_hf", "sentencepiece", float32=True),
+    "llava_onevision": Family(llava.llava_onevision, "llava_hf", "byte_level", float32=True),
+    "qwen2_vl": Family(
+        qwen.qwen2_vl,
+        "qwen2_vl",
+        "byte_level",
+        FEW_PIXELS,
+        chat=False,
+        batch_sizes=(1, 4),
+        float32=True,
+    ),
     "qwen2_5_vl": Family(
         qwen.qwen2_5_vl, "qwen2_5_vl", "byte_level", FEW_PIXELS, batch_sizes=(1, 4)
     ),
+    "qwen3_vl": Family(qwen.qwen3_vl, "qwen3_vl", "byte_level", FEW_PIXELS, batch_sizes=(1, 4)),
+    "internvl": Family(others.internvl, "internvl_hf", "tiktoken", simple=False),
+    "idefics2": Family(
+        others.idefics2,
+        "idefics2",
+        "sentencepiece",
+        CPU + ",dtype=float32",
+        chat=False,
+        batch_sizes=(1, 4),
+        float32=True,
+    ),
+    "idefics3": Family(
+        others.idefics3, "lfm2_5_vl", "tiktoken", "pretrained={path},device=cpu", simple=False
+    ),
+    "instructblip": Family(
+        others.instructblip,
+        "instructblip",
+        "sentencepiece",
+        "pretrained={path},device=cpu",
+        chat=False,
+        float32=True,
+    ),
+    "gemma3": Family(others.gemma3, "gemma3", "sentencepiece", chat=False),
+    "mllama": Family(others.mllama, "llama_vision", "tiktoken", chat=False),
 }
 
 CANNOT: dict[str, str] = {}

@@ -10,11 +10,26 @@ from transformers import (
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
+    LlavaNextConfig,
+    LlavaNextForConditionalGeneration,
+    LlavaNextImageProcessor,
+    LlavaNextProcessor,
+    LlavaOnevisionConfig,
+    LlavaOnevisionForConditionalGeneration,
+    LlavaOnevisionImageProcessor,
+    LlavaOnevisionProcessor,
+    LlavaOnevisionVideoProcessor,
     LlavaProcessor,
+    Qwen2Config,
+    SiglipVisionConfig,
 )
 
 from . import vocabularies
 from .weights import randomise
+
+SQUARE = {"height": 32, "width": 32}
+# Two tiles or four: images are cut up as the real ones are.
+GRID = [[32, 64], [64, 32], [64, 64]]
 
 # LLaVA 1.5's, which also takes the plain strings that the simple adapter gives it.
 TEMPLATE = (
@@ -71,10 +86,61 @@ def llava(folder: Path, seed: int) -> None:
     model = LlavaForConditionalGeneration(config)
     randomise(model, tokenizer, seed=seed).save_pretrained(folder)
     LlavaProcessor(
-        CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}),
+        CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=SQUARE),
         tokenizer,
         patch_size=8,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
+        chat_template=TEMPLATE,
+    ).save_pretrained(folder)
+
+
+def llava_next(folder: Path, seed: int) -> None:
+    tokenizer = llama_tokenizer()
+    config = LlavaNextConfig(
+        vision_config=clip_config(),
+        text_config=llama_config(tokenizer),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        image_grid_pinpoints=GRID,
+        image_seq_length=16,
+        tie_word_embeddings=False,
+    )
+    model = LlavaNextForConditionalGeneration(config)
+    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
+    LlavaNextProcessor(
+        LlavaNextImageProcessor(
+            size={"shortest_edge": 32}, crop_size=SQUARE, image_grid_pinpoints=GRID
+        ),
+        tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=TEMPLATE,
+    ).save_pretrained(folder)
+
+
+def llava_onevision(folder: Path, seed: int) -> None:
+    tokenizer = vocabularies.make(
+        "byte_level", ["<image>", "<video>"], eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    )
+    text = llama_config(tokenizer).to_dict() | {"num_key_value_heads": 2}
+    image, video = tokenizer.convert_tokens_to_ids(["<image>", "<video>"])
+    config = LlavaOnevisionConfig(
+        vision_config=SiglipVisionConfig(**clip_config().to_dict() | {"vision_use_head": False}),
+        text_config=Qwen2Config(**{k: v for k, v in text.items() if k != "model_type"}),
+        image_token_index=image,
+        video_token_index=video,
+        image_grid_pinpoints=GRID,
+        vision_feature_layer=-1,
+        tie_word_embeddings=False,
+    )
+    model = LlavaOnevisionForConditionalGeneration(config)
+    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
+    LlavaOnevisionProcessor(
+        LlavaOnevisionImageProcessor(size=SQUARE, image_grid_pinpoints=GRID),
+        tokenizer,
+        LlavaOnevisionVideoProcessor(size=SQUARE),
+        num_image_tokens=16,
+        vision_feature_select_strategy="full",
         chat_template=TEMPLATE,
     ).save_pretrained(folder)

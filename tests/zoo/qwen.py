@@ -8,13 +8,21 @@ from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
     Qwen2VLImageProcessor,
+    Qwen2VLProcessor,
     Qwen2VLVideoProcessor,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLProcessor,
+    Qwen3VLVideoProcessor,
 )
 
 from . import vocabularies
 from .weights import randomise
 
+PIXELS = {"shortest_edge": 784, "longest_edge": 12_544}
 VISION = "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] + '\n' }}"
@@ -26,10 +34,11 @@ TEMPLATE = (
 )
 
 
-def qwen_tokenizer():
+def qwen_tokenizer(padding_side: str = "right"):
     return vocabularies.make(
         "byte_level",
         ["<|im_start|>", *VISION],
+        padding_side=padding_side,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
     )
@@ -80,10 +89,55 @@ def qwen2_5_vl(folder: Path, seed: int) -> None:
     # The released checkpoints have this penalty: what is read must not contain it.
     model.generation_config.repetition_penalty = 1.05
     randomise(model, tokenizer, seed=seed).save_pretrained(folder)
-    pixels = {"shortest_edge": 784, "longest_edge": 12_544}
     Qwen2_5_VLProcessor(
-        Qwen2VLImageProcessor(size=pixels),
+        Qwen2VLImageProcessor(size=PIXELS),
         tokenizer,
-        Qwen2VLVideoProcessor(size=pixels),
+        Qwen2VLVideoProcessor(size=PIXELS),
+        chat_template=TEMPLATE,
+    ).save_pretrained(folder)
+
+
+def qwen2_vl(folder: Path, seed: int) -> None:
+    # The adapter of this family leaves the side of the padding to the checkpoint.
+    tokenizer = qwen_tokenizer("left")
+    config = Qwen2VLConfig(
+        text_config=text_config(tokenizer),
+        vision_config={"depth": 2, "embed_dim": 32, "num_heads": 4, "hidden_size": 32},
+        tie_word_embeddings=False,
+        **token_ids(tokenizer),
+    )
+    model = Qwen2VLForConditionalGeneration(config)
+    model.generation_config.repetition_penalty = 1.05
+    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
+    Qwen2VLProcessor(
+        Qwen2VLImageProcessor(size=PIXELS),
+        tokenizer,
+        Qwen2VLVideoProcessor(size=PIXELS),
+        chat_template=TEMPLATE,
+    ).save_pretrained(folder)
+
+
+def qwen3_vl(folder: Path, seed: int) -> None:
+    tokenizer = qwen_tokenizer()
+    config = Qwen3VLConfig(
+        text_config=text_config(tokenizer) | {"head_dim": 8},
+        vision_config={
+            "depth": 2,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_heads": 4,
+            "out_hidden_size": 32,
+            "num_position_embeddings": 16,
+            "deepstack_visual_indexes": [0, 1],
+        },
+        tie_word_embeddings=False,
+        **token_ids(tokenizer),
+    )
+    model = Qwen3VLForConditionalGeneration(config)
+    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
+    Qwen3VLProcessor(
+        Qwen2VLImageProcessor(size=PIXELS, patch_size=16),
+        tokenizer,
+        Qwen3VLVideoProcessor(size=PIXELS),
         chat_template=TEMPLATE,
     ).save_pretrained(folder)

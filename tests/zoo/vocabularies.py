@@ -36,12 +36,15 @@ _TIKTOKEN_SPLIT = (
 )
 
 
-def make(kind: str, special: Sequence[str], **named: str) -> PreTrainedTokenizerFast:
+def make(
+    kind: str, special: Sequence[str], *, padding_side: str = "right", **named: str
+) -> PreTrainedTokenizerFast:
     """Return a tokenizer of `kind` with the given special tokens.
 
     Args:
         kind: "byte_level", "sentencepiece" or "tiktoken".
         special: Further special tokens, such as image placeholders.
+        padding_side: Where batches are padded, unless an adapter decides.
         named: `bos_token`, `eos_token` and so on.
     """
     wanted = list(dict.fromkeys([*named.values(), *special]))
@@ -50,6 +53,7 @@ def make(kind: str, special: Sequence[str], **named: str) -> PreTrainedTokenizer
         tokenizer_object=tokenizer,
         additional_special_tokens=[token for token in wanted if token not in named.values()],
         clean_up_tokenization_spaces=False,
+        padding_side=padding_side,
         **named,
     )
 

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 from .vocabularies import SPOKEN
 
 
-def randomise(model: PreTrainedModel, tokenizer, *, seed: int, end: float = 4.0) -> PreTrainedModel:
+def randomise(model: PreTrainedModel, tokenizer, *, seed: int, end: float = 5.0) -> PreTrainedModel:
     """Draw all weights anew, and make the head favour a few words and the end token.
 
     Args:

@@ -1,0 +1,44 @@
+"""The benchmarks by name."""
+
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+
+from vlm_confidence_tasks.benchmarks import BENCHMARKS, get
+from vlm_confidence_tasks.sandbox import DATA_DIR
+
+AMBER = {"amber", "amber_existence", "amber_attribute", "amber_relation"}
+NAMES = {"pope", "seed", "mmmu", "caption"} | AMBER
+
+
+def test_names():
+    assert set(BENCHMARKS) == NAMES
+    assert all(get(name).name == name for name in NAMES)
+
+
+def test_an_unknown_name_lists_those_there_are():
+    with pytest.raises(ValueError, match="unknown benchmark 'popes'; known: ") as caught:
+        get("popes")
+    listed = str(caught.value).partition("known: ")[2]
+    assert listed.split(", ") == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_columns_are_those_of_the_data(name):
+    benchmark = get(name)
+    assert set(benchmark.image_columns) <= set(benchmark.columns)
+    files = list((DATA_DIR / benchmark.folder).glob("*.parquet"))
+    assert files
+    for file in files:
+        assert set(benchmark.columns) <= set(pq.read_schema(file).names)
+
+
+def test_they_need_neither_torch_nor_the_harness():
+    code = (
+        "import sys, vlm_confidence_tasks.benchmarks\n"
+        "print({'torch', 'lmms_eval', 'transformers'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "set()\n")

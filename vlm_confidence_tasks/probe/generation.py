@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial, wraps
 from typing import Any
 
 import torch
@@ -33,7 +33,7 @@ def watched(model: Any, rows: Rows, deliver: Deliver, fail: Fail) -> Iterator[No
     """
     original = model.generate
 
-    @functools.wraps(original)
+    @wraps(original)
     def generate(*args: Any, **kwargs: Any) -> Any:
         try:
             return _recorded(model, original, rows(), deliver, args, kwargs)
@@ -54,8 +54,7 @@ def _recorded(
     kwargs: dict[str, Any],
 ) -> Any:
     """Run generate() once with a Recorder in its loop."""
-    _refuse_other_than_greedy(model, kwargs)
-    recorder = Recorder(rows, _device(model))
+    recorder = Recorder(rows, _device(model), partial(_refuse_other_than_greedy, kwargs))
     criteria = StoppingCriteriaList(kwargs.pop("stopping_criteria", None) or [])
     with ExitStack() as hooks:
         # Models that hand generation on to an inner language model run its forward, not
@@ -64,8 +63,7 @@ def _recorded(
             if module is model or isinstance(module, GenerationMixin):
                 hooks.callback(module.register_forward_hook(recorder.on_forward).remove)
         output = original(*args, **kwargs, stopping_criteria=criteria + [recorder])
-    readings = recorder.readings(_end_tokens(model, kwargs))
-    deliver(readings)
+    deliver(recorder.readings(_end_tokens(kwargs, recorder.generator)))
     return output
 
 
@@ -73,17 +71,26 @@ def _device(model: Any) -> torch.device:
     return torch.device(next(model.parameters()).device)
 
 
-def _setting(model: Any, kwargs: dict[str, Any], name: str) -> Any:
-    """Return a generation setting: from the call, else from the configs behind it."""
+def _setting(kwargs: Mapping[str, Any], generator: Any, name: str) -> Any:
+    """Return a generation setting as transformers resolves it.
+
+    Args:
+        kwargs: Of the call: they come first, then the `generation_config` among them.
+        generator: The module whose loop runs; its own `generation_config` comes last.
+        name: Of the setting.
+    """
     if name in kwargs:
         return kwargs[name]
-    config = kwargs.get("generation_config") or getattr(model, "generation_config", None)
-    return getattr(config, name, None)
+    for config in (kwargs.get("generation_config"), getattr(generator, "generation_config", None)):
+        value = getattr(config, name, None)
+        if value is not None:
+            return value
+    return None
 
 
-def _refuse_other_than_greedy(model: Any, kwargs: dict[str, Any]) -> None:
+def _refuse_other_than_greedy(kwargs: Mapping[str, Any], generator: Any) -> None:
     for name, allowed in (("num_beams", 1), ("do_sample", False), ("num_return_sequences", 1)):
-        value = _setting(model, kwargs, name)
+        value = _setting(kwargs, generator, name)
         if value is not None and value != allowed:
             raise ProbeError(
                 f"generate() was called with {name}={value}: confidence is read from greedy "
@@ -91,8 +98,8 @@ def _refuse_other_than_greedy(model: Any, kwargs: dict[str, Any]) -> None:
             )
 
 
-def _end_tokens(model: Any, kwargs: dict[str, Any]) -> frozenset[int]:
-    ends = _setting(model, kwargs, "eos_token_id")
+def _end_tokens(kwargs: Mapping[str, Any], generator: Any) -> frozenset[int]:
+    ends = _setting(kwargs, generator, "eos_token_id")
     if ends is None:
         return frozenset()
     return frozenset(torch.as_tensor(ends).flatten().tolist())

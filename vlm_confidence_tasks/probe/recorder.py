@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -22,13 +22,20 @@ class Recorder:
     a step is a few numbers, on the device until the call is over.
     """
 
-    def __init__(self, rows: Sequence[LabelTokens], device: torch.device) -> None:
+    def __init__(
+        self, rows: Sequence[LabelTokens], device: torch.device, check: Callable[[Any], None]
+    ) -> None:
         """Prepare for a batch.
 
         Args:
             rows: For each row of the batch, the token ids that say each of its labels.
             device: Where the model's logits are expected.
+            check: Called at the first step with the module whose loop runs, which need
+                not be the one whose generate() was called; raises if that loop is not
+                one that can be read.
         """
+        self.generator: torch.nn.Module | None = None
+        self._check = check
         self._rows = rows
         flat = [[token for spelled in labels for token in spelled] for labels in rows]
         width = max(map(len, flat))
@@ -38,15 +45,25 @@ class Recorder:
         self._logits: torch.Tensor | None = None
         self._steps: list[torch.Tensor] = []
         self._tokens: list[torch.Tensor] = []
+        self._length = 0
 
     def on_forward(self, module: torch.nn.Module, args: Any, output: Any) -> None:
         """Keep the logits of the last position; returns None, so nothing is replaced."""
         logits = getattr(output, "logits", None)
         if logits is not None:
             self._logits = logits[:, -1]
+            self.generator = module
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
         """Take down the step that ended with the last column of `input_ids`."""
+        if not self._steps:
+            self._check(self.generator)
+        elif input_ids.shape[1] != self._length + 1:
+            raise ProbeError(
+                f"generate() chose {input_ids.shape[1] - self._length} tokens in one step: "
+                "confidence is read from plain decoding, without an assistant model"
+            )
+        self._length = input_ids.shape[1]
         chosen = input_ids[:, -1]
         if len(chosen) != len(self._rows):
             raise ProbeError(

@@ -18,7 +18,12 @@ PIECES = st.sampled_from(
     [*"ABCD", *".,!?;:'() \n=-e", "(A)", "(B)", "red", "blue one", "it ", "is ", "so ", "answer "]
     + ["could be ", "therefore ", "1", "23", "1,234", "5e-3", ".5", "x"]
 )
-ANSWERS = st.lists(PIECES, max_size=14).map("".join) | st.sampled_from(TEXTS) | st.text(max_size=20)
+CUED = st.lists(st.sampled_from(["is ", "so ", "red ", "tree ", "3 ", "= ", "\n"]), max_size=7)
+ANSWERS = (
+    (st.lists(PIECES, max_size=14) | CUED).map("".join)
+    | st.sampled_from(TEXTS)
+    | st.text(max_size=20)
+)
 GOLDS = st.sampled_from(["red", "A", "1234", "23.0", ".5", "x", "0.005", "is", "nan", "1,234"])
 
 
@@ -30,7 +35,7 @@ def no_guessing():
         yield
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(ANSWERS)
 def test_named_letter(text):
     index, letters = upstream.get_multi_choice_info(list(OPTIONS))
@@ -38,7 +43,7 @@ def test_named_letter(text):
     assert named_letter(text, LABELS, OPTIONS) == theirs
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(GOLDS | ANSWERS, ANSWERS)
 def test_says(gold, text):
     theirs = upstream.eval_open(gold, upstream.parse_open_response(text))
@@ -71,3 +76,30 @@ def test_says_one_of_several(golds, text):
 )
 def test_letters_by_hand(text, letter):
     assert named_letter(text, LABELS, OPTIONS) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "right"),
+    [
+        ("It is an oak tree", "oak", True),
+        ("It is red, so it is blue", "red", False),
+        ("It is red\nIt is blue", "red", True),
+        ("x = 3", "3", True),
+        ("x = 4 = 3", "4", False),
+        ("x = 4\nso the answer is 3", "4", False),
+        ("about 3.004 m", "3", True),
+        ("about 3.006 m", "3", False),
+        ("-3", "3", False),
+        ("so 1,234 m", "1234", True),
+        ("so 1,234 m", "1", False),
+        ("so 2.5e3 m", "2500", True),
+        ("so 2.5e3 m", "2.5", False),
+        ("a", "A", True),
+        ("bad", "A", False),
+        ("b a d", "A", True),
+        ("", "x", False),
+    ],
+)
+def test_says_by_hand(text, gold, right):
+    assert upstream.eval_open(gold, upstream.parse_open_response(text)) is right
+    assert says(text, [gold]) is right

@@ -1,0 +1,239 @@
+"""What the plugin costs: time, memory and planning, against the stock adapter.
+
+    python scripts/benchmark_overhead.py              # last line: ratio 1.03
+    python scripts/benchmark_overhead.py --memory     # peak memory at 500 and 2,000 documents
+    python scripts/benchmark_overhead.py --planning   # seconds to plan 9,000 questions
+
+The ratio is of medians over ten parts of the questions, each part run without and with
+the plugin in turn, on a random-weight LLaVA with 576 image tokens (hidden size 512,
+eight layers), every question clean and at epsilon 0.3. Without the plugin the perturbed
+images are made beforehand and nothing is read from the model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+TASK = "pope_eps0.3"
+
+
+def write_data(folder: Path, questions: int, side: int) -> None:
+    """Write POPE-like local data: six questions an image, random blocks of colour."""
+    import datasets
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(questions):
+        if number % 6 == 0:
+            blocks = rng.integers(0, 256, (side // 16, side // 16, 3), dtype=np.uint8)
+            stored = io.BytesIO()
+            Image.fromarray(blocks).resize((side, side)).save(stored, "JPEG")
+        rows.append(
+            {
+                "question_id": str(number),
+                "question": f"Is there a thing number {number} in the image?",
+                "answer": "yes" if number % 2 else "no",
+                "image_source": f"image{number // 6}",
+                "category": "random",
+                "image": {"bytes": stored.getvalue(), "path": None},
+            }
+        )
+    features = datasets.Features(
+        {name: datasets.Value("string") for name in rows[0]} | {"image": datasets.Image()}
+    )
+    (folder / "pope").mkdir(parents=True)
+    written = datasets.Dataset.from_list(rows, features=features)
+    written.to_parquet(str(folder / "pope" / "test.parquet"))
+
+
+def write_model(folder: Path) -> None:
+    """Save a random-weight LLaVA-1.5 in small: 336 px, patch 14, 576 image tokens."""
+    import torch
+    from transformers import (
+        AutoProcessor,
+        CLIPImageProcessor,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+    )
+
+    from vlm_confidence_tasks.sandbox import MODEL_DIR
+
+    torch.manual_seed(0)
+    processor = AutoProcessor.from_pretrained(MODEL_DIR)
+    processor.image_processor = CLIPImageProcessor(
+        size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336}
+    )
+    processor.patch_size = 14
+    tiny = LlavaConfig.from_pretrained(MODEL_DIR)
+    text = LlamaConfig(
+        vocab_size=tiny.text_config.vocab_size,
+        hidden_size=512,
+        intermediate_size=1376,
+        num_hidden_layers=8,
+        num_attention_heads=8,
+        max_position_embeddings=1024,
+    )
+    vision = CLIPVisionConfig(
+        hidden_size=256, intermediate_size=1024, num_hidden_layers=4, num_attention_heads=4,
+        image_size=336, patch_size=14,
+    )  # fmt: skip
+    config = LlavaConfig(
+        vision_config=vision, text_config=text, image_token_index=tiny.image_token_index
+    )
+    LlavaForConditionalGeneration(config).save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+def load_task(data: Path) -> Any:
+    """Build the task on local data."""
+    os.environ["VLM_CONFIDENCE_DATA"] = str(data)
+    from lmms_eval.tasks import TaskManager, get_task_dict
+
+    from vlm_confidence_tasks.harness import plugin
+
+    plugin.manifests()
+    return get_task_dict([TASK], TaskManager("WARNING"), "chat")[TASK]
+
+
+def requests_of(task: Any, adapter: Any, start: int, count: int) -> list[Any]:
+    """Build the requests of some documents anew: adapters change their arguments."""
+    from vlm_confidence_tasks.harness.session import Session
+
+    with Session(adapter, [task]):
+        task.build_all_requests(limit=count, offset=start, rank=0, world_size=1)
+    return list(task.instances)
+
+
+def time_without(task: Any, adapter: Any, requests: list[Any]) -> float:
+    """Time the stock adapter on images that were perturbed beforehand."""
+    from vlm_confidence_tasks.harness.pictures import Pictures, Wanted
+    from vlm_confidence_tasks.harness.plan import make_ask
+    from vlm_confidence_tasks.harness.task import IMAGES
+
+    pictures, view = Pictures(), {}
+    for request in requests:
+        ask = make_ask(task, request, chat=True)
+        wanted = Wanted(task.documents, ask.document, ask.key.shown)
+        images = list(pictures.prepare(wanted).result().images)
+        view[ask.index] = task.documents.text[ask.document] | {IMAGES: images}
+    pictures.close()
+    adapter.task_dict[TASK] = {"test": view}
+    start = time.perf_counter()
+    adapter.generate_until(requests)
+    return time.perf_counter() - start
+
+
+def time_with(task: Any, adapter: Any, requests: list[Any]) -> float:
+    """Time the same requests through a session."""
+    from vlm_confidence_tasks.harness.session import Session
+
+    with Session(adapter, [task]) as session:
+        start = time.perf_counter()
+        session.generate_until(requests)
+        return time.perf_counter() - start
+
+
+def measure_ratio(questions: int, parts: int) -> None:
+    """Print the medians and their ratio."""
+    from lmms_eval.models.chat.llava_hf import LlavaHf
+    from tqdm import tqdm
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_data(folder / "data", questions, side=640)
+        write_model(folder / "model")
+        task = load_task(folder / "data")
+        task.config.generation_kwargs["max_new_tokens"] = 4
+        adapter = LlavaHf(str(folder / "model"), device="cpu", device_map="cpu", dtype="float32")
+        count = questions // parts
+        time_without(task, adapter, requests_of(task, adapter, 0, 2))
+        without, with_plugin = [], []
+        for part in tqdm(range(parts), desc="Parts"):
+            first = requests_of(task, adapter, part * count, count)
+            second = requests_of(task, adapter, part * count, count)
+            without.append(time_without(task, adapter, first))
+            with_plugin.append(time_with(task, adapter, second))
+    slow, fast = statistics.median(with_plugin), statistics.median(without)
+    print(f"{questions} questions, clean and epsilon 0.3, in {parts} parts")
+    print(f"without {fast:.3f} s a part, with {slow:.3f} s")
+    print(f"ratio {slow / fast:.3f}")
+
+
+def measure_memory() -> None:
+    """Print the peak resident memory of a process that evaluates 500 and 2,000 documents."""
+    peaks = []
+    for documents in (500, 2000):
+        with tempfile.TemporaryDirectory() as name:
+            write_data(Path(name) / "data", documents, side=256)
+            command = [sys.executable, __file__, "--evaluate", str(Path(name) / "data")]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+        peaks.append(float(done.stdout.split()[-1]))
+        print(f"{documents} documents: {peaks[-1]:.0f} MiB at the peak")
+    print(f"ratio {peaks[1] / peaks[0]:.3f}")
+
+
+def evaluate(data: Path) -> None:
+    """Evaluate the embedded model on local data and print the peak memory in MiB."""
+    os.environ["VLM_CONFIDENCE_DATA"] = str(data)
+    from lmms_eval import evaluator
+
+    evaluator.simple_evaluate("tiny_llava", tasks=[TASK], batch_size=1, bootstrap_iters=0)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def measure_planning() -> None:
+    """Print how long 9,000 questions about 1,500 images of 150 kB take to plan."""
+    from vlm_confidence_tasks.harness.plan import blocks, make_ask
+    from vlm_confidence_tasks.harness.session import Session
+    from vlm_confidence_tasks.models.llava import TinyLlava
+
+    with tempfile.TemporaryDirectory() as name:
+        write_data(Path(name), 9000, side=1152)
+        stored = (Path(name) / "pope" / "test.parquet").stat().st_size
+        task, adapter = load_task(Path(name)), TinyLlava()
+        with Session(adapter, [task]):
+            task.build_all_requests(rank=0, world_size=1)
+        start = time.perf_counter()
+        asks = [make_ask(task, request, chat=True) for request in task.instances]
+        number = sum(1 for _ in blocks(asks))
+        seconds = time.perf_counter() - start
+    print(f"{len(asks)} requests, {stored / 2**20:.0f} MiB of data, {number} blocks")
+    print(f"planning {seconds:.2f} s")
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--memory", action="store_true", help="measure memory instead")
+    parser.add_argument("--planning", action="store_true", help="measure planning instead")
+    parser.add_argument("--questions", type=int, default=200)
+    parser.add_argument("--parts", type=int, default=10)
+    parser.add_argument("--evaluate", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if options.evaluate:
+        evaluate(options.evaluate)
+    elif options.memory:
+        measure_memory()
+    elif options.planning:
+        measure_planning()
+    else:
+        measure_ratio(options.questions, options.parts)
+
+
+if __name__ == "__main__":
+    main()

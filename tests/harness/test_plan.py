@@ -1,0 +1,65 @@
+"""Blocks of whole images, each thing once, clean first."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlm_confidence_tasks.harness.plan import Ask, Key, Shown, blocks, calls
+from vlm_confidence_tasks.types import CLEAN, Variant
+
+VARIANTS = [CLEAN, Variant("gaussian_noise", (("epsilon", 0.3),)), Variant("jpeg")]
+
+
+def ask(image: int, variant: int, question: int, task: str = "a") -> Ask:
+    shown = Shown(str(image).encode(), None, VARIANTS[variant])
+    key = Key(shown, f"question {question}", "{}", ("Yes", "No"))
+    return Ask(SimpleNamespace(task_name=task), 0, 0, None, key)
+
+
+asks = st.lists(
+    st.builds(
+        ask, st.integers(0, 9), st.integers(0, 2), st.integers(0, 3), st.sampled_from(["a", "b"])
+    )
+)
+
+
+@given(asks, st.integers(1, 12))
+def test_blocks_hold_everything_once_and_split_no_image(given_asks: list[Ask], limit: int) -> None:
+    made = list(blocks(given_asks, limit))
+    flat = [one for block in made for one in block]
+    assert sorted(map(id, flat)) == sorted(map(id, given_asks))
+    images = [{one.key.shown.source for one in block} for block in made]
+    assert all(not a & b for i, a in enumerate(images) for b in images[:i])
+
+
+@given(asks, st.integers(1, 12))
+def test_a_block_shows_no_more_pictures_than_the_limit_unless_it_is_one_image(
+    given_asks: list[Ask], limit: int
+) -> None:
+    for block in blocks(given_asks, limit):
+        pictures = {one.key.shown for one in block}
+        assert len(pictures) <= limit or len({shown.source for shown in pictures}) == 1
+
+
+@given(asks)
+def test_calls_are_clean_first_and_of_one_task(given_asks: list[Ask]) -> None:
+    made = list(calls(given_asks))
+    assert sorted(id(one) for call in made for one in call) == sorted(map(id, given_asks))
+    for call in made:
+        assert len({one.task.task_name for one in call}) == 1
+    is_clean = [one.variant == CLEAN for call in made for one in call]
+    assert is_clean == sorted(is_clean, reverse=True)
+
+
+def test_images_stand_in_order_of_first_appearance() -> None:
+    given_asks = [ask(3, 0, 0), ask(1, 0, 0), ask(3, 1, 0), ask(2, 0, 0)]
+    (block,) = blocks(given_asks, limit=100)
+    assert [one.key.shown.source for one in block] == [b"3", b"3", b"1", b"2"]
+
+
+def test_the_clean_key_differs_in_the_variant_alone() -> None:
+    assert ask(1, 2, 3).clean == ask(1, 0, 3).key
+    assert ask(1, 2, 3).clean != ask(1, 0, 2).key

@@ -1,0 +1,237 @@
+"""The task files: as generated, known to the harness, and buildable on the sandbox's data."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from lmms_eval import tasks as upstream_tasks
+from lmms_eval.tasks import TaskManager
+from lmms_eval.utils import load_yaml_config
+
+from vlm_confidence_tasks import perturbations
+from vlm_confidence_tasks.harness import plugin
+from vlm_confidence_tasks.harness.data import INDEX_COLUMN, LOCAL_DATA
+from vlm_confidence_tasks.harness.errors import TaskError
+from vlm_confidence_tasks.harness.task import IMAGES
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / "scripts" / "generate_task_yamls.py"
+FOLDER = Path(plugin.task_folder())
+
+CLOSED = ["pope", "pope_adv", "pope_pop", "pope_random", "seed", "mmmu"] + [
+    f"amber{part}" for part in ("", "_existence", "_attribute", "_relation")
+]
+EPSILONS = ["_eps0.1", "_eps0.2", "_eps0.3", "_eps0.5"]
+# suffix -> variants for a question with two labels, and with four
+VARIANTS = {
+    **dict.fromkeys(EPSILONS, (1, 1)),
+    "_translation": (8, 8),
+    "_padcrop": (8, 8),
+    "_scale": (1, 1),
+    "_scalepad": (2, 2),
+    "_rotation": (2, 2),
+    "_textoverlay": (1, 3),
+    "_textoverlay_random": (1, 3),
+    "_textoverlay_empty": (1, 3),
+    "_invariance": (22 + 2, 24 + 6),
+    **dict.fromkeys(("_blur", "_motionblur", "_lowlight", "_occlusion", "_jpeg"), (5, 5)),
+}
+TASKS = [prefix + suffix for prefix in CLOSED for suffix in VARIANTS]
+TASKS += [f"caption{suffix}" for suffix in EPSILONS]
+GROUPS = {
+    **{f"{prefix}_eps": [prefix + suffix for suffix in EPSILONS] for prefix in CLOSED},
+    "caption_eps": [f"caption{suffix}" for suffix in EPSILONS],
+    "confidence_trap": [f"{prefix}_eps" for prefix in (*CLOSED, "caption")],
+    "hidden_instability": [f"{prefix}_invariance" for prefix in CLOSED],
+}
+
+
+@pytest.fixture(scope="module")
+def manager():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(LOCAL_DATA, "sandbox")
+        plugin.install_tasks()
+        yield TaskManager(include_defaults=False)
+
+
+@pytest.fixture(scope="module")
+def built(manager):
+    """Every task, on sandbox data."""
+    return manager.load_task_or_group(TASKS)
+
+
+def test_the_files_are_those_that_the_script_writes():
+    done = subprocess.run([sys.executable, SCRIPT, "--check"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_check_sees_a_changed_a_missing_and_a_superfluous_file(tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("generate_task_yamls", SCRIPT)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["generate"])
+    script.main()
+    monkeypatch.setattr(sys, "argv", ["generate", "--check"])
+    script.main()
+    (tmp_path / "pope" / "pope_blur.yaml").write_text("task: x\n")
+    (tmp_path / "seed" / "seed_eps.yaml").unlink()
+    (tmp_path / "mmmu" / "mmmu_more.yaml").write_text("task: x\n")
+    with pytest.raises(SystemExit) as caught:
+        script.main()
+    named = {Path(path).name for path in str(caught.value).partition(": ")[2].split(", ")}
+    assert named == {"pope_blur.yaml", "seed_eps.yaml", "mmmu_more.yaml"}
+
+
+def test_the_harness_knows_every_task_and_group(manager):
+    assert set(manager.all_tasks) == {*TASKS, *GROUPS}
+    assert set(manager.all_groups) == set(GROUPS)
+    assert {path.stem for path in FOLDER.rglob("*.yaml")} == {*TASKS, *GROUPS}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_groups(manager, group):
+    (loaded,) = manager.load_task_or_group(group).values()
+    names = [name if isinstance(name, str) else name.group for name in loaded]
+    assert sorted(names) == sorted(GROUPS[group])
+
+
+def test_wildcards(manager):
+    matched = manager.match_tasks(["seed_textoverlay*", "amber_relation_eps0.*"])
+    assert matched == [
+        *(f"amber_relation{suffix}" for suffix in EPSILONS),
+        *(f"seed_textoverlay{control}" for control in ("", "_empty", "_random")),
+    ]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_builds(built, name):
+    task = built[name]
+    suffix = next(suffix for suffix in VARIANTS if name.endswith(suffix))
+    few, many = VARIANTS[suffix]
+    assert len(task.plan.variants) == many
+    assert task.plan.max_side == (1024 if suffix == "_invariance" else None)
+    assert task.config.cluster_key == "image_id"
+    counts = {
+        sum(perturbations.applies(variant, answers) for variant in task.plan.variants)
+        for answers in {task.question(index).labels for index in range(8)}
+    }
+    assert max(counts) == (many if name.startswith(("seed", "mmmu", "caption")) else few)
+
+
+def test_a_question_of_four_options_has_24_variants_and_6_controls(built):
+    variants = built["seed_invariance"].plan.variants
+    assert Counter(variant.family for variant in variants if not variant.control) == {
+        "translation": 8,
+        "padcrop": 8,
+        "scale": 1,
+        "scalepad": 2,
+        "rotation": 2,
+        "textoverlay": 3,
+    }
+    assert Counter(variant.family for variant in variants if variant.control) == {
+        "textoverlay_random": 3,
+        "textoverlay_empty": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("pope/_pope_yaml", "pope/pope.yaml"),
+        ("pope/_pope_adv_yaml", "pope/pope_adv.yaml"),
+        ("pope/_pope_pop_yaml", "pope/pope_pop.yaml"),
+        ("pope/_pope_random_yaml", "pope/pope_random.yaml"),
+        ("seed/_seed_yaml", "seedbench/seedbench.yaml"),
+        ("mmmu/_mmmu_yaml", "mmmu/mmmu_val.yaml"),
+    ],
+)
+def test_templates_read_upstreams_data_and_generate_as_upstream_does(ours, theirs):
+    mine = load_yaml_config(str(FOLDER / ours), mode="simple")
+    upstream = load_yaml_config(str(Path(upstream_tasks.__file__).parent / theirs), mode="simple")
+    for key in ("dataset_path", "dataset_name", "output_type"):
+        assert mine.get(key) == upstream.get(key)
+    split = mine.get("test_split") or mine.get("validation_split")
+    assert split == upstream["test_split"].strip()
+    generation = dict(upstream["generation_kwargs"])
+    # Upstream's three POPE categories say 0, which without sampling means nothing.
+    generation.pop("top_p", None)
+    assert generation.items() <= mine["generation_kwargs"].items()
+    greedy = {"temperature": 0, "num_beams": 1, "do_sample": False}
+    assert greedy.items() <= mine["generation_kwargs"].items()
+
+
+def test_amber_reads_the_discriminative_part():
+    template = load_yaml_config(str(FOLDER / "amber/_amber_yaml"), mode="simple")
+    keys = ("dataset_path", "dataset_name", "test_split")
+    assert [template[key] for key in keys] == ["qgallouedec/amber", "discriminative", "train"]
+
+
+def test_each_folder_explains_its_tasks():
+    for folder in {path.parent for path in FOLDER.rglob("*.yaml")}:
+        text = (folder / "README.md").read_text()
+        templates = [path.name for path in folder.glob("_*_yaml")]
+        prefixes = [name.removeprefix("_").removesuffix("_yaml") for name in templates]
+        groups = [path.stem for path in folder.glob("*.yaml") if path.stem in GROUPS]
+        assert not [name for name in (*prefixes, *groups) if f"`{name}`" not in text]
+
+
+@pytest.fixture
+def document(built):
+    """A document of MMMU with words before each of its two images, and its images."""
+    task = built["mmmu_eps0.3"]
+    index = next(
+        index
+        for index, text in enumerate(task.documents.text["question"])
+        if "Second picture: <image 2>" in text and "<image 3>" not in text
+    )
+    return {INDEX_COLUMN: index, IMAGES: ["first", "second"]}
+
+
+def test_images_stand_between_the_words(built, document):
+    task = built["mmmu_eps0.3"]
+    (message,) = task.doc_to_messages(document)
+    *parts, last = [part.get("text", part.get("url")) for part in message["content"]]
+    assert parts == ["First picture:", "first", "Second picture:", "second"]
+    assert last == task.doc_to_text(document).partition("<image 2> ")[2]
+    assert task.doc_to_visual(document) == ["first", "second"]
+
+
+def test_images_come_first_where_the_words_name_none(built):
+    task = built["pope_eps0.3"]
+    document = {INDEX_COLUMN: 3, IMAGES: ["shown"]}
+    assert task.doc_to_messages(document) == [
+        {
+            "role": "user",
+            "content": [
+                {"type": "image", "url": "shown"},
+                {"type": "text", "text": task.doc_to_text(document)},
+            ],
+        }
+    ]
+    assert task.doc_to_visual(document) == ["shown"]
+
+
+def test_an_image_that_is_missing_is_named(built, document):
+    message = r"task mmmu_eps0.3, document \d+: its text names image 2, but it has 1"
+    with pytest.raises(TaskError, match=message):
+        built["mmmu_eps0.3"].doc_to_messages(document | {IMAGES: ["first"]})
+
+
+def test_questions_of_one_image_are_one_cluster(built):
+    whole, relation = built["amber_scale"], built["amber_relation_scale"]
+    names = {
+        task: {
+            task.question(index).question_id: task.question(index).image_id
+            for index in range(len(task.documents.text))
+        }
+        for task in (whole, relation)
+    }
+    assert len(set(names[whole].values())) == 24
+    assert min(Counter(names[whole].values()).values()) > 1
+    assert names[relation].items() <= names[whole].items()

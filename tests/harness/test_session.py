@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import datasets
 import pytest
 from conftest import write_pope
 from lmms_eval import evaluator
 from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
+from lmms_eval.tasks.pope import utils as upstream
+from PIL import Image, ImageOps
 from transformers import LlavaForConditionalGeneration
 
+from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.harness.errors import TaskError
-from vlm_confidence_tasks.perturbations import image_digest, perturb
+from vlm_confidence_tasks.perturbations import image_digest, perturb, registry
 
 TEMPLATE = (
     "class: !function vlm_confidence_tasks.harness.task.PerturbedTask\n"
@@ -27,6 +31,7 @@ MINE = {
     "some_metrics": "perturbations: [{name: gaussian_noise, epsilon: 0.3}]\n"
     "metric_list: [{metric: entropy}, {metric: f1}]",
     "small": "perturbations: [{name: gaussian_noise, epsilon: 0.0}]\nmax_side: 32",
+    "toy": "perturbations: [{name: toy_posterize, bits: [1, 2]}]",
     "no_such_metric": "perturbations: []\nmetric_list: [{metric: acc_norm}]",
     "no_such_key": "perturbations: []\nfilter_list: []",
     "no_perturbations": "",
@@ -62,6 +67,16 @@ def evaluate(
         )
 
     yield run
+
+
+@pytest.fixture
+def toy_family() -> Iterator[None]:
+    @perturbations.register("toy_posterize", family="toy")
+    def toy_posterize(image: Image.Image, *, bits: int) -> Image.Image:
+        return ImageOps.posterize(image, bits)
+
+    yield
+    registry.unregister("toy_posterize")
 
 
 @pytest.fixture
@@ -137,6 +152,17 @@ def test_a_users_yaml_with_three_draws(evaluate: Callable) -> None:
         assert len({record["image_sha256"] for record in (clean, *draws)}) == 4
 
 
+def test_a_family_of_ones_own_is_one_function(evaluate: Callable, toy_family: None) -> None:
+    found = evaluate("toy")
+    numbers = found["results"]["toy"]
+    assert numbers["ifr_toy,none"] == numbers["ifr,none"]
+    assert numbers["iv_toy,none"] >= numbers["ifr_toy,none"]
+    for row in found["samples"]["toy"]:
+        clean, one, two = row["readouts"]
+        assert [record["family"] for record in (clean, one, two)] == ["", "toy", "toy"]
+        assert len({clean["image_sha256"], one["image_sha256"], two["image_sha256"]}) == 3
+
+
 def test_listed_metrics_are_all_that_is_reported(evaluate: Callable) -> None:
     results = evaluate("some_metrics")["results"]["some_metrics"]
     names = {key.split(",")[0] for key in results if "," in key and "_stderr" not in key}
@@ -156,8 +182,6 @@ def test_images_are_resized_first_and_strength_zero_changes_nothing(evaluate: Ca
 def test_the_model_was_shown_what_the_registry_makes(
     evaluate: Callable, few_questions: Path
 ) -> None:
-    import datasets
-
     rows = datasets.Dataset.from_parquet(str(next(few_questions.glob("pope/*.parquet"))))
     images = {str(row["question_id"]): row["image"].convert("RGB") for row in rows}
     for row in evaluate("pope_eps0.5")["samples"]["pope_eps0.5"]:
@@ -223,8 +247,6 @@ def test_greedy_settings_on_the_command_line_are_fine(evaluate: Callable) -> Non
 def test_local_data_that_cannot_be_used(
     name: str, message: str, evaluate: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import datasets
-
     folder = tmp_path / name
     if name != "missing_folder":
         write_pope(folder, [0, 23])
@@ -252,10 +274,6 @@ def test_local_data_that_cannot_be_used(
 def test_images_of_any_mode_are_shown_as_upstream_converts_them(
     mode: str, evaluate: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import datasets
-    from lmms_eval.tasks.pope import utils as upstream
-    from PIL import Image
-
     folder = write_pope(tmp_path / "data", [0])
     (file,) = folder.glob("pope/*.parquet")
     row = datasets.Dataset.from_parquet(str(file))[0]

@@ -9,8 +9,8 @@ from typing import Any
 from vlm_confidence_tasks import benchmarks, perturbations
 from vlm_confidence_tasks.benchmarks import Benchmark
 from vlm_confidence_tasks.harness.errors import TaskError
-from vlm_confidence_tasks.harness.registration import metric_entry
-from vlm_confidence_tasks.metrics import METRICS
+from vlm_confidence_tasks.harness.registration import metric_entry, register_metrics
+from vlm_confidence_tasks.metrics import Metric, metrics_with
 from vlm_confidence_tasks.types import Variant
 
 OWN_KEYS = ("class", "benchmark", "perturbations", "max_side")
@@ -42,11 +42,13 @@ class Plan:
         benchmark: Where its questions come from.
         variants: How its images are shown, besides clean.
         max_side: Longest side in pixels that images are resized to first; None: as is.
+        metrics: All metrics that there are for these variants, by name.
     """
 
     benchmark: Benchmark
     variants: tuple[Variant, ...]
     max_side: int | None
+    metrics: Mapping[str, Metric]
 
 
 def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
@@ -64,13 +66,16 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
     missing = [key for key in ("task", "benchmark", "perturbations") if key not in config]
     if missing:
         raise TaskError(f"key {', '.join(map(repr, missing))} is missing")
+    variants = perturbations.variants(config["perturbations"])
     plan = Plan(
         benchmark=benchmarks.get(config["benchmark"]),
-        variants=perturbations.variants(config["perturbations"]),
+        variants=variants,
+        metrics=metrics_with(variant.family for variant in variants),
         max_side=_positive("max_side", config.get("max_side")),
     )
     theirs = {key: value for key, value in config.items() if key not in OWN_KEYS}
-    theirs["metric_list"] = _metric_list(config.get("metric_list"))
+    register_metrics(plan.metrics.values())
+    theirs["metric_list"] = _metric_list(config.get("metric_list"), plan.metrics)
     return plan, theirs
 
 
@@ -82,16 +87,18 @@ def _positive(key: str, value: Any) -> int | None:
     return value
 
 
-def _metric_list(listed: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+def _metric_list(
+    listed: Sequence[Mapping[str, Any]] | None, known: Mapping[str, Metric]
+) -> list[dict[str, Any]]:
     """Complete the metrics that the YAML lists, or list all of them."""
     if listed is None:
-        return [metric_entry(metric) for metric in METRICS.values()]
+        return [metric_entry(metric) for metric in known.values()]
     entries = []
     for entry in listed:
-        name = entry.get("metric")
-        if name not in METRICS:
-            raise TaskError(f"unknown metric {name!r}; known: {', '.join(METRICS)}")
-        entries.append(metric_entry(METRICS[name]) | dict(entry))
+        name = str(entry.get("metric"))
+        if name not in known:
+            raise TaskError(f"unknown metric {name!r}; known: {', '.join(known)}")
+        entries.append(metric_entry(known[name]) | dict(entry))
     return entries
 
 

@@ -23,6 +23,7 @@ from importlib import metadata, resources
 from typing import Any
 
 from vlm_confidence_tasks.harness.registration import register_metrics
+from vlm_confidence_tasks.metrics import METRICS
 from vlm_confidence_tasks.models import manifests as model_manifests
 
 TESTED = "0.7.3"
@@ -33,7 +34,7 @@ _EXPECTED = {"lm", "task_dict", "cli_args", "response_cache"}
 def manifests() -> list[Any]:
     """Put the tasks and metrics in and return the models: the entry point."""
     install_tasks()
-    register_metrics()
+    register_metrics(METRICS.values())
     return model_manifests()
 
 

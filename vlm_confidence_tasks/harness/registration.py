@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from typing import Any
 
 from lmms_eval.api import registry
 
-from vlm_confidence_tasks.metrics import METRICS, Metric
+from vlm_confidence_tasks.metrics import Metric
 
 
 def aggregation_name(metric: Metric) -> str:
@@ -24,15 +25,15 @@ def metric_entry(metric: Metric) -> dict[str, Any]:
     }
 
 
-def register_metrics() -> None:
-    """Register every metric and its aggregation by name; doing it twice is harmless.
+def register_metrics(metrics: Iterable[Metric]) -> None:
+    """Register metrics and their aggregations by name; doing it twice is harmless.
 
     A name that the harness has already (`f1`) keeps the harness's function there;
     perturbed tasks always use ours, through the aggregation's name.
     """
     # Fills the registries with the harness's own names, which must come first.
     importlib.import_module("lmms_eval.api.metrics")
-    for metric in METRICS.values():
+    for metric in metrics:
         if aggregation_name(metric) in registry.AGGREGATION_REGISTRY:
             continue
         registry.register_aggregation(aggregation_name(metric))(metric.aggregate)

@@ -47,7 +47,7 @@ from vlm_confidence_tasks.metrics._ranking import (
     risk_coverage_curve,
 )
 from vlm_confidence_tasks.metrics.document import FAMILIES, Document
-from vlm_confidence_tasks.metrics.table import METRICS, Metric, task_metrics
+from vlm_confidence_tasks.metrics.table import METRICS, Metric, metrics_with, task_metrics
 
 __all__ = [
     "Confusion",
@@ -76,6 +76,7 @@ __all__ = [
     "fp_correction",
     "instance_flip_rate",
     "maximum_calibration_error",
+    "metrics_with",
     "negative_log_likelihood",
     "overconfidence",
     "precision",

@@ -7,7 +7,7 @@ be computed is absent from the results, never 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -130,14 +130,16 @@ def _means() -> Iterator[Metric]:
         yield _mean(name, source, better, text, perturbed)
 
 
-def _flips() -> Iterator[Metric]:
-    picks: list[tuple[str, str, Pick]] = [("", "perturbed", perturbed)]
-    picks += [(f"_{name}", name, partial(payloads.of_family, name)) for name in FAMILIES]
-    for suffix, images, pick in picks:
-        instance = f"share of {images} images whose answer is not the clean one's"
-        yield _mean(f"ifr{suffix}", sources.flip, DOWN, instance, pick)
-        document = f"share of documents any of whose {images} images changes the answer"
-        yield _mean(f"iv{suffix}", sources.any_flip, DOWN, document, pick)
+def _flips(suffix: str, images: str, pick: Pick) -> Iterator[Metric]:
+    instance = f"share of {images} images whose answer is not the clean one's"
+    yield _mean(f"ifr{suffix}", sources.flip, DOWN, instance, pick)
+    document = f"share of documents any of whose {images} images changes the answer"
+    yield _mean(f"iv{suffix}", sources.any_flip, DOWN, document, pick)
+
+
+def _family_flips(families: Iterable[str]) -> Iterator[Metric]:
+    for name in families:
+        yield from _flips(f"_{name}", name, partial(payloads.of_family, name))
 
 
 def _others() -> Iterator[Metric]:
@@ -161,7 +163,19 @@ def _others() -> Iterator[Metric]:
     )
 
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_means(), *_flips(), *_others())}
+_FLIPS = (*_flips("", "perturbed", perturbed), *_family_flips(FAMILIES))
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_means(), *_FLIPS, *_others())}
+
+
+def metrics_with(families: Iterable[str]) -> dict[str, Metric]:
+    """Return `METRICS`, with the flip rates of families that are not among ours.
+
+    >>> [name for name in metrics_with({"noise", "fog"}) if name not in METRICS]
+    ['ifr_fog', 'iv_fog']
+    """
+    new = sorted(set(families) - set(FAMILIES))
+    return METRICS | {metric.name: metric for metric in _family_flips(new)}
 
 
 def task_metrics(documents: Sequence[Document]) -> dict[str, float]:
@@ -171,7 +185,8 @@ def task_metrics(documents: Sequence[Document]) -> dict[str, float]:
         ValueError: A number that a metric uses is NaN, infinite or out of range.
     """
     results: dict[str, float] = {}
-    for name, metric in METRICS.items():
+    families = {name for document in documents for name in document.families}
+    for name, metric in metrics_with(families).items():
         kept = [value for value in map(metric.value, documents) if value is not None]
         number = metric.aggregate(kept)
         if number is not None:

@@ -58,7 +58,9 @@ FAMILIES = {
     "qwen2_5_vl": Family(
         qwen.qwen2_5_vl, "qwen2_5_vl", "byte_level", FEW_PIXELS, batch_sizes=(1, 4)
     ),
-    "qwen3_vl": Family(qwen.qwen3_vl, "qwen3_vl", "byte_level", FEW_PIXELS, batch_sizes=(1, 4)),
+    "qwen3_vl": Family(
+        qwen.qwen3_vl, "qwen3_vl", "byte_level", FEW_PIXELS, simple=False, batch_sizes=(1, 4)
+    ),
     "internvl": Family(others.internvl, "internvl_hf", "tiktoken", simple=False),
     "idefics2": Family(
         others.idefics2,
@@ -70,7 +72,12 @@ FAMILIES = {
         float32=True,
     ),
     "idefics3": Family(
-        others.idefics3, "lfm2_5_vl", "tiktoken", "pretrained={path},device=cpu", simple=False
+        others.idefics3,
+        "lfm2_5_vl",
+        "tiktoken",
+        "pretrained={path},device=cpu",
+        simple=False,
+        batch_sizes=(1, 4),
     ),
     "instructblip": Family(
         others.instructblip,
@@ -80,11 +87,30 @@ FAMILIES = {
         chat=False,
         float32=True,
     ),
-    "gemma3": Family(others.gemma3, "gemma3", "sentencepiece", chat=False),
+    "gemma3": Family(others.gemma3, "gemma3", "sentencepiece", chat=False, batch_sizes=(1, 4)),
     "mllama": Family(others.mllama, "llama_vision", "tiktoken", chat=False),
 }
 
-CANNOT: dict[str, str] = {}
+# What was tried and does not run on a CPU (lmms-eval 0.7.3, transformers 5.23), and why.
+CANNOT = {
+    "any family on `huggingface`": "the adapter loads AutoModel, which has no generate() (the "
+    "checkpoint's lm_head is left out), and then passes `audios`, which processors refuse: "
+    "ValueError: You passed keyword argument `audios` which is deprecated",
+    "any family on `async_hf_model`": "passes `audios`, as `huggingface` does: the same ValueError",
+    "llava_onevision on `llava_onevision`": "the adapter needs the original LLaVA package, which "
+    "is on no package index: NameError: name 'get_model_name_from_path' is not defined; "
+    "`llava_hf` runs this family",
+    "qwen3_vl with --force_simple": "the simple class prepares the next batch in a thread while "
+    "the model runs, so that look-ups and rows cannot be matched: ProbeError: generate() runs 1 "
+    "rows, but 2 documents were looked up; the chat class runs",
+    "mistral3 on `mistral3_vl`": "asks the data set for its length before each document, which "
+    "the view of the perturbed documents does not have: TypeError: object of type 'View' has no "
+    "len()",
+    "smolvlm": "has no adapter of its own, and its processor needs a package that nothing "
+    "installs: ImportError: Package `num2words` is required to run SmolVLM processor; with it, "
+    "`lfm2_5_vl` runs this family, as it runs Idefics3",
+    "blip2": "lmms-eval has no adapter for it; InstructBLIP, its successor, runs",
+}
 
 
 def build(family: str, folder: Path, *, seed: int = 0) -> Path:

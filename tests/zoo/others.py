@@ -160,7 +160,7 @@ def idefics3(folder: Path, seed: int) -> None:
         tie_word_embeddings=False,
     )
     model = Idefics3ForConditionalGeneration(config)
-    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
+    randomise(model, tokenizer, seed=seed, end=6.0).save_pretrained(folder)
     Idefics3Processor(
         Idefics3ImageProcessor(
             size={"longest_edge": 64}, max_image_size={"longest_edge": 32}, do_image_splitting=True
@@ -207,6 +207,7 @@ def gemma3(folder: Path, seed: int) -> None:
     tokenizer = vocabularies.make(
         "sentencepiece",
         ["<start_of_turn>"],
+        padding_side="left",
         bos_token="<bos>",
         eos_token="<end_of_turn>",
         pad_token="<pad>",
@@ -269,7 +270,7 @@ def mllama(folder: Path, seed: int) -> None:
         image_token_index=image,
     )
     model = MllamaForConditionalGeneration(config)
-    randomise(model, tokenizer, seed=seed)
+    randomise(model, tokenizer, seed=seed, end=6.0)
     # Closed at first: the image would have no say in the answer.
     for name, parameter in model.named_parameters():
         if name.endswith("gate"):

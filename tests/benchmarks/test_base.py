@@ -32,9 +32,13 @@ def test_to_rgb_is_pillows_conversion(mode):
         (MMMU, CLOSED, "No", "oak", False),
         (MMMU, OPEN, None, "an oak tree", True),
         (MMMU, OPEN, None, "a pine", False),
-        (POPE, OPEN, None, "oak", False),
         (CAPTION, Question("1", "x", "Describe"), None, "An oak", None),
     ],
 )
 def test_is_right(benchmark, asked, answer, text, right):
     assert benchmark.is_right(asked, answer, text) is right
+
+
+def test_an_open_question_needs_a_rule():
+    with pytest.raises(ValueError, match="benchmark pope asks open questions but has no `correct`"):
+        POPE.is_right(OPEN, None, "oak")

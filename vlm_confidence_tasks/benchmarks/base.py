@@ -62,9 +62,14 @@ class Benchmark:
             asked: The question.
             answer: The label read from the answer.
             text: The answer itself, which decides on open questions.
+
+        Raises:
+            ValueError: The benchmark has open questions but no `correct`.
         """
         if asked.gold is None:
             return None
-        if asked.labels or self.correct is None:
+        if asked.labels:
             return answer == asked.gold
+        if self.correct is None:
+            raise ValueError(f"benchmark {self.name} asks open questions but has no `correct`")
         return self.correct(asked, text)

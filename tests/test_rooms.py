@@ -53,7 +53,7 @@ def imports(file: Path) -> Iterator[str]:
 def files() -> Iterator[tuple[str, Path]]:
     for file in sorted(PACKAGE.rglob("*.py")):
         room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        if room != "__init__":
+        if room not in ("__init__", "__main__"):
             yield room, file
 
 

@@ -140,6 +140,27 @@ def test_a_corrupt_image(tmp_path: Path) -> None:
     assert_ends_with(run, f"document 2 (question_id {broken})", "cannot make its image: OSError")
 
 
+def test_a_corrupt_image_on_one_of_two_processes(tmp_path: Path) -> None:
+    def truncate(row: dict) -> dict:
+        if row["question_id"] != "24":
+            return row
+        return row | {"image": {**row["image"], "bytes": row["image"]["bytes"][:60]}}
+
+    data = write_pope(tmp_path / "data", range(0, 70, 23), truncate)
+    launch = ["accelerate", "launch", "--cpu", "--num_processes", "2", "-m", "vlm_confidence_tasks"]
+    run = run_command(evaluate_command("pope_eps0.3", program=launch), tmp_path, data)
+    assert run.code != 0
+    assert "lmms_eval: error: task pope_eps0.3, document 1 (question_id 24)" in run.output
+    assert not list(run.folder.rglob("*_results.json"))
+
+
+def test_results_that_cannot_be_written(few_questions: Path, tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file where the folder should be")
+    run = run_command(evaluate_command("caption_eps0.3", "--limit", "1"), tmp_path, few_questions)
+    assert run.code == 1
+    assert run.last_line.startswith("lmms_eval: error: the results were not written")
+
+
 def test_an_unknown_perturbation(few_questions: Path, tmp_path: Path) -> None:
     tasks = tmp_path / "tasks"
     tasks.mkdir()

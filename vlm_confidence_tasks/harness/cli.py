@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 
@@ -10,7 +13,8 @@ def main() -> None:
     """Run the harness's command line with the plugin loaded.
 
     The harness's own `lmms-eval` lists no plugin's tasks in `tasks list`, and exits with
-    0 when an evaluation failed; this exits with 1 and says why in the last line.
+    0 when an evaluation failed or its results could not be written; this exits with 1
+    and says why in the last line.
     """
     from lmms_eval import __main__ as harness
     from lmms_eval.cli import dispatch
@@ -25,11 +29,15 @@ def main() -> None:
     evaluate = harness.cli_evaluate_single
 
     def remembering(args: Any) -> Any:
+        since = time.time()
         try:
-            return evaluate(args)
+            results, samples = evaluate(args)
+            if results is not None and args.output_path:
+                check_written(Path(args.output_path), samples or (), since)
         except Exception as error:
             failures.append(error)
             raise
+        return results, samples
 
     harness.cli_evaluate_single = remembering
     try:
@@ -38,6 +46,28 @@ def main() -> None:
         failures.append(error)
     if failures:
         sys.exit(f"lmms_eval: error: {failures[-1]}")
+
+
+def check_written(output: Path, tasks: Iterable[str], since: float) -> None:
+    """Make sure that a run's files are there: the harness only logs when they are not.
+
+    Args:
+        output: The run's `--output_path`.
+        tasks: Names of the tasks whose samples were to be written.
+        since: When the run began, in seconds since the epoch.
+
+    Raises:
+        RuntimeError: A file is missing or older than the run.
+    """
+    # File systems keep times more coarsely than clocks do.
+    new = [path.name for path in output.rglob("*.json*") if path.stat().st_mtime > since - 2]
+    wanted = ["_results.json", *(f"_samples_{task}.jsonl" for task in tasks)]
+    missing = [ending for ending in wanted if not any(name.endswith(ending) for name in new)]
+    if missing:
+        raise RuntimeError(
+            f"the results were not written: no *{missing[0]} of this run in {output}; "
+            "is the folder writable and the disk not full?"
+        )
 
 
 if __name__ == "__main__":

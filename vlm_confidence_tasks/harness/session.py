@@ -165,6 +165,8 @@ class Session:
                 self._prepare(block)
                 self._prepare(following)
                 for together in calls(block):
+                    # Pictures that depend on the clean answers can be begun by now.
+                    self._prepare(together, answered=True)
                     self._call(together)
                     if self._model is None:
                         bar.update(len(together))
@@ -179,10 +181,10 @@ class Session:
         )
         return None
 
-    def _prepare(self, asks: Iterable[Ask]) -> None:
-        """Begin to make the pictures that depend on nothing but the stored image."""
+    def _prepare(self, asks: Iterable[Ask], answered: bool = False) -> None:
+        """Begin to make pictures; those that depend on a clean answer once it is there."""
         for ask in asks:
-            if not perturbations.needs_answer(ask.variant):
+            if answered or not perturbations.needs_answer(ask.variant):
                 self._pictures.prepare(self._wanted(ask))
 
     def _wanted(self, ask: Ask) -> Wanted:

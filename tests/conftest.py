@@ -65,10 +65,10 @@ def run_command(
     command: Sequence[str], folder: Path, data: Path | str = "sandbox", **environment: str
 ) -> Run:
     """Run a command of the installed package, standard error after standard output."""
-    environ = {**os.environ, "VLM_CONFIDENCE_DATA": str(data), **environment}
-    program, *arguments = command
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    environ = {**os.environ, "PATH": path, "VLM_CONFIDENCE_DATA": str(data), **environment}
     done = subprocess.run(
-        [str(BIN / program), *arguments],
+        list(command),
         env=environ,
         cwd=folder,
         capture_output=True,

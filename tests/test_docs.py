@@ -1,0 +1,117 @@
+"""Every command that the docs show does what they say, or could where there is a hub."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import Run, run_command
+from lmms_eval import models
+from lmms_eval.tasks import TaskManager
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("task_yamls/*/*.md")])
+BLOCK = re.compile(r"```sh\n(.*?)```", re.S)
+INDENTED = re.compile(r"^    ((?:make|python scripts/|lmms_eval|vlm-confidence) ?.*)$", re.M)
+
+
+def commands() -> list[str]:
+    """Return each distinct command of the docs, without its comment."""
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for block in BLOCK.findall(text):
+            found += block.strip().splitlines()
+        found += INDENTED.findall(text)
+    return list(dict.fromkeys(line.split("  #")[0].strip() for line in found if line.strip()))
+
+
+ALL = commands()
+
+
+def starting(*words: str) -> list[str]:
+    return [line for line in ALL if line.startswith(words)]
+
+
+EMBEDDED = [line for line in ALL if "--model tiny_llava" in line]
+EVALUATIONS = [line for line in ALL if "lmms_eval" in line or "-m vlm_confidence_tasks" in line]
+OF_THE_HUB = [line for line in EVALUATIONS if "--model " in line and line not in EMBEDDED]
+MAKE, SCRIPTS, REPORTS = starting("make"), starting("python scripts/"), starting("vlm-confidence")
+LISTS = [line for line in EVALUATIONS if "--model " not in line]
+
+
+def test_every_command_is_of_a_kind_that_is_tested() -> None:
+    tested = [*EMBEDDED, *OF_THE_HUB, *MAKE, *SCRIPTS, *REPORTS, *LISTS]
+    assert sorted(tested) == sorted(ALL)
+    assert EMBEDDED and OF_THE_HUB and MAKE and SCRIPTS and REPORTS
+
+
+@pytest.mark.parametrize("line", EMBEDDED)
+def test_commands_on_the_embedded_model_run(line: str, tmp_path: Path) -> None:
+    words = shlex.split(line)
+    environment = dict(word.split("=", 1) for word in words if word.startswith("VLM_"))
+    command = [word for word in words if not word.startswith("VLM_")]
+    done = run_command([*command, "--limit", "2"], tmp_path, environment["VLM_CONFIDENCE_DATA"])
+    assert done.code == 0, done.output
+
+
+@pytest.mark.parametrize("line", LISTS)
+def test_commands_that_list_run(line: str, tmp_path: Path) -> None:
+    assert run_command(shlex.split(line), tmp_path).code == 0
+
+
+@pytest.fixture(scope="module")
+def manager() -> TaskManager:
+    return TaskManager("WARNING")
+
+
+@pytest.mark.parametrize("line", OF_THE_HUB)
+def test_commands_of_the_hub_name_models_and_tasks_that_exist(
+    line: str, manager: TaskManager
+) -> None:
+    words = shlex.split(line)
+    assert models.get_model(words[words.index("--model") + 1])
+    tasks = words[words.index("--tasks") + 1].split(",")
+    if "--include_path" not in words:
+        assert manager.match_tasks(tasks)
+        assert all("*" in task or task in manager.all_tasks for task in tasks)
+
+
+@pytest.mark.parametrize("line", MAKE)
+def test_make_knows_its_targets(line: str) -> None:
+    words = [word for word in shlex.split(line) if "=" not in word]
+    done = subprocess.run([*words, "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("line", SCRIPTS)
+def test_scripts_know_their_options(line: str, tmp_path: Path) -> None:
+    _, script, *options = shlex.split(line)
+    done = run_command(["python", str(ROOT / script), "--help"], tmp_path)
+    assert done.code == 0, done.output
+    assert all(option in done.output for option in options if option.startswith("--"))
+
+
+@pytest.mark.parametrize("line", REPORTS)
+def test_report_commands_run(line: str, sweep: Run) -> None:
+    done = run_command(["bash", "-c", line], sweep.folder.parent)
+    assert done.code == 0, done.output
+
+
+def test_the_readmes_yaml_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (yaml,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    (tmp_path / "mine.yaml").write_text(yaml)
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", "sandbox")
+    manager = TaskManager("WARNING", include_path=str(tmp_path))
+    task = manager.load_task_or_group(["pope_three_draws"])["pope_three_draws"]
+    assert [variant.seed for variant in task.plan.variants] == [0, 1, 2]
+    assert set(task.aggregation()) == {"entropy_delta", "ifr"}
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -18,16 +18,37 @@ from vlm_confidence_tasks.sandbox.wording import (
     caption,
     certainty,
     first_person,
-    open_prompt,
     pope_question,
     seed_prompt,
     short_prompt,
     third_person,
 )
-from vlm_confidence_tasks.sandbox.world import Scene, sample_scene
+from vlm_confidence_tasks.sandbox.world import PLACES, Scene, sample_scene
 
 USER, ASSISTANT, END, IMAGE = "USER: ", " ASSISTANT:", "</s>", "<image>"
-"""The pieces of the chat format; the model's chat template writes the same text."""
+"""The pieces of the chat format, which the template below writes as well."""
+
+CHAT_TEMPLATE = """
+{%- for message in messages -%}
+  {%- set parts = message['content'] -%}
+  {%- if parts is string -%}
+    {%- set parts = [{'type': 'text', 'text': parts}] -%}
+  {%- endif -%}
+  {%- if message['role'] == 'user' -%}{{- 'USER: ' -}}{%- endif -%}
+  {%- if message['role'] == 'assistant' -%}{{- 'ASSISTANT: ' -}}{%- endif -%}
+  {%- for part in parts -%}
+    {%- if part['type'] == 'image' -%}
+      {{- '<image>\\n' -}}
+    {%- elif message['role'] == 'assistant' -%}
+      {{- part['text'] + eos_token -}}
+    {%- else -%}
+      {{- part['text'] + ' ' -}}
+    {%- endif -%}
+  {%- endfor -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- 'ASSISTANT:' -}}{%- endif -%}
+"""
+"""Jinja, for content that is a string (simple adapters) or a list (chat adapters)."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +62,16 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Row:
-    """Scenes, the text that shows them, and the lessons on them."""
+    """Scenes, the text that shows them, and the lessons on them.
+
+    `joined` rows are read as one conversation, where a question can be answered from
+    the caption before it: looking things up in text is learned sooner than in images.
+    """
 
     scenes: tuple[Scene, ...]
     opening: str
     lessons: tuple[Lesson, ...]
+    joined: bool = False
 
 
 def _lesson(kind: str, prompt: str, answer: str) -> Lesson:
@@ -56,11 +82,11 @@ def _yes(truth: bool) -> str:
     return "Yes" if truth else "No"
 
 
-def _pope(scene: Scene, rng: np.random.Generator) -> list[Query]:
-    """Two objects that are there, two that are not."""
-    there = [pick(rng, scene.names) for _ in range(2)]
-    missing = [near_miss(rng, scene) for _ in range(2)]
-    return [Query(pope_question(name), "pope", name in there) for name in there + missing]
+def _pope(scene: Scene, rng: np.random.Generator, count: int) -> list[Query]:
+    """Objects that are there and objects that are not, evenly."""
+    asked = [pick(rng, scene.names) if i % 2 else near_miss(rng, scene) for i in range(count)]
+    queries = [Query(pope_question(name), "pope", name in scene.names) for name in asked]
+    return [queries[i] for i in rng.permutation(count)]
 
 
 def _amber(scene: Scene, rng: np.random.Generator, count: int) -> list[Query]:
@@ -71,14 +97,10 @@ def _amber(scene: Scene, rng: np.random.Generator, count: int) -> list[Query]:
 
 
 def _letters(scene: Scene, rng: np.random.Generator, count: int) -> list[Lesson]:
-    """SEED-Bench's letters; the last question is put without its options as well."""
+    """SEED-Bench's letters, for questions of different kinds."""
     kinds = [CHOICES[i] for i in rng.permutation(len(CHOICES))[:count]]
     drawn = [choice for kind in kinds if (choice := kind(scene, rng)) is not None]
-    lessons = [_lesson("seed", seed_prompt(c.text, c.options), c.letter) for c in drawn]
-    for choice in drawn[:1] if drawn and drawn[0].kind != 2 else []:
-        right = choice.options[choice.right].lower()
-        lessons.append(_lesson("open", open_prompt(choice.text), right))
-    return lessons
+    return [_lesson("seed", seed_prompt(c.text, c.options), c.letter) for c in drawn]
 
 
 def _verbal(scene: Scene, rng: np.random.Generator, query: Query) -> Lesson:
@@ -98,15 +120,30 @@ def _verbal(scene: Scene, rng: np.random.Generator, query: Query) -> Lesson:
     return Lesson("verbal", first + second.asked, second.answer)
 
 
+def _places(scene: Scene, rng: np.random.Generator, count: int) -> list[Lesson]:
+    """What stands at each of some places, or nothing: the plainest way to learn to look."""
+    there = {thing.cell: thing.name for thing in scene.things}
+    cells = [int(cell) for cell in rng.permutation(len(PLACES))[:count]]
+    return [_lesson("place", f"What is {PLACES[c]}?", there.get(c, "nothing")) for c in cells]
+
+
+def beginner_row(rng: np.random.Generator) -> Row:
+    """Draw a scene with the lessons that teach to see: places, caption, existence."""
+    scene = sample_scene(rng, biased=bool(rng.random() < 0.5))
+    lessons = [_lesson("caption", CAPTION, caption(scene)), *_places(scene, rng, 6)]
+    lessons += [_lesson(q.kind, short_prompt(q.text), _yes(q.truth)) for q in _pope(scene, rng, 6)]
+    return Row((scene,), f"{USER}{IMAGE}\n", tuple(lessons), joined=bool(rng.random() < 0.5))
+
+
 def single_image_row(rng: np.random.Generator) -> Row:
     """Draw a scene and lessons in every format that has one image."""
     scene = sample_scene(rng, biased=bool(rng.random() < 0.5))
-    queries = _pope(scene, rng) + _amber(scene, rng, 4)
+    queries = _pope(scene, rng, 4) + _amber(scene, rng, 3)
     lessons = [_lesson("caption", CAPTION, caption(scene))]
     lessons += [_lesson(q.kind, short_prompt(q.text), _yes(q.truth)) for q in queries]
     lessons += _letters(scene, rng, 2)
     lessons.append(_verbal(scene, rng, queries[int(rng.integers(len(queries)))]))
-    return Row((scene,), f"{USER}{IMAGE}\n", tuple(lessons))
+    return Row((scene,), f"{USER}{IMAGE}\n", tuple(lessons), joined=bool(rng.random() < 0.25))
 
 
 def exam_row(rng: np.random.Generator) -> Row:
@@ -116,7 +153,7 @@ def exam_row(rng: np.random.Generator) -> Row:
     scenes = tuple(sample_scene(rng, biased=bool(rng.random() < 0.5)) for _ in range(count))
     drawn = [
         draw_exam(scenes, rng, introduced=introduced, is_open=bool(rng.random() < 0.3))
-        for _ in range(8)
+        for _ in range(6)
     ]
     exams = [exam for exam in drawn if exam is not None]
     if not exams:
@@ -137,3 +174,7 @@ def opening(count: int, introduced: bool, marked: bool) -> str:
     if marked:
         return f"{USER}{' '.join([IMAGE] * count)}\n"
     return USER + "".join(f"{lead(i, introduced)}{IMAGE}\n" for i in range(count))
+
+
+COURSES = (beginner_row, single_image_row, exam_row)
+"""The kinds of rows, in the order in which training brings them in."""

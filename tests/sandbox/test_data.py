@@ -1,0 +1,114 @@
+"""The packaged data: schemas, and equality with what the generator makes."""
+
+from __future__ import annotations
+
+import ast
+import io
+from collections import Counter
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+from PIL import Image
+
+from vlm_confidence_tasks.sandbox import DATA_DIR
+from vlm_confidence_tasks.sandbox.build import build, write
+from vlm_confidence_tasks.sandbox.render import SIDE
+
+COLUMNS = {
+    "pope": "id question_id question answer image_source image category",
+    "amber": "image id query type truth",
+    "seed": "answer choice_a choice_b choice_c choice_d data_id data_type question question_id "
+    "question_type_id image segment",
+    "mmmu": "id question options explanation image_1 image_2 image_3 image_4 image_5 image_6 "
+    "image_7 img_type answer topic_difficulty question_type subfield",
+}
+FILES = sorted(
+    [f"pope/{split}.parquet" for split in ("test", "adversarial", "popular", "random")]
+    + ["amber/train.parquet", "seed/test.parquet", "mmmu/validation.parquet"]
+)
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    cache = str(tmp_path_factory.mktemp("cache"))
+
+    def load(file: str) -> Any:
+        path = str(DATA_DIR / file)
+        return datasets.load_dataset("parquet", data_files=path, split="train", cache_dir=cache)
+
+    return {file: load(file) for file in FILES}
+
+
+def pixels(value: Any) -> Any:
+    """Images as arrays, however deep they lie; everything else as it is."""
+    if isinstance(value, Image.Image):
+        return np.asarray(value).tobytes()
+    if isinstance(value, dict) and "bytes" in value:
+        return np.asarray(Image.open(io.BytesIO(value["bytes"]))).tobytes()
+    return [pixels(item) for item in value] if isinstance(value, list) else value
+
+
+def test_the_files_are_all_there_and_small() -> None:
+    found = sorted(str(file.relative_to(DATA_DIR)) for file in DATA_DIR.rglob("*.parquet"))
+    assert found == FILES
+    assert sum(file.stat().st_size for file in DATA_DIR.rglob("*")) < 2_000_000
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_columns_are_the_hubs(shipped: dict[str, Any], file: str) -> None:
+    assert shipped[file].column_names == COLUMNS[file.split("/")[0]].split()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_rebuilding_gives_what_is_shipped(shipped: dict[str, Any], file: str) -> None:
+    built = build()[file]
+    assert built.features == shipped[file].features
+    for made, kept in zip(built, shipped[file], strict=True):
+        assert {k: pixels(v) for k, v in made.items()} == {k: pixels(v) for k, v in kept.items()}
+
+
+def test_write_makes_every_file(tmp_path: Any) -> None:
+    write(tmp_path)
+    assert sorted(str(f.relative_to(tmp_path)) for f in tmp_path.rglob("*.parquet")) == FILES
+
+
+def test_images_decode_to_rgb_of_the_models_size(shipped: dict[str, Any]) -> None:
+    image = shipped["pope/test.parquet"][0]["image"]
+    assert image.mode == "RGB" and image.size == (SIDE, SIDE)
+
+
+def test_amber_has_its_real_types(shipped: dict[str, Any]) -> None:
+    rows = shipped["amber/train.parquet"].remove_columns("image")
+    counts = Counter((row["type"], row["truth"]) for row in rows)
+    attribute = ("state", "number", "action")
+    expected = {(f"discriminative-attribute-{a}", t) for a in attribute for t in ("yes", "no")}
+    expected |= {("discriminative-hallucination", "no"), ("relation", "no")}
+    assert set(counts) == expected | {("discriminative-relation", "yes")}
+    assert min(counts.values()) >= 20
+    assert len(set(rows["id"])) == len(rows)
+
+
+def test_seed_has_lists_of_images_and_one_video(shipped: dict[str, Any]) -> None:
+    rows = list(shipped["seed/test.parquet"])
+    videos = [row for row in rows if row["data_type"] == "video"]
+    assert [len(row["image"]) for row in videos] == [3]
+    for row in rows:
+        assert len({row[f"choice_{letter}"] for letter in "abcd"}) == 4
+        assert row["answer"] in "ABCD"
+        assert row["data_type"] == "video" or len(row["image"]) == 1
+    assert min(Counter(row["answer"] for row in rows).values()) >= 10
+
+
+def test_mmmu_has_one_to_three_images_and_open_questions(shipped: dict[str, Any]) -> None:
+    rows = list(shipped["mmmu/validation.parquet"])
+    for row in rows:
+        given = [i for i in range(1, 8) if row[f"image_{i}"] is not None]
+        assert given == [i for i in range(1, 8) if f"<image {i}>" in row["question"]]
+        options = ast.literal_eval(row["options"])
+        assert (row["question_type"] == "open") == (options == [])
+        assert not options or "ABCD".index(row["answer"]) < len(options)
+    counts = Counter(sum(row[f"image_{i}"] is not None for i in range(1, 8)) for row in rows)
+    assert set(counts) == {1, 2, 3}
+    assert 5 <= sum(row["question_type"] == "open" for row in rows) <= 20

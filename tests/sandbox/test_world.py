@@ -1,0 +1,129 @@
+"""Scenes, questions and wording, against what a scene says of itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlm_confidence_tasks.sandbox.exams import Exam, draw_exam
+from vlm_confidence_tasks.sandbox.lessons import COURSES, END
+from vlm_confidence_tasks.sandbox.questions import CHOICES, NUMBERS, QUERIES
+from vlm_confidence_tasks.sandbox.render import SIDE, render
+from vlm_confidence_tasks.sandbox.wording import caption, certainty
+from vlm_confidence_tasks.sandbox.world import COLOURS, OBJECTS, PLACES, Scene, Thing, sample_scene
+
+SEEDS = st.integers(0, 2**32 - 1)
+SCENE = Scene(
+    (
+        Thing("red", "circle", 0),
+        Thing("blue", "square", 2),
+        Thing("green", "star", 4),
+        Thing("red", "square", 8),
+    )
+)
+
+
+@given(SEEDS)
+def test_a_scene_has_three_to_five_things_in_cells_of_their_own(seed: int) -> None:
+    scene = sample_scene(np.random.default_rng(seed))
+    cells = [thing.cell for thing in scene.things]
+    assert 3 <= len(cells) <= 5
+    assert cells == sorted(set(cells))
+    assert len(scene.names) >= 3
+    assert set(scene.names) | set(scene.absent) == set(OBJECTS)
+
+
+@given(SEEDS)
+def test_the_same_seed_draws_the_same_picture(seed: int) -> None:
+    one, other = (render(sample_scene(np.random.default_rng(seed))) for _ in range(2))
+    assert one.size == (SIDE, SIDE)
+    assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_a_thing_is_drawn_in_its_cell_and_nowhere_else(name: str) -> None:
+    for cell in range(len(PLACES)):
+        image = np.asarray(render(Scene((Thing(*name.split(), cell, 19, 1, 1),), 255)))
+        rows, columns = np.nonzero((image != 255).any(axis=-1))
+        middle = (np.array([cell // 3, cell % 3]) + 0.5) * SIDE / 3
+        assert np.abs(np.array([rows.mean(), columns.mean()]) - middle).max() < 4
+        assert max(np.ptp(rows), np.ptp(columns)) < SIDE / 3
+
+
+def test_caption_names_everything_in_reading_order() -> None:
+    assert caption(SCENE) == (
+        "The image shows a red circle at the top left, a blue square at the top right, "
+        "a green star in the center and a red square at the bottom right."
+    )
+
+
+def test_certainty_falls_with_clutter_and_turns_round_for_wrong_answers() -> None:
+    assert [certainty(SCENE, right) for right in (True, False)] == ["90%", "10%"]
+
+
+@given(SEEDS, st.booleans(), st.sampled_from(QUERIES))
+def test_queries_are_true_of_their_scene(seed: int, truth: bool, kind: object) -> None:
+    query = kind(SCENE, np.random.default_rng(seed), truth)
+    words = query.text.removesuffix(" in this image?").split()
+    pair = " ".join(words[3:5])
+    if query.kind == "existence":
+        assert query.truth == (pair in SCENE.names)
+    if query.kind == "state":
+        assert query.truth == any((t.shape, t.colour) == (words[2], words[3]) for t in SCENE.things)
+    if query.kind == "number":
+        count = 1 if "only" in words else NUMBERS.index(words[2].capitalize())
+        assert query.truth == (SCENE.count(words[-1].rstrip("s")) == count)
+    if query.kind == "action":
+        assert query.truth == (" ".join(words[2:4]) != "green star")
+    if query.kind == "relation":
+        columns = {thing.name: thing.column for thing in SCENE.things}
+        first, second = " ".join(words[2:4]), " ".join(words[-2:])
+        further = columns[first] - columns[second]
+        assert further and query.truth == ((further < 0) == ("left" in words))
+
+
+@given(SEEDS, st.sampled_from(CHOICES))
+def test_choices_have_one_right_option(seed: int, kind: object) -> None:
+    choice = kind(SCENE, np.random.default_rng(seed))
+    right = choice.options[choice.right]
+    assert len(set(choice.options)) == 4
+    subject = choice.text.rstrip("?").split()
+    answers = {
+        2: [name.capitalize() for name in SCENE.names],
+        3: [t.colour.capitalize() for t in SCENE.things if t.shape == subject[-1]],
+        4: [PLACES[t.cell].capitalize() for t in SCENE.things if t.name == " ".join(subject[-2:])],
+        5: [NUMBERS[SCENE.count(subject[2].rstrip("s"))] if choice.kind == 5 else ""],
+    }[choice.kind]
+    assert [option for option in choice.options if option in answers] == [right]
+
+
+def test_markers_stand_in_the_question() -> None:
+    plain = Exam("Which image shows a star?", ("1", "2"), "A", False, 2)
+    assert plain.question == "<image 1> <image 2> Which image shows a star?"
+    introduced = Exam("Which?", (), "red", True, 2)
+    assert introduced.question == ("First picture: <image 1> Second picture: <image 2> Which?")
+
+
+@given(SEEDS)
+def test_which_image_is_the_only_one_that_shows_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scenes = tuple(sample_scene(rng) for _ in range(3))
+    exam = draw_exam(scenes, rng, introduced=False, is_open=False)
+    if exam is not None and exam.text.startswith("Which"):
+        name = " ".join(exam.text.rstrip("?").split()[-2:])
+        assert [name in scene.names for scene in scenes].index(True) == "ABC".index(exam.answer)
+        assert sum(name in scene.names for scene in scenes) == 1
+
+
+def test_open_exams_ask_for_a_colour() -> None:
+    exam = draw_exam((SCENE,), np.random.default_rng(0), introduced=False, is_open=True)
+    assert exam is not None and exam.options == () and exam.answer in COLOURS
+
+
+@pytest.mark.parametrize("course", COURSES)
+def test_lessons_end(course: object) -> None:
+    row = course(np.random.default_rng(5))
+    assert row.opening.count("<image>") == len(row.scenes)
+    assert all(lesson.answer.endswith(END) for lesson in row.lessons)

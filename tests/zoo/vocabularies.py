@@ -24,7 +24,7 @@ _CORPUS = [
     "Is there a blue square in the image?",
     "Answer the question using a single word or phrase.",
     "You are a helpful assistant. Describe this image in detail.",
-    " system user assistant USER: ASSISTANT: The answer is (A) (B) (C) (D) .",
+    " system user assistant USER: ASSISTANT: The answer is (A (B (C (D ) .",
     # Every word after a space, and after letters that are too rare to be joined to it:
     # so a piece with the space and one without are both learnt.
     *(f"{before}{word}" for word in _WORDS for before in (" ", "\n", "(")),

@@ -1,0 +1,335 @@
+"""Watching generate(): what is read, what is refused, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    GenerationConfig,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from vlm_confidence_tasks.probe import ProbeError, label_tokens, watched
+
+from .tiny import PROMPT, YES_NO, Dictate, make_model, prompt, read
+
+
+def recomputed(logits: torch.Tensor, tokens) -> tuple[list[float], list[float]]:
+    """Entropies and log-probabilities from raw logits, by loops in float64."""
+    entropy, logprob = [], []
+    for step, token in zip(logits.detach().double().numpy(), tokens, strict=False):
+        p = np.exp(step - step.max())
+        p /= p.sum()
+        entropy.append(-sum(x * np.log(x) for x in p if x > 0))
+        logprob.append(np.log(p[token]))
+    return entropy, logprob
+
+
+def hooks(model) -> int:
+    return sum(len(module._forward_hooks) for module in model.modules())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_numbers_are_those_of_the_raw_logits(tokenizer, seed):
+    model = make_model(tokenizer, seed)
+    plain = model.generate(
+        **prompt(tokenizer),
+        do_sample=False,
+        max_new_tokens=12,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    output, (reading,) = read(model, tokenizer)
+    assert torch.equal(output, plain.sequences)
+    said = output[0, len(tokenizer.encode(PROMPT)) :].tolist()
+    kept = [token for token in said if token != tokenizer.eos_token_id]
+    assert list(reading.tokens) == kept
+    count = max(len(kept), 1)
+    entropy, logprob = recomputed(torch.cat(plain.logits)[:count], said)
+    assert reading.token_entropy == pytest.approx(entropy, abs=1e-5)
+    assert reading.token_logprob == pytest.approx(logprob, abs=1e-5)
+    assert reading.finite
+
+
+def test_a_repetition_penalty_acts_but_is_not_read(model, tokenizer):
+    endless = {"eos_token_id": tokenizer.pad_token_id}
+    output, (reading,) = read(model, tokenizer, repetition_penalty=4.0, **endless)
+    free, _ = read(model, tokenizer, **endless)
+    assert output.shape != free.shape or not torch.equal(output, free)
+    raw = model(output).logits[0, len(tokenizer.encode(PROMPT)) - 1 : -1]
+    entropy, logprob = recomputed(raw, output[0, len(tokenizer.encode(PROMPT)) :].tolist())
+    count = len(reading.token_entropy)
+    assert reading.token_entropy == pytest.approx(entropy[:count], abs=1e-4)
+    assert reading.token_logprob == pytest.approx(logprob[:count], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "named"),
+    [
+        ({"num_beams": 2}, "num_beams=2"),
+        ({"do_sample": True}, "do_sample=True"),
+        ({"do_sample": True, "num_return_sequences": 2}, "do_sample=True"),
+        ({"num_beams": 2, "num_return_sequences": 2}, "num_beams=2"),
+    ],
+)
+def test_what_is_not_greedy_is_refused(model, tokenizer, kwargs, named):
+    with pytest.raises(ProbeError, match=f"{named}.*set temperature to 0 and num_beams to 1"):
+        read(model, tokenizer, **kwargs)
+
+
+def test_sampling_set_in_the_models_own_configuration_is_refused(model, tokenizer):
+    model.generation_config.do_sample = True
+    with pytest.raises(ProbeError, match="do_sample=True"):
+        plainly(model, tokenizer, max_new_tokens=3)
+
+
+def plainly(model, tokenizer, **kwargs):
+    """Generate under the probe with nothing but what is given."""
+    tokens = label_tokens(tokenizer, YES_NO)
+    got = []
+    with watched(model, lambda: [tokens], got.extend, lambda error: None):
+        model.generate(**prompt(tokenizer), **kwargs)
+    return got
+
+
+def test_sampling_set_in_a_passed_configuration_is_refused(model, tokenizer):
+    config = GenerationConfig(do_sample=True, max_new_tokens=3)
+    with pytest.raises(ProbeError, match="do_sample=True"):
+        plainly(model, tokenizer, generation_config=config)
+
+
+def test_what_a_passed_configuration_leaves_open_is_the_models(model, tokenizer):
+    # transformers fills it in from there, the end token included.
+    model.generation_config.do_sample = True
+    with pytest.raises(ProbeError, match="do_sample=True"):
+        plainly(model, tokenizer, generation_config=GenerationConfig(max_new_tokens=3))
+    model.generation_config.do_sample = False
+    dictated = Dictate(
+        [[tokenizer.convert_tokens_to_ids("Yes"), tokenizer.eos_token_id]],
+        len(tokenizer.encode(PROMPT)),
+    )
+    (reading,) = plainly(
+        model,
+        tokenizer,
+        generation_config=GenerationConfig(max_new_tokens=3),
+        logits_processor=LogitsProcessorList([dictated]),
+    )
+    assert tokenizer.decode(reading.tokens) == "Yes"
+
+
+def test_several_tokens_in_a_step_are_refused(model, tokenizer):
+    repeating = tokenizer.encode("the red circle is the red circle is the red circle is the red")
+    inputs = {"input_ids": torch.tensor([repeating])}
+    dictated = Dictate([tokenizer.encode(" circle is the red circle is the red")], len(repeating))
+    with pytest.raises(ProbeError, match="tokens in one step"):
+        read(
+            model,
+            tokenizer,
+            inputs,
+            prompt_lookup_num_tokens=3,
+            logits_processor=LogitsProcessorList([dictated]),
+        )
+
+
+@pytest.mark.parametrize("ends", ["int", "list", "tensor"])
+def test_end_tokens_as_adapters_write_them(model, tokenizer, ends):
+    end = tokenizer.convert_tokens_to_ids("Yes")
+    given = {"int": end, "list": [3, end], "tensor": torch.tensor([end])}[ends]
+    dictated = Dictate(
+        [[tokenizer.convert_tokens_to_ids("red"), end]], len(tokenizer.encode(PROMPT))
+    )
+    _, (reading,) = read(
+        model,
+        tokenizer,
+        eos_token_id=given,
+        logits_processor=LogitsProcessorList([dictated]),
+    )
+    assert tokenizer.decode(reading.tokens) == "red"
+    assert len(reading.token_entropy) == 1
+
+
+def test_rows_that_end_at_different_lengths(model, tokenizer):
+    end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    yes, no, red = tokenizer.convert_tokens_to_ids(["Yes", "No", "red"])
+    said = [[end], [red, red, no, end], [yes, end], [red] * 5]
+    rows = [tokens + [pad] * (5 - len(tokens)) for tokens in said]
+    inputs = prompt(tokenizer, rows=4)
+    dictated = LogitsProcessorList([Dictate(rows, inputs["input_ids"].shape[1])])
+    _, readings = read(model, tokenizer, inputs, logits_processor=dictated, max_new_tokens=5)
+    assert [list(reading.tokens) for reading in readings] == [
+        [],
+        [red, red, no],
+        [yes],
+        [red] * 5,
+    ]
+    assert [len(reading.token_entropy) for reading in readings] == [1, 3, 1, 5]
+    assert [reading.answer_step for reading in readings] == [None, 2, 0, None]
+
+
+def test_rows_with_different_labels(model, tokenizer):
+    asked = [label_tokens(tokenizer, labels) for labels in (YES_NO, ("A", "B", "C"), ())]
+    got = []
+    with watched(model, lambda: asked, got.extend, lambda error: None):
+        output = model.generate(**prompt(tokenizer, rows=3), do_sample=False, max_new_tokens=2)
+    p = torch.log_softmax(model(output[:1, :-2]).logits[0, -1].detach().double(), dim=-1).exp()
+    for reading, labels in zip(got, asked, strict=True):
+        expected = [float(p[list(tokens)].sum()) for tokens in labels]
+        if reading.answer_step in (None, 0):
+            assert np.exp(reading.label_logprob) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_batch_of_other_rows_than_expected_is_refused(model, tokenizer):
+    with pytest.raises(ProbeError, match="runs 2 rows, but 1 documents were looked up"):
+        read(model, tokenizer, prompt(tokenizer, rows=2), rows=1)
+
+
+class StopAfter(StoppingCriteria):
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.calls = 0
+
+    def __call__(self, input_ids, scores, **kwargs):
+        self.calls += 1
+        return torch.full((len(input_ids),), input_ids.shape[1] >= self.length)
+
+
+def test_stopping_criteria_of_the_caller_are_kept(model, tokenizer):
+    red = tokenizer.convert_tokens_to_ids("red")
+    start = len(tokenizer.encode(PROMPT))
+    mine = StopAfter(start + 3)
+    given = StoppingCriteriaList([mine])
+    output, (reading,) = read(
+        model,
+        tokenizer,
+        stopping_criteria=given,
+        logits_processor=LogitsProcessorList([Dictate([[red]], start)]),
+    )
+    assert mine.calls == 3
+    assert output.shape[1] == start + 3
+    assert list(reading.tokens) == [red] * 3
+    assert given == [mine], "the caller's own list was changed"
+
+
+class Breaks(StoppingCriteria):
+    def __call__(self, input_ids, scores, **kwargs):
+        raise RuntimeError("out of memory")
+
+
+def test_everything_is_taken_away_again(model, tokenizer):
+    before = hooks(model)
+    read(model, tokenizer)
+    assert "generate" not in vars(model)
+    assert hooks(model) == before
+
+
+def test_everything_is_taken_away_again_when_generate_raises(model, tokenizer):
+    before = hooks(model)
+    failures, delivered = [], []
+    tokens = label_tokens(tokenizer, YES_NO)
+    with watched(model, lambda: [tokens], delivered.extend, failures.append):
+        with pytest.raises(RuntimeError, match="out of memory") as raised:
+            model.generate(**prompt(tokenizer), max_new_tokens=2, stopping_criteria=[Breaks()])
+        assert hooks(model) == before
+        assert failures == [raised.value]
+        model.generate(**prompt(tokenizer), do_sample=False, max_new_tokens=2)
+    assert "generate" not in vars(model)
+    assert len(delivered) == 1, "the call that raised delivers nothing, the next one does"
+
+
+def test_a_generate_that_was_patched_before_is_put_back(model, tokenizer):
+    calls = []
+    original = model.generate
+
+    def patched(*args, **kwargs):
+        calls.append(kwargs)
+        return original(*args, **kwargs)
+
+    model.generate = patched
+    read(model, tokenizer)
+    assert len(calls) == 1
+    assert model.generate is patched
+
+
+def test_the_caller_sees_the_same_name_and_signature(model):
+    plain = model.generate
+    with watched(model, lambda: [], lambda readings: None, lambda error: None):
+        assert model.generate.__name__ == "generate"
+        assert model.generate.__wrapped__ == plain
+
+
+def spoil(model, value: float) -> None:
+    """Give one token of the vocabulary, which no label uses, a logit of `value`."""
+
+    def replace(module, args, output):
+        return output.index_fill(-1, torch.tensor([3]), value)
+
+    model.lm_head.register_forward_hook(replace)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_logits_that_are_not_finite_are_noticed(model, tokenizer, value):
+    spoil(model, value)
+    _, (reading,) = read(model, tokenizer, max_new_tokens=3)
+    assert not reading.finite
+
+
+def test_a_token_that_the_model_itself_rules_out_has_probability_zero(model, tokenizer):
+    spoil(model, -torch.inf)
+    output, (reading,) = read(model, tokenizer, max_new_tokens=3)
+    assert reading.finite
+    raw = model(output).logits[0, len(tokenizer.encode(PROMPT)) - 1]
+    (entropy,), _ = recomputed(raw[None], [0])
+    assert reading.token_entropy[0] == pytest.approx(entropy, abs=1e-5)
+
+
+def test_generate_without_a_step_is_an_error(model, tokenizer):
+    model.generate = lambda **kwargs: kwargs["input_ids"]
+    with pytest.raises(ProbeError, match="returned without choosing a token"):
+        read(model, tokenizer)
+
+
+class Outer(torch.nn.Module):
+    """Hands generation on to an inner language model, as InstructBLIP does."""
+
+    def __init__(self, inner) -> None:
+        super().__init__()
+        self.language_model = inner
+        self.generation_config = GenerationConfig(eos_token_id=0, do_sample=True)
+
+    def generate(self, **kwargs):
+        return self.language_model.generate(**kwargs)
+
+
+def test_an_inner_model_is_read_with_its_own_settings(model, tokenizer):
+    dictated = Dictate(
+        [[tokenizer.convert_tokens_to_ids("Yes"), tokenizer.eos_token_id]],
+        len(tokenizer.encode(PROMPT)),
+    )
+    outer = Outer(model)
+    (reading,) = plainly(outer, tokenizer, logits_processor=LogitsProcessorList([dictated]))
+    assert tokenizer.decode(reading.tokens) == "Yes"
+    model.generation_config.do_sample = True
+    with pytest.raises(ProbeError, match="do_sample=True"):
+        plainly(outer, tokenizer, max_new_tokens=3)
+    assert hooks(outer) == 0
+
+
+def test_the_recorder_keeps_few_numbers_a_step(model, tokenizer, monkeypatch):
+    from vlm_confidence_tasks.probe.recorder import Recorder
+
+    seen = []
+    monkeypatch.setattr(
+        Recorder,
+        "readings",
+        lambda self, ends, kept=Recorder.readings: seen.append(self) or kept(self, ends),
+    )
+    read(model, tokenizer, max_new_tokens=6)
+    (recorder,) = seen
+    width = 2 + sum(map(len, label_tokens(tokenizer, YES_NO)))
+    assert {tuple(step.shape) for step in recorder._steps} == {(1, width)}
+    assert all(step.untyped_storage().nbytes() == 4 * width for step in recorder._steps)
+    assert recorder._logits is None, "a step's logits are let go"

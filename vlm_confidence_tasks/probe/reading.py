@@ -81,11 +81,12 @@ def _label_logprobs(logits: FloatArray, labels: Sequence[Sequence[int]]) -> tupl
 def label_probabilities(logprob: Sequence[float]) -> tuple[tuple[float, ...], float]:
     """Return the labels' probabilities divided by their sum, and that sum.
 
-    Computed from logarithms, so that it holds where the sum underflows.
+    Computed from logarithms, so that it holds where the sum underflows. Rounding in
+    float32 can lift the sum of all but certain labels above 1; it is held there.
 
     >>> probs, mass = label_probabilities([math.log(0.3), math.log(0.1)])
     >>> [round(p, 6) for p in probs], round(mass, 6)
     ([0.75, 0.25], 0.4)
     """
     total = float(np.logaddexp.reduce(logprob))
-    return tuple(math.exp(value - total) for value in logprob), math.exp(total)
+    return tuple(math.exp(value - total) for value in logprob), min(math.exp(total), 1.0)

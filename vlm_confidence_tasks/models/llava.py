@@ -10,6 +10,7 @@ from lmms_eval.models.chat.llava_hf import LlavaHf as LlavaHfChat
 from lmms_eval.models.simple.llava_hf import LlavaHf as LlavaHfSimple
 from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
 
+from vlm_confidence_tasks.models.batching import generate_in_batches
 from vlm_confidence_tasks.probe import replaced
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
@@ -53,7 +54,7 @@ class LlavaSimple(LlavaHfSimple):
             revision: Of the hub's repository.
             device: Default: the GPU of this process, or the CPU where there is none.
             dtype: "auto" is the checkpoint's own on a GPU and float32 on a CPU.
-            batch_size: 1; the harness's adapter knows no other.
+            batch_size: Requests in one generate(); more than 1 needs the chat adapter.
             load_in_4bit: Quantise with bitsandbytes.
             load_in_8bit: Quantise with bitsandbytes.
             attn_implementation: As in transformers.
@@ -67,7 +68,7 @@ class LlavaSimple(LlavaHfSimple):
             ValueError: An argument is unknown or cannot be used.
         """
         super(LlavaHfSimple, self).__init__()
-        _check(pretrained, batch_size, load_in_4bit and load_in_8bit, unknown)
+        _check(pretrained, load_in_4bit and load_in_8bit, unknown)
         self.accelerator = Accelerator()
         self._rank = self.accelerator.process_index
         self._world_size = self.accelerator.num_processes
@@ -92,12 +93,17 @@ class LlavaSimple(LlavaHfSimple):
         self._image_processor.tokenizer.padding_side = "left"
         self._tokenizer = self._image_processor.tokenizer
         self.pretrained = pretrained
-        self.batch_size_per_gpu = 1
+        self.batch_size_per_gpu = _batch_size(batch_size, self.is_simple)
         self.max_frames_num = 32
         self.chat_template = chat_template
         if chat_template is not None:
             self._image_processor.chat_template = chat_template
         self.use_cache = use_cache
+
+    @property
+    def processor(self) -> Any:
+        """The model's processor, which the adapter underneath calls image processor."""
+        return self._image_processor
 
     def generate_until(self, requests: list[Any]) -> list[Any]:
         """Answer requests; the adapter underneath turns a failed generation into ""."""
@@ -113,8 +119,12 @@ class LlavaSimple(LlavaHfSimple):
                 failures.append(error)
                 raise
 
+        answers: list[Any]
         with replaced(self.model, "generate", raising):
-            answers: list[Any] = super().generate_until(requests)
+            if self.batch_size_per_gpu > 1:
+                answers = generate_in_batches(self, requests, self.batch_size_per_gpu)
+            else:
+                answers = super().generate_until(requests)
         if failures:
             raise failures[0]
         return answers
@@ -140,13 +150,11 @@ class TinyLlava(TinyLlavaSimple, Llava):
     is_simple = False
 
 
-def _check(pretrained: str, batch_size: int | str, both: bool, unknown: dict[str, Any]) -> None:
+def _check(pretrained: str, both: bool, unknown: dict[str, Any]) -> None:
     # What the harness passes to every model, whether it was given or not.
     unknown = {name: value for name, value in unknown.items() if name != "max_batch_size"}
     if unknown:
         raise ValueError(f"llava has no model argument {', '.join(map(repr, sorted(unknown)))}")
-    if str(batch_size) != "1":
-        raise ValueError(f"llava runs with --batch_size 1, got {batch_size}")
     if both:
         raise ValueError("give load_in_4bit or load_in_8bit, not both")
     if pretrained.startswith("liuhaotian/"):
@@ -155,6 +163,15 @@ def _check(pretrained: str, batch_size: int | str, both: bool, unknown: dict[str
             f"{pretrained} is in the original LLaVA format, which needs the llava package: "
             f"install that, or use the converted checkpoint pretrained={instead}"
         )
+
+
+def _batch_size(given: int | str, simple: bool) -> int:
+    size = int(given) if str(given).isdecimal() else 0
+    if size < 1:
+        raise ValueError(f"batch_size is {given!r}, expected a whole number of 1 or more")
+    if simple and size > 1:
+        raise ValueError("llava with --force_simple runs with --batch_size 1")
+    return size
 
 
 def _dtype(name: str, device: torch.device) -> Any:

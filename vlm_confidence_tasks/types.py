@@ -35,6 +35,8 @@ class Question:
         options: The text that each of `labels` stands for, where they are letters.
         content: The prompt with images between its words, for models that take chat
             messages: texts and positions of images. Empty: all images, then the prompt.
+        asked: The question alone, without the words around it that say how to answer:
+            what a second turn quotes. Empty: all of the prompt.
     """
 
     question_id: str
@@ -46,6 +48,7 @@ class Question:
     category: str = ""
     options: tuple[str, ...] = ()
     content: tuple[str | int, ...] = ()
+    asked: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,12 @@ class Readout:
         confidence: `probs[answer]`; None if the answer could not be read.
         margin: ln p(best label) - ln p(second).
         gold_margin: ln p(gold) - ln p(best other label).
+        verbal_text: What the model said when asked how certain it is of the answer; None
+            if it was not asked.
+        verbal_confidence: The number read from that, None if there is none in it.
+        option_logprob: ln p of each label's option text after the prompt, summed over
+            its tokens; None if the options were not scored.
+        option_logprob_mean: The same, divided by the number of tokens.
     """
 
     variant: Variant
@@ -124,10 +133,31 @@ class Readout:
     confidence: float | None = None
     margin: float | None = None
     gold_margin: float | None = None
+    verbal_text: str | None = None
+    verbal_confidence: float | None = None
+    option_logprob: Mapping[str, float] | None = None
+    option_logprob_mean: Mapping[str, float] | None = None
+
+    @property
+    def loglik_answer(self) -> str | None:
+        """The label with the greatest `option_logprob`, the first of equals."""
+        return _best(self.option_logprob)
+
+    @property
+    def loglik_mean_answer(self) -> str | None:
+        """The label with the greatest `option_logprob_mean`, the first of equals."""
+        return _best(self.option_logprob_mean)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as it stands in a samples file (JSON types only)."""
+        """Return the record as it stands in a samples file (JSON types only).
+
+        What only some tasks measure stands in the records of these tasks alone.
+        """
         record = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        for name, group in _OF_SOME_TASKS.items():
+            value = record.pop(name)
+            if getattr(self, group) is not None:
+                record[name] = dict(value) if isinstance(value, Mapping) else value
         variant = record.pop("variant")
         return {
             "variant": variant.perturbation,
@@ -154,10 +184,24 @@ class Readout:
             family=record["family"],
             control=record["control"],
         )
-        names = set(cls.__dataclass_fields__) - {"variant", "token_entropy"}
+        names = set(cls.__dataclass_fields__) - {"variant", "token_entropy"} - set(_OF_SOME_TASKS)
         entropies = record["token_entropy"]
         return cls(
             variant=variant,
             token_entropy=None if entropies is None else tuple(entropies),
             **{name: record[name] for name in names},
+            **{name: record.get(name) for name in _OF_SOME_TASKS},
         )
+
+
+# Fields that are in a record only if the field that they are paired with here is not None.
+_OF_SOME_TASKS = {
+    "verbal_text": "verbal_text",
+    "verbal_confidence": "verbal_text",
+    "option_logprob": "option_logprob",
+    "option_logprob_mean": "option_logprob",
+}
+
+
+def _best(scores: Mapping[str, float] | None) -> str | None:
+    return max(scores, key=scores.__getitem__) if scores else None

@@ -9,8 +9,19 @@ from vlm_confidence_tasks.benchmarks.caption import CAPTION
 from vlm_confidence_tasks.benchmarks.mmmu import MMMU
 from vlm_confidence_tasks.benchmarks.pope import POPE
 from vlm_confidence_tasks.benchmarks.seed import SEED
+from vlm_confidence_tasks.benchmarks.verbal import PROMPTS, parse_certainty, second_turn
 
-__all__ = ["BENCHMARKS", "Benchmark", "Document", "DocumentError", "get", "parse_answer"]
+__all__ = [
+    "BENCHMARKS",
+    "Benchmark",
+    "Document",
+    "DocumentError",
+    "PROMPTS",
+    "get",
+    "parse_answer",
+    "parse_certainty",
+    "second_turn",
+]
 
 BENCHMARKS = {benchmark.name: benchmark for benchmark in (POPE, *AMBER, SEED, MMMU, CAPTION)}
 

@@ -41,14 +41,16 @@ def question(document: Document, pre_prompt: str, post_prompt: str) -> Question:
     if document["type"] not in CATEGORIES:
         known = ", ".join(CATEGORIES)
         raise DocumentError(f"type is {document['type']!r}, expected one of {known}")
+    asked = str(document["query"]).strip()
     return Question(
         question_id=str(document["id"]),
         image_id="",
-        prompt=f"{pre_prompt}{str(document['query']).strip()}{post_prompt}",
+        prompt=f"{pre_prompt}{asked}{post_prompt}",
         labels=LABELS,
         gold=truth,
         positive="No",
         category=CATEGORIES[document["type"]],
+        asked=asked,
     )
 
 

@@ -21,14 +21,16 @@ def question(document: Document, pre_prompt: str, post_prompt: str) -> Question:
     answer = str(document["answer"]).strip().capitalize()
     if answer not in LABELS:
         raise DocumentError(f"answer is {document['answer']!r}, expected 'yes' or 'no'")
+    asked = str(document["question"]).strip()
     return Question(
         question_id=str(document["question_id"]),
         image_id=str(document["image_source"]),
-        prompt=f"{pre_prompt}{str(document['question']).strip()}{post_prompt}",
+        prompt=f"{pre_prompt}{asked}{post_prompt}",
         labels=LABELS,
         gold=answer,
         positive="Yes",
         category=str(document["category"]),
+        asked=asked,
     )
 
 

@@ -1,0 +1,92 @@
+"""Asking for certainty in words, and reading the number."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlm_confidence_tasks.benchmarks import parse_certainty, second_turn
+from vlm_confidence_tasks.sandbox import wording
+from vlm_confidence_tasks.types import Question
+
+ASKED = Question("1", "x", "Is it red?\nAnswer with a word.", ("Yes", "No"), asked="Is it red?")
+WORDS = st.text(st.characters(exclude_categories=["Nd"], exclude_characters="%.,-_"), max_size=20)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("85%", 0.85),
+        ("85", 0.85),
+        ("0.85", 0.85),
+        (".85", 0.85),
+        ("85.5 %", 0.855),
+        ("100%", 1),
+        ("0", 0),
+        ("0%", 0),
+        ("1", 1),
+        ("1%", 0.01),
+        ("1.0", 1),
+        ("1.5", 0.015),
+        ("0.5 percent", 0.005),
+        ("0.5 Per cent", 0.005),
+        ("I am 90% certain.", 0.9),
+        ("Certainty: 90.", 0.9),
+        ("(70%)", 0.7),
+        ("~70%", 0.7),
+        ("80-90%", 0.8),
+        ("between 60 and 70", 0.6),
+        ("120%, no, 95%", 0.95),
+        ("-5%", None),
+        ("101", None),
+        ("1,000", None),
+        ("1,000 or 20%", 0.2),
+        ("Qwen2.5 says 40%", 0.4),
+        ("v1.2.3", None),
+        ("8/10", 0.08),
+        ("ninety percent", None),
+        ("%", None),
+        ("", None),
+    ],
+)
+def test_numbers_in_all_sorts_of_answers(text, value):
+    assert parse_certainty(text) == (None if value is None else pytest.approx(value))
+
+
+@given(st.text())
+def test_any_text_gives_nothing_or_a_probability(text):
+    value = parse_certainty(text)
+    assert value is None or 0 <= value <= 1
+
+
+@given(st.integers(0, 100), WORDS, WORDS)
+def test_a_percentage_between_words_is_found(percent, before, after):
+    assert parse_certainty(f"{before} {percent}% {after}") == percent / 100
+
+
+@given(st.decimals(0, 1, places=3), WORDS)
+def test_a_probability_is_itself(value, before):
+    assert parse_certainty(f"{before} {value}") == float(value)
+
+
+@given(st.integers(101, 10**6), st.integers(0, 100))
+def test_numbers_over_100_are_passed_over(large, percent):
+    assert parse_certainty(f"{large}% or {percent}%") == percent / 100
+
+
+@pytest.mark.parametrize(
+    ("person", "wanted"), [("third", wording.third_person), ("first", wording.first_person)]
+)
+@given(asked=st.text(min_size=1), answer=st.sampled_from(["Yes", "No"]))
+def test_prompts_are_those_that_the_embedded_model_is_taught(person, wanted, asked, answer):
+    question = Question("1", "x", f"{asked}\nAnswer.", ("Yes", "No"), asked=asked)
+    assert second_turn(person, question, answer, "whatever") == wanted(asked, answer)
+
+
+def test_an_answer_that_could_not_be_read_is_quoted_without_its_full_stop():
+    prompt = second_turn("third", ASKED, None, " Perhaps... \n")
+    assert "asked: Is it red? Model's answer was: Perhaps. How certain" in prompt
+
+
+def test_a_question_that_has_no_ending_is_quoted_whole():
+    prompt = second_turn("first", Question("1", "x", "Describe."), None, "A dog.")
+    assert prompt.startswith("You were asked: Describe. Your answer was: A dog. How")

@@ -12,6 +12,9 @@ from conftest import Run, run_command
 from lmms_eval import models
 from lmms_eval.tasks import TaskManager
 
+from vlm_confidence_tasks.metrics import FAMILIES, METRICS
+
+PREFIXES = ("verbal_", "loglik_")
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("task_yamls/*/*.md")])
 BLOCK = re.compile(r"```sh\n(.*?)```", re.S)
@@ -36,7 +39,7 @@ def starting(*words: str) -> list[str]:
     return [line for line in ALL if line.startswith(words)]
 
 
-EMBEDDED = [line for line in ALL if "--model tiny_llava" in line]
+EMBEDDED = [line for line in ALL if "lmms_eval --model tiny_llava" in line]
 EVALUATIONS = [line for line in ALL if "lmms_eval" in line or "-m vlm_confidence_tasks" in line]
 OF_THE_HUB = [line for line in EVALUATIONS if "--model " in line and line not in EMBEDDED]
 MAKE, SCRIPTS, REPORTS = starting("make"), starting("python scripts/"), starting("vlm-confidence")
@@ -109,6 +112,16 @@ def test_the_readmes_yaml_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     task = manager.load_task_or_group(["pope_three_draws"])["pope_three_draws"]
     assert [variant.seed for variant in task.plan.variants] == [0, 1, 2]
     assert set(task.aggregation()) == {"entropy_delta", "ifr"}
+
+
+def test_every_metric_is_explained() -> None:
+    page = (ROOT / "docs" / "reading-the-numbers.md").read_text()
+    explained = set(re.findall(r"`([a-z0-9_]+)[`<*]", page))
+    for name in METRICS:
+        plain = name if name in explained else name.removesuffix("_clean")
+        prefix = plain.split("_")[0] + "_"
+        family = plain.split("_", 1)[-1] in FAMILIES and prefix in ("ifr_", "iv_")
+        assert plain in explained or family or (prefix in explained and prefix in PREFIXES), name
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -1,0 +1,101 @@
+"""Does noise make the tiny model surer? Write docs/sandbox-pope.md from a run's samples.
+
+    python scripts/sandbox_table.py results    # the --output_path of a run of pope_eps
+
+Accuracy, confidence, ECE and entropy at each epsilon, with 95% bootstrap intervals
+clustered by image.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vlm_confidence_tasks.metrics import (
+    Document,
+    bootstrap_ece_interval,
+    bootstrap_mean_interval,
+)
+from vlm_confidence_tasks.report.samples import read_samples
+from vlm_confidence_tasks.types import Readout
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "sandbox-pope.md"
+EPSILONS = (0.1, 0.2, 0.3, 0.5)
+COMMAND = (
+    "VLM_CONFIDENCE_DATA=sandbox lmms_eval --model tiny_llava --tasks pope_eps "
+    "--output_path results --log_samples"
+)
+HEAD = """# The tiny model under noise
+
+The embedded model on the sandbox's POPE questions ({questions} about {images} images), at each
+strength of Gaussian noise. 95% bootstrap intervals, clustered by image. Written by
+`scripts/sandbox_table.py`; to run it again:
+
+```sh
+{command}
+python scripts/sandbox_table.py results
+```
+
+| epsilon | accuracy | confidence | ECE | entropy (nats) | answers without a label |
+|---|---|---|---|---|---|
+"""
+
+
+def cell(values: Sequence[float], clusters: Sequence[str]) -> str:
+    """Return a mean with its interval."""
+    interval = bootstrap_mean_interval(values, clusters)
+    return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def entropy(readout: Readout) -> float:
+    """Return an answer's entropy, which every answer of this model has."""
+    if readout.entropy is None:
+        raise ValueError(f"{readout.variant}: no entropy in the samples")
+    return readout.entropy
+
+
+def line(epsilon: str, readouts: Sequence[Readout], images: Sequence[str]) -> str:
+    """Return the row of one strength."""
+    parsed = [(r, image) for r, image in zip(readouts, images, strict=True) if r.answer]
+    confidence = np.array([r.confidence for r, _ in parsed])
+    correct = np.array([r.correct for r, _ in parsed])
+    clusters = [image for _, image in parsed]
+    ece = bootstrap_ece_interval(confidence, correct, clusters)
+    cells = [
+        epsilon,
+        cell([float(bool(r.correct)) for r in readouts], images),
+        cell(confidence, clusters),
+        f"{ece.estimate:.3f} [{ece.low:.3f}, {ece.high:.3f}]",
+        cell([entropy(r) for r in readouts], images),
+        f"{np.mean([r.answer is None for r in readouts]):.3f}",
+    ]
+    return f"| {' | '.join(cells)} |\n"
+
+
+def read(results: Path, epsilon: float) -> list[Document]:
+    """Read the samples of one strength."""
+    (file,) = results.rglob(f"*_samples_pope_eps{epsilon}.jsonl")
+    return read_samples(file)
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path, help="folder of the run")
+    documents = {epsilon: read(parser.parse_args().results, epsilon) for epsilon in EPSILONS}
+    clean = documents[EPSILONS[0]]
+    images = [document.image_id for document in clean]
+    text = HEAD.format(command=COMMAND, questions=len(clean), images=len(set(images)))
+    text += line("clean", [document.clean for document in clean], images)
+    for epsilon, found in documents.items():
+        perturbed = [document.variants[0] for document in found]
+        text += line(str(epsilon), perturbed, [document.image_id for document in found])
+    PAGE.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

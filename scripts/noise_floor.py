@@ -47,10 +47,10 @@ def clean_run(options: argparse.Namespace, batch_size: int) -> dict[str, Any]:
     return {row["question_id"]: row["readouts"][0] for row in rows}
 
 
-def largest(pairs: list[tuple[Any, Any]], key: str) -> float | None:
-    """Return the largest absolute difference of a number, None if no pair has it."""
+def largest(pairs: list[tuple[Any, Any]], key: str) -> str:
+    """Return the largest absolute difference of a number, over pairs that both have it."""
     numbers = [(a[key], b[key]) for a, b in pairs if None not in (a[key], b[key])]
-    return max((abs(a - b) for a, b in numbers), default=None)
+    return f"{max(abs(a - b) for a, b in numbers):.2e}" if numbers else "absent"
 
 
 def main() -> None:
@@ -67,8 +67,8 @@ def main() -> None:
     flips = sum(a["answer"] != b["answer"] for a, b in pairs)
     print(f"{options.model}, {options.benchmark}, batch sizes {options.batch_sizes}")
     print(f"answers that differ: {flips} of {len(pairs)} ({flips / len(pairs):.4f})")
-    print(f"largest entropy difference: {largest(pairs, 'entropy'):.2e} nats")
-    print(f"largest confidence difference: {largest(pairs, 'confidence'):.2e}")
+    print(f"largest entropy difference: {largest(pairs, 'entropy')} nats")
+    print(f"largest confidence difference: {largest(pairs, 'confidence')}")
 
 
 if __name__ == "__main__":

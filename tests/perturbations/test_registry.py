@@ -121,3 +121,9 @@ def test_signatures_that_cannot_be_called_raise():
 def test_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match="'gausian'; known: gaussian_blur, gaussian_noise"):
         get("gausian")
+
+
+@pytest.mark.parametrize("family", ["", "a,b", "two words", "1st"])
+def test_a_family_that_no_metric_could_be_named_after(family: str) -> None:
+    with pytest.raises(ValueError, match="family must be letters"):
+        register("toy", family=family)

@@ -48,6 +48,9 @@ def register(
     """
     if name in _REGISTRY or name == CLEAN.perturbation:
         raise ValueError(f"the perturbation {name!r} is registered already")
+    if not family.isidentifier():
+        # It becomes part of metrics' names (`ifr_<family>`).
+        raise ValueError(f"{name}: family must be letters, digits and _, got {family!r}")
 
     def add(function: Function) -> Function:
         parameters = read_parameters(function)

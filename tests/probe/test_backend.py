@@ -17,6 +17,7 @@ def test_a_model_under_either_name(model):
 
 def test_the_unwrapped_model_comes_first(model):
     wrapped = torch.nn.Sequential(model)
+    wrapped.generate = model.generate
     assert find_model(SimpleNamespace(model=model, _model=wrapped)) is model
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import (
     GenerationConfig,
+    LlamaForCausalLM,
     LogitsProcessorList,
     StoppingCriteria,
     StoppingCriteriaList,
@@ -316,6 +317,28 @@ def test_an_inner_model_is_read_with_its_own_settings(model, tokenizer):
     with pytest.raises(ProbeError, match="do_sample=True"):
         plainly(outer, tokenizer, max_new_tokens=3)
     assert hooks(outer) == 0
+
+
+class Softened(LlamaForCausalLM):
+    """Runs an inner language model in its own forward, and changes what that gives."""
+
+    def __init__(self, inner) -> None:
+        super().__init__(inner.config)
+        self.inner = inner
+
+    def forward(self, *args, **kwargs):
+        output = self.inner(*args, **kwargs)
+        output.logits = output.logits / 2
+        return output
+
+
+def test_where_an_inner_model_runs_too_the_outer_ones_logits_count(model, tokenizer):
+    outer = Softened(model).eval()
+    output, (reading,) = read(outer, tokenizer)
+    start = len(tokenizer.encode(PROMPT))
+    entropy, _ = recomputed(outer(output).logits[0, start - 1 : -1], output[0, start:].tolist())
+    count = len(reading.token_entropy)
+    assert reading.token_entropy == pytest.approx(entropy[:count], abs=1e-4)
 
 
 def test_the_recorder_keeps_few_numbers_a_step(model, tokenizer, monkeypatch):

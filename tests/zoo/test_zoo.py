@@ -90,6 +90,11 @@ def assert_equal(readouts, found, tolerance):
         assert record["logprob"] == pytest.approx(expected.logprob, **near)
         assert record["probs"] == pytest.approx(expected.probs, **near)
         assert record["answer_mass"] == pytest.approx(expected.answer_mass, **near)
+        if record["answer"] is not None:
+            assert record["confidence"] == pytest.approx(expected.probs[record["answer"]], **near)
+        margin = abs(math.log(expected.probs["Yes"] / expected.probs["No"]))
+        assert record["margin"] == pytest.approx(margin, **near)
+        assert abs(record["gold_margin"]) == pytest.approx(margin, **near)
 
 
 BATCHED = [name for name, family in FAMILIES.items() if 4 in family.batch_sizes]

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vlm_confidence_tasks import __version__
 from vlm_confidence_tasks.metrics import task_metrics
+from vlm_confidence_tasks.report.problems import ReportError
 from vlm_confidence_tasks.report.samples import SamplesError, read_samples
+
+DRAWS = 2000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; exits with 1 and one line on bad input."""
+    """Run the command; exits with 1 and one line a problem on bad input."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
-    except SamplesError as error:
+        code = options.run(options)
+    except (SamplesError, ReportError, OSError) as error:
         sys.exit(f"vlm-confidence: error: {error}")
+    if code:
+        sys.exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,14 +43,107 @@ def _parser() -> argparse.ArgumentParser:
     recompute.add_argument("samples", type=Path, metavar="SAMPLES.jsonl")
     recompute.add_argument("--json", action="store_true", help="print one JSON object")
     recompute.set_defaults(run=_recompute)
+    _add_leaderboard(commands)
+    _add_figures(commands)
+    _add_compare(commands)
     return parser
 
 
-def _recompute(options: argparse.Namespace) -> None:
+def _add_leaderboard(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    made = commands.add_parser(
+        "leaderboard",
+        help="put runs of several models together: JSON, Markdown, CSV, LaTeX and HTML",
+        description="Find every run under the folders and put the newest of each model and task "
+        "on one leaderboard, with 95% intervals over images.",
+    )
+    _add_common(made)
+    made.add_argument("--by", choices=("task", "metric"), default="task", help="what columns are")
+    made.add_argument(
+        "--metrics", type=_names, default=(), metavar="A,B", help="which metrics the tables show"
+    )
+    made.add_argument("--no-figures", action="store_true", help="leave the figures out")
+    made.add_argument(
+        "--data",
+        metavar="DIR",
+        help="folder of the data sets, from which flipped images are made again: as in "
+        "VLM_CONFIDENCE_DATA, which is the default",
+    )
+    made.set_defaults(run=_later("leaderboard"))
+
+
+def _add_figures(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    drawn = commands.add_parser(
+        "figures",
+        help="draw the runs' figures as PNG and SVG, with their data",
+        description="Draw entropy and accuracy against noise, reliability, risk-coverage, flip "
+        "rates, drift, margins and the entropy defence for every run under the folders.",
+    )
+    _add_common(drawn)
+    drawn.set_defaults(run=_later("figures"))
+
+
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    compared = commands.add_parser(
+        "compare",
+        help="paired differences of two runs on the documents that both answered",
+        description="Compare two runs, each a results file or a folder of one model's, on the "
+        "documents that both answered: B - A with a paired 95% interval over images.",
+    )
+    compared.add_argument("runs", type=Path, nargs=2, metavar="RUN")
+    compared.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_draws(compared)
+    compared.add_argument("--quiet", action="store_true", help="show no progress")
+    compared.set_defaults(run=_later("compare_two"))
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folders", type=Path, nargs="+", metavar="RESULTS_DIR")
+    command.add_argument("--output", type=Path, required=True, metavar="DIR")
+    command.add_argument("--no-intervals", action="store_true", help="leave the bootstrap out")
+    _add_draws(command)
+    command.add_argument("--workers", type=_positive, help="processes; default: one a core")
+    command.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def _add_draws(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--draws", type=_positive, default=DRAWS, help=f"draws of the bootstrap ({DRAWS})"
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return number
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _later(name: str) -> Callable[[argparse.Namespace], int]:
+    """Return a subcommand whose packages are imported when it is run."""
+
+    def run(options: argparse.Namespace) -> int:
+        try:
+            commands = importlib.import_module("vlm_confidence_tasks.report.commands")
+        except ModuleNotFoundError as error:
+            raise ReportError(
+                f"package {error.name} is missing: pip install 'vlm_confidence_tasks[report]'"
+            ) from error
+        done: int = getattr(commands, name)(options)
+        return done
+
+    return run
+
+
+def _recompute(options: argparse.Namespace) -> int:
     numbers = task_metrics(read_samples(options.samples))
     if options.json:
         print(json.dumps(numbers, indent=2))
-        return
+        return 0
     width = max(map(len, numbers))
     for name, value in numbers.items():
         print(f"{name:<{width}}  {value!r}")
+    return 0

@@ -1,0 +1,61 @@
+"""What the subcommands `leaderboard`, `figures` and `compare` do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from vlm_confidence_tasks.report import compare, outputs
+from vlm_confidence_tasks.report.board import build_board, collect
+from vlm_confidence_tasks.report.figures import all_figures, curves_by_entry
+from vlm_confidence_tasks.report.problems import Problems
+from vlm_confidence_tasks.report.runs import find_runs
+from vlm_confidence_tasks.report.stored import data_folder
+from vlm_confidence_tasks.report.summary import Wanted
+from vlm_confidence_tasks.report.table import build_tables
+
+
+def leaderboard(options: argparse.Namespace) -> int:
+    """Make the leaderboard's files; 1 if something was wrong with the input."""
+    problems = Problems()
+    runs = find_runs(options.folders, problems)
+    wanted = _wanted(options, curves=not options.no_figures)
+    found, older = collect(runs, wanted, problems)
+    if not found:
+        return problems.exit_code()
+    board = build_board(found, older, wanted.draws, problems)
+    tables = build_tables(board, options.by, options.metrics)
+    figures = all_figures(board, curves_by_entry(board, found)) if wanted.curves else []
+    data = data_folder(options.data)
+    outputs.write_board(options.output, board, tables, options.by, figures, data, options.quiet)
+    if not options.quiet:
+        print(options.output / "index.html")
+    return problems.exit_code()
+
+
+def figures(options: argparse.Namespace) -> int:
+    """Draw the figures; 1 if something was wrong with the input."""
+    problems = Problems()
+    wanted = _wanted(options, curves=True)
+    found, older = collect(find_runs(options.folders, problems), wanted, problems)
+    if found:
+        board = build_board(found, older, wanted.draws, problems)
+        drawn = all_figures(board, curves_by_entry(board, found))
+        outputs.write_figures(options.output, drawn, options.quiet)
+    return problems.exit_code()
+
+
+def compare_two(options: argparse.Namespace) -> int:
+    """Print the differences of two runs; 1 if something was wrong with the input."""
+    problems = Problems()
+    found = compare.compare_runs(options.runs, options.draws, problems, options.quiet)
+    if options.json:
+        print(json.dumps(compare.to_record(found), indent=2))
+    elif found.differences:
+        print(compare.to_text(found))
+    return problems.exit_code()
+
+
+def _wanted(options: argparse.Namespace, curves: bool) -> Wanted:
+    draws = 0 if options.no_intervals else options.draws
+    return Wanted(draws=draws, curves=curves, workers=options.workers, quiet=options.quiet)

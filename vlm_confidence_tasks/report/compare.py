@@ -1,0 +1,183 @@
+"""Two runs on the documents that both answered: paired differences."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from vlm_confidence_tasks.metrics import METRICS, Document, Metric, wilcoxon_p
+from vlm_confidence_tasks.report.measuring import Sample, interval, keep
+from vlm_confidence_tasks.report.problems import Problems, ReportError
+from vlm_confidence_tasks.report.rows import read_rows
+from vlm_confidence_tasks.report.runs import TaskRun, find_runs
+from vlm_confidence_tasks.report.samples import SamplesError, read_samples
+from vlm_confidence_tasks.report.selection import newest
+
+TEST = "Wilcoxon signed-rank, two-sided, on images' mean differences"
+Documents = Mapping[tuple[str, str], Document]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric of one task in two runs.
+
+    Attributes:
+        task: The task.
+        metric: The metric.
+        documents: Number of documents that both runs answered.
+        a: The metric in the first run, on these.
+        b: In the second.
+        difference: b - a.
+        low: Lower end of the difference's 95% interval, paired over images.
+        high: Upper end.
+        p: From `TEST`; None for a metric that is no mean over the same documents.
+    """
+
+    task: str
+    metric: str
+    documents: int
+    a: float
+    b: float
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All differences of two runs, and what to know when reading them."""
+
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+
+
+def compare_runs(
+    runs: Sequence[Path], draws: int, problems: Problems, quiet: bool = True
+) -> Comparison:
+    """Compare every task that two runs share; what cannot be compared is a problem."""
+    first, second = (_tasks(path, problems) for path in runs)
+    shared = [task for task in first if task in second]
+    if first and second and not shared:
+        problems.add(runs[1], f"no task in common with {runs[0]}: {', '.join(second)} here")
+    differences: list[Difference] = []
+    notes: list[str] = []
+    for task in tqdm(shared, desc="Tasks", disable=quiet):
+        pair = (first[task], second[task])
+        try:
+            documents = [_documents(run.samples) for run in pair]
+        except (SamplesError, ReportError) as error:
+            problems.add_line(str(error))
+            continue
+        common = sorted(documents[0].keys() & documents[1].keys())
+        notes += _notes(task, pair, documents, len(common))
+        if common:
+            one, other = ([held[key] for key in common] for held in documents)
+            differences += _differences(task, one, other, draws)
+    return Comparison(tuple(differences), tuple(notes))
+
+
+def _tasks(path: Path, problems: Problems) -> dict[str, TaskRun]:
+    found, _ = newest(find_runs([path], problems))
+    models = sorted({run.model.full_name for run in found})
+    if len(models) > 1:
+        problems.add(path, f"runs of {len(models)} models, expected one: {'; '.join(models)}")
+        return {}
+    return {run.task: run for run in found}
+
+
+def _documents(samples: Path) -> Documents:
+    """Read a samples file's documents by question and image.
+
+    Raises:
+        ReportError: Two rows are the same question on the same image.
+    """
+    keys = [(row.question_id, row.image_sha256) for row in read_rows(samples).rows]
+    documents = dict(zip(keys, read_samples(samples), strict=True))
+    if len(documents) != len(keys):
+        line = next(n for n, key in enumerate(keys, start=1) if key in keys[: n - 1])
+        raise ReportError(f"{samples}, line {line}: question {keys[line - 1][0]} is there twice")
+    return documents
+
+
+def _notes(
+    task: str, runs: Sequence[TaskRun], documents: Sequence[Documents], common: int
+) -> Iterator[str]:
+    sizes = [len(held) for held in documents]
+    if sizes != [common, common]:
+        yield f"{task}: {common} documents in common, of {sizes[0]} and {sizes[1]}"
+    for key in ("perturbations", "max_side", "generation_kwargs", "vlm_confidence_tasks"):
+        values = [run.config.get(key) for run in runs]
+        if values[0] != values[1]:
+            yield f"{task}: {key} differs: {values[0]} and {values[1]}"
+
+
+def _differences(
+    task: str, first: Sequence[Document], second: Sequence[Document], draws: int
+) -> Iterator[Difference]:
+    for name, metric in METRICS.items():
+        one, other = keep(metric, first), keep(metric, second)
+        a, b = (metric.aggregate([dict(k) for k in sample.kept]) for sample in (one, other))
+        if a is None or b is None:
+            continue
+        found = interval(metric, _paired(one, other), draws)
+        low, high = (found.low, found.high) if found else (None, None)
+        p = _p(metric, first, second)
+        yield Difference(task, name, len(first), a, b, b - a, low, high, p)
+
+
+def _paired(one: Sample, other: Sample) -> Sample:
+    return Sample(
+        kept=[*one.kept, *other.kept],
+        clusters=[*one.clusters, *other.clusters],
+        paired=[False] * len(one.kept) + [True] * len(other.kept),
+    )
+
+
+def _p(metric: Metric, first: Sequence[Document], second: Sequence[Document]) -> float | None:
+    by_image: dict[str, list[float]] = defaultdict(list)
+    for one, other in zip(first, second, strict=True):
+        a, b = metric.value(one), metric.value(other)
+        if (a is None) != (b is None):
+            return None
+        if a is None or b is None:
+            continue
+        if "score" not in a:
+            return None
+        by_image[one.image_id].append(b["score"] - a["score"])
+    return wilcoxon_p([sum(held) / len(held) for held in by_image.values()]) if by_image else None
+
+
+def to_text(comparison: Comparison) -> str:
+    """Write a comparison for a terminal."""
+    heads = ("task", "metric", "n", "A", "B", "B - A", "95% interval", "p")
+    rows = [heads, *(_cells(difference) for difference in comparison.differences)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    lines += ["", f"p: {TEST}, for means over the same documents; not adjusted for their number."]
+    lines += ["Intervals: paired bootstrap over images."]
+    return "\n".join([*lines, *(f"Note: {note}" for note in comparison.notes)])
+
+
+def _cells(row: Difference) -> tuple[str, ...]:
+    ends = "" if row.low is None else f"[{row.low:+.4f}, {row.high:+.4f}]"
+    p = "" if row.p is None else f"{row.p:.3g}"
+    numbers = (f"{row.a:.4f}", f"{row.b:.4f}", f"{row.difference:+.4f}")
+    return row.task, row.metric, str(row.documents), *numbers, ends, p
+
+
+def to_record(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison as JSON types."""
+    return {
+        "test": TEST,
+        "differences": [vars(difference) for difference in comparison.differences],
+        "notes": list(comparison.notes),
+    }

@@ -1,0 +1,37 @@
+"""What was wrong with the input: collected, so that the rest is still reported."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+class ReportError(ValueError):
+    """A file cannot be used; the message names it, and the line where there is one."""
+
+
+class Problems:
+    """Collects what was wrong, in the order in which it was found, each once."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._lines: dict[str, None] = {}
+
+    def add(self, where: Path | str, what: str) -> None:
+        """Note a problem with a file or folder."""
+        self.add_line(f"{where}: {what}")
+
+    def add_line(self, line: str) -> None:
+        """Note a problem that names its file already."""
+        self._lines[" ".join(line.split())] = None
+
+    @property
+    def lines(self) -> list[str]:
+        """The problems, one line each."""
+        return list(self._lines)
+
+    def exit_code(self) -> int:
+        """Print the problems to standard error; 1 if there are any, else 0."""
+        for line in self._lines:
+            print(f"vlm-confidence: error: {line}", file=sys.stderr)
+        return 1 if self._lines else 0

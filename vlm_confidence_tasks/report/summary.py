@@ -1,0 +1,172 @@
+"""One task's samples file -> all that the report keeps of it; many files at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tqdm import tqdm
+
+from vlm_confidence_tasks.metrics import METRICS
+from vlm_confidence_tasks.report import curves
+from vlm_confidence_tasks.report.check import disagreement, quick_numbers
+from vlm_confidence_tasks.report.flips import Flip, surest_flips
+from vlm_confidence_tasks.report.measuring import Number, measure
+from vlm_confidence_tasks.report.problems import Problems
+from vlm_confidence_tasks.report.rows import Rows, read_rows
+from vlm_confidence_tasks.report.runs import TaskRun
+from vlm_confidence_tasks.report.samples import read_samples
+
+# Fewer files than this are read before other processes have even started.
+FEW = 8
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How much to make of every task.
+
+    Attributes:
+        draws: Draws of the bootstrap; 0 for no intervals.
+        curves: Whether figures are drawn.
+        workers: Processes; None for one a core.
+        quiet: Whether to leave the progress bar out.
+    """
+
+    draws: int = 2000
+    curves: bool = True
+    workers: int | None = None
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the report keeps of one task of one run.
+
+    Attributes:
+        documents: Number of documents.
+        instances: Number of perturbed answers that pooled metrics count.
+        images: Number of images: the clusters of the intervals.
+        digest: Digest of the questions and images asked.
+        epsilon: Strength of the noise, where noise of one strength is all there is.
+        numbers: The metrics.
+        bins: Reliability bins of clean and perturbed answers.
+        curves: Data of the figures.
+        flips: The surest flips.
+    """
+
+    documents: int
+    instances: int
+    images: int
+    digest: str
+    epsilon: float | None
+    numbers: dict[str, Number]
+    bins: dict[str, list[dict[str, Any]]]
+    curves: dict[str, Any] = field(default_factory=dict)
+    flips: list[Flip] = field(default_factory=list)
+
+
+def summarise(run: TaskRun, wanted: Wanted) -> Summary:
+    """Read a samples file and hold it against its results file.
+
+    With intervals every metric is computed again from the samples. Without them the
+    numbers are the results file's, and those that need little time are computed again.
+
+    Raises:
+        ValueError: The samples cannot be used, or are not those of the results.
+    """
+    rows = read_rows(run.samples)
+    asked = _asked(run)
+    quick = quick_numbers(rows)
+    _compare(run, quick, list(quick))
+    if wanted.draws:
+        numbers = measure(read_samples(run.samples), wanted.draws)
+        _compare(run, {name: number.value for name, number in numbers.items()}, list(METRICS))
+    else:
+        numbers = {name: Number(value) for name, value in run.numbers.items()}
+    return Summary(
+        documents=len(rows.rows),
+        instances=len(rows.pairs),
+        images=len({row.image_id for row in rows.rows}),
+        digest=rows.digest,
+        epsilon=_epsilon(rows),
+        numbers={name: numbers[name] for name in METRICS if name in numbers and name in asked},
+        bins={
+            "clean": curves.reliability_bins(rows.clean, wanted.draws),
+            "perturbed": curves.reliability_bins(rows.pairs, wanted.draws),
+        },
+        curves=_curves(rows) if wanted.curves else {},
+        flips=surest_flips(run.task, rows),
+    )
+
+
+def _compare(run: TaskRun, computed: dict[str, float], names: Sequence[str]) -> None:
+    asked = _asked(run)
+    wrong = disagreement(run.numbers, computed, [name for name in names if name in asked])
+    if wrong:
+        raise ValueError(
+            f"{run.samples}: not the samples of {run.results.name}: {wrong}; {run.task} is left out"
+        )
+
+
+def _asked(run: TaskRun) -> set[str]:
+    """Return the metrics that the task's configuration lists, all if it has no list."""
+    listed = {entry["metric"] for entry in run.config.get("metric_list") or ()}
+    return listed or set(METRICS)
+
+
+def _epsilon(rows: Rows) -> float | None:
+    shown = {(a.variant, a.parameters.get("epsilon")) for _, a in rows.pairs}
+    if len(shown) != 1:
+        return None
+    ((name, epsilon),) = shown
+    return float(epsilon) if name == "gaussian_noise" and epsilon is not None else None
+
+
+def _curves(rows: Rows) -> dict[str, Any]:
+    return {
+        "risk_coverage_clean": curves.risk_coverage(rows.clean),
+        "risk_coverage": curves.risk_coverage(rows.pairs),
+        "defense_roc": curves.defense_roc(rows),
+        "margins": curves.margins(rows),
+    }
+
+
+def _attempt(job: tuple[TaskRun, Wanted]) -> Summary | str:
+    run, wanted = job
+    try:
+        return summarise(run, wanted)
+    except ValueError as error:
+        text = str(error)
+        return text if str(run.samples) in text else f"{run.samples}: {text}"
+
+
+def summarise_all(
+    runs: Sequence[TaskRun], wanted: Wanted, problems: Problems
+) -> list[tuple[TaskRun, Summary]]:
+    """Summarise every run, in processes of their own; those that cannot be are problems."""
+    found = []
+    with _mapper(len(runs), wanted) as each:
+        outcomes = each(_attempt, [(run, wanted) for run in runs])
+        bar = tqdm(outcomes, total=len(runs), desc="Samples files", disable=wanted.quiet)
+        for run, outcome in zip(runs, bar, strict=True):
+            if isinstance(outcome, str):
+                problems.add_line(outcome)
+            else:
+                found.append((run, outcome))
+    return found
+
+
+@contextmanager
+def _mapper(jobs: int, wanted: Wanted) -> Iterator[Any]:
+    workers = wanted.workers or os.cpu_count() or 1
+    if min(jobs, workers) < 2 or (jobs < FEW and not wanted.draws):
+        yield map
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, workers), mp_context=context) as pool:
+        yield pool.map

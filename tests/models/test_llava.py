@@ -1,0 +1,133 @@
+"""The models that the plugin adds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from conftest import evaluate_command, run_command
+from lmms_eval import evaluator
+from lmms_eval.tasks import TaskManager
+from PIL import Image
+
+from vlm_confidence_tasks import models
+from vlm_confidence_tasks.models.llava import Llava, LlavaSimple, TinyLlava, TinyLlavaSimple
+from vlm_confidence_tasks.sandbox import MODEL_DIR
+
+
+@pytest.fixture(scope="module")
+def manager() -> TaskManager:
+    return TaskManager("WARNING")
+
+
+def evaluate(adapter, manager: TaskManager, data: Path, monkeypatch, limit: int = 6) -> list[dict]:
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(data))
+    found = evaluator.simple_evaluate(
+        adapter, tasks=["pope_eps0.3"], task_manager=manager, limit=limit, bootstrap_iters=0
+    )
+    return found["samples"]["pope_eps0.3"]
+
+
+def records(rows: list[dict], key: str) -> list:
+    return [record[key] for row in rows for record in row["readouts"]]
+
+
+def test_without_arguments_it_runs_where_it_is(
+    manager: TaskManager, few_questions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = Llava(str(MODEL_DIR))
+    assert adapter.model.dtype == torch.float32 or torch.cuda.is_available()
+    chat = evaluate(adapter, manager, few_questions, monkeypatch)
+    simple = evaluate(LlavaSimple(str(MODEL_DIR)), manager, few_questions, monkeypatch)
+    for row, other in zip(chat, simple, strict=True):
+        assert row["readouts"][0]["image_sha256"] == other["readouts"][0]["image_sha256"]
+        assert other["readouts"][0]["entropy"] >= 0
+
+
+@pytest.mark.parametrize(
+    "options", [{"dtype": "bfloat16"}, {"load_in_8bit": True}, {"load_in_4bit": True}]
+)
+def test_other_precisions_give_other_but_finite_numbers(
+    options: dict, manager: TaskManager, few_questions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = evaluate(TinyLlava(**options), manager, few_questions, monkeypatch)
+    exact = evaluate(TinyLlava(), manager, few_questions, monkeypatch)
+    entropies = records(rows, "entropy")
+    assert torch.tensor(entropies).isfinite().all()
+    assert entropies != records(exact, "entropy")
+
+
+def test_batches_agree_with_single_requests(
+    manager: TaskManager, few_questions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    single = evaluate(TinyLlava(), manager, few_questions, monkeypatch, limit=13)
+    batched = evaluate(TinyLlava(batch_size="4"), manager, few_questions, monkeypatch, limit=13)
+    assert records(single, "text") == records(batched, "text")
+    for key in ("entropy", "logprob", "answer_mass", "gold_margin"):
+        assert records(single, key) == pytest.approx(records(batched, key), abs=1e-4)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_failed_generation_raises_for_any_task(
+    batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = TinyLlava(batch_size=batch_size)
+    calls = []
+
+    def failing(*args, **kwargs):
+        calls.append(1)
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(adapter.model, "generate", failing)
+    content = [{"type": "image", "url": Image.new("RGB", (8, 8))}, {"type": "text", "text": "Hi"}]
+    message = [{"role": "user", "content": content}]
+    adapter.task_dict = {"any": {"test": [{}] * 8}}
+    requests = [
+        SimpleNamespace(args=("", lambda doc: message, {"max_new_tokens": 2}, i, "any", "test"))
+        for i in range(8)
+    ]
+    with pytest.raises(RuntimeError, match="boom"):
+        adapter.generate_until(requests)
+    assert len(calls) == 1
+    assert adapter.model.generate is failing
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pretrained": "liuhaotian/llava-v1.5-7b"}, "pretrained=llava-hf/llava-1.5-7b-hf$"),
+        ({"pretrained": "liuhaotian/llava-v9"}, "one of llava-hf/llava-1.5-13b-hf, llava-hf"),
+        ({"load_in_4bit": True, "load_in_8bit": True}, "not both"),
+        ({"batch_size": "auto"}, "batch_size is 'auto'"),
+        ({"dtype": "float12"}, "dtype is 'float12'"),
+        ({"dtyp": "float16"}, "no model argument 'dtyp'"),
+    ],
+)
+def test_an_argument_that_cannot_be_used(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TinyLlava(**options)
+
+
+def test_the_simple_adapter_knows_no_batches() -> None:
+    with pytest.raises(ValueError, match="--force_simple"):
+        TinyLlavaSimple(batch_size=2)
+
+
+def test_an_installed_llava_package_keeps_its_adapter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [manifest.model_id for manifest in models.manifests()] == ["tiny_llava", "llava"]
+    info = tmp_path / "llava-1.2.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: llava\nVersion: 1.2.2\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert [manifest.model_id for manifest in models.manifests()] == ["tiny_llava"]
+
+
+def test_an_original_checkpoint_is_refused_by_the_command(tmp_path: Path) -> None:
+    command = ["--model", "llava", "--model_args", "pretrained=liuhaotian/llava-v1.5-13b"]
+    run = run_command(evaluate_command("pope_eps0.3", *command), tmp_path)
+    assert run.code == 1
+    assert run.last_line.endswith("pretrained=llava-hf/llava-1.5-13b-hf")

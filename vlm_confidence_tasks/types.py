@@ -185,12 +185,13 @@ class Readout:
             control=record["control"],
         )
         names = set(cls.__dataclass_fields__) - {"variant", "token_entropy"} - set(_OF_SOME_TASKS)
+        later: dict[str, Any] = {name: record.get(name) for name in _OF_SOME_TASKS}
         entropies = record["token_entropy"]
         return cls(
             variant=variant,
             token_entropy=None if entropies is None else tuple(entropies),
             **{name: record[name] for name in names},
-            **{name: record.get(name) for name in _OF_SOME_TASKS},
+            **later,
         )
 
 

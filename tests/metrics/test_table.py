@@ -326,7 +326,7 @@ def test_pooling_weighs_instances_and_not_documents():
 
 def test_a_number_that_is_not_one_raises():
     broken: Document = replace(A, clean=replace(A.clean, entropy=float("nan")))
-    with pytest.raises(ValueError, match="image image: entropy gave .nan"):
+    with pytest.raises(ValueError, match="image image: entropy_clean gave .nan"):
         task_metrics([broken])
     overdone = replace(A, clean=replace(A.clean, confidence=1.5))
     with pytest.raises(ValueError, match="1.5"):

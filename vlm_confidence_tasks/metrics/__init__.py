@@ -45,6 +45,7 @@ from vlm_confidence_tasks.metrics._ranking import (
     aurc,
     auroc,
     risk_coverage_curve,
+    spearman,
 )
 from vlm_confidence_tasks.metrics.document import FAMILIES, Document
 from vlm_confidence_tasks.metrics.table import METRICS, Metric, metrics_with, task_metrics
@@ -84,6 +85,7 @@ __all__ = [
     "reliability_curve",
     "right_to_wrong",
     "risk_coverage_curve",
+    "spearman",
     "task_metrics",
     "threshold_defense",
     "visual_entropy",

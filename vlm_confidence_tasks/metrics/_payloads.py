@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 
 from vlm_confidence_tasks.metrics import _sources as sources
+from vlm_confidence_tasks.metrics import _verbal as verbal
 from vlm_confidence_tasks.metrics._checks import Floats
 from vlm_confidence_tasks.metrics._classification import Confusion, confusion
 from vlm_confidence_tasks.metrics._defense import ThresholdDefense, threshold_defense
 from vlm_confidence_tasks.metrics._entropy import wilcoxon_p
+from vlm_confidence_tasks.metrics._ranking import spearman
 from vlm_confidence_tasks.metrics.document import Document
 from vlm_confidence_tasks.types import Readout
 
@@ -44,8 +46,14 @@ def of_family(name: str, document: Document) -> Sequence[Readout]:
     return document.families.get(name, ())
 
 
-def mean_value(source: Source, pick: Pick, document: Document) -> Value | None:
+def mean_value(name: str, source: Source, pick: Pick, document: Document) -> Value | None:
     """Keep the mean of a document's numbers and how many they are.
+
+    Args:
+        name: What the numbers are called in an error.
+        source: Gives the numbers.
+        pick: Picks the answers that they are of.
+        document: The document.
 
     Raises:
         ValueError: One of the numbers is NaN or infinite.
@@ -55,7 +63,7 @@ def mean_value(source: Source, pick: Pick, document: Document) -> Value | None:
         return None
     score = math.fsum(numbers) / len(numbers)
     if not math.isfinite(score):
-        raise ValueError(f"image {document.image_id}: {source.__name__} gave {numbers}")
+        raise ValueError(f"image {document.image_id}: {name} gave {numbers}")
     return {"score": score, "n": len(numbers)}
 
 
@@ -79,9 +87,21 @@ def from_confusion(measure: Callable[[Confusion], float | None], values: Values)
     return measure(Confusion(*(sum(value[key] for value in values) for key in ("tp", "fp", "fn"))))
 
 
-def calibration_value(pick: Pick, document: Document) -> Value | None:
+def claim_value(pick: Pick, document: Document) -> Value | None:
+    """Keep counts of true claims to be right, false ones, and right answers without one."""
+    claims = verbal.claims(document, pick(document))
+    if not claims:
+        return None
+    return {
+        "tp": claims.count((True, True)),
+        "fp": claims.count((False, True)),
+        "fn": claims.count((True, False)) + claims.count((True, None)),
+    }
+
+
+def calibration_value(source: sources.Pairs, pick: Pick, document: Document) -> Value | None:
     """Keep confidence and correctness of a document's answers, as two columns."""
-    pairs = sources.calibrated(document, pick(document))
+    pairs = source(document, pick(document))
     if not pairs:
         return None
     return {"confidence": [sure for sure, _ in pairs], "correct": [int(hit) for _, hit in pairs]}
@@ -98,9 +118,24 @@ def from_calibration(
     return measure(confidence[order], correct[order])
 
 
+def alignment_value(pick: Pick, document: Document) -> Value | None:
+    """Keep stated and token confidence of a document's answers, as two columns."""
+    pairs = verbal.aligned(document, pick(document))
+    if not pairs:
+        return None
+    return {"verbal": [said for said, _ in pairs], "token": [sure for _, sure in pairs]}
+
+
+def from_alignment(values: Values) -> float | None:
+    """Join the columns in an order of their own, and correlate."""
+    said, sure = _joined("verbal", values), _joined("token", values)
+    order = np.lexsort((sure, said))
+    return spearman(said[order], sure[order]) if said.size else None
+
+
 def difference_value(document: Document) -> Value | None:
     """Keep a document's mean change in entropy."""
-    kept = mean_value(sources.entropy_difference, perturbed, document)
+    kept = mean_value("entropy_delta", sources.entropy_difference, perturbed, document)
     return None if kept is None else {"difference": kept["score"]}
 
 

@@ -8,7 +8,7 @@ the backend gave no logits.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from vlm_confidence_tasks.metrics._calibration import SMALLEST_PROBABILITY
 from vlm_confidence_tasks.metrics._flips import visual_entropy
@@ -16,6 +16,8 @@ from vlm_confidence_tasks.metrics.document import Document
 from vlm_confidence_tasks.types import Readout
 
 Readouts = Sequence[Readout]
+# A document's answers as (confidence, whether it is right).
+Pairs = Callable[[Document, Readouts], list[tuple[float, bool]]]
 
 
 def correct(document: Document, readouts: Readouts) -> list[float]:
@@ -59,14 +61,14 @@ def calibrated(document: Document, readouts: Readouts) -> list[tuple[float, bool
     return [(r.confidence, bool(r.correct)) for r in readouts if r.confidence is not None]
 
 
-def overconfidence(document: Document, readouts: Readouts) -> list[float]:
+def overconfidence(pairs: Pairs, document: Document, readouts: Readouts) -> list[float]:
     """Confidence minus correctness."""
-    return [sure - right for sure, right in calibrated(document, readouts)]
+    return [sure - right for sure, right in pairs(document, readouts)]
 
 
-def squared_gap(document: Document, readouts: Readouts) -> list[float]:
+def squared_gap(pairs: Pairs, document: Document, readouts: Readouts) -> list[float]:
     """Squared confidence minus correctness, the Brier score's summand."""
-    return [(sure - right) ** 2 for sure, right in calibrated(document, readouts)]
+    return [(sure - right) ** 2 for sure, right in pairs(document, readouts)]
 
 
 def gold_surprise(document: Document, readouts: Readouts) -> list[float]:

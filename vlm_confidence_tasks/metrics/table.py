@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 
+from vlm_confidence_tasks.metrics import _loglik as loglik
 from vlm_confidence_tasks.metrics import _payloads as payloads
 from vlm_confidence_tasks.metrics import _sources as sources
+from vlm_confidence_tasks.metrics import _verbal as verbal
 from vlm_confidence_tasks.metrics._calibration import (
     calibration_noise_floor,
     expected_calibration_error,
@@ -22,6 +24,7 @@ from vlm_confidence_tasks.metrics._calibration import (
 from vlm_confidence_tasks.metrics._checks import Floats
 from vlm_confidence_tasks.metrics._payloads import Pick, Source, Value, clean, perturbed
 from vlm_confidence_tasks.metrics._ranking import aurc, auroc
+from vlm_confidence_tasks.metrics._sources import Pairs
 from vlm_confidence_tasks.metrics.document import FAMILIES, Document
 
 UP, DOWN, NEITHER = True, False, None
@@ -50,7 +53,7 @@ class Metric:
 
 
 def _mean(name: str, source: Source, better: bool | None, text: str, pick: Pick) -> Metric:
-    value = partial(payloads.mean_value, source, pick)
+    value = partial(payloads.mean_value, name, source, pick)
     return Metric(name, value, payloads.pooled_mean, better, text)
 
 
@@ -65,11 +68,17 @@ _SIDED_MEANS = (
     ("yes_ratio", sources.said_yes, NEITHER, 'share of answers to {images} that are "Yes"'),
     ("entropy", sources.entropy, NEITHER, "mean token entropy on {images}, in nats"),
     ("confidence", sources.confidence, NEITHER, "mean probability of the answers to {images}"),
-    ("overconfidence", sources.overconfidence, NEITHER, "confidence minus accuracy on {images}"),
-    ("brier", sources.squared_gap, DOWN, "mean (confidence - correct)^2 on {images}"),
     ("nll", sources.gold_surprise, DOWN, "mean -ln p(right label) on {images}, in nats"),
     ("invalid_rate", sources.invalid, DOWN, "share of answers to {images} that name no label"),
     ("answer_mass", sources.answer_mass, UP, "mean probability of all labels on {images}"),
+    ("verbal_confidence", verbal.confidence, NEITHER, "mean certainty stated of {images}"),
+    ("verbal_accuracy", verbal.accuracy, UP, "share of right claims on {images} to be right"),
+    ("verbal_invalid_rate", verbal.invalid, DOWN, "share of {images} without a stated certainty"),
+    ("loglik_accuracy", loglik.correct, UP, "share of {images} with the right option likeliest"),
+    ("loglik_mean_accuracy", loglik.mean_correct, UP, "the same by the mean over tokens, {images}"),
+    ("loglik_margin", loglik.margin, NEITHER, "s(clean answer) - s(best other) on {images}, nats"),
+    ("loglik_confidence", loglik.confidence, NEITHER, "mean share of the likeliest on {images}"),
+    ("loglik_nll", loglik.gold_surprise, DOWN, "mean -ln of the right option's share, {images}"),
 )
 
 # Means over pairs of a clean and a perturbed answer.
@@ -90,6 +99,12 @@ def _noise_floor(confidence: Floats, correct: Floats) -> float:
 
 _ace = partial(expected_calibration_error, binning="mass")
 
+# Means over confidences and whether the answers are right.
+_GAPS = (
+    ("overconfidence", sources.overconfidence, NEITHER, "confidence minus accuracy on {images}"),
+    ("brier", sources.squared_gap, DOWN, "mean (confidence - correct)^2 on {images}"),
+)
+
 # Functions of all confidences and of whether the answers are right.
 _CALIBRATION = (
     ("ece", expected_calibration_error, DOWN, "calibration error on {images}, equal-width bins"),
@@ -98,6 +113,13 @@ _CALIBRATION = (
     ("auroc", auroc, UP, "AUROC of confidence for right answers to {images}"),
     ("aurc", aurc, DOWN, "area under the risk-coverage curve on {images}"),
     ("ece_floor", _noise_floor, NEITHER, "ECE on {images} if calibration were perfect"),
+)
+
+# Kinds of confidence: prefix of the metrics' names, what is calibrated, its description.
+_CONFIDENCES = (
+    ("", sources.calibrated, ""),
+    ("verbal_", verbal.calibrated, "stated certainty: "),
+    ("loglik_", loglik.calibrated, "shares of options: "),
 )
 
 _CONFUSION = (
@@ -137,9 +159,37 @@ def _flips(suffix: str, images: str, pick: Pick) -> Iterator[Metric]:
     yield _mean(f"iv{suffix}", sources.any_flip, DOWN, document, pick)
 
 
+def _option_flips() -> Iterator[Metric]:
+    instance = "share of perturbed images whose likeliest option is not the clean one's"
+    yield _mean("loglik_ifr", loglik.flip, DOWN, instance, perturbed)
+    document = "share of documents any of whose perturbed images changes the likeliest option"
+    yield _mean("loglik_iv", loglik.any_flip, DOWN, document, perturbed)
+
+
 def _family_flips(families: Iterable[str]) -> Iterator[Metric]:
     for name in families:
         yield from _flips(f"_{name}", name, partial(payloads.of_family, name))
+
+
+def _calibration(prefix: str, pairs: Pairs, note: str) -> Iterator[Metric]:
+    for name, gap, better, text in _GAPS:
+        for sided, pick, line in _sides(f"{prefix}{name}", note + text):
+            yield _mean(sided, partial(gap, pairs), better, line, pick)
+    for name, measure, better, text in _CALIBRATION:
+        measured = partial(payloads.from_calibration, measure)
+        for sided, pick, line in _sides(f"{prefix}{name}", note + text):
+            kept = partial(payloads.calibration_value, pairs, pick)
+            yield Metric(sided, kept, measured, better, line)
+
+
+def _claims() -> Iterator[Metric]:
+    counted = partial(payloads.from_confusion, attrgetter("f1"))
+    for name, pick, line in _sides("verbal_f1", "F1 of claims to be right on {images}"):
+        yield Metric(name, partial(payloads.claim_value, pick), counted, UP, line)
+    text = "Spearman correlation of stated and token confidence on {images}"
+    for name, pick, line in _sides("verbal_alignment", text):
+        kept = partial(payloads.alignment_value, pick)
+        yield Metric(name, kept, payloads.from_alignment, UP, line)
 
 
 def _others() -> Iterator[Metric]:
@@ -147,10 +197,6 @@ def _others() -> Iterator[Metric]:
         counted = partial(payloads.from_confusion, attrgetter(name))
         for sided, pick, line in _sides(name, text):
             yield Metric(sided, partial(payloads.confusion_value, pick), counted, UP, line)
-    for name, measure, better, text in _CALIBRATION:
-        measured = partial(payloads.from_calibration, measure)
-        for sided, pick, line in _sides(name, text):
-            yield Metric(sided, partial(payloads.calibration_value, pick), measured, better, line)
     for name, field, better, line in _DEFENSE:
         defended = partial(payloads.from_defense, attrgetter(field))
         yield Metric(name, payloads.defense_value, defended, better, line)
@@ -163,9 +209,12 @@ def _others() -> Iterator[Metric]:
     )
 
 
-_FLIPS = (*_flips("", "perturbed", perturbed), *_family_flips(FAMILIES))
+_FLIPS = (*_flips("", "perturbed", perturbed), *_family_flips(FAMILIES), *_option_flips())
+_CALIBRATIONS = tuple(metric for kind in _CONFIDENCES for metric in _calibration(*kind))
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_means(), *_FLIPS, *_others())}
+METRICS: dict[str, Metric] = {
+    metric.name: metric for metric in (*_means(), *_FLIPS, *_CALIBRATIONS, *_others(), *_claims())
+}
 
 
 def metrics_with(families: Iterable[str]) -> dict[str, Metric]:

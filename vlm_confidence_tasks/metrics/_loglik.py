@@ -1,0 +1,92 @@
+"""From one document's option likelihoods to the numbers that a mean is taken over.
+
+s(option) is ln p of the option's text after the prompt; the answer is the option with the
+greatest. As in `_sources`: one number an instance, none where options were not scored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from vlm_confidence_tasks.metrics.document import Document
+from vlm_confidence_tasks.types import Readout
+
+Readouts = Sequence[Readout]
+
+
+def correct(document: Document, readouts: Readouts) -> list[float]:
+    """Whether each likeliest option is the right one."""
+    if document.gold is None:
+        return []
+    return [float(r.loglik_answer == document.gold) for r in readouts if r.option_logprob]
+
+
+def mean_correct(document: Document, readouts: Readouts) -> list[float]:
+    """Whether each option that is likeliest by the mean over its tokens is the right one."""
+    if document.gold is None:
+        return []
+    scored = [r for r in readouts if r.option_logprob_mean]
+    return [float(r.loglik_mean_answer == document.gold) for r in scored]
+
+
+def flip(document: Document, readouts: Readouts) -> list[float]:
+    """Whether each likeliest option is another than on the clean image."""
+    base = document.clean.loglik_answer
+    if base is None:
+        return []
+    return [float(r.loglik_answer != base) for r in readouts if r.option_logprob]
+
+
+def any_flip(document: Document, readouts: Readouts) -> list[float]:
+    """Whether any likeliest option is another than on the clean image."""
+    flips = flip(document, readouts)
+    return [max(flips)] if flips else []
+
+
+def margin(document: Document, readouts: Readouts) -> list[float]:
+    """s(option that is likeliest on the clean image) - s(best other), in nats."""
+    base = document.clean.loglik_answer
+    if base is None:
+        return []
+    return [_margin(r.option_logprob, base) for r in readouts if r.option_logprob]
+
+
+def _margin(scores: Mapping[str, float], base: str) -> float:
+    return scores[base] - max(value for label, value in scores.items() if label != base)
+
+
+def confidence(document: Document, readouts: Readouts) -> list[float]:
+    """Share of the likeliest option in the likelihood of all."""
+    return [_shares(r.option_logprob)[0] for r in readouts if r.option_logprob]
+
+
+def calibrated(document: Document, readouts: Readouts) -> list[tuple[float, bool]]:
+    """That share, and whether the option is the right one."""
+    if document.gold is None:
+        return []
+    return [
+        (_shares(r.option_logprob)[0], r.loglik_answer == document.gold)
+        for r in readouts
+        if r.option_logprob
+    ]
+
+
+def gold_surprise(document: Document, readouts: Readouts) -> list[float]:
+    """-ln of the right option's share, in nats."""
+    gold = document.gold
+    if gold is None:
+        return []
+    scored = [r.option_logprob for r in readouts if r.option_logprob]
+    return [_log_total(scores) - scores[gold] for scores in scored]
+
+
+def _shares(scores: Mapping[str, float]) -> list[float]:
+    """Return exp(s) / sum of exp(s), the greatest first."""
+    total = _log_total(scores)
+    return sorted((min(math.exp(value - total), 1.0) for value in scores.values()), reverse=True)
+
+
+def _log_total(scores: Mapping[str, float]) -> float:
+    best = max(scores.values())
+    return best + math.log(math.fsum(math.exp(value - best) for value in scores.values()))

@@ -58,6 +58,14 @@ NATURAL = {
     "_jpeg": f"{{name: jpeg, severity: {SEVERITIES}}}",
 }
 
+# Beside the letter: what is measured too, at all strengths of noise in one task.
+EVERY_EPSILON = f"{{name: gaussian_noise, epsilon: [{', '.join(map(str, EPSILONS))}]}}"
+STATED = {"_verbal3": "verbal: third", "_verbal1": "verbal: first"}
+SCORED = {"_loglik": "loglik: true"}
+
+# Folders whose questions are for "yes" or "no".
+YES_NO = ("pope", "amber")
+
 # All six families and both controls in one task, so that unions exist, at the source's size.
 INVARIANCE = (*CORE.values(), *CONTROLS.values())
 MAX_SIDE = 1024
@@ -72,7 +80,11 @@ def task_files(prefix: str, folder: str) -> dict[Path, str]:
     }
     if prefix not in UNANSWERED:
         entries = [f"  - {entry}" for entry in INVARIANCE]
-        made[f"{prefix}_invariance"] = [f"max_side: {MAX_SIDE}", "perturbations:", *entries]
+        invariance = [f"max_side: {MAX_SIDE}", "perturbations:", *entries]
+        made[f"{prefix}_invariance"] = invariance
+        made[f"{prefix}_invariance_loglik"] = [SCORED["_loglik"], *invariance]
+        for suffix, key in (SCORED | (STATED if folder in YES_NO else {})).items():
+            made[f"{prefix}{suffix}"] = [key, "perturbations:", f"  - {EVERY_EPSILON}"]
     return {
         ROOT / folder / f"{task}.yaml": "\n".join(
             [f"include: _{prefix}_yaml", f"task: {task}", *lines, ""]

@@ -41,7 +41,12 @@ VARIANTS = {
     "_invariance": (22 + 2, 24 + 6),
     **dict.fromkeys(("_blur", "_motionblur", "_lowlight", "_occlusion", "_jpeg"), (5, 5)),
 }
+VARIANTS["_invariance_loglik"] = VARIANTS["_invariance"]
+VARIANTS["_loglik"] = (4, 4)
+STATED = dict.fromkeys(("_verbal3", "_verbal1"), (4, 4))
 TASKS = [prefix + suffix for prefix in CLOSED for suffix in VARIANTS]
+TASKS += [prefix + suffix for prefix in CLOSED[:4] + CLOSED[6:] for suffix in STATED]
+VARIANTS |= STATED
 TASKS += [f"caption{suffix}" for suffix in EPSILONS]
 GROUPS = {
     **{f"{prefix}_eps": [prefix + suffix for suffix in EPSILONS] for prefix in CLOSED},
@@ -112,10 +117,12 @@ def test_wildcards(manager):
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_builds(built, name):
     task = built[name]
-    suffix = next(suffix for suffix in VARIANTS if name.endswith(suffix))
+    suffix = max((suffix for suffix in VARIANTS if name.endswith(suffix)), key=len)
     few, many = VARIANTS[suffix]
     assert len(task.plan.variants) == many
-    assert task.plan.max_side == (1024 if suffix == "_invariance" else None)
+    assert task.plan.max_side == (1024 if "_invariance" in suffix else None)
+    assert task.plan.loglik == ("_loglik" in suffix)
+    assert task.plan.verbal == {"_verbal3": "third", "_verbal1": "first"}.get(suffix)
     assert task.config.cluster_key == "image_id"
     counts = {
         sum(perturbations.applies(variant, answers) for variant in task.plan.variants)

@@ -26,7 +26,7 @@ _NUMBER = re.compile(
 
 
 def second_turn(person: str, question: Question, answer: str | None, text: str) -> str:
-    """Return the prompt that asks how certain the model is of its answer.
+    r"""Return the prompt that asks how certain the model is of its answer.
 
     The question is quoted alone, without the ending that says how to answer, which would
     contradict "Answer with a percentage." The answer is quoted as the label that was read
@@ -39,7 +39,7 @@ def second_turn(person: str, question: Question, answer: str | None, text: str) 
         answer: The label read from the model's answer, or None.
         text: The answer itself.
 
-    >>> second_turn("first", Question("1", "x", "Is it red?\\nAnswer:", asked="Is it red?"),
+    >>> second_turn("first", Question("1", "x", "Is it red?\nAnswer:", asked="Is it red?"),
     ...     "Yes", "yes.")[:55]
     'You were asked: Is it red? Your answer was: Yes. How ce'
     """

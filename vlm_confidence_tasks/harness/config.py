@@ -13,7 +13,7 @@ from vlm_confidence_tasks.harness.registration import metric_entry, register_met
 from vlm_confidence_tasks.metrics import Metric, metrics_with
 from vlm_confidence_tasks.types import Variant
 
-OWN_KEYS = ("class", "benchmark", "perturbations", "max_side")
+OWN_KEYS = ("class", "benchmark", "perturbations", "max_side", "verbal", "loglik")
 HARNESS_KEYS = (
     "task",
     "task_alias",
@@ -42,12 +42,17 @@ class Plan:
         benchmark: Where its questions come from.
         variants: How its images are shown, besides clean.
         max_side: Longest side in pixels that images are resized to first; None: as is.
-        metrics: All metrics that there are for these variants, by name.
+        verbal: Whose answer it is said to be when the model is asked how certain it is of
+            it, "third" or "first" person; None: it is not asked.
+        loglik: Whether the options' texts are scored after the prompt.
+        metrics: All metrics that there are for this, by name.
     """
 
     benchmark: Benchmark
     variants: tuple[Variant, ...]
     max_side: int | None
+    verbal: str | None
+    loglik: bool
     metrics: Mapping[str, Metric]
 
 
@@ -67,11 +72,15 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
     if missing:
         raise TaskError(f"key {', '.join(map(repr, missing))} is missing")
     variants = perturbations.variants(config["perturbations"])
+    verbal = _person(config.get("verbal"))
+    loglik = _flag("loglik", config.get("loglik", False))
     plan = Plan(
         benchmark=benchmarks.get(config["benchmark"]),
         variants=variants,
-        metrics=metrics_with(variant.family for variant in variants),
         max_side=_positive("max_side", config.get("max_side")),
+        verbal=verbal,
+        loglik=loglik,
+        metrics=_metrics(variants, {"verbal": verbal is not None, "loglik": loglik}),
     )
     theirs = {key: value for key, value in config.items() if key not in OWN_KEYS}
     register_metrics(plan.metrics.values())
@@ -85,6 +94,26 @@ def _positive(key: str, value: Any) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise TaskError(f"{key} is {value!r}, expected a whole number of pixels of 1 or more")
     return value
+
+
+def _person(value: Any) -> str | None:
+    known = tuple(benchmarks.PROMPTS)
+    if value is not None and value not in known:
+        raise TaskError(f"verbal is {value!r}, expected {' or '.join(known)} (whose answer it is)")
+    return None if value is None else str(value)
+
+
+def _flag(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TaskError(f"{key} is {value!r}, expected true or false")
+    return value
+
+
+def _metrics(variants: Sequence[Variant], measured: Mapping[str, bool]) -> dict[str, Metric]:
+    """Return the metrics of the variants, less those of protocols that are not run."""
+    left_out = tuple(f"{protocol}_" for protocol, runs in measured.items() if not runs)
+    known = metrics_with(variant.family for variant in variants)
+    return {name: metric for name, metric in known.items() if not name.startswith(left_out)}
 
 
 def _metric_list(

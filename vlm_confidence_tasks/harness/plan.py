@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -39,13 +39,23 @@ class Key:
 
 @dataclass(frozen=True, eq=False)
 class Ask:
-    """One thing to ask, by the first request that asks it."""
+    """One thing to ask, by the first request that asks it.
+
+    Attributes:
+        task: Whose request it is.
+        index: By which adapters look its document up.
+        document: Index of the document itself.
+        request: As the adapter gets it.
+        key: What decides the answer.
+        first: The ask whose answer this one, a second turn, is about; else None.
+    """
 
     task: PerturbedTask
     index: int
     document: int
     request: Instance
     key: Key
+    first: Ask | None = None
 
     @property
     def question(self) -> Question:
@@ -58,10 +68,15 @@ class Ask:
         return self.key.shown.variant
 
     @property
+    def opening(self) -> Ask:
+        """The first turn: this ask, or the one that it follows."""
+        return self.first or self
+
+    @property
     def clean(self) -> Key:
         """The key of the same question on the untouched images."""
-        shown = Shown(self.key.shown.source, self.key.shown.max_side, CLEAN)
-        return Key(shown, self.key.prompt, self.key.generation, self.key.labels)
+        key = self.opening.key
+        return replace(key, shown=replace(key.shown, variant=CLEAN))
 
 
 def make_ask(task: PerturbedTask, request: Instance, chat: bool) -> Ask:
@@ -74,6 +89,14 @@ def make_ask(task: PerturbedTask, request: Instance, chat: bool) -> Ask:
     labels = task.question(document).labels
     key = Key(shown, prompt, json.dumps(generation, sort_keys=True), labels)
     return Ask(task, index, document, request, key)
+
+
+def distinct(asks: Iterable[Ask]) -> list[Ask]:
+    """Keep the first ask of each key, in order."""
+    first: dict[Key, Ask] = {}
+    for ask in asks:
+        first.setdefault(ask.key, ask)
+    return list(first.values())
 
 
 def blocks(asks: Sequence[Ask], limit: int = BLOCK_IMAGES) -> Iterator[list[Ask]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,12 +14,13 @@ from loguru import logger
 from tqdm import tqdm
 
 from vlm_confidence_tasks import perturbations, probe
-from vlm_confidence_tasks.benchmarks import parse_answer
+from vlm_confidence_tasks.benchmarks import parse_answer, parse_certainty
 from vlm_confidence_tasks.harness.data import strict_decoding
 from vlm_confidence_tasks.harness.pictures import Pictures, Wanted
-from vlm_confidence_tasks.harness.plan import Ask, Key, blocks, calls, make_ask
+from vlm_confidence_tasks.harness.plan import Ask, Key, blocks, calls, distinct, make_ask
 from vlm_confidence_tasks.harness.quiet import adapter_bars_off
-from vlm_confidence_tasks.harness.task import IMAGES, PerturbedTask
+from vlm_confidence_tasks.harness.task import IMAGES, SECOND_PROMPT, PerturbedTask
+from vlm_confidence_tasks.harness.turns import SecondTurns
 from vlm_confidence_tasks.harness.watch import Watch, failed, one_line
 from vlm_confidence_tasks.types import Readout
 
@@ -79,6 +80,7 @@ class Session:
         self._tasks = {str(task.task_name): task for task in tasks}
         self._cli_tags = getattr(cli_args, "reasoning_tags", None)
         self._outcomes: dict[Key, Outcome] = {}
+        self._turns = SecondTurns()
         self._keys: dict[tuple[str, int], dict[int, Ask]] = {}
         self._asks: dict[tuple[str, int], Ask] = {}
         self._restore = ExitStack()
@@ -121,36 +123,38 @@ class Session:
     def readouts(self, task: PerturbedTask, document: int) -> list[Readout]:
         """Return what was measured on a document: the clean image first, then variants."""
         asks = self._keys[str(task.task_name), document]
-        question = task.question(document)
-        readouts = []
-        for _, ask in sorted(asks.items()):
-            outcome = self._outcomes[ask.key]
-            correct = task.plan.benchmark.is_right(question, outcome.answer, outcome.text)
-            readouts.append(
-                probe.make_readout(
-                    question,
-                    ask.variant,
-                    outcome.image_sha256,
-                    outcome.text,
-                    outcome.answer,
-                    correct,
-                    outcome.reading,
-                )
-            )
-        return readouts
+        return [self._readout(task, ask) for _, ask in sorted(asks.items())]
+
+    def _readout(self, task: PerturbedTask, ask: Ask) -> Readout:
+        question, outcome = ask.question, self._outcomes[ask.key]
+        readout = probe.make_readout(
+            question,
+            ask.variant,
+            outcome.image_sha256,
+            outcome.text,
+            outcome.answer,
+            task.plan.benchmark.is_right(question, outcome.answer, outcome.text),
+            outcome.reading,
+        )
+        second = self._turns.key(ask)
+        if second is None:
+            return readout
+        said = self._outcomes[second].text
+        return replace(readout, verbal_text=said, verbal_confidence=parse_certainty(said))
 
     def _run(self, requests: Sequence[Instance]) -> list[Key]:
         """Answer all requests, each different thing once, and return their keys."""
         asks = [make_ask(self._tasks[r.task_name], r, self.chat) for r in requests]
         for ask in asks:
             self._keys.setdefault((str(ask.task.task_name), ask.document), {})[ask.index] = ask
-        new = {ask.key: ask for ask in reversed(asks) if ask.key not in self._outcomes}
+        self._turns.expect(asks)
+        new = distinct(ask for ask in asks if ask.key not in self._outcomes or ask.task.plan.verbal)
         if new:
-            self._run_blocks(list(blocks(list(reversed(new.values())))))
+            self._run_blocks(list(blocks(new)))
         return [ask.key for ask in asks]
 
     def _run_blocks(self, work: Sequence[Sequence[Ask]]) -> None:
-        total = sum(map(len, work))
+        total = sum(map(len, work)) + self._turns.expected()
         with ExitStack() as stack:
             bar = stack.enter_context(
                 tqdm(total=total, unit="answer", desc="Perturbed", disable=self._lm.rank != 0)
@@ -164,13 +168,22 @@ class Session:
             for block, following in zip(work, [*work[1:], ()], strict=True):
                 self._prepare(block)
                 self._prepare(following)
-                for together in calls(block):
-                    # Pictures that depend on the clean answers can be begun by now.
-                    self._prepare(together, answered=True)
-                    self._call(together)
-                    if self._model is None:
-                        bar.update(len(together))
-                self._pictures.forget([ask.key.shown.source for ask in block])
+                self._answer(block, bar)
+                sources = [ask.key.shown.source for ask in block]
+                expected = self._turns.expected(sources)
+                second = self._turns.after(sources, self._outcomes)
+                self._answer(second, bar)
+                bar.update(expected - len(second))
+                self._pictures.forget(sources)
+
+    def _answer(self, asks: Sequence[Ask], bar: Any) -> None:
+        """Put asks to the adapter, those of clean images first."""
+        for together in calls(asks):
+            # Pictures that depend on the clean answers can be begun by now.
+            self._prepare(together, answered=True)
+            self._call(together)
+            if self._model is None:
+                bar.update(len(together))
 
     def _tokenizer(self) -> Any:
         if self._model is not None:
@@ -191,7 +204,7 @@ class Session:
         phrase = None
         if perturbations.needs_answer(ask.variant):
             clean = self._outcomes[ask.clean].answer
-            phrase = perturbations.phrase(ask.variant, ask.key.labels, clean)
+            phrase = perturbations.phrase(ask.variant, ask.opening.key.labels, clean)
         return Wanted(ask.task.documents, ask.document, ask.key.shown, phrase)
 
     def _look_up(self, name: str, index: int) -> dict[str, Any]:
@@ -208,7 +221,8 @@ class Session:
                 self._watch.fail(located)
                 raise
         document: dict[str, Any] = ask.task.documents.text[ask.document]
-        return document | {IMAGES: list(picture.images)}
+        second = {} if ask.first is None else {SECOND_PROMPT: ask.key.prompt}
+        return document | {IMAGES: list(picture.images)} | second
 
     def _call(self, asks: Sequence[Ask]) -> None:
         """Put asks to the adapter and keep what comes of them."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vlm_confidence_tasks.harness.session import Session
 
 IMAGES = "vlm_confidence_images"
+SECOND_PROMPT = "vlm_confidence_second_prompt"
 
 
 class Row(dict[str, Any]):
@@ -49,7 +50,8 @@ class PerturbedTask(ConfigurableTask):
     """A task that asks every question once clean and once for each variant.
 
     A request's index, by which adapters look its document up, is
-    `document * (1 + number of variants) + variant`, with variant 0 the clean image.
+    `document * (1 + number of variants) + variant`, with variant 0 the clean image. The
+    indices of second turns follow after all of these.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -85,6 +87,8 @@ class PerturbedTask(ConfigurableTask):
             "benchmark": self.plan.benchmark.name,
             "perturbations": [str(variant) for variant in self.plan.variants],
             "max_side": self.plan.max_side,
+            "verbal": self.plan.verbal,
+            "loglik": self.plan.loglik,
             "vlm_confidence_tasks": __version__,
         }
 
@@ -132,6 +136,8 @@ class PerturbedTask(ConfigurableTask):
     def _content(self, doc: Mapping[str, Any]) -> tuple[str | int, ...]:
         """Return texts and positions of images, in the order in which they are shown."""
         index, stored = doc[data.INDEX_COLUMN], range(len(doc[IMAGES]))
+        if SECOND_PROMPT in doc:
+            return (*stored, doc[SECOND_PROMPT])
         question = self.question(index)
         content = question.content or (*stored, question.prompt)
         for part in content:
@@ -146,6 +152,10 @@ class PerturbedTask(ConfigurableTask):
         """Return the document and variant that a request's index stands for."""
         document, variant = divmod(index, 1 + len(self.plan.variants))
         return document, (CLEAN, *self.plan.variants)[variant]
+
+    def second_turn_index(self, index: int) -> int:
+        """Return the index of the second turn that follows the request of an index."""
+        return len(self.documents.text) * (1 + len(self.plan.variants)) + index
 
     def build_all_requests(self, **kwargs: Any) -> None:
         """Build the requests of this rank.
@@ -171,12 +181,20 @@ class PerturbedTask(ConfigurableTask):
         labels = self.question(doc_id).labels
         width = 1 + len(self.plan.variants)
         return [
-            self._request(doc_id * width + position, position, ctx, kwargs["metadata"])
+            self.request(doc_id * width + position, position, ctx, kwargs["metadata"])
             for position, variant in enumerate((CLEAN, *self.plan.variants))
             if variant == CLEAN or perturbations.applies(variant, labels)
         ]
 
-    def _request(self, index: int, position: int, ctx: str, metadata: dict[str, Any]) -> Instance:
+    def request(self, index: int, position: int, ctx: str, metadata: dict[str, Any]) -> Instance:
+        """Make a request as the model wants it.
+
+        Args:
+            index: By which adapters look its document up.
+            position: Of the variant, 0 for clean.
+            ctx: The prompt.
+            metadata: The harness's.
+        """
         if self.session is None:
             raise TaskError(f"task {self.task_name}: requests are built inside an evaluation only")
         where = (index, self.config.task, metadata["split"])

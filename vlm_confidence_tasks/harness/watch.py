@@ -19,8 +19,9 @@ def failed(ask: Ask, what: str, cause: BaseException | None = None) -> NoReturn:
     Raises:
         MeasurementError: Always.
     """
+    shown = ask.variant if ask.first is None else f"{ask.variant}, second turn"
     raise MeasurementError(
-        str(ask.task.task_name), ask.document, ask.question.question_id, ask.variant, what
+        str(ask.task.task_name), ask.document, ask.question.question_id, shown, what
     ) from cause
 
 

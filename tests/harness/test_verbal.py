@@ -1,0 +1,184 @@
+"""Second turns of an evaluation in this process: what is asked, shown, read and counted."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lmms_eval import evaluator
+from lmms_eval.models import get_model
+from lmms_eval.tasks import TaskManager
+
+from vlm_confidence_tasks.benchmarks import parse_certainty
+from vlm_confidence_tasks.harness import session as sessions
+from vlm_confidence_tasks.harness.errors import MeasurementError
+from vlm_confidence_tasks.metrics import task_metrics
+from vlm_confidence_tasks.report.samples import read_samples
+
+DOCUMENTS, VARIANTS = 4, 5
+QUOTED = re.compile(r"asked: (?P<question>.*?) (?:Model's|Your) answer was: (?P<answer>.*?)\. How")
+
+
+@pytest.fixture(scope="module")
+def manager() -> TaskManager:
+    return TaskManager("WARNING")
+
+
+class Watched:
+    """An adapter that takes down what it is asked and shown; may be told what to say."""
+
+    def __init__(self, simple: bool = False, say: Callable[[str], str] | None = None) -> None:
+        made = get_model("tiny_llava", simple).create_from_arg_string("", {"batch_size": 1})
+        self.adapter, self.prompts, self.shown = made, [], []
+        answer, generate = made.generate_until, made.model.generate
+
+        def generate_until(requests):
+            returned = answer(requests)
+            return returned if say is None else [say(request.args[0]) for request in requests]
+
+        def generating(*args, **kwargs):
+            text = made.processor.tokenizer.decode(kwargs["input_ids"][0])
+            self.prompts.append(text)
+            self.shown.append(kwargs["pixel_values"].clone())
+            return generate(*args, **kwargs)
+
+        made.generate_until = generate_until
+        made.model.generate = generating
+
+    @property
+    def second(self) -> list[str]:
+        """Prompts of second turns."""
+        return [prompt for prompt in self.prompts if "How certain are you" in prompt]
+
+
+@pytest.fixture
+def evaluate(manager: TaskManager, few_questions: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
+
+    def run(lm: Watched, *tasks: str, limit: int = DOCUMENTS):
+        return evaluator.simple_evaluate(
+            lm.adapter,
+            tasks=list(tasks),
+            task_manager=manager,
+            limit=limit,
+            log_samples=True,
+            bootstrap_iters=0,
+            gen_kwargs="max_new_tokens=4",
+        )
+
+    return run
+
+
+def numbers(found: dict, task: str) -> dict[str, float]:
+    results = found["results"][task].items()
+    values = {key.split(",")[0]: value for key, value in results if "_stderr" not in key}
+    return {name: value for name, value in values.items() if isinstance(value, float)}
+
+
+@pytest.mark.parametrize("simple", [False, True])
+def test_every_answer_is_asked_about_on_the_image_that_it_was_given_to(evaluate, simple) -> None:
+    lm = Watched(simple)
+    found = evaluate(lm, "pope_verbal3")
+    rows = found["samples"]["pope_verbal3"]
+    assert len(rows) == DOCUMENTS and all(len(row["readouts"]) == VARIANTS for row in rows)
+    assert len(lm.second) == len(lm.prompts) - DOCUMENTS * VARIANTS == DOCUMENTS * VARIANTS
+    first, second = [], []
+    for prompt, pixels in zip(lm.prompts, lm.shown, strict=True):
+        quoted = QUOTED.search(prompt)
+        asked = quoted["question"] if quoted else re.search(r"Is there .*\?", prompt)[0]
+        (second if quoted else first).append((asked, pixels.numpy().tobytes()))
+    assert sorted(first) == sorted(second)
+    assert len(set(first)) == DOCUMENTS * VARIANTS
+
+
+def test_the_question_stands_alone_and_the_answer_as_it_was_read(evaluate) -> None:
+    answers = iter(["yes.", "No", "Perhaps.", "It is.", "Yes, no"] * DOCUMENTS)
+    lm = Watched(say=lambda prompt: "80%" if "certain" in prompt else next(answers))
+    evaluate(lm, "pope_verbal1", limit=1)
+    assert "word or phrase" not in "".join(lm.second)
+    quoted = [QUOTED.search(prompt)["answer"] for prompt in lm.second]
+    assert quoted == ["Yes", "No", "Perhaps", "It is", "Yes, no"]
+    assert all(prompt.count("You were asked: Is there a") == 1 for prompt in lm.second)
+
+
+def test_tasks_share_first_turns_and_persons_share_nothing_else(evaluate) -> None:
+    lm = Watched()
+    tasks = "pope_eps0.1", "pope_eps0.5", "pope_verbal1", "pope_verbal3"
+    found = evaluate(lm, *tasks)
+    assert len(lm.prompts) == 3 * DOCUMENTS * VARIANTS
+    assert sum("A Language model was asked" in prompt for prompt in lm.second) == 20
+    assert "verbal_text" not in found["samples"]["pope_eps0.1"][0]["readouts"][0]
+    assert not any(name.startswith("verbal") for name in found["results"]["pope_eps0.1"])
+
+
+def test_numbers_by_hand_and_again_from_the_samples(evaluate, tmp_path: Path) -> None:
+    """Clean answers claimed certain by 90%, perturbed ones by 20% and, once, not at all."""
+    said = iter(["90%"] * 2 + ["20%", "0.2", "20", "a fifth"] + ["20 percent"] * 4)
+    lm = Watched(say=lambda prompt: next(said) if "certain" in prompt else "Yes")
+    found = evaluate(lm, "pope_verbal3", limit=2)
+    rows = found["samples"]["pope_verbal3"]
+    right = [row["gold"] == "Yes" for row in rows]
+    values = numbers(found, "pope_verbal3")
+    assert values["verbal_confidence_clean"] == 0.9
+    assert values["verbal_confidence"] == pytest.approx(0.2)
+    assert values["verbal_invalid_rate_clean"] == 0
+    assert values["verbal_invalid_rate"] == 1 / 8
+    assert values["verbal_accuracy_clean"] == sum(right) / 2
+    stated = [
+        (record["verbal_confidence"], record["correct"])
+        for row in rows
+        for record in row["readouts"][1:]
+    ]
+    brier = [(sure - hit) ** 2 for sure, hit in stated if sure is not None]
+    assert values["verbal_brier"] == pytest.approx(sum(brier) / 7)
+    true = [sure is not None and (sure >= 0.5) == hit for sure, hit in stated]
+    assert values["verbal_accuracy"] == sum(true) / 8
+    assert "verbal_alignment" not in values  # constant
+    file = tmp_path / "samples.jsonl"
+    file.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
+    again = task_metrics(read_samples(file))
+    assert {name for name in again if name.startswith("verbal")} >= {"verbal_ece", "verbal_f1"}
+    assert again == pytest.approx(values, abs=1e-12)
+
+
+def test_what_is_read_is_what_was_said(evaluate) -> None:
+    found = evaluate(Watched(), "pope_verbal3")
+    for row in found["samples"]["pope_verbal3"]:
+        for record in row["readouts"]:
+            assert record["verbal_confidence"] == parse_certainty(record["verbal_text"])
+
+
+def test_without_logits_certainty_is_still_stated(evaluate, monkeypatch) -> None:
+    lm = Watched()
+    monkeypatch.setattr(sessions.probe, "find_model", lambda adapter: None)
+    lm.adapter.generate_until = lambda requests: [
+        "75%" if "certain" in request.args[0] else "Yes" for request in requests
+    ]
+    values = numbers(evaluate(lm, "pope_verbal3"), "pope_verbal3")
+    assert values["verbal_confidence"] == 0.75
+    assert "verbal_ece" in values and "verbal_alignment" not in values and "ece" not in values
+
+
+def test_a_second_turn_that_fails_ends_the_run_and_is_named(evaluate) -> None:
+    lm = Watched()
+    generate = lm.adapter.model.generate
+
+    def failing(*args, **kwargs):
+        if len(lm.second) == 3:
+            raise RuntimeError("boom")
+        return generate(*args, **kwargs)
+
+    lm.adapter.model.generate = failing
+    where = r"task pope_verbal3, document 3 \(question_id .*, variant clean, second turn: .*boom"
+    with pytest.raises(MeasurementError, match=where):
+        evaluate(lm, "pope_verbal3")
+
+
+@pytest.mark.parametrize("tasks", [("pope_verbal3",), ("pope_eps0.1", "pope_verbal1")])
+def test_the_progress_bar_counts_second_turns(evaluate, capfd, tasks) -> None:
+    evaluate(Watched(), *tasks)
+    shown = re.findall(r"Perturbed: 100%\|.*?\| (\d+)/(\d+)", capfd.readouterr().err)
+    assert set(shown) == {("40", "40")}

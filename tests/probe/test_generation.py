@@ -14,6 +14,7 @@ from transformers import (
 )
 
 from vlm_confidence_tasks.probe import ProbeError, label_tokens, watched
+from vlm_confidence_tasks.probe.recorder import Recorder
 
 from .tiny import PROMPT, YES_NO, Dictate, make_model, prompt, read
 
@@ -341,9 +342,13 @@ def test_where_an_inner_model_runs_too_the_outer_ones_logits_count(model, tokeni
     assert reading.token_entropy == pytest.approx(entropy[:count], abs=1e-4)
 
 
-def test_the_recorder_keeps_few_numbers_a_step(model, tokenizer, monkeypatch):
-    from vlm_confidence_tasks.probe.recorder import Recorder
+def test_a_token_without_logits_is_an_error(tokenizer):
+    recorder = Recorder([label_tokens(tokenizer, YES_NO)], torch.device("cpu"), lambda model: None)
+    with pytest.raises(ProbeError, match="no forward pass gave logits"):
+        recorder(torch.tensor([[5, 6]]), None)
 
+
+def test_the_recorder_keeps_few_numbers_a_step(model, tokenizer, monkeypatch):
     seen = []
     monkeypatch.setattr(
         Recorder,

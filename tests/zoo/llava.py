@@ -135,7 +135,7 @@ def llava_onevision(folder: Path, seed: int) -> None:
         tie_word_embeddings=False,
     )
     model = LlavaOnevisionForConditionalGeneration(config)
-    randomise(model, tokenizer, seed=seed, end=7.0).save_pretrained(folder)
+    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
     LlavaOnevisionProcessor(
         LlavaOnevisionImageProcessor(size=SQUARE, image_grid_pinpoints=GRID),
         tokenizer,

@@ -8,14 +8,13 @@ from transformers import PreTrainedModel
 from .vocabularies import SPOKEN
 
 
-def randomise(model: PreTrainedModel, tokenizer, *, seed: int, end: float = 5.0) -> PreTrainedModel:
+def randomise(model: PreTrainedModel, tokenizer, *, seed: int) -> PreTrainedModel:
     """Draw all weights anew, and make the head favour a few words and the end token.
 
     Args:
         model: A model with an untied output embedding.
         tokenizer: Its tokenizer.
         seed: Of the draw.
-        end: How much the end token is favoured: the more, the shorter the answers.
     """
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
@@ -27,8 +26,11 @@ def randomise(model: PreTrainedModel, tokenizer, *, seed: int, end: float = 5.0)
     head = model.get_output_embeddings().weight.data
     loudness = torch.full((len(head), 1), 0.5)
     loudness[spoken(tokenizer)] = 3.0
-    loudness[tokenizer.eos_token_id] = end
+    loudness[tokenizer.eos_token_id] = 4.0
     head.mul_(loudness)
+    # Random models run in circles. This makes the end token likelier from the fifth token
+    # on, outside of the model: what is read of its logits must not contain it.
+    model.generation_config.exponential_decay_length_penalty = (4, 1.5)
     return model.eval()
 
 

@@ -198,6 +198,22 @@ class StopAfter(StoppingCriteria):
         return torch.full((len(input_ids),), input_ids.shape[1] >= self.length)
 
 
+def test_a_batch_padded_on_the_right_is_refused(model, tokenizer):
+    ids = prompt(tokenizer)["input_ids"].repeat(2, 1)
+    mask = torch.ones_like(ids)
+    mask[1, -2:] = 0
+    failures = []
+    with (
+        watched(model, lambda: [(), ()], lambda readings: None, failures.append),
+        pytest.raises(ProbeError, match="padded on the right.*--batch_size 1"),
+    ):
+        model.generate(input_ids=ids, attention_mask=mask, do_sample=False, max_new_tokens=2)
+    assert len(failures) == 1
+    left = mask.flip(1)
+    with watched(model, lambda: [(), ()], lambda readings: None, failures.append):
+        model.generate(input_ids=ids, attention_mask=left, do_sample=False, max_new_tokens=2)
+
+
 def test_stopping_criteria_of_the_caller_are_kept(model, tokenizer):
     red = tokenizer.convert_tokens_to_ids("red")
     start = len(tokenizer.encode(PROMPT))

@@ -50,9 +50,14 @@ class View:
     Stands at `lm.task_dict[task][split]`, where adapters look documents up.
     """
 
-    def __init__(self, look_up: Callable[[int], dict[str, Any]]) -> None:
-        """Remember how to look up."""
+    def __init__(self, look_up: Callable[[int], dict[str, Any]], length: int) -> None:
+        """Remember how to look up, and how many indices there are."""
         self._look_up = look_up
+        self._length = length
+
+    def __len__(self) -> int:
+        """Return the number of indices; adapters clamp to it."""
+        return self._length
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return the document of a request."""
@@ -98,7 +103,8 @@ class Session:
             self._restore.callback(setattr, task, "session", None)
             self._restore.callback(self._lm.task_dict.__setitem__, name, task.dataset)
             split = next(iter(task.dataset))
-            self._lm.task_dict[name] = {split: View(partial(self._look_up, name))}
+            length = 2 * task.second_turn_index(0)
+            self._lm.task_dict[name] = {split: View(partial(self._look_up, name), length)}
         return self
 
     def __exit__(self, *error: object) -> None:

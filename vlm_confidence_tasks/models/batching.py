@@ -43,7 +43,7 @@ def _answer(adapter: Any, batch: Sequence[Instance]) -> list[GenerationResult]:
                 messages.model_dump()["messages"], tokenize=False, add_generation_prompt=True
             )
         )
-    inputs = adapter.processor(images=images, text=texts, padding=True, return_tensors="pt")
+    inputs = adapter.processor(images=images or None, text=texts, padding=True, return_tensors="pt")
     inputs = inputs.to(adapter.device, adapter.model.dtype)
     generated = adapter.model.generate(
         **inputs,

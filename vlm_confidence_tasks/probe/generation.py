@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from vlm_confidence_tasks.probe.backend import ProbeError
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.recorder import LabelTokens, Recorder
 from vlm_confidence_tasks.probe.replacing import replaced
+from vlm_confidence_tasks.probe.scoring import Batch, OptionScorer
 
 Rows = Callable[[], Sequence[LabelTokens]]
 Deliver = Callable[[list[Reading]], None]
@@ -21,7 +22,9 @@ Fail = Callable[[BaseException], None]
 
 
 @contextmanager
-def watched(model: Any, rows: Rows, deliver: Deliver, fail: Fail) -> Iterator[None]:
+def watched(
+    model: Any, rows: Rows, deliver: Deliver, fail: Fail, scorer: OptionScorer | None = None
+) -> Iterator[None]:
     """Watch every call of `model.generate()` in the block.
 
     Args:
@@ -30,13 +33,15 @@ def watched(model: Any, rows: Rows, deliver: Deliver, fail: Fail) -> Iterator[No
         deliver: Called after it with one Reading a row, in the order of the batch.
         fail: Called with what generate() raised, which is then raised again: adapters
             are known to swallow it and to go on with an empty answer.
+        scorer: Scores options after the prompts of each generate(), if there are any.
     """
     original = model.generate
 
     @wraps(original)
     def generate(*args: Any, **kwargs: Any) -> Any:
         try:
-            return _recorded(model, original, rows(), deliver, args, kwargs)
+            batch = None if scorer is None else scorer.batch(args, kwargs)
+            return _recorded(model, original, rows(), deliver, batch, args, kwargs)
         except Exception as error:
             fail(error)
             raise
@@ -50,11 +55,19 @@ def _recorded(
     original: Any,
     rows: Sequence[LabelTokens],
     deliver: Deliver,
+    batch: Batch | None,
     args: Any,
     kwargs: dict[str, Any],
 ) -> Any:
     """Run generate() once with a Recorder in its loop."""
-    recorder = Recorder(rows, _device(model), partial(_refuse_other_than_greedy, kwargs))
+    _refuse_right_padding(model, kwargs)
+
+    def at_first_step(generator: Any) -> None:
+        _refuse_other_than_greedy(kwargs, generator)
+        if batch is not None:
+            batch.at_first_step()
+
+    recorder = Recorder(rows, _device(model), at_first_step)
     criteria = StoppingCriteriaList(kwargs.pop("stopping_criteria", None) or [])
     with ExitStack() as hooks:
         # Models that hand generation on to an inner language model run its forward, not
@@ -62,8 +75,15 @@ def _recorded(
         for module in model.modules():
             if module is model or isinstance(module, GenerationMixin):
                 hooks.callback(module.register_forward_hook(recorder.on_forward).remove)
+                if batch is not None:
+                    hook = module.register_forward_hook(batch.on_forward, with_kwargs=True)
+                    hooks.callback(hook.remove)
         output = original(*args, **kwargs, stopping_criteria=criteria + [recorder])
-    deliver(recorder.readings(_end_tokens(kwargs, recorder.generator)))
+    readings = recorder.readings(_end_tokens(kwargs, recorder.generator))
+    if batch is not None:
+        tokens, numbers = recorder.steps()
+        readings = batch.scored(readings, (tokens, numbers[:, :, 1]))
+    deliver(readings)
     return output
 
 
@@ -96,6 +116,25 @@ def _refuse_other_than_greedy(kwargs: Mapping[str, Any], generator: Any) -> None
                 f"generate() was called with {name}={value}: confidence is read from greedy "
                 "decoding; set temperature to 0 and num_beams to 1"
             )
+
+
+def _refuse_right_padding(model: Any, kwargs: Mapping[str, Any]) -> None:
+    """Refuse a batch that a decoder would continue after its padding.
+
+    transformers only warns of it, and the shorter rows' answers are to another prompt.
+    """
+    mask = kwargs.get("attention_mask")
+    decoder_only = not getattr(model.config, "is_encoder_decoder", False)
+    if (
+        decoder_only
+        and isinstance(mask, torch.Tensor)
+        and mask.ndim == 2
+        and (mask[:, -1] == 0).any()
+    ):
+        raise ProbeError(
+            "generate() was given a batch that is padded on the right, which spoils the shorter "
+            "rows' answers: set the tokenizer's padding_side to left, or run with --batch_size 1"
+        )
 
 
 def _end_tokens(kwargs: Mapping[str, Any], generator: Any) -> frozenset[int]:

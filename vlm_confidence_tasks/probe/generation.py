@@ -124,7 +124,7 @@ def _refuse_right_padding(model: Any, kwargs: Mapping[str, Any]) -> None:
     transformers only warns of it, and the shorter rows' answers are to another prompt.
     """
     mask = kwargs.get("attention_mask")
-    decoder_only = not getattr(model.config, "is_encoder_decoder", False)
+    decoder_only = not getattr(getattr(model, "config", None), "is_encoder_decoder", False)
     if (
         decoder_only
         and isinstance(mask, torch.Tensor)

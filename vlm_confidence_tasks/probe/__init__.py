@@ -8,8 +8,10 @@ from vlm_confidence_tasks.probe.labels import label_tokens
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.readout import make_readout
 from vlm_confidence_tasks.probe.replacing import replaced
+from vlm_confidence_tasks.probe.scoring import OptionScorer
 
 __all__ = [
+    "OptionScorer",
     "ProbeError",
     "Reading",
     "find_model",

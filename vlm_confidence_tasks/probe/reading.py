@@ -24,6 +24,8 @@ class Reading:
         label_logprob: ln p of each label at the answer position, () without labels.
         answer_step: Index of the first token that begins a label, or None if none does;
             `label_logprob` is then that of the first step.
+        option_logprob: For each option that was scored after the prompt, ln p of each of
+            its tokens.
     """
 
     tokens: tuple[int, ...]
@@ -31,12 +33,14 @@ class Reading:
     token_logprob: FloatArray
     label_logprob: tuple[float, ...]
     answer_step: int | None
+    option_logprob: tuple[FloatArray, ...] = ()
 
     @property
     def finite(self) -> bool:
         """Whether every logit behind these numbers was usable (no NaN, no infinity)."""
-        parts = (self.token_entropy, self.token_logprob, self.label_logprob)
-        return all(np.isfinite(part).all() for part in parts)
+        parts = [self.token_entropy, self.token_logprob, *self.option_logprob]
+        finite = all(np.isfinite(part).all() for part in parts)
+        return finite and all(map(math.isfinite, self.label_logprob))
 
 
 def read_row(

@@ -16,6 +16,7 @@ def make_readout(
     answer: str | None,
     correct: bool | None,
     reading: Reading | None,
+    loglik: bool = False,
 ) -> Readout:
     """Put together what is known of one answer.
 
@@ -27,8 +28,11 @@ def make_readout(
         answer: The label read from it.
         correct: Whether it is right.
         reading: The model's numbers; None on a backend without logits.
+        loglik: Whether the options that were scored are part of it.
     """
     inside = {} if reading is None else {**_tokens(reading), **_labels(question, answer, reading)}
+    if loglik and reading is not None and reading.option_logprob:
+        inside |= _options(question, reading)
     return Readout(variant, image_sha256, text, answer, correct, **inside)
 
 
@@ -62,3 +66,11 @@ def _gold_margin(logprob: dict[str, float], gold: str | None) -> float | None:
     if gold is None:
         return None
     return logprob[gold] - max(value for label, value in logprob.items() if label != gold)
+
+
+def _options(question: Question, reading: Reading) -> dict[str, Any]:
+    scores = list(zip(question.labels, reading.option_logprob, strict=True))
+    return {
+        "option_logprob": {k: float(score.sum(dtype="float64")) for k, score in scores},
+        "option_logprob_mean": {k: float(score.mean(dtype="float64")) for k, score in scores},
+    }

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from vlm_confidence_tasks.probe.backend import ProbeError
-from vlm_confidence_tasks.probe.reading import Reading, read_row
+from vlm_confidence_tasks.probe.reading import FloatArray, Reading, read_row
 
 LabelTokens = Sequence[Sequence[int]]
 
@@ -83,11 +83,24 @@ class Recorder:
 
     def readings(self, end_tokens: frozenset[int]) -> list[Reading]:
         """Return one Reading a row, in the order of the batch."""
-        if not self._steps:
-            raise ProbeError("generate() returned without choosing a token")
-        numbers = torch.stack(self._steps, dim=1).cpu().numpy()
-        tokens = torch.stack(self._tokens, dim=1).cpu().tolist()
+        tokens, numbers = self.steps()
         return [
             read_row(row_tokens, row[:, 0], row[:, 1], row[:, 2:], labels, end_tokens)
             for row_tokens, row, labels in zip(tokens, numbers, self._rows, strict=True)
         ]
+
+    def steps(self) -> tuple[list[list[int]], FloatArray]:
+        """Return the token of each row and step, and the numbers kept of it.
+
+        Returns:
+            Token ids, [rows, steps]; entropy, log-probability of the token and those of the
+            labels' tokens, [rows, steps, 2 + tokens of labels]. Rows that have ended go on
+            with padding until all have.
+
+        Raises:
+            ProbeError: There is no step.
+        """
+        if not self._steps:
+            raise ProbeError("generate() returned without choosing a token")
+        numbers = torch.stack(self._steps, dim=1).cpu().numpy()
+        return torch.stack(self._tokens, dim=1).cpu().tolist(), numbers

@@ -2,6 +2,7 @@
 
     python scripts/benchmark_overhead.py              # last line: ratio 1.03
     python scripts/benchmark_overhead.py --memory     # peak memory at 500 and 2,000 documents
+    python scripts/benchmark_overhead.py --memory --documents 5000 --tasks pope_invariance,pope_eps
     python scripts/benchmark_overhead.py --planning   # seconds to plan 9,000 questions
 
 The ratio is of medians over ten parts of the questions, each part run without and with
@@ -173,25 +174,34 @@ def measure_ratio(questions: int, parts: int) -> None:
     print(f"ratio {slow / fast:.3f}")
 
 
-def measure_memory() -> None:
-    """Print the peak resident memory of a process that evaluates 500 and 2,000 documents."""
+def measure_memory(options: argparse.Namespace) -> None:
+    """Print the peak resident memory of a process at each number of documents."""
     peaks = []
-    for documents in (500, 2000):
+    for documents in options.documents:
         with tempfile.TemporaryDirectory() as name:
             write_data(Path(name) / "data", documents, side=256)
-            command = [sys.executable, __file__, "--evaluate", str(Path(name) / "data")]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            more = ["--tasks", options.tasks, "--batch_size", str(options.batch_size)]
+            command = [sys.executable, __file__, "--evaluate", str(Path(name) / "data"), *more]
+            start = time.perf_counter()
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         peaks.append(float(done.stdout.split()[-1]))
-        print(f"{documents} documents: {peaks[-1]:.0f} MiB at the peak")
-    print(f"ratio {peaks[1] / peaks[0]:.3f}")
+        seconds = time.perf_counter() - start
+        print(f"{options.tasks}, {documents} documents: peak {peaks[-1]:.0f} MiB, {seconds:.0f} s")
+    if len(peaks) > 1:
+        print(f"ratio {peaks[-1] / peaks[0]:.3f}")
 
 
-def evaluate(data: Path) -> None:
+def evaluate(options: argparse.Namespace) -> None:
     """Evaluate the embedded model on local data and print the peak memory in MiB."""
-    os.environ["VLM_CONFIDENCE_DATA"] = str(data)
+    os.environ["VLM_CONFIDENCE_DATA"] = str(options.evaluate)
     from lmms_eval import evaluator
 
-    evaluator.simple_evaluate("tiny_llava", tasks=[TASK], batch_size=1, bootstrap_iters=0)
+    evaluator.simple_evaluate(
+        "tiny_llava",
+        tasks=options.tasks.split(","),
+        batch_size=options.batch_size,
+        bootstrap_iters=0,
+    )
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
@@ -220,15 +230,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--memory", action="store_true", help="measure memory instead")
     parser.add_argument("--planning", action="store_true", help="measure planning instead")
-    parser.add_argument("--questions", type=int, default=200)
-    parser.add_argument("--parts", type=int, default=10)
+    parser.add_argument("--questions", type=int, default=200, help="of the ratio")
+    parser.add_argument("--parts", type=int, default=10, help="of the ratio")
+    parser.add_argument("--documents", type=int, nargs="+", default=(500, 2000), help="of memory")
+    parser.add_argument("--tasks", default=TASK, help="of memory")
+    parser.add_argument("--batch_size", type=int, default=1, help="of memory")
     parser.add_argument("--evaluate", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     if options.evaluate:
-        evaluate(options.evaluate)
+        evaluate(options)
     elif options.memory:
-        measure_memory()
+        measure_memory(options)
     elif options.planning:
         measure_planning()
     else:

@@ -15,7 +15,7 @@ import argparse
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def build_tokenizer(seed: int) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE on lessons; every spelling of a label becomes one token."""
     rng = np.random.default_rng([TRAINING, seed, 9])
     rows = [make(rng) for _ in range(300) for make in COURSES]
-    texts = [lesson.asked + lesson.answer for row in rows for lesson in row.lessons]
+    texts = ["".join(map("".join, lesson.turns)) for row in rows for lesson in row.lessons]
     texts += [row.opening for row in rows]
     texts += [text for word in SPELLINGS for text in (word, f" {word}")] * 200
     tokenizer = Tokenizer(models.BPE())
@@ -192,8 +192,9 @@ def forward(
         position_ids=batch.positions,
         use_cache=False,
     ).last_hidden_state
+    norm = model.model.language_model.norm
     patches = torch.stack(list(images.pooler_output))
-    return model.lm_head(hidden[batch.targets != IGNORED]), model.lm_head(patches)
+    return model.lm_head(hidden[batch.targets != IGNORED]), model.lm_head(norm(patches))
 
 
 def loss_of(model: LlavaForConditionalGeneration, batch: Batch, naming: float) -> torch.Tensor:
@@ -234,8 +235,7 @@ def held_out(
 def report(model: LlavaForConditionalGeneration, packer: Packer, count: int) -> None:
     """Print the held-out table, from scenes of a root that training never draws from."""
     rng = np.random.default_rng([EVALUATION, 99])
-    drawn = [make(rng) for make in COURSES for _ in range(count)]
-    rows = [replace(row, joined=False) for row in drawn]
+    rows = [make(rng) for make in COURSES for _ in range(count)]
     model.eval()
     table = held_out(model, packer, rows)
     model.train()
@@ -244,7 +244,7 @@ def report(model: LlavaForConditionalGeneration, packer: Packer, count: int) -> 
 
 def course(step: int, steps: int) -> int:
     """Index of the course of a step: first seeing, then everything, exams every third time."""
-    if step < steps * 0.25:
+    if step < steps * 0.2:
         return 0
     return 2 if step > steps * 0.4 and step % 3 == 0 else 1
 
@@ -300,7 +300,7 @@ def train(model: LlavaForConditionalGeneration, packer: Packer, args: argparse.N
             spent = time.monotonic() - start
             means = [f"{np.mean(losses[-30:] or [math.nan]):.4f}" for losses in kept]
             print(f"step {step + 1} loss {' '.join(means)}, {spent:.0f} s", flush=True)
-        if (step + 1) % 250 == 0:
+        if (step + 1) % 100 == 0:
             report(model, packer, 48)
 
 

@@ -92,7 +92,7 @@ def test_the_test_split_is_the_three_categories() -> None:
 
 def test_pairs_on_a_case_worked_by_hand() -> None:
     def scene(*names: str) -> Scene:
-        return Scene(tuple(Thing(*name.split(), cell) for cell, name in enumerate(names)))
+        return Scene(tuple(Thing(*name.split(), cell, 8, 8) for cell, name in enumerate(names)))
 
     here = scene("red circle", "blue square")
     world = [here, scene("red circle", "green star"), scene("blue square", "red cross")]

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from vlm_confidence_tasks.sandbox.exams import draw_exam, lead
-from vlm_confidence_tasks.sandbox.questions import CHOICES, QUERIES, Query, near_miss, pick
+from vlm_confidence_tasks.sandbox.questions import (
+    CHOICES,
+    QUERIES,
+    Query,
+    near_miss,
+    pick,
+)
 from vlm_confidence_tasks.sandbox.wording import (
     CAPTION,
     caption,
@@ -53,29 +59,26 @@ CHAT_TEMPLATE = """
 
 @dataclass(frozen=True)
 class Lesson:
-    """What follows the opening: `asked` is read, `answer` is learned; `kind` is for tables."""
+    """What follows the opening: pairs of a text that is read and one that is learned.
+
+    `kind` is the lesson's name in tables.
+    """
 
     kind: str
-    asked: str
-    answer: str
+    turns: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Row:
-    """Scenes, the text that shows them, and the lessons on them.
-
-    `joined` rows are read as one conversation, where a question can be answered from
-    the caption before it: looking things up in text is learned sooner than in images.
-    """
+    """Scenes, the text that shows them, and the lessons on them."""
 
     scenes: tuple[Scene, ...]
     opening: str
     lessons: tuple[Lesson, ...]
-    joined: bool = False
 
 
 def _lesson(kind: str, prompt: str, answer: str) -> Lesson:
-    return Lesson(kind, f"{prompt}{ASSISTANT}", f" {answer}{END}")
+    return Lesson(kind, ((f"{prompt}{ASSISTANT}", f" {answer}{END}"),))
 
 
 def _yes(truth: bool) -> str:
@@ -117,22 +120,45 @@ def _verbal(scene: Scene, rng: np.random.Generator, query: Query) -> Lesson:
     if rng.random() < 0.7:
         return second
     first = f"{short_prompt(query.text)}{ASSISTANT} {answer}{END}{USER}"
-    return Lesson("verbal", first + second.asked, second.answer)
+    ((asked_again, percentage),) = second.turns
+    return Lesson("verbal", ((first + asked_again, percentage),))
 
 
-def _places(scene: Scene, rng: np.random.Generator, count: int) -> list[Lesson]:
-    """What stands at each of some places, or nothing: the plainest way to learn to look."""
+def _checks(scene: Scene, rng: np.random.Generator, absent: int) -> Lesson:
+    """A drill: objects in three tokens each, with whether they are there; none twice."""
+    missing = dict.fromkeys(near_miss(rng, scene) for _ in range(absent))
+    names = [*scene.names, *missing]
+    asked = [names[i] for i in rng.permutation(len(names))]
+    return Lesson("checks", tuple((f" {n}", f" {_yes(n in scene.names)}") for n in asked))
+
+
+def _places(scene: Scene, rng: np.random.Generator) -> Lesson:
+    """A drill: what stands at each place."""
     there = {thing.cell: thing.name for thing in scene.things}
-    cells = [int(cell) for cell in rng.permutation(len(PLACES))[:count]]
-    return [_lesson("place", f"What is {PLACES[c]}?", there.get(c, "nothing")) for c in cells]
+    cells = [int(cell) for cell in rng.permutation(len(PLACES))]
+    return Lesson("places", tuple((f" {PLACES[c]}", f" {there.get(c, 'nothing')}") for c in cells))
+
+
+def _sides(scene: Scene, rng: np.random.Generator) -> Lesson:
+    """A drill: which of two things is further left or right; no pair twice."""
+    things = scene.single()
+    pairs = [(a, b) for i, a in enumerate(things) for b in things[:i] if a.column != b.column]
+    turns = []
+    for a, b in (pairs[i] for i in rng.permutation(len(pairs))):
+        first, second = (a, b) if rng.random() < 0.5 else (b, a)
+        side = "left" if rng.random() < 0.5 else "right"
+        truth = (first.column < second.column) == (side == "left")
+        turns.append((f" {first.name} {side} {second.name}", f" {_yes(truth)}"))
+    return Lesson("sides", tuple(turns))
 
 
 def beginner_row(rng: np.random.Generator) -> Row:
-    """Draw a scene with the lessons that teach to see: places, caption, existence."""
+    """Draw a scene with drills, which ask far more in as many tokens as questions do."""
     scene = sample_scene(rng, biased=bool(rng.random() < 0.5))
-    lessons = [_lesson("caption", CAPTION, caption(scene)), *_places(scene, rng, 6)]
-    lessons += [_lesson(q.kind, short_prompt(q.text), _yes(q.truth)) for q in _pope(scene, rng, 6)]
-    return Row((scene,), f"{USER}{IMAGE}\n", tuple(lessons), joined=bool(rng.random() < 0.5))
+    lessons = [_lesson("caption", CAPTION, caption(scene)), _places(scene, rng)]
+    lessons += [_checks(scene, rng, 14), _sides(scene, rng)]
+    lessons += [_lesson(q.kind, short_prompt(q.text), _yes(q.truth)) for q in _pope(scene, rng, 3)]
+    return Row((scene,), f"{USER}{IMAGE}\n", tuple(lessons))
 
 
 def single_image_row(rng: np.random.Generator) -> Row:
@@ -141,9 +167,9 @@ def single_image_row(rng: np.random.Generator) -> Row:
     queries = _pope(scene, rng, 4) + _amber(scene, rng, 3)
     lessons = [_lesson("caption", CAPTION, caption(scene))]
     lessons += [_lesson(q.kind, short_prompt(q.text), _yes(q.truth)) for q in queries]
-    lessons += _letters(scene, rng, 2)
+    lessons += [*_letters(scene, rng, 2), _checks(scene, rng, 8)]
     lessons.append(_verbal(scene, rng, queries[int(rng.integers(len(queries)))]))
-    return Row((scene,), f"{USER}{IMAGE}\n", tuple(lessons), joined=bool(rng.random() < 0.25))
+    return Row((scene,), f"{USER}{IMAGE}\n", tuple(lessons))
 
 
 def exam_row(rng: np.random.Generator) -> Row:

@@ -9,9 +9,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from vlm_confidence_tasks.sandbox.lessons import IMAGE, USER, Row
+from vlm_confidence_tasks.sandbox.lessons import IMAGE, Row
 from vlm_confidence_tasks.sandbox.render import SIDE, render
-from vlm_confidence_tasks.sandbox.world import PLACES, Scene
+from vlm_confidence_tasks.sandbox.world import Scene
 
 IGNORED = -100
 """Target of a token after which nothing is learned."""
@@ -29,8 +29,8 @@ class Packed:
         positions: Position of each token in its own conversation.
         blocks: 0 for what every lesson sees, the lesson's number, -1 for padding.
         targets: The token to predict next, or `IGNORED`.
-        lengths: Length of the answer in the token's lesson.
-        seen: Two tokens a patch of each image, the words for what stands there.
+        lengths: Number of learned tokens in the token's lesson.
+        seen: Four tokens a patch of each image, the words for what stands where.
     """
 
     images: npt.NDArray[np.uint8]
@@ -50,33 +50,38 @@ class Packer:
         # The same few thousand texts recur all the time.
         self._ids = lru_cache(maxsize=200_000)(lambda text: tuple(encode(text)))
         self._pad = pad
-        centres = range(patch // 2, SIDE, patch)
-        self._cells = [3 * (y * 3 // SIDE) + x * 3 // SIDE for y in centres for x in centres]
+        self._patch, self._across = patch, SIDE // patch
 
     def _row(self, row: Row) -> Ints:
         """Return ids, positions, blocks, targets and answers' lengths as lines of an array."""
-        opening = self._ids(row.opening.replace(IMAGE, IMAGE * len(self._cells)))
-        ids, where = list(opening), list(range(len(opening)))
-        block, targets, lengths = [0] * len(opening), [IGNORED] * len(opening), [1] * len(opening)
+        opening = self._ids(row.opening.replace(IMAGE, IMAGE * self._across**2))
+        blank = len(opening)
+        columns = [list(opening), list(range(blank)), [0] * blank, [IGNORED] * blank, [1] * blank]
+        ids, where, block, targets, lengths = columns
         for number, lesson in enumerate(row.lessons, start=1):
-            again = USER if row.joined and number > 1 else ""
-            asked, answer = self._ids(again + lesson.asked), self._ids(lesson.answer)
-            length, first = len(asked) + len(answer), len(ids if row.joined else opening)
-            ids += asked + answer
-            where += range(first, first + length)
-            block += [0 if row.joined else number] * length
-            lengths += [len(answer)] * length
-            # The token before each answer token predicts it.
-            targets += [IGNORED] * (len(asked) - 1) + [*answer, IGNORED]
-        return np.array([ids, where, block, targets, lengths])
+            start, learned = len(ids), 0
+            for asked, answer in lesson.turns:
+                read, wanted = self._ids(asked), self._ids(answer)
+                ids += read + wanted
+                # The token before each answer token predicts it.
+                targets += [IGNORED] * (len(read) - 1) + [*wanted, IGNORED]
+                learned += len(wanted)
+            where += range(blank, blank + len(ids) - start)
+            block += [number] * (len(ids) - start)
+            lengths += [learned] * (len(ids) - start)
+        return np.array(columns)
 
     def _seen(self, scene: Scene) -> list[list[int]]:
-        """Colour and shape of the thing in each patch's cell, as tokens; or nothing, twice."""
-        words = [("nothing", "nothing")] * len(PLACES)
-        for thing in scene.things:
-            words[thing.cell] = (thing.colour, thing.shape)
-        ids = [[self._ids(f" {word}")[0] for word in pair] for pair in words]
-        return [ids[cell] for cell in self._cells]
+        """Four words for each patch: colour, shape (or nothing, twice), column and row."""
+        things = {(t.y // self._patch, t.x // self._patch): t for t in scene.things}
+        words = []
+        for y, x in np.ndindex(self._across, self._across):
+            thing = things.get((y, x))
+            named = (thing.colour, thing.shape) if thing else ("nothing", "nothing")
+            column = ("left", "center", "right")[(2 * x + 1) * 3 // (2 * self._across)]
+            row = ("top", "center", "bottom")[(2 * y + 1) * 3 // (2 * self._across)]
+            words.append((*named, column, row))
+        return [[self._ids(f" {word}")[0] for word in four] for four in words]
 
     def pack(self, rows: Sequence[Row]) -> Packed:
         """Pad rows to one length and draw their images."""

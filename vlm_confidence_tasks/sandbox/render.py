@@ -50,9 +50,7 @@ _OUTLINES: dict[str, list[Point]] = {
 
 
 def _draw(canvas: ImageDraw.ImageDraw, thing: Thing) -> None:
-    cell = SIDE / 3
-    x = (thing.cell % 3 + 0.5) * cell + thing.dx
-    y = (thing.cell // 3 + 0.5) * cell + thing.dy
+    x, y = thing.x, thing.y
     radius = thing.size / 2
     fill = _RGB[thing.colour]
     points = _OUTLINES.get(thing.shape, [(-1.0, -1.0), (1.0, 1.0)])

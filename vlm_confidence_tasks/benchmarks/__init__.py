@@ -6,6 +6,7 @@ from vlm_confidence_tasks.benchmarks.amber import AMBER
 from vlm_confidence_tasks.benchmarks.answers import parse_answer
 from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, DocumentError
 from vlm_confidence_tasks.benchmarks.caption import CAPTION
+from vlm_confidence_tasks.benchmarks.choices import option_texts
 from vlm_confidence_tasks.benchmarks.mmmu import MMMU
 from vlm_confidence_tasks.benchmarks.pope import POPE
 from vlm_confidence_tasks.benchmarks.seed import SEED
@@ -18,6 +19,7 @@ __all__ = [
     "DocumentError",
     "PROMPTS",
     "get",
+    "option_texts",
     "parse_answer",
     "parse_certainty",
     "second_turn",

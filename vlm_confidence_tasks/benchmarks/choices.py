@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from string import ascii_uppercase
 
+from vlm_confidence_tasks.types import Question
+
 ASK_FOR_LETTER = "Answer with the option's letter from the given choices directly."
+_PICTURE = re.compile(r"<image(?: \d+)?>")
 
 
 def letters(options: Sequence[str]) -> tuple[str, ...]:
@@ -30,3 +34,21 @@ def lettered(options: Sequence[str]) -> str:
     """
     pairs = zip(letters(options), options, strict=True)
     return "\n".join(f"{letter}. {option}" for letter, option in pairs)
+
+
+def option_texts(asked: Question) -> tuple[str, ...]:
+    """Return the texts whose likelihood as an answer can be asked for, one for each label.
+
+    They are the labels themselves where these stand for nothing else ("Yes", "No").
+
+    Returns:
+        The texts without white space at their ends; () for an open question, and where an
+        option is empty or has a picture in it, for which no text stands.
+
+    >>> option_texts(Question("1", "x", "Which?", ("A", "B"), options=("red ", "blue")))
+    ('red', 'blue')
+    >>> option_texts(Question("1", "x", "Which?", ("A", "B"), options=("red", "<image 2>")))
+    ()
+    """
+    texts = tuple(text.strip() for text in asked.options or asked.labels)
+    return () if any(not text or _PICTURE.search(text) for text in texts) else texts

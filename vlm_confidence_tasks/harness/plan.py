@@ -10,6 +10,7 @@ from typing import Any
 
 from lmms_eval.api.instance import Instance
 
+from vlm_confidence_tasks.benchmarks import option_texts
 from vlm_confidence_tasks.harness.task import PerturbedTask
 from vlm_confidence_tasks.types import CLEAN, Question, Variant
 
@@ -48,6 +49,7 @@ class Ask:
         request: As the adapter gets it.
         key: What decides the answer.
         first: The ask whose answer this one, a second turn, is about; else None.
+        options: Texts that are to be scored after the prompt, one for each label, or ().
     """
 
     task: PerturbedTask
@@ -56,6 +58,7 @@ class Ask:
     request: Instance
     key: Key
     first: Ask | None = None
+    options: tuple[str, ...] = ()
 
     @property
     def question(self) -> Question:
@@ -86,17 +89,19 @@ def make_ask(task: PerturbedTask, request: Instance, chat: bool) -> Ask:
     index = request.args[3]
     document, variant = task.locate(index)
     shown = Shown(task.documents.digests()[document], task.plan.max_side, variant)
-    labels = task.question(document).labels
-    key = Key(shown, prompt, json.dumps(generation, sort_keys=True), labels)
-    return Ask(task, index, document, request, key)
+    question = task.question(document)
+    key = Key(shown, prompt, json.dumps(generation, sort_keys=True), question.labels)
+    options = option_texts(question) if task.plan.loglik else ()
+    return Ask(task, index, document, request, key, options=options)
 
 
 def distinct(asks: Iterable[Ask]) -> list[Ask]:
-    """Keep the first ask of each key, in order."""
-    first: dict[Key, Ask] = {}
+    """Keep the first ask of each key, or the first that scores options; keys in order."""
+    kept: dict[Key, Ask] = {}
     for ask in asks:
-        first.setdefault(ask.key, ask)
-    return list(first.values())
+        if not kept.setdefault(ask.key, ask).options:
+            kept[ask.key] = ask if ask.options else kept[ask.key]
+    return list(kept.values())
 
 
 def blocks(asks: Sequence[Ask], limit: int = BLOCK_IMAGES) -> Iterator[list[Ask]]:

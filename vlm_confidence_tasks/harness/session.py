@@ -141,6 +141,7 @@ class Session:
             outcome.answer,
             task.plan.benchmark.is_right(question, outcome.answer, outcome.text),
             outcome.reading,
+            loglik=task.plan.loglik,
         )
         second = self._turns.key(ask)
         if second is None:
@@ -154,7 +155,11 @@ class Session:
         for ask in asks:
             self._keys.setdefault((str(ask.task.task_name), ask.document), {})[ask.index] = ask
         self._turns.expect(asks)
-        new = distinct(ask for ask in asks if ask.key not in self._outcomes or ask.task.plan.verbal)
+        new = distinct(
+            ask
+            for ask in asks
+            if ask.key not in self._outcomes or ask.task.plan.verbal or ask.options
+        )
         if new:
             self._run_blocks(list(blocks(new)))
         return [ask.key for ask in asks]
@@ -167,9 +172,11 @@ class Session:
             )
             stack.enter_context(strict_decoding())
             stack.enter_context(adapter_bars_off(self._lm))
-            watch = self._watch = Watch(self._tokenizer(), bar.update)
+            tokenizer = self._tokenizer()
+            watch = self._watch = Watch(tokenizer, bar.update)
             if self._model is not None:
-                watching = probe.watched(self._model, watch.rows, watch.deliver, watch.fail)
+                scorer = probe.OptionScorer(tokenizer, watch.options)
+                watching = probe.watched(self._model, watch.rows, watch.deliver, watch.fail, scorer)
                 stack.enter_context(watching)
             for block, following in zip(work, [*work[1:], ()], strict=True):
                 self._prepare(block)

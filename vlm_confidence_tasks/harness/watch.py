@@ -64,6 +64,10 @@ class Watch:
             raise probe.ProbeError("generate() was called, but no document was looked up for it")
         return [self._tokens(ask.key.labels) for ask in self._pending]
 
+    def options(self) -> list[tuple[str, ...]]:
+        """Return the options to score of each row of that batch."""
+        return [ask.options for ask in self._pending]
+
     def deliver(self, readings: Sequence[probe.Reading]) -> None:
         """Take the batch's numbers, in the order of its rows."""
         self._read.update(zip(self._pending, readings, strict=True))

@@ -78,7 +78,7 @@ class Batch:
             options: Tokens of each option of each row; rows may have none.
         """
         self._scorer = scorer
-        self._options = options
+        self.options = options
         self._several = any(len(option) > 1 for row in options for option in row)
         self._last: tuple[torch.nn.Module, Mapping[str, Any], Any] | None = None
         self._prompt: Prompt | None = None
@@ -108,9 +108,9 @@ class Batch:
         """
         if self._prompt is None:
             raise ProbeError("generate() ran no prompt, so that no option can follow it")
-        found: list[list[FloatArray]] = [[] for _ in self._options]
-        for column in range(max(map(len, self._options))):
-            words = [row[column] if column < len(row) else () for row in self._options]
+        found: list[list[FloatArray]] = [[] for _ in self.options]
+        for column in range(max(map(len, self.options))):
+            words = [row[column] if column < len(row) else () for row in self.options]
             for scores, logprob in zip(found, self._prompt.logprobs(words), strict=True):
                 # Rows with fewer options than others have an empty one here.
                 scores.extend([logprob] if logprob.size else [])

@@ -147,3 +147,7 @@ def _recompute(options: argparse.Namespace) -> int:
     for name, value in numbers.items():
         print(f"{name:<{width}}  {value!r}")
     return 0
+
+
+if __name__ == "__main__":
+    main()

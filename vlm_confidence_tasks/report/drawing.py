@@ -43,13 +43,15 @@ def draw(figure: Figure) -> Canvas:
     """Draw a figure on a canvas of its own."""
     with matplotlib.rc_context(RC):
         width = max(_width(panel) for panel in figure.panels) * len(figure.panels)
-        canvas = Canvas(figsize=(width, 3.6), layout="constrained")
+        title = textwrap.fill(figure.title, int(width * 12))
+        height = 3.4 + 0.17 * (title.count("\n") + _legend_lines(figure.panels[0]))
+        canvas = Canvas(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(canvas)
         grid = canvas.subplots(1, len(figure.panels), squeeze=False)
         for axes, panel in zip(grid[0], figure.panels, strict=True):
             _draw_panel(axes, panel)
-        canvas.suptitle(textwrap.fill(figure.title, int(width * 13)), fontsize=10)
-        _legend(canvas, figure.panels[0], grid[0][0])
+        canvas.suptitle(title, fontsize=10)
+        _legend(canvas, grid[0][0])
         # The words are laid out with these settings, not with those of the caller.
         canvas.canvas.draw()
     return canvas
@@ -66,13 +68,24 @@ def to_bytes(canvas: Canvas, ending: str) -> bytes:
 
 def _width(panel: Panel) -> float:
     bars = len(panel.ticks) * max(1, len(panel.series)) * 0.22
-    return max(3.8, 1.0 + bars)
+    return max(4.4, 1.0 + bars)
 
 
-def _legend(canvas: Canvas, panel: Panel, axes: Axes) -> None:
+def _legend_lines(panel: Panel) -> int:
+    """Return how many lines of text the legend takes at most; tick names count as some."""
+    labels = [series.label for series in panel.series if series.label]
+    ticks = max(map(len, panel.ticks), default=0) // 3
+    return sum(_wrapped(label).count("\n") + 1 for label in labels) + ticks
+
+
+def _wrapped(label: str) -> str:
+    return textwrap.fill(label, 48)
+
+
+def _legend(canvas: Canvas, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    if len(labels) > 1 or (labels and panel.kind != "reliability"):
-        wrapped = [textwrap.fill(label, 48) for label in labels]
+    if labels:
+        wrapped = [_wrapped(label) for label in labels]
         columns = 1 if max(map(len, labels)) > 22 else min(3, len(labels))
         canvas.legend(handles, wrapped, loc="outside lower center", ncols=columns, frameon=False)
 
@@ -113,7 +126,10 @@ def _lines(axes: Axes, panel: Panel) -> None:
             linestyle=DASHES[series.style],
             marker=MARKS[series.style] if few else "",
             markersize=5 if len(series.x) > 1 else 8,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
             linewidth=1.4,
+            elinewidth=0.9,
             capsize=2.5,
         )
 

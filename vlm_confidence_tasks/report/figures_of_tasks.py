@@ -83,7 +83,6 @@ def risk_coverage(board: Board, styles: Styles, curves: Curves) -> Iterator[Figu
                 "risk: share of them wrong",
                 _lines(entries, styles, curves, key, "coverage", "risk"),
                 unit_x=True,
-                unit_y=True,
             )
             for side, key in sides
         ]

@@ -65,7 +65,7 @@ def _panel(
         elif clean in mine[0]["metrics"]:
             points.insert(0, (0.0, mine[0]["metrics"][clean]))
         series.append(_series(model, style, points))
-    return Panel("line", label, EPSILON, label, tuple(series), unit_y=clean is not None)
+    return Panel("line", "", EPSILON, label, tuple(series), unit_y=clean is not None)
 
 
 def _series(label: str, style: int, points: Sequence[tuple[float, Mapping[str, Any]]]) -> Series:
@@ -120,7 +120,7 @@ def _bars(
         ]
         if points:
             series.append(_series(model, style, points))
-    return Panel("bars", label, "", "share", tuple(series), ticks=tuple(ticks), unit_y=True)
+    return Panel("bars", label, "", "share", tuple(series), ticks=tuple(ticks))
 
 
 def drift(board: Board, styles: Styles) -> Iterator[Figure]:

@@ -8,14 +8,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import datasets
 from PIL import Image
 
 from vlm_confidence_tasks import benchmarks
 from vlm_confidence_tasks.benchmarks import Benchmark
 from vlm_confidence_tasks.sandbox import DATA_DIR
+
+if TYPE_CHECKING:
+    import datasets
 
 LOCAL_DATA = "VLM_CONFIDENCE_DATA"
 SANDBOX = "sandbox"
@@ -54,6 +56,9 @@ def stored_images(folder: Path, benchmark: str, question_id: str) -> Iterator[li
 @lru_cache(maxsize=64)
 def _open(file: Path, name: str) -> tuple[datasets.Dataset, Mapping[str, list[int]]]:
     """Open a file and note which rows hold which question."""
+    # Takes a second to import, and most leaderboards show no pictures.
+    import datasets
+
     benchmark = benchmarks.get(name)
     datasets.disable_progress_bars()
     rows = datasets.Dataset.from_parquet(str(file))

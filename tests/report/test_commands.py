@@ -1,0 +1,152 @@
+"""The commands: what they write, say and exit with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from report.synthetic import answers, noise, questions, write_run
+from vlm_confidence_tasks.report import cli
+
+ANSWERS = answers(questions(10), [noise(0.3)])
+FAST = ["--draws", "5", "--workers", "1", "--quiet"]
+
+
+def run(*arguments: object) -> int:
+    """Run the command and return its exit code."""
+    try:
+        cli.main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        if isinstance(stop.code, int):
+            return stop.code
+        print(stop.code, file=sys.stderr)
+        return 1
+    return 0
+
+
+def test_leaderboard_writes_every_format(written: Path) -> None:
+    files = sorted(str(f.relative_to(written)) for f in written.rglob("*") if f.is_file())
+    assert files == [
+        "index.html",
+        "leaderboard.csv",
+        "leaderboard.json",
+        "leaderboard.md",
+        "leaderboard.tex",
+        "models/org_tiny.html",
+        "models/org_tiny_load_in_4bit_True.html",
+        "models/org_tiny_load_in_8bit_True.html",
+    ]
+
+
+def test_bad_input_is_named_and_the_rest_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = {"torn": ANSWERS, "gone": ANSWERS, "whole": ANSWERS}
+    write_run(tmp_path / "runs", tasks, args="pretrained=/x/m")
+    write_run(tmp_path / "runs", {"whole": ANSWERS}, args="pretrained=/y/m")
+    (tmp_path / "empty").mkdir()
+    (torn,) = tmp_path.rglob("*_torn.jsonl")
+    torn.write_text("".join(torn.read_text().splitlines(keepends=True)[:3])[:-40])
+    (gone,) = tmp_path.rglob("*_gone.jsonl")
+    gone.unlink()
+    folders = [tmp_path / "runs", tmp_path / "empty"]
+    code = run("leaderboard", *folders, "--output", tmp_path / "board", *FAST)
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert code == 1
+    assert len(lines) == 4
+    said = {
+        "torn.jsonl, line 3: not JSON": str(torn),
+        "no samples of gone": str(gone.parent),
+        "no run in it": str(tmp_path / "empty"),
+        "two models with one name, 'm'": "r",
+    }
+    for words, path in said.items():
+        (line,) = (line for line in lines if words in line)
+        assert line.startswith("vlm-confidence: error: /") and path in line
+    board = json.loads((tmp_path / "board" / "leaderboard.json").read_text())
+    assert sorted((e["model"], e["task"]) for e in board["entries"]) == [
+        ("llava: pretrained=/x/m", "whole"),
+        ("llava: pretrained=/y/m", "whole"),
+    ]
+    assert [f"vlm-confidence: error: {line}" for line in board["problems"]] == lines
+
+
+def test_nothing_to_report_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("leaderboard", "figures"):
+        assert run(command, tmp_path, "--output", tmp_path / "out", *FAST) == 1
+        assert "no run in it" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_progress_unless_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path / "runs", {"t": ANSWERS})
+    command = ["leaderboard", tmp_path / "runs", "--output", tmp_path / "out", "--draws", "2"]
+    assert run(*command, "--no-figures", "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+    assert run(*command) == 0
+    printed, bars = capsys.readouterr()
+    assert printed == f"{tmp_path / 'out' / 'index.html'}\n"
+    assert "Samples files: 100%" in bars and "Figures: 100%" in bars
+
+
+def test_several_processes_give_the_same_files(runs: Path, written: Path, tmp_path: Path) -> None:
+    options = ["--draws", "60", "--workers", "2", "--quiet"]
+    assert run("leaderboard", runs, "--output", tmp_path, *options) == 0
+    for file in written.rglob("*"):
+        if file.is_file():
+            assert (tmp_path / file.relative_to(written)).read_bytes() == file.read_bytes()
+
+
+def test_without_intervals_the_values_are_the_same(runs: Path, board: dict, tmp_path: Path) -> None:
+    options = ["--no-intervals", "--no-figures", "--quiet", "--workers", "1"]
+    assert run("leaderboard", runs, "--output", tmp_path, *options) == 0
+    quick = json.loads((tmp_path / "leaderboard.json").read_text())
+    assert quick["interval"] is None
+    for one, other in zip(quick["entries"], board["entries"], strict=True):
+        for name, number in one["metrics"].items():
+            assert number == {"value": number["value"], "low": None, "high": None}
+            assert number["value"] == pytest.approx(other["metrics"][name]["value"], abs=1e-12)
+        assert one["metrics"].keys() == other["metrics"].keys()
+
+
+def test_figures_writes_png_svg_and_data(runs: Path, tmp_path: Path) -> None:
+    task = tmp_path / "runs"
+    shutil.copytree(next(path for path in runs.iterdir() if path.is_dir()), task)
+    assert run("figures", task, "--output", tmp_path / "out", *FAST) == 0
+    data = json.loads((tmp_path / "out" / "figures.json").read_text())
+    names = {figure["name"] for figure in data}
+    stems = {
+        ending: {f.stem for f in (tmp_path / "out").glob(f"*.{ending}")}
+        for ending in ("png", "svg")
+    }
+    assert stems == {"png": names, "svg": names} and len(names) > 10
+
+
+def test_unknown_metrics_and_bad_numbers_are_refused(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["leaderboard", runs, "--output", tmp_path, "--no-intervals", "--no-figures"]
+    assert run(*command, "--quiet", "--metrics", "accuracy,speed") == 1
+    assert "no metric 'speed' in these runs; they have accuracy" in capsys.readouterr().err
+    assert run(*command, "--draws", "0") == 2
+
+
+def test_a_missing_package_is_said_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'msgspec'", name="msgspec")
+
+    monkeypatch.setattr(cli.importlib, "import_module", missing)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["figures", str(tmp_path), "--output", str(tmp_path)])
+    assert stop.value.code == (
+        "vlm-confidence: error: package msgspec is missing: "
+        "pip install 'vlm_confidence_tasks[report]'"
+    )

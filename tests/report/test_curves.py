@@ -1,0 +1,84 @@
+"""Curves and histograms: the same numbers as the metrics of the same answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from report.conftest import FAMILIES
+from report.synthetic import answers, noise, questions, write_run
+from vlm_confidence_tasks.metrics import task_metrics
+from vlm_confidence_tasks.report import curves
+from vlm_confidence_tasks.report.rows import Rows, read_rows
+from vlm_confidence_tasks.report.samples import read_samples
+
+
+@pytest.fixture(params=[[noise(0.3)], FAMILIES])
+def task(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Rows, dict[str, float]]:
+    write_run(tmp_path, {"t": answers(questions(90), request.param)})
+    (file,) = tmp_path.rglob("*.jsonl")
+    return read_rows(file), task_metrics(read_samples(file))
+
+
+def test_ece_of_the_bins_is_the_tables(task: tuple) -> None:
+    rows, numbers = task
+    for pairs, name in ((rows.clean, "ece_clean"), (rows.pairs, "ece")):
+        bins = curves.reliability_bins(pairs, draws=0)
+        gaps = [b["count"] * abs(b["accuracy"] - b["confidence"]) for b in bins]
+        assert sum(gaps) / sum(b["count"] for b in bins) == pytest.approx(numbers[name], abs=1e-12)
+
+
+def test_bins_have_intervals_of_their_own_answers(task: tuple) -> None:
+    rows, _ = task
+    for held in curves.reliability_bins(rows.pairs, draws=300):
+        inside = [
+            bool(a.correct)
+            for _, a in rows.pairs
+            if a.confidence is not None and held["low"] < a.confidence <= held["high"]
+        ]
+        assert len(inside) == held["count"]
+        assert held["accuracy_low"] <= np.mean(inside) <= held["accuracy_high"]
+
+
+def test_area_under_the_roc_is_the_tables(task: tuple) -> None:
+    rows, numbers = task
+    roc = curves.defense_roc(rows)
+    area = np.trapezoid(roc["perturbed"], roc["clean"])
+    assert area == pytest.approx(numbers["defense_auroc"], abs=0.01)
+    assert roc["clean"][0] == roc["perturbed"][0] == 0
+    assert roc["clean"][-1] == roc["perturbed"][-1] == 1
+    assert roc["at_threshold"] == [numbers["defense_reject_clean"], numbers["defense_reject"]]
+
+
+def test_risk_at_full_coverage_is_the_share_of_wrong_answers(task: tuple) -> None:
+    rows, _ = task
+    curve = curves.risk_coverage(rows.pairs)
+    _, correct = curves.calibrated(rows.pairs)
+    assert curve["coverage"][-1] == 1
+    assert curve["risk"][-1] == pytest.approx(1 - np.mean(correct))
+    assert curve["coverage"] == sorted(curve["coverage"])
+
+
+def test_margins_count_every_answer_once(task: tuple) -> None:
+    rows, numbers = task
+    held = curves.margins(rows)
+    flipped, kept = sum(held["flipped"]), sum(held["kept"])
+    assert flipped + kept == len(rows.pairs)
+    assert flipped / (flipped + kept) == pytest.approx(numbers["ifr"])
+
+
+def test_long_curves_are_thinned_and_keep_their_ends(tmp_path: Path) -> None:
+    write_run(tmp_path, {"t": answers(questions(900), [noise(0.3)])})
+    (file,) = tmp_path.rglob("*.jsonl")
+    curve = curves.risk_coverage(read_rows(file).pairs)
+    assert len(curve["coverage"]) == curves.MOST_POINTS
+    assert curve["coverage"][-1] == 1
+
+
+def test_without_confidence_or_entropy_there_is_no_curve() -> None:
+    assert curves.risk_coverage([]) is None
+    assert curves.reliability_bins([], draws=10) == []
+    assert curves.defense_roc(Rows([])) is None
+    assert curves.margins(Rows([])) is None

@@ -1,0 +1,133 @@
+"""What figures show is what the leaderboard holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vlm_confidence_tasks.report.board import build_board, collect
+from vlm_confidence_tasks.report.drawn import MOST_MODELS, Figure
+from vlm_confidence_tasks.report.figures import all_figures, curves_by_entry
+from vlm_confidence_tasks.report.figures_over_tasks import drift
+from vlm_confidence_tasks.report.problems import Problems
+from vlm_confidence_tasks.report.runs import find_runs
+from vlm_confidence_tasks.report.summary import Wanted
+
+
+@pytest.fixture(scope="module")
+def made(runs: Path) -> tuple[dict, dict[str, Figure]]:
+    wanted = Wanted(draws=20, workers=1, quiet=True)
+    found, older = collect(find_runs([runs], Problems()), wanted, Problems())
+    board = build_board(found, older, 20, Problems())
+    figures = all_figures(board, curves_by_entry(board, found))
+    return board, {figure.name: figure for figure in figures}
+
+
+def number(board: dict, model: str, column: str, metric: str) -> dict:
+    (entry,) = (e for e in board["entries"] if (e["model"], e["column"]) == (model, column))
+    return entry["metrics"][metric]
+
+
+def test_every_kind_of_figure_is_there(made: tuple) -> None:
+    _, figures = made
+    kinds = {name.split("_")[0] for name in figures}
+    assert kinds == {"entropy", "accuracy", "flips", "risk", "defense", "reliability", "margins"}
+    assert len([name for name in figures if name.startswith("reliability")]) == 9
+
+
+def test_sweeps_begin_at_the_clean_image(made: tuple) -> None:
+    board, figures = made
+    (panel,) = figures["entropy_pope"].panels
+    for line in panel.series:
+        assert list(line.x) == [0.0, 0.1, 0.3] and line.y[0] == 0
+        for n, task in ((1, "pope_eps0.1"), (2, "pope_eps0.3")):
+            held = number(board, line.label, task, "entropy_delta")
+            assert (line.y[n], line.low[n], line.high[n]) == tuple(held.values())
+    accuracy, confidence = figures["accuracy_pope"].panels
+    for panel, metric in ((accuracy, "accuracy"), (confidence, "confidence")):
+        for line in panel.series:
+            clean = number(board, line.label, "pope_eps0.1", f"{metric}_clean")
+            assert line.y[0] == clean["value"]
+            assert line.y[2] == number(board, line.label, "pope_eps0.3", metric)["value"]
+
+
+def test_flip_rates_by_family_with_controls(made: tuple) -> None:
+    board, figures = made
+    instances, documents = figures["flips_pope"].panels
+    assert instances.ticks == (
+        *("pope_eps0.1", "pope_eps0.3", "translation", "rotation", "textoverlay_empty"),
+    )
+    for panel, rate in ((instances, "ifr"), (documents, "iv")):
+        for bars in panel.series:
+            for family, height in zip(panel.ticks[2:], bars.y[2:], strict=True):
+                held = number(board, bars.label, "pope_invariance", f"{rate}_{family}")
+                assert height == held["value"]
+
+
+def test_reliability_prints_the_tables_ece(made: tuple) -> None:
+    board, figures = made
+    for figure in figures.values():
+        if not figure.name.startswith("reliability"):
+            continue
+        column = figure.title.split(", ")[1].removesuffix(": reliability")
+        for panel, ece in zip(figure.panels, ("ece_clean", "ece"), strict=True):
+            held = number(board, figure.model, column, ece)
+            assert panel.text == f"ECE {held['value']:.3f}"
+            (points,) = panel.series
+            assert len(points.counts) == len(points.x) == len(points.low) == len(points.high)
+
+
+def test_roc_names_the_tables_auroc(made: tuple) -> None:
+    board, figures = made
+    (panel,) = figures["defense_pope_eps0.3"].panels
+    labels = [series.label for series in panel.series if series.label]
+    assert labels == [
+        f"{m['name']}: AUROC "
+        f"{number(board, m['name'], 'pope_eps0.3', 'defense_auroc')['value']:.3f}"
+        for m in board["models"]
+    ]
+
+
+def test_a_model_keeps_its_style(made: tuple) -> None:
+    _, figures = made
+    styles: dict[str, set[int]] = {}
+    for figure in figures.values():
+        for panel in figure.panels if not figure.model else ():
+            for series in panel.series:
+                if series.label:
+                    styles.setdefault(series.label.split(":")[0], set()).add(series.style)
+    assert [len(numbers) for numbers in styles.values()] == [1, 1, 1]
+    assert len(set.union(*styles.values())) == 3
+
+
+def test_many_models_become_several_pictures(made: tuple) -> None:
+    board, _ = made
+    (entry,) = (
+        e for e in board["entries"] if (e["model"], e["task"]) == ("org/tiny", "pope_eps0.1")
+    )
+    names = [f"m{n:02d}" for n in range(MOST_MODELS + 1)]
+    many = board | {
+        "models": [{"name": name} for name in names],
+        "entries": [
+            entry | {"model": name, "epsilon": epsilon} for name in names for epsilon in (0.1, 0.3)
+        ],
+    }
+    figures = all_figures(many, {(name, "pope_eps0.1"): {} for name in names})
+    sizes = {f.name: len(f.panels[0].series) for f in figures if f.name.startswith("entropy")}
+    assert sizes == {"entropy_pope-part1": MOST_MODELS, "entropy_pope-part2": 1}
+
+
+def test_drift_against_control() -> None:
+    metrics = {
+        "drift_context": {"value": 0.2, "low": 0.1, "high": 0.3},
+        "drift_ratio_context": {"value": 0.5, "low": 0.4, "high": 0.6},
+    }
+    board = {
+        "columns": [{"id": "t"}],
+        "entries": [{"model": "m", "column": "t", "metrics": metrics}],
+    }
+    (figure,) = drift(board, {"m": 0})
+    (panel,) = figure.panels
+    assert panel.diagonal and panel.title == "context"
+    assert (panel.series[0].x, panel.series[0].y) == ([0.4], [0.2])

@@ -1,0 +1,94 @@
+"""Finding runs, and what is said of files that are no runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from report.synthetic import answers, noise, questions, write_run
+from vlm_confidence_tasks.report.problems import Problems
+from vlm_confidence_tasks.report.runs import find_runs
+
+ANSWERS = answers(questions(6), [noise(0.3)])
+
+
+def test_every_run_under_the_folders_is_found_once(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", {"pope_eps0.3": ANSWERS}, date="20260101_000000")
+    write_run(tmp_path / "b" / "deep", {"t1": ANSWERS, "t2": ANSWERS}, date="20260102_000000")
+    problems = Problems()
+    found = find_runs([tmp_path, tmp_path / "a"], problems)
+    assert sorted((run.task, run.date) for run in found) == [
+        ("pope_eps0.3", "20260101_000000"),
+        ("t1", "20260102_000000"),
+        ("t2", "20260102_000000"),
+    ]
+    assert problems.lines == []
+
+
+def test_a_run_knows_what_the_results_file_says(tmp_path: Path) -> None:
+    file = write_run(tmp_path, {"t": ANSWERS}, args="pretrained=a/b,revision=abc", limit=6)
+    (run,) = find_runs([file], Problems())
+    assert (run.model.adapter, run.model.revision, run.limit) == ("llava", "abc", 6)
+    assert run.versions == {
+        "vlm_confidence_tasks": "1.0",
+        "lmms_eval": "0.7.3",
+        "torch": "2.9",
+        "transformers": "5.1",
+    }
+    assert "accuracy" in run.numbers and not any("stderr" in name for name in run.numbers)
+    assert run.samples.name == "20260101_000000_samples_t.jsonl"
+
+
+def test_versions_that_were_not_kept_are_unknown_not_guessed(tmp_path: Path) -> None:
+    file = write_run(tmp_path, {"t": ANSWERS}, change=lambda r: r["configs"]["t"].pop("versions"))
+    (run,) = find_runs([file], Problems())
+    assert run.versions["torch"] is None
+
+
+def test_tasks_of_others_are_left_alone(tmp_path: Path) -> None:
+    def add_other(record: dict) -> None:
+        record["configs"]["mme"] = {"task": "mme"}
+        record["results"]["mme"] = {"mme_score,none": 1.0}
+
+    write_run(tmp_path, {"t": ANSWERS}, change=add_other)
+    problems = Problems()
+    assert [run.task for run in find_runs([tmp_path], problems)] == ["t"]
+    assert problems.lines == []
+
+
+def test_a_run_of_others_only_is_a_problem(tmp_path: Path) -> None:
+    def only_other(record: dict) -> None:
+        record["configs"] = {"mme": {"task": "mme"}}
+
+    file = write_run(tmp_path, {"t": ANSWERS}, change=only_other)
+    problems = Problems()
+    assert find_runs([tmp_path], problems) == []
+    assert problems.lines == [f"{file}: no task of this package in it"]
+
+
+def test_an_empty_folder_is_a_problem(tmp_path: Path) -> None:
+    problems = Problems()
+    assert find_runs([tmp_path, tmp_path / "gone"], problems) == []
+    assert problems.lines == [
+        f"{tmp_path}: no run in it: no file *_results.json",
+        f"{tmp_path / 'gone'}: no such folder",
+    ]
+
+
+def test_results_without_samples_are_a_problem_and_the_rest_stays(tmp_path: Path) -> None:
+    file = write_run(tmp_path, {"t1": ANSWERS, "t2": ANSWERS})
+    file.with_name("20260101_000000_samples_t1.jsonl").unlink()
+    problems = Problems()
+    assert [run.task for run in find_runs([tmp_path], problems)] == ["t2"]
+    (line,) = problems.lines
+    assert line.startswith(f"{file}: no samples of t1: no file 20260101_000000_samples_t1.jsonl")
+
+
+def test_torn_or_foreign_results_name_the_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "1_results.json").write_text('{"results": {},\n "configs": ')
+    (tmp_path / "2_results.json").write_text(json.dumps({"hello": 1}))
+    problems = Problems()
+    find_runs([tmp_path], problems)
+    torn, foreign = problems.lines
+    assert torn.startswith(f"{tmp_path / '1_results.json'}, line 2: not JSON")
+    assert foreign.startswith(f"{tmp_path / '2_results.json'}: not a results file of the harness")

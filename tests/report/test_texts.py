@@ -1,0 +1,57 @@
+"""Markdown, CSV and LaTeX: the table's numbers, and nothing that acts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+from vlm_confidence_tasks.report.latex import to_latex
+from vlm_confidence_tasks.report.markdown import to_markdown
+from vlm_confidence_tasks.report.spreadsheet import to_csv
+from vlm_confidence_tasks.report.table import Cell, Heading, Table, build_tables
+
+NASTY = "=evil|<script>$x_1$ & 50% #{\\}\n"
+CELLS = (Cell(0.25, 0.2, 0.3, best=True), None)
+HEADS = (Heading("pope_eps0.3", "", "a note"), Heading("ece", "↓", ""))
+TABLES = [Table("accuracy", "accuracy ↑", "share of right answers", HEADS, ((NASTY, CELLS),))]
+BOARD = {"interval": {"draws": 60}, "older": [], "problems": ["x.jsonl, line 3: not JSON"]}
+
+
+def test_markdown_has_the_numbers_and_the_problems() -> None:
+    page = to_markdown(BOARD, TABLES)
+    line = next(line for line in page.splitlines() if "evil" in line)
+    assert len(re.findall(r"(?<!\\)\|", line)) == 4
+    assert "**0.250** [0.200, 0.300]" in line
+    assert "<script>" not in page
+    assert "- pope\\_eps0.3: a note" in page
+    assert "x.jsonl, line 3: not JSON" in page
+
+
+def test_csv_has_the_numbers_in_full(board: dict) -> None:
+    for by, about in (("task", "metric"), ("metric", "task")):
+        rows = list(csv.DictReader(io.StringIO(to_csv(build_tables(board, by), by))))
+        for entry in board["entries"]:
+            for name, number in entry["metrics"].items():
+                row_key, key = (name, entry["column"]) if by == "task" else (entry["column"], name)
+                row = [r for r in rows if (r[about], r["model"]) == (row_key, entry["model"])]
+                if not row or key not in row[0]:
+                    continue
+                assert float(row[0][key]) == number["value"]
+                low = row[0][f"{key}_low"]
+                assert (float(low) if low else None) == number["low"]
+        assert len(rows) == sum(len(table.rows) for table in build_tables(board, by))
+
+
+def test_csv_holds_no_formula() -> None:
+    (row,) = csv.DictReader(io.StringIO(to_csv(TABLES, "task")))
+    assert row["model"].startswith("'=evil")
+    assert row["ece"] == "" and row["pope_eps0.3"] == "0.25"
+
+
+def test_latex_is_booktabs_and_escaped() -> None:
+    text = to_latex(TABLES)
+    for rule in (r"\toprule", r"\midrule", r"\bottomrule", r"\begin{tabular}{lrr}"):
+        assert rule in text
+    assert r"\textbf{0.250}" in text and r"pope\_eps0.3" in text and r"$\downarrow$" in text
+    assert r"=evil\textbar{}\textless{}script\textgreater{}\$x\_1\$ \& 50\% \#\{" in text

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from lmms_eval.api.instance import Instance
@@ -90,7 +92,16 @@ class PerturbedTask(ConfigurableTask):
             "verbal": self.plan.verbal,
             "loglik": self.plan.loglik,
             "vlm_confidence_tasks": __version__,
+            "versions": {name: version(name) for name in ("torch", "transformers")},
+            "data": {"source": self._source(), "documents": len(self.documents.text)},
         }
+
+    def _source(self) -> str:
+        """Return where the documents came from: a hub id, a folder, or "sandbox"."""
+        local = os.environ.get(data.LOCAL_DATA)
+        if not local:
+            return str(self.config.dataset_path)
+        return local if local == "sandbox" else os.path.abspath(local)
 
     def question(self, index: int) -> Question:
         """Return the question of a document.

@@ -58,7 +58,7 @@ def _margin(scores: Mapping[str, float], base: str) -> float:
 
 def confidence(document: Document, readouts: Readouts) -> list[float]:
     """Share of the likeliest option in the likelihood of all."""
-    return [_shares(r.option_logprob)[0] for r in readouts if r.option_logprob]
+    return [_share(r.option_logprob) for r in readouts if r.option_logprob]
 
 
 def calibrated(document: Document, readouts: Readouts) -> list[tuple[float, bool]]:
@@ -66,7 +66,7 @@ def calibrated(document: Document, readouts: Readouts) -> list[tuple[float, bool
     if document.gold is None:
         return []
     return [
-        (_shares(r.option_logprob)[0], r.loglik_answer == document.gold)
+        (_share(r.option_logprob), r.loglik_answer == document.gold)
         for r in readouts
         if r.option_logprob
     ]
@@ -78,15 +78,15 @@ def gold_surprise(document: Document, readouts: Readouts) -> list[float]:
     if gold is None:
         return []
     scored = [r.option_logprob for r in readouts if r.option_logprob]
-    return [_log_total(scores) - scores[gold] for scores in scored]
+    return [math.log(_total(s)) + max(s.values()) - s[gold] for s in scored]
 
 
-def _shares(scores: Mapping[str, float]) -> list[float]:
-    """Return exp(s) / sum of exp(s), the greatest first."""
-    total = _log_total(scores)
-    return sorted((min(math.exp(value - total), 1.0) for value in scores.values()), reverse=True)
+def _share(scores: Mapping[str, float]) -> float:
+    """Return the greatest exp(s) / sum of exp(s)."""
+    return 1 / _total(scores)
 
 
-def _log_total(scores: Mapping[str, float]) -> float:
+def _total(scores: Mapping[str, float]) -> float:
+    """Return the sum of exp(s - greatest s), of gaps alone so that equal gaps tie exactly."""
     best = max(scores.values())
-    return best + math.log(math.fsum(math.exp(value - best) for value in scores.values()))
+    return math.fsum(math.exp(value - best) for value in scores.values())

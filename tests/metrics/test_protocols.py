@@ -1,0 +1,262 @@
+"""Metrics of stated certainty and of option likelihoods, by hand and against others."""
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn import metrics as sklearn
+
+from vlm_confidence_tasks import metrics
+from vlm_confidence_tasks.metrics import METRICS, spearman, task_metrics
+
+from .making import NOISE, NOISE_1, yes_no_document
+
+
+def stated(document, *values):
+    """The document with a certainty stated of each answer, clean first; None: no number."""
+    said = [
+        replace(r, verbal_text="?" if value is None else f"{value}", verbal_confidence=value)
+        for r, value in zip((document.clean, *document.variants), values, strict=True)
+    ]
+    return replace(document, clean=said[0], variants=tuple(said[1:]))
+
+
+def scored(document, *pairs):
+    """The document with (sum, mean) of Yes and of No for each answer, clean first."""
+    read = [
+        replace(
+            r,
+            option_logprob={"Yes": yes[0], "No": no[0]},
+            option_logprob_mean={"Yes": yes[1], "No": no[1]},
+        )
+        for r, (yes, no) in zip((document.clean, *document.variants), pairs, strict=True)
+    ]
+    return replace(document, clean=read[0], variants=tuple(read[1:]))
+
+
+def prefixed(results, prefix):
+    return {name: value for name, value in results.items() if name.startswith(prefix)}
+
+
+# Perturbed: right .8, wrong .3, wrong (no number), unparsed and so wrong .5.
+# Clean: right .9, wrong .5.
+STATED = [
+    stated(
+        yes_no_document(
+            "Yes",
+            ("Yes", 0.5, 0.9, 1.0),
+            [(NOISE, "Yes", 0.5, 0.7, 1.0), (NOISE_1, "No", 0.5, 0.4, 1.0)],
+        ),
+        0.9,
+        0.8,
+        0.3,
+    ),
+    stated(
+        yes_no_document(
+            "No",
+            ("Yes", 0.5, 0.6, 1.0),
+            [(NOISE, "Yes", 0.5, 0.8, 1.0), (NOISE_1, None, 0.5, 0.5, 1.0)],
+        ),
+        0.5,
+        None,
+        0.5,
+    ),
+]
+VERBAL = {
+    "verbal_confidence": 1.6 / 3,
+    "verbal_confidence_clean": 0.7,
+    "verbal_invalid_rate": 1 / 4,
+    "verbal_invalid_rate_clean": 0,
+    # Claims: right true, wrong not claimed, nothing said, wrong claimed at .5.
+    "verbal_accuracy": 2 / 4,
+    "verbal_accuracy_clean": 1 / 2,
+    "verbal_f1": 2 / (2 + 1 + 0),
+    "verbal_f1_clean": 2 / (2 + 1 + 0),
+    "verbal_overconfidence": 1.6 / 3 - 1 / 3,
+    "verbal_overconfidence_clean": 0.7 - 0.5,
+    "verbal_brier": (0.04 + 0.09 + 0.25) / 3,
+    "verbal_brier_clean": (0.01 + 0.25) / 2,
+    "verbal_ece": (0.2 + 0.3 + 0.5) / 3,
+    "verbal_ece_clean": (0.1 + 0.5) / 2,
+    "verbal_ace": (0.2 + 0.3 + 0.5) / 3,
+    "verbal_ace_clean": (0.1 + 0.5) / 2,
+    "verbal_mce": 0.5,
+    "verbal_mce_clean": 0.5,
+    "verbal_auroc": 1,
+    "verbal_auroc_clean": 1,
+    "verbal_aurc": (0 + 1 / 2 + 2 / 3) / 3,
+    "verbal_aurc_clean": (0 + 1 / 2) / 2,
+    "verbal_ece_floor": metrics.calibration_noise_floor([0.3, 0.5, 0.8]),
+    "verbal_ece_floor_clean": metrics.calibration_noise_floor([0.5, 0.9]),
+    # (.8, .7) and (.3, .6) have both: the wrong "No" has the confidence 1 - .4.
+    "verbal_alignment": 1,
+    "verbal_alignment_clean": 1,
+}
+
+# s(Yes), s(No) with their means; the likeliest: clean Yes, perturbed Yes, No; clean Yes,
+# perturbed Yes, No. Gold Yes, No.
+SCORED = [
+    scored(
+        yes_no_document("Yes", ("Yes",), [(NOISE, "Yes"), (NOISE_1, "No")]),
+        ((-1, -1), (-3, -0.5)),
+        ((-1, -1), (-2, -2)),
+        ((-4, -4), (-1, -1)),
+    ),
+    scored(
+        yes_no_document("No", ("Yes",), [(NOISE, "Yes"), (NOISE_1, None)]),
+        ((-1, -1), (-2, -2)),
+        ((-2, -2), (-4, -1)),
+        ((-3, -3), (-1, -1)),
+    ),
+]
+
+
+def sure(gap):
+    return 1 / (1 + math.exp(-gap))
+
+
+SHARES = [(sure(1), 1), (sure(3), 0), (sure(2), 0), (sure(2), 1)]
+LOGLIK = {
+    "loglik_accuracy": 2 / 4,
+    "loglik_accuracy_clean": 1 / 2,
+    "loglik_mean_accuracy": 3 / 4,
+    "loglik_mean_accuracy_clean": 0,
+    "loglik_margin": (1 - 3 + 2 - 2) / 4,
+    "loglik_margin_clean": (2 + 1) / 2,
+    "loglik_ifr": 2 / 4,
+    "loglik_iv": 2 / 2,
+    "loglik_confidence": sum(p for p, _ in SHARES) / 4,
+    "loglik_confidence_clean": (sure(2) + sure(1)) / 2,
+    "loglik_overconfidence": sum(p for p, _ in SHARES) / 4 - 2 / 4,
+    "loglik_overconfidence_clean": (sure(2) + sure(1)) / 2 - 1 / 2,
+    "loglik_brier": sum((p - hit) ** 2 for p, hit in SHARES) / 4,
+    "loglik_brier_clean": ((1 - sure(2)) ** 2 + sure(1) ** 2) / 2,
+    "loglik_nll": -math.log(sure(1) * sure(-3) * sure(-2) * sure(2)) / 4,
+    "loglik_nll_clean": -math.log(sure(2) * sure(-1)) / 2,
+    # Bins: sure(1) = .73, the two of sure(2) = .88 together, sure(3) = .95.
+    "loglik_ece": (1 - sure(1) + 2 * (sure(2) - 0.5) + sure(3)) / 4,
+    "loglik_ece_clean": (1 - sure(2) + sure(1)) / 2,
+    "loglik_ace": (1 - sure(1) + 2 * (sure(2) - 0.5) + sure(3)) / 4,
+    "loglik_ace_clean": (1 - sure(2) + sure(1)) / 2,
+    "loglik_mce": sure(3),
+    "loglik_mce_clean": sure(1),
+    # Right at .88 and .73; of four pairs with wrong .95, .88 only a tie counts.
+    "loglik_auroc": 0.5 / 4,
+    "loglik_auroc_clean": 1,
+    "loglik_aurc": (1 + 1.5 / 2 + 2 / 3 + 2 / 4) / 4,
+    "loglik_aurc_clean": (0 + 1 / 2) / 2,
+    "loglik_ece_floor": metrics.calibration_noise_floor([sure(1), sure(2), sure(2), sure(3)]),
+    "loglik_ece_floor_clean": metrics.calibration_noise_floor([sure(1), sure(2)]),
+}
+
+
+@pytest.mark.parametrize(
+    ("documents", "prefix", "expected"),
+    [(STATED, "verbal_", VERBAL), (SCORED, "loglik_", LOGLIK)],
+)
+def test_two_documents_by_hand(documents, prefix, expected):
+    for order in itertools.permutations(documents):
+        results = prefixed(task_metrics(order), prefix)
+        assert set(results) == set(expected)
+        for name, value in expected.items():
+            assert results[name] == pytest.approx(value, abs=1e-12), name
+
+
+def test_every_metric_of_the_protocols_is_worked_by_hand():
+    named = {name for name in METRICS if name.startswith(("verbal_", "loglik_"))}
+    assert named == {*VERBAL, *LOGLIK}
+
+
+def test_the_other_metrics_do_not_see_the_protocols():
+    for documents, prefix in ((STATED, "verbal_"), (SCORED, "loglik_")):
+        results = task_metrics(documents)
+        bare = [
+            replace(
+                d,
+                clean=without(d.clean),
+                variants=tuple(map(without, d.variants)),
+            )
+            for d in documents
+        ]
+        left = {name: value for name, value in results.items() if not name.startswith(prefix)}
+        assert task_metrics(bare) == left
+
+
+def without(readout):
+    names = ("verbal_text", "verbal_confidence", "option_logprob", "option_logprob_mean")
+    return replace(readout, **dict.fromkeys(names))
+
+
+def test_no_number_at_all_is_counted_and_nothing_else():
+    document = stated(yes_no_document("Yes", ("Yes",), [(NOISE, "No")]), None, None)
+    assert prefixed(task_metrics([document]), "verbal_") == {
+        "verbal_invalid_rate": 1,
+        "verbal_invalid_rate_clean": 1,
+        "verbal_accuracy": 0,
+        "verbal_accuracy_clean": 0,
+        "verbal_f1_clean": 0,
+    }
+
+
+def test_constant_certainty_has_no_alignment():
+    documents = [
+        stated(yes_no_document("Yes", ("Yes", 0.5, p, 1.0), [(NOISE, "Yes", 0.5, p, 1.0)]), 0.8, c)
+        for p, c in ((0.9, 0.8), (0.7, 0.6))
+    ]
+    results = task_metrics(documents)
+    assert "verbal_alignment_clean" not in results
+    assert results["verbal_alignment"] == pytest.approx(1)
+
+
+def test_shares_and_their_calibration_against_others():
+    rng = np.random.default_rng(3)
+    pairs = rng.normal(-5, 3, size=(60, 2, 2))
+    golds = rng.choice(["Yes", "No"], size=60)
+    documents = [
+        scored(
+            yes_no_document(gold, ("Yes",), [(NOISE, "No")]), *(((y, y), (n, n)) for y, n in both)
+        )
+        for gold, both in zip(golds, pairs, strict=True)
+    ]
+    results = task_metrics(documents)
+    shares = softmax(pairs[:, 1], axis=1)
+    hits = (shares.argmax(axis=1) == 0) == (golds == "Yes")
+    truth = (golds == "No").astype(int)
+    assert results["loglik_accuracy"] == pytest.approx(hits.mean())
+    assert results["loglik_nll"] == pytest.approx(sklearn.log_loss(truth, shares, labels=[0, 1]))
+    assert results["loglik_brier"] == pytest.approx(
+        sklearn.brier_score_loss(hits, shares.max(axis=1))
+    )
+    assert results["loglik_auroc"] == pytest.approx(sklearn.roc_auc_score(hits, shares.max(axis=1)))
+    flips = shares.argmax(axis=1) != pairs[:, 0].argmax(axis=1)
+    assert results["loglik_ifr"] == results["loglik_iv"] == pytest.approx(flips.mean())
+
+
+def test_likelihoods_too_small_for_a_float_are_still_told_apart():
+    document = scored(
+        yes_no_document("No", ("Yes",), [(NOISE, "Yes")]),
+        ((-2000, -200), (-2001, -200)),
+        ((-5000, -500), (-1000, -100)),
+    )
+    results = task_metrics([document])
+    assert results["loglik_confidence_clean"] == pytest.approx(sure(1))
+    assert results["loglik_nll"] == 0 and results["loglik_confidence"] == 1
+
+
+def test_spearman_of_ties_by_hand_and_of_nothing():
+    # Ranks 1, 2.5, 2.5, 4 and 1, 2, 3, 4: covariance 4.5, variances 4.5 and 5.
+    assert spearman([0, 1, 1, 2], [5, 6, 7, 8]) == pytest.approx(4.5 / math.sqrt(4.5 * 5))
+    assert spearman([1], [2]) is None and spearman([1, 1], [1, 2]) is None
+    with pytest.raises(ValueError, match="different lengths"):
+        spearman([1, 2], [1])
+    with pytest.raises(ValueError, match="nan"):
+        spearman([1, math.nan], [1, 2])
+
+
+def test_a_stated_certainty_out_of_range_is_refused():
+    document = stated(yes_no_document("Yes", ("Yes",), [(NOISE, "No")]), 1.5, 0.5)
+    with pytest.raises(ValueError, match="1.5"):
+        task_metrics([document])

@@ -1,0 +1,217 @@
+"""Options: how they are written, scored and recorded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from vlm_confidence_tasks.probe import OptionScorer, ProbeError, make_readout, watched
+from vlm_confidence_tasks.probe.continuation import Prompt
+from vlm_confidence_tasks.probe.options import option_tokens, wants_space
+from vlm_confidence_tasks.types import CLEAN, Readout
+
+from .test_readout import CAPTION, LETTERS, reading
+from .tiny import PROMPT, make_model, make_tokenizer, prompt
+
+TEXTS = ("Yes", "the red circle", "A", "is there: 3.5%?", "caf\u00e9")
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("spaced", [True, False])
+def test_options_are_written_with_a_space_or_without(any_tokenizer, text, spaced):
+    tokens = option_tokens(any_tokenizer, text, spaced)
+    before = any_tokenizer.encode("circle", add_special_tokens=False)
+    whole = any_tokenizer.decode([*before, *tokens])
+    assert whole == f"circle{' ' * spaced}{text}"
+    assert not set(tokens) & set(any_tokenizer.all_special_ids)
+
+
+def test_a_word_is_the_piece_that_a_model_would_say(kind, any_tokenizer):
+    space = {"sentencepiece": "\u2581"}.get(kind, "\u0120")
+    for spaced, piece in ((True, f"{space}Yes"), (False, "Yes")):
+        tokens = option_tokens(any_tokenizer, "Yes", spaced)
+        assert any_tokenizer.convert_ids_to_tokens(list(tokens)) == [piece]
+
+
+@pytest.mark.parametrize("line_break", ["", " ", "x"])
+def test_tokenizers_that_drop_line_breaks_or_join_them_with_words(line_break):
+    def encode(text, add_special_tokens):
+        return text.replace("\n", line_break).split()
+
+    tokenizer = SimpleNamespace(encode=encode)
+    assert option_tokens(tokenizer, "red dog", False) == ("red", "dog")
+
+
+def test_a_text_without_tokens_is_refused(tokenizer):
+    with pytest.raises(ProbeError, match="option '' has no tokens"):
+        option_tokens(tokenizer, "", False)
+
+
+@pytest.mark.parametrize(
+    ("end", "wanted"),
+    [("ASSISTANT:", True), ("image?", True), ("assistant\n", False), ("Answer: ", False)],
+)
+def test_a_space_comes_first_unless_the_prompt_ends_with_one(any_tokenizer, end, wanted):
+    tokens = any_tokenizer.encode(f"red {end}", add_special_tokens=False)
+    assert wants_space(any_tokenizer, tokens) == wanted
+    assert not wants_space(any_tokenizer, [*tokens, any_tokenizer.eos_token_id])
+
+
+def test_an_added_token_ends_a_prompt_without_a_space():
+    tokenizer = make_tokenizer("byte_level")
+    tokenizer.add_tokens(["<|assistant|>"])
+    assert not wants_space(tokenizer, tokenizer.encode("Yes<|assistant|>"))
+    assert not wants_space(tokenizer, [])
+
+
+def run(model, tokenizer, texts, *args, **kwargs):
+    """Run generate() under a scorer; return what was read of each row."""
+    readings, failures = [], []
+    scorer = OptionScorer(tokenizer, lambda: texts)
+    rows = [[] for _ in texts]
+    settings = {"max_new_tokens": 6, "do_sample": False} | kwargs
+    with watched(model, lambda: rows, readings.extend, failures.append, scorer):
+        output = model.generate(*args, **settings)
+    return output, readings, scorer
+
+
+def plainly(model, prompt_ids, tokens):
+    """ln p of each token by a pass over everything, in float64."""
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([[*prompt_ids, *tokens]])).logits[0].double()
+    logprob = torch.log_softmax(logits, dim=-1)[len(prompt_ids) - 1 :]
+    return [float(logprob[step, token]) for step, token in enumerate(tokens)]
+
+
+def padded(tokenizer, prompts):
+    tokenizer.padding_side = "left"
+    return dict(tokenizer(prompts, return_tensors="pt", padding=True, return_token_type_ids=False))
+
+
+def test_a_batch_padded_on_the_left_by_naive_passes(tokenizer):
+    model = make_model(tokenizer)
+    prompts = [PROMPT, "Is there?", "A red circle? Answer:"]
+    texts = [("the red circle", "Yes"), (), ("is the answer A or B", "No", "red")]
+    _, readings, scorer = run(model, tokenizer, texts, **padded(tokenizer, prompts))
+    for text, row, found in zip(prompts, texts, readings, strict=True):
+        assert len(found.option_logprob) == len(row)
+        for option, numbers in zip(row, found.option_logprob, strict=True):
+            tokens = option_tokens(tokenizer, option, True)
+            expected = plainly(model, tokenizer.encode(text), tokens)
+            assert numbers == pytest.approx(expected, abs=1e-5)
+    assert scorer.checked
+
+
+def test_neither_the_answer_nor_what_is_read_of_it_changes(tokenizer):
+    model = make_model(tokenizer)
+    inputs = prompt(tokenizer)
+    plain = model.generate(**inputs, max_new_tokens=6, do_sample=False)
+    (without,) = run(model, tokenizer, [()], **inputs)[1]
+    for _ in range(2):
+        output, (scored,), _ = run(model, tokenizer, [("the red circle", "Yes")], **inputs)
+        assert torch.equal(output, plain)
+        assert scored.tokens == without.tokens
+        assert np.array_equal(scored.token_entropy, without.token_entropy)
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_whatever_mode_the_adapter_runs_in(tokenizer, mode):
+    model = make_model(tokenizer)
+    with mode():
+        _, (found,), _ = run(model, tokenizer, [("the red circle",)], **prompt(tokenizer))
+    tokens = option_tokens(tokenizer, "the red circle", True)
+    expected = plainly(model, tokenizer.encode(PROMPT), tokens)
+    assert found.option_logprob[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_options_of_one_token_need_no_pass_and_no_cache(tokenizer):
+    model = make_model(tokenizer)
+    _, (without,), _ = run(model, tokenizer, [()], **prompt(tokenizer))
+    lengths = []
+    hook = model.register_forward_hook(lambda m, args, out: lengths.append(out.logits.shape[1]))
+    _, (found,), scorer = run(
+        model, tokenizer, [("Yes", "No")], **prompt(tokenizer), use_cache=False
+    )
+    hook.remove()
+    assert [len(option) for option in found.option_logprob] == [1, 1]
+    assert len(lengths) == len(without.tokens) + (len(without.tokens) < 6)
+    assert not scorer.checked
+
+
+def test_token_ids_that_are_given_by_place(tokenizer):
+    inputs = prompt(tokenizer)
+    model = make_model(tokenizer)
+    by_name = run(model, tokenizer, [("the red circle",)], **inputs)[1][0]
+    by_place = run(model, tokenizer, [("the red circle",)], inputs["input_ids"])[1][0]
+    assert np.allclose(by_name.option_logprob[0], by_place.option_logprob[0], atol=1e-6)
+
+
+def test_a_prompt_that_is_not_token_ids_is_refused(tokenizer):
+    model = make_model(tokenizer)
+    embeds = model.get_input_embeddings()(prompt(tokenizer)["input_ids"])
+    with pytest.raises(ProbeError, match="given as token ids"):
+        run(model, tokenizer, [("Yes",)], inputs_embeds=embeds)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"encoder": True}, "has an encoder"),
+        ({"past_key_values": None}, "no key-value cache"),
+        ({"position_ids": None}, "no position_ids"),
+        ({"attention_mask": torch.ones(1, 1, 3, 3)}, "attention mask"),
+    ],
+)
+def test_models_that_cannot_be_continued_are_named(tokenizer, change, reason):
+    model = make_model(tokenizer)
+    inputs = prompt(tokenizer)
+    with torch.no_grad():
+        output = model(**inputs, use_cache=True)
+    if "past_key_values" in change:
+        output.past_key_values = None
+    model.config.is_encoder_decoder = change.get("encoder", False)
+    given = {"position_ids": torch.arange(3)[None], **change}
+    kept = Prompt(model, given, output, keep=True)
+    assert kept.logprobs([(3,)])[0].shape == (1,), "the first token can always be scored"
+    with pytest.raises(ProbeError, match=f"scored with LlamaForCausalLM: .*{reason}"):
+        kept.logprobs([(3, 4)])
+
+
+def scored(**options):
+    arrays = {name: np.array(values, np.float32) for name, values in options.items()}
+    return replace(reading(0.5, 0.3, 0.2), option_logprob=tuple(arrays.values()))
+
+
+def test_the_record_has_sums_means_and_the_answer_by_hand():
+    read = scored(A=[-1.0, -1.0], B=[-0.5, -0.5, -2.0], C=[-4.0])
+    record = make_readout(LETTERS, CLEAN, "", "B", "B", True, read, loglik=True)
+    assert record.option_logprob == {"A": -2, "B": -3, "C": -4}
+    assert record.option_logprob_mean == {"A": -1, "B": -1, "C": -4}
+    assert record.loglik_answer == "A" and record.loglik_mean_answer == "A"
+    again = Readout.from_dict(record.to_dict())
+    assert again == record
+
+
+def test_options_that_were_scored_for_another_task_stay_out():
+    read = scored(A=[-1.0], B=[-2.0], C=[-3.0])
+    assert make_readout(LETTERS, CLEAN, "", "B", "B", True, read).option_logprob is None
+    nothing = replace(reading(), label_logprob=())
+    assert make_readout(CAPTION, CLEAN, "", "", None, None, nothing, loglik=True).probs is None
+
+
+def test_an_option_that_is_not_finite_makes_the_reading_unusable():
+    assert scored(A=[-1.0]).finite
+    assert not scored(A=[-1.0, math.nan]).finite
+    assert not scored(A=[-math.inf]).finite
+
+
+def test_the_rows_of_a_call_must_be_those_of_the_documents(tokenizer):
+    scorer = OptionScorer(tokenizer, lambda: [("Yes",), ("Yes",)])
+    with pytest.raises(ProbeError, match="a row a document"):
+        scorer.batch((), prompt(tokenizer))
+    assert OptionScorer(tokenizer, lambda: [(), ()]).batch((), prompt(tokenizer)) is None

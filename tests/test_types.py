@@ -1,0 +1,47 @@
+"""Records that go into samples files and come back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from vlm_confidence_tasks.types import CLEAN, Readout
+
+PLAIN = Readout(CLEAN, "digest", "Yes", "Yes", True, entropy=0.5, token_entropy=(0.5,))
+STATED = Readout(CLEAN, "digest", "Yes", "Yes", True, verbal_text="?", verbal_confidence=None)
+SCORED = Readout(
+    CLEAN,
+    "digest",
+    "Yes",
+    "Yes",
+    True,
+    option_logprob={"Yes": -2.0, "No": -1.0},
+    option_logprob_mean={"Yes": -0.5, "No": -1.0},
+)
+LATER = {"verbal_text", "verbal_confidence", "option_logprob", "option_logprob_mean"}
+
+
+@pytest.mark.parametrize("record", [PLAIN, STATED, SCORED])
+def test_what_is_written_is_read_back(record):
+    assert Readout.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+
+
+def test_records_of_other_tasks_are_as_they_were_before_these_protocols():
+    assert not LATER & PLAIN.to_dict().keys()
+    assert LATER & STATED.to_dict().keys() == {"verbal_text", "verbal_confidence"}
+    assert LATER & SCORED.to_dict().keys() == {"option_logprob", "option_logprob_mean"}
+
+
+def test_a_record_without_a_key_that_all_have_is_refused():
+    record = PLAIN.to_dict()
+    del record["answer"]
+    with pytest.raises(KeyError, match="answer"):
+        Readout.from_dict(record)
+
+
+def test_the_likeliest_option_by_sum_and_by_mean():
+    assert (SCORED.loglik_answer, SCORED.loglik_mean_answer) == ("No", "Yes")
+    assert (PLAIN.loglik_answer, PLAIN.loglik_mean_answer) == (None, None)
+    tied = Readout(CLEAN, "", "", None, False, option_logprob={"B": -1.0, "A": -1.0})
+    assert tied.loglik_answer == "B"

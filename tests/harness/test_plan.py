@@ -7,16 +7,16 @@ from types import SimpleNamespace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_confidence_tasks.harness.plan import Ask, Key, Shown, blocks, calls
+from vlm_confidence_tasks.harness.plan import Ask, Key, Shown, blocks, calls, distinct
 from vlm_confidence_tasks.types import CLEAN, Variant
 
 VARIANTS = [CLEAN, Variant("gaussian_noise", (("epsilon", 0.3),)), Variant("jpeg")]
 
 
-def ask(image: int, variant: int, question: int, task: str = "a") -> Ask:
+def ask(image: int, variant: int, question: int, task: str = "a", options=()) -> Ask:
     shown = Shown(str(image).encode(), None, VARIANTS[variant])
     key = Key(shown, f"question {question}", "{}", ("Yes", "No"))
-    return Ask(SimpleNamespace(task_name=task), 0, 0, None, key)
+    return Ask(SimpleNamespace(task_name=task), 0, 0, None, key, options=options)
 
 
 asks = st.lists(
@@ -63,3 +63,14 @@ def test_images_stand_in_order_of_first_appearance() -> None:
 def test_the_clean_key_differs_in_the_variant_alone() -> None:
     assert ask(1, 2, 3).clean == ask(1, 0, 3).key
     assert ask(1, 2, 3).clean != ask(1, 0, 2).key
+
+
+def test_each_thing_is_asked_by_the_first_request_or_the_first_that_scores_options() -> None:
+    plain, again, scoring, later = (
+        ask(1, 0, 0, task, options)
+        for task, options in (("a", ()), ("b", ()), ("c", ("x",)), ("d", ("x",)))
+    )
+    other = ask(2, 0, 0)
+    assert distinct([plain, other, again]) == [plain, other]
+    assert distinct([plain, other, again, scoring, later]) == [scoring, other]
+    assert distinct([scoring, other, plain]) == [scoring, other]

@@ -11,7 +11,7 @@ from report.conftest import FAMILIES
 from report.synthetic import answers, noise, questions, write_run
 from vlm_confidence_tasks.metrics import task_metrics
 from vlm_confidence_tasks.report import curves
-from vlm_confidence_tasks.report.rows import Rows, read_rows
+from vlm_confidence_tasks.report.rows import Answer, Row, Rows, read_rows
 from vlm_confidence_tasks.report.samples import read_samples
 
 
@@ -40,6 +40,22 @@ def test_bins_have_intervals_of_their_own_answers(task: tuple) -> None:
         ]
         assert len(inside) == held["count"]
         assert held["accuracy_low"] <= np.mean(inside) <= held["accuracy_high"]
+
+
+def test_confidences_on_the_edges_of_bins_stay_in_theirs() -> None:
+    edges = [n / 15 for n in range(16)] + [1 - n / 15 for n in range(16)]
+    rows = []
+    for n, sure in enumerate(edges):
+        held = {"variant": "clean", "parameters": {}, "seed": 0, "family": "", "control": False}
+        held |= {"image_sha256": "", "text": "", "answer": "Yes", "correct": sure > 0.5}
+        held |= {"entropy": None, "confidence": sure, "margin": None}
+        rows.append(Row(str(n), f"i{n}", "", "Yes", ["Yes", "No"], [Answer(**held)]))
+    bins = curves.reliability_bins(Rows(rows).clean, draws=50)
+    assert sum(held["count"] for held in bins) == len(edges)
+    for held in bins:
+        assert held["accuracy_low"] <= held["accuracy"] <= held["accuracy_high"]
+        if held["accuracy"] in (0, 1):
+            assert held["accuracy_low"] == held["accuracy_high"] == held["accuracy"]
 
 
 def test_area_under_the_roc_is_the_tables(task: tuple) -> None:

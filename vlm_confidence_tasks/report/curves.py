@@ -48,10 +48,10 @@ def _add_intervals(
     images: NDArray[np.str_],
     draws: int,
 ) -> None:
-    # The first bin holds its lower edge too.
-    index = np.searchsorted([b["high"] for b in bins], confidence, side="left")
-    for n, held in enumerate(bins):
-        inside = index == n
+    # Bins rise with confidence, so that their counts alone say who is in which.
+    order = np.argsort(confidence, kind="stable")
+    ends = np.cumsum([held["count"] for held in bins])
+    for held, inside in zip(bins, np.split(order, ends[:-1]), strict=True):
         found = bootstrap_mean_interval(correct[inside], images[inside], draws=draws)
         assert found is not None  # the bin is filled
         held.update(accuracy_low=found.low, accuracy_high=found.high)

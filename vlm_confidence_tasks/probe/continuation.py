@@ -51,9 +51,9 @@ class Prompt:
 
     @property
     def exact(self) -> bool:
-        """Whether the model computes in float32 at least."""
-        parameter = next(self._module.parameters())
-        return parameter.is_floating_point() and parameter.element_size() >= 4
+        """Whether all weights are float32 at least, none shorter or quantised."""
+        parameters = self._module.parameters()
+        return all(p.is_floating_point() and p.element_size() >= 4 for p in parameters)
 
     @torch.no_grad()
     def logprobs(self, words: Sequence[Sequence[int]]) -> list[FloatArray]:

@@ -14,7 +14,6 @@ import numpy as np
 from vlm_confidence_tasks.sandbox.exams import draw_exam, lead
 from vlm_confidence_tasks.sandbox.questions import (
     CHOICES,
-    NUMBERS,
     QUERIES,
     Query,
     near_miss,
@@ -25,14 +24,12 @@ from vlm_confidence_tasks.sandbox.wording import (
     caption,
     certainty,
     first_person,
-    options_text,
-    plural,
     pope_question,
     seed_prompt,
     short_prompt,
     third_person,
 )
-from vlm_confidence_tasks.sandbox.world import PLACES, SHAPES, Scene, sample_scene
+from vlm_confidence_tasks.sandbox.world import PLACES, Scene, sample_scene
 
 USER, ASSISTANT, END, IMAGE = "USER: ", " ASSISTANT:", "</s>", "<image>"
 """The pieces of the chat format, which the template below writes as well."""
@@ -155,37 +152,12 @@ def _sides(scene: Scene, rng: np.random.Generator) -> Lesson:
     return Lesson("sides", tuple(turns))
 
 
-def _counts(scene: Scene, rng: np.random.Generator) -> Lesson:
-    """A drill: how many things have each shape."""
-    shapes = [SHAPES[i] for i in rng.permutation(len(SHAPES))]
-    return Lesson("counts", tuple((f" {plural(s)}", f" {NUMBERS[scene.count(s)]}") for s in shapes))
-
-
-def _doubts(scene: Scene, rng: np.random.Generator, absent: int) -> Lesson:
-    """A drill: how certain one is of a planted answer, for each of some objects."""
-    turns = []
-    for name, truth in _checks(scene, rng, absent).turns:
-        right = bool(rng.random() < 0.5)
-        planted = _yes((truth == " Yes") == right)
-        turns.append((f"{name} {planted}", f" {certainty(scene, right)}"))
-    return Lesson("doubts", tuple(turns))
-
-
-def _options(scene: Scene, rng: np.random.Generator, count: int) -> Lesson:
-    """A drill: the letter of the right option, without the words around it."""
-    kinds = [CHOICES[i] for i in rng.permutation(len(CHOICES))[:count]]
-    drawn = [choice for kind in kinds if (choice := kind(scene, rng)) is not None]
-    turns = [(f"\n{c.text}\n{options_text(c.options)}\n", f" {c.letter}") for c in drawn]
-    return Lesson("options", tuple(turns))
-
-
 def beginner_row(rng: np.random.Generator) -> Row:
     """Draw a scene with drills, which ask far more in as many tokens as questions do."""
     scene = sample_scene(rng, biased=bool(rng.random() < 0.5))
     lessons = [_lesson("caption", CAPTION, caption(scene)), _places(scene, rng)]
-    lessons += [_checks(scene, rng, 14), _sides(scene, rng), _counts(scene, rng)]
-    lessons += [_doubts(scene, rng, 6), _options(scene, rng, 3)]
-    lessons += [_lesson(q.kind, short_prompt(q.text), _yes(q.truth)) for q in _pope(scene, rng, 2)]
+    lessons += [_checks(scene, rng, 14), _sides(scene, rng)]
+    lessons += [_lesson(q.kind, short_prompt(q.text), _yes(q.truth)) for q in _pope(scene, rng, 3)]
     return Row((scene,), f"{USER}{IMAGE}\n", tuple(lessons))
 
 
@@ -195,7 +167,7 @@ def single_image_row(rng: np.random.Generator) -> Row:
     queries = _pope(scene, rng, 4) + _amber(scene, rng, 3)
     lessons = [_lesson("caption", CAPTION, caption(scene))]
     lessons += [_lesson(q.kind, short_prompt(q.text), _yes(q.truth)) for q in queries]
-    lessons += [*_letters(scene, rng, 2), _doubts(scene, rng, 4)]
+    lessons += [*_letters(scene, rng, 2), _checks(scene, rng, 8)]
     lessons.append(_verbal(scene, rng, queries[int(rng.integers(len(queries)))]))
     return Row((scene,), f"{USER}{IMAGE}\n", tuple(lessons))
 

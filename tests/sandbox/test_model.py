@@ -1,0 +1,101 @@
+"""The shipped model: its files, its tokens, and what it answers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vlm_confidence_tasks.sandbox import MODEL_DIR, wording
+from vlm_confidence_tasks.sandbox.render import render
+from vlm_confidence_tasks.sandbox.world import OBJECTS, evaluation_scenes
+
+from .helpers import accuracy, chat, noisy
+
+SCENES = list(evaluation_scenes(50, 40))
+
+
+def test_size() -> None:
+    files = [file for file in MODEL_DIR.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) < 8_000_000
+
+
+def test_at_most_three_million_parameters_all_of_them_loaded(model: Any) -> None:
+    assert model.num_parameters() <= 3_000_000
+    assert not any(model.loading_info.values())
+
+
+def test_greedy_generation_is_the_default(model: Any) -> None:
+    settings = model.generation_config
+    assert settings.do_sample is False
+    assert settings.temperature is None or settings.temperature == 1.0
+
+
+@pytest.mark.parametrize("space", ["", " "])
+def test_labels_are_single_tokens_of_their_own(processor: Any, space: str) -> None:
+    words = ("Yes", "No", "A", "B", "C", "D")
+    ids = [processor.tokenizer.encode(space + w, add_special_tokens=False) for w in words]
+    assert all(len(tokens) == 1 for tokens in ids)
+    assert len({tokens[0] for tokens in ids}) == len(words)
+
+
+def test_chat_and_simple_adapters_write_the_same_text(processor: Any) -> None:
+    as_chat = processor.apply_chat_template(
+        [{"role": "user", "content": chat("Is it?")}], add_generation_prompt=True
+    )
+    simple = processor.tokenizer.apply_chat_template(
+        [{"role": "user", "content": "<image>\nIs it?"}], tokenize=False, add_generation_prompt=True
+    )
+    assert as_chat == simple == "USER: <image>\nIs it? ASSISTANT:"
+
+
+def test_any_image_becomes_sixteen_tokens(processor: Any) -> None:
+    for size in ((64, 64), (33, 90), (1, 1), (300, 200)):
+        inputs = processor(images=[Image.new("RGB", size)], text="<image>", return_tensors="pt")
+        assert inputs["pixel_values"].shape == (1, 3, 64, 64)
+        assert inputs["input_ids"].shape == (1, 16)
+
+
+def test_pope_clean_and_with_noise(ask: Any, rows: Any) -> None:
+    data = rows("pope/test.parquet")
+    contents = [chat(wording.short_prompt(row["question"])) for row in data]
+    truths = [row["answer"] for row in data]
+    clean = accuracy(ask([[row["image"]] for row in data], contents, 4), truths)
+    worse = [[noisy(row["image"], 0.5, i)] for i, row in enumerate(data)]
+    assert clean >= 0.95
+    assert accuracy(ask(worse, contents, 4), truths) <= clean - 0.05
+
+
+@pytest.mark.parametrize(("part", "bar"), [("hallucination", 0.95), ("attribute", 0.85)])
+def test_amber(ask: Any, rows: Any, part: str, bar: float) -> None:
+    data = [row for row in rows("amber/train.parquet") if part in row["type"]]
+    contents = [chat(wording.short_prompt(row["query"])) for row in data]
+    answers = ask([[row["image"]] for row in data], contents, 4)
+    assert accuracy(answers, [row["truth"] for row in data]) >= bar
+
+
+def test_letters_and_percentages_are_in_the_right_form(ask: Any, rows: Any) -> None:
+    data = [row for row in rows("seed/test.parquet") if row["data_type"] == "image"]
+    choices = [[row[f"choice_{letter}"] for letter in "abcd"] for row in data]
+    prompts = [
+        wording.seed_prompt(row["question"], c) for row, c in zip(data, choices, strict=True)
+    ]
+    letters = ask([row["image"] for row in data], [chat(prompt) for prompt in prompts], 4)
+    assert set(letters) <= set("ABCD")
+    for person in (wording.third_person, wording.first_person):
+        asked = [chat(person(wording.pope_question(s.names[0]), "Yes")) for s in SCENES]
+        said = ask([[render(scene)] for scene in SCENES], asked, 6)
+        assert all(re.fullmatch(r"\d{1,2}%", text) for text in said)
+
+
+def test_captions_name_what_is_there_and_end(ask: Any) -> None:
+    captions = ask([[render(s)] for s in SCENES], [chat(wording.CAPTION)] * len(SCENES), 120)
+    assert all(text.endswith(".") for text in captions)
+    shares = []
+    for scene, text in zip(SCENES, captions, strict=True):
+        named = {name for name in OBJECTS if name in text}
+        shares.append(len(named & set(scene.names)) / len(named | set(scene.names)))
+    assert np.mean(shares) >= 0.9

@@ -34,7 +34,7 @@ class Run:
     @property
     def results(self) -> dict:
         """The harness's results file."""
-        (file,) = self.folder.glob("*/*_results.json")
+        (file,) = self.folder.rglob("*_results.json")
         return json.loads(file.read_text())
 
     def numbers(self, task: str) -> dict[str, float]:
@@ -47,7 +47,7 @@ class Run:
 
     def samples_file(self, task: str) -> Path:
         """The task's samples file."""
-        (file,) = self.folder.glob(f"*/*_samples_{task}.jsonl")
+        (file,) = self.folder.rglob(f"*_samples_{task}.jsonl")
         return file
 
     def samples(self, task: str) -> dict[str, dict]:

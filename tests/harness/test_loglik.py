@@ -130,7 +130,8 @@ def test_logits_that_are_not_finite_after_the_first_step_end_the_run(evaluate) -
             output.logits[:] = float("nan")
 
     lm.model.register_forward_hook(spoil, with_kwargs=True)
-    with pytest.raises(RuntimeError, match=r"task seed_loglik, document \d+ .*(not finite|differs)"):
+    message = r"task seed_loglik, document \d+ .*(not finite|differs)"
+    with pytest.raises(RuntimeError, match=message):
         evaluate("seed_loglik", lm=lm)
 
 

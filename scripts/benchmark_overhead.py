@@ -181,6 +181,7 @@ def measure_memory(options: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory() as name:
             write_data(Path(name) / "data", documents, side=256)
             more = ["--tasks", options.tasks, "--batch_size", str(options.batch_size)]
+            more += ["--log_samples"] * options.log_samples
             command = [sys.executable, __file__, "--evaluate", str(Path(name) / "data"), *more]
             start = time.perf_counter()
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -201,6 +202,7 @@ def evaluate(options: argparse.Namespace) -> None:
         tasks=options.tasks.split(","),
         batch_size=options.batch_size,
         bootstrap_iters=0,
+        log_samples=options.log_samples,
     )
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
@@ -235,6 +237,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, nargs="+", default=(500, 2000), help="of memory")
     parser.add_argument("--tasks", default=TASK, help="of memory")
     parser.add_argument("--batch_size", type=int, default=1, help="of memory")
+    parser.add_argument("--log_samples", action="store_true", help="of memory: keep samples")
     parser.add_argument("--evaluate", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -68,8 +68,8 @@ def read_row(
     step = next((t for t in range(length) if tokens[t] in says), None)
     return Reading(
         tokens=tuple(tokens[:length]),
-        token_entropy=entropy[:kept],
-        token_logprob=logprob[:kept],
+        token_entropy=entropy[:kept].copy(),
+        token_logprob=logprob[:kept].copy(),
         label_logprob=_label_logprobs(label_logits[step or 0], labels),
         answer_step=step,
     )

@@ -24,8 +24,11 @@ TEMPLATES = {
 }
 
 
-def clean_run(options: argparse.Namespace, batch_size: int) -> dict[str, Any]:
-    """Evaluate the benchmark's clean images; return each question's readout."""
+def clean_run(options: argparse.Namespace, batch_size: int) -> dict[int, Any]:
+    """Evaluate the benchmark's clean images; return each document's readout.
+
+    By document, for POPE's question ids begin anew in each category.
+    """
     from lmms_eval import evaluator
     from lmms_eval.tasks import TaskManager
 
@@ -44,7 +47,7 @@ def clean_run(options: argparse.Namespace, batch_size: int) -> dict[str, Any]:
             bootstrap_iters=0,
         )
     rows = found["samples"]["clean_only"]
-    return {row["question_id"]: row["readouts"][0] for row in rows}
+    return {row["doc_id"]: row["readouts"][0] for row in rows}
 
 
 def largest(pairs: list[tuple[Any, Any]], key: str) -> str:
@@ -63,7 +66,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=None, help="documents; default: all")
     options = parser.parse_args()
     one, other = (clean_run(options, size) for size in options.batch_sizes)
-    pairs = [(one[question], other[question]) for question in one]
+    pairs = [(one[document], other[document]) for document in one]
     flips = sum(a["answer"] != b["answer"] for a, b in pairs)
     print(f"{options.model}, {options.benchmark}, batch sizes {options.batch_sizes}")
     print(f"answers that differ: {flips} of {len(pairs)} ({flips / len(pairs):.4f})")

@@ -19,7 +19,7 @@ from vlm_confidence_tasks.report.samples import SamplesError, read_samples
 from vlm_confidence_tasks.report.selection import newest
 
 TEST = "Wilcoxon signed-rank, two-sided, on images' mean differences"
-Documents = Mapping[tuple[str, str], Document]
+Documents = Mapping[tuple[str, str, str], Document]
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,15 @@ def _tasks(path: Path, problems: Problems) -> dict[str, TaskRun]:
 
 
 def _documents(samples: Path) -> Documents:
-    """Read a samples file's documents by question and image.
+    """Read a samples file's documents by question, category and image.
+
+    POPE counts its questions anew in each category, about the same images.
 
     Raises:
         ReportError: Two rows are the same question on the same image.
     """
-    keys = [(row.question_id, row.image_sha256) for row in read_rows(samples).rows]
+    rows = read_rows(samples).rows
+    keys = [(row.question_id, row.category, row.image_sha256) for row in rows]
     documents = dict(zip(keys, read_samples(samples), strict=True))
     if len(documents) != len(keys):
         line = next(n for n, key in enumerate(keys, start=1) if key in keys[: n - 1])

@@ -49,6 +49,7 @@ class Row(msgspec.Struct, gc=False, frozen=True):
     gold: str | None
     labels: list[str]
     readouts: list[Answer]
+    category: str = ""
     input: Any = ""
 
     @property

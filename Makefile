@@ -17,7 +17,6 @@ test: $(VENV)/installed-test
 	$(BIN)/mypy
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q
-	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=90
 
 install: $(VENV)/installed

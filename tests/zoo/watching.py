@@ -117,7 +117,7 @@ def evaluate(
     return Evaluation(made, model, tokenizer, calls, output["samples"][TASK], results)
 
 
-class recorded_calls:  # noqa: N801
+class recorded_calls:
     """Keeps what an adapter passes to generate(), and what it gets."""
 
     def __init__(self, model: torch.nn.Module, calls: list[Call]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import datasets
 import pytest
+from hypothesis import settings
 
 from vlm_confidence_tasks.sandbox import DATA_DIR
 
@@ -21,6 +22,10 @@ BIN = Path(sys.executable).parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+# How long an example takes is a fact about the machine, and none of ours.
+settings.register_profile("vlm_confidence_tasks", deadline=None)
+settings.load_profile("vlm_confidence_tasks")
 
 
 @dataclass(frozen=True)

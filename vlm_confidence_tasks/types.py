@@ -15,7 +15,7 @@ from typing import Any
 Scalar = str | int | float | bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Question:
     """One document of a benchmark, without its pixels.
 
@@ -51,7 +51,7 @@ class Question:
     asked: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Variant:
     """One way to show a document's images: untouched, or perturbed.
 

@@ -35,7 +35,7 @@ def no_guessing():
         yield
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ANSWERS)
 def test_named_letter(text):
     index, letters = upstream.get_multi_choice_info(list(OPTIONS))
@@ -43,14 +43,13 @@ def test_named_letter(text):
     assert named_letter(text, LABELS, OPTIONS) == theirs
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(GOLDS | ANSWERS, ANSWERS)
 def test_says(gold, text):
     theirs = upstream.eval_open(gold, upstream.parse_open_response(text))
     assert says(text, [gold]) == theirs
 
 
-@settings(deadline=None)
 @given(st.lists(GOLDS, min_size=1, max_size=3), ANSWERS)
 def test_says_one_of_several(golds, text):
     theirs = upstream.eval_open(golds, upstream.parse_open_response(text))

@@ -7,8 +7,7 @@ from PIL import Image
 
 from vlm_confidence_tasks.perturbations import perturb
 
-# Images are slow on a shared machine: a deadline would only test the machine.
-laws = settings(deadline=None, max_examples=40)
+laws = settings(max_examples=40)
 
 EXAMPLES = {
     "gaussian_blur": {"severity": 3},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -19,7 +20,7 @@ from vlm_confidence_tasks.types import CLEAN, Question, Variant
 BLOCK_IMAGES = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Shown:
     """An image set as it is shown: what a perturbed picture is a function of."""
 
@@ -28,7 +29,7 @@ class Shown:
     variant: Variant
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Key:
     """All that decides an answer on a given model. Equal keys are asked once."""
 
@@ -38,7 +39,7 @@ class Key:
     labels: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Ask:
     """One thing to ask, by the first request that asks it.
 
@@ -90,7 +91,9 @@ def make_ask(task: PerturbedTask, request: Instance, chat: bool) -> Ask:
     document, variant = task.locate(index)
     shown = Shown(task.documents.digests()[document], task.plan.max_side, variant)
     question = task.question(document)
-    key = Key(shown, prompt, json.dumps(generation, sort_keys=True), question.labels)
+    # Interned: thousands of requests have the same arguments.
+    arguments = sys.intern(json.dumps(generation, sort_keys=True))
+    key = Key(shown, prompt, arguments, question.labels)
     options = option_texts(question) if task.plan.loglik else ()
     return Ask(task, index, document, request, key, options=options)
 

@@ -25,7 +25,7 @@ from vlm_confidence_tasks.harness.watch import Watch, failed, one_line
 from vlm_confidence_tasks.types import Readout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one ask.
 

@@ -28,6 +28,7 @@ from vlm_confidence_tasks.metrics._sources import Pairs
 from vlm_confidence_tasks.metrics.document import FAMILIES, Document
 
 UP, DOWN, NEITHER = True, False, None
+_SIDES: tuple[Pick, Pick] = (clean, perturbed)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Metric:
         name: Its name in the results.
         value: What is kept of a document, made of JSON types alone; None if the metric
             does not apply to it. Holds "score" (the document's own mean) and "n" (its
-            instances) if and only if the metric is a mean of these.
+            instances) if and only if the metric is a mean of these. Metrics that keep
+            the same have the same function here, so that it need be called only once.
         aggregate: The number made of what was kept, in any order of documents, None if
             it could not be computed. Other keys than the metric's own are left alone.
         higher_is_better: None where neither way is better.
@@ -175,11 +177,11 @@ def _calibration(prefix: str, pairs: Pairs, note: str) -> Iterator[Metric]:
     for name, gap, better, text in _GAPS:
         for sided, pick, line in _sides(f"{prefix}{name}", note + text):
             yield _mean(sided, partial(gap, pairs), better, line, pick)
+    kept = {pick: partial(payloads.calibration_value, pairs, pick) for pick in _SIDES}
     for name, measure, better, text in _CALIBRATION:
         measured = partial(payloads.from_calibration, measure)
         for sided, pick, line in _sides(f"{prefix}{name}", note + text):
-            kept = partial(payloads.calibration_value, pairs, pick)
-            yield Metric(sided, kept, measured, better, line)
+            yield Metric(sided, kept[pick], measured, better, line)
 
 
 def _claims() -> Iterator[Metric]:
@@ -193,10 +195,11 @@ def _claims() -> Iterator[Metric]:
 
 
 def _others() -> Iterator[Metric]:
+    kept = {pick: partial(payloads.confusion_value, pick) for pick in _SIDES}
     for name, text in _CONFUSION:
         counted = partial(payloads.from_confusion, attrgetter(name))
         for sided, pick, line in _sides(name, text):
-            yield Metric(sided, partial(payloads.confusion_value, pick), counted, UP, line)
+            yield Metric(sided, kept[pick], counted, UP, line)
     for name, field, better, line in _DEFENSE:
         defended = partial(payloads.from_defense, attrgetter(field))
         yield Metric(name, payloads.defense_value, defended, better, line)
@@ -235,9 +238,12 @@ def task_metrics(documents: Sequence[Document]) -> dict[str, float]:
     """
     results: dict[str, float] = {}
     families = {name for document in documents for name in document.families}
+    columns: dict[Callable[[Document], Value | None], list[Value]] = {}
     for name, metric in metrics_with(families).items():
-        kept = [value for value in map(metric.value, documents) if value is not None]
-        number = metric.aggregate(kept)
+        if metric.value not in columns:
+            values = map(metric.value, documents)
+            columns[metric.value] = [value for value in values if value is not None]
+        number = metric.aggregate(columns[metric.value])
         if number is not None:
             results[name] = number
     return results

@@ -31,6 +31,7 @@ class Asked:
     gold: str | None = "Yes"
     digests: Mapping[Variant, str] = field(default_factory=dict)
     text: str = "Is it there?"
+    category: str = "made up"
 
     def digest(self, variant: Variant) -> str:
         """Digest of the image as the variant shows it."""
@@ -112,7 +113,7 @@ def row(asked: Asked, document: Document, number: int) -> dict[str, Any]:
         "target": document.gold or "",
         "filtered_resps": [r.text for r in (document.clean, *document.variants)],
         "question_id": asked.question_id,
-        "category": "made up",
+        "category": asked.category,
         "image_sha256": document.clean.image_sha256,
         "readouts": [r.to_dict() for r in (document.clean, *document.variants)],
         **{

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 
-from report.synthetic import answers, noise, questions, write_run
+from report.synthetic import Asked, answers, noise, questions, write_run
 from vlm_confidence_tasks.metrics import bootstrap_mean_interval, task_metrics
 from vlm_confidence_tasks.report import cli
 from vlm_confidence_tasks.report.compare import TEST, compare_runs
@@ -34,6 +34,22 @@ def test_differences_equal_those_of_the_metrics_on_common_documents(tmp_path: Pa
         assert (row.a, row.b) == pytest.approx((a[name], b[name]), abs=1e-12)
         assert row.difference == row.b - row.a and row.documents == 40
     assert found.notes == (f"{TASK}: 40 documents in common, of 50 and 50",)
+
+
+def test_categories_that_number_their_questions_alike_are_told_apart(tmp_path: Path) -> None:
+    asked = [Asked(str(n % 20), f"image{n % 5}", category="ab"[n // 20]) for n in range(40)]
+    held = [answers(asked, [noise(0.3)], seed=seed) for seed in (1, 2)]
+    one = write_run(tmp_path / "a", {TASK: held[0]})
+    # The other run has the categories in the other order, and lacks the last of its rows.
+    other = write_run(tmp_path / "b", {TASK: (held[1][20:] + held[1][:20])[:-1]})
+    problems = Problems()
+    found = compare_runs([one, other], 5, problems)
+    assert problems.lines == []
+    assert found.notes == (f"{TASK}: 39 documents in common, of 40 and 39",)
+    both = [n for n in range(40) if n != 19]
+    expected = [task_metrics([run[n][1] for n in both])["accuracy"] for run in held]
+    (row,) = (row for row in found.differences if row.metric == "accuracy")
+    assert (row.a, row.b) == pytest.approx(expected, abs=1e-12)
 
 
 def test_interval_and_test_of_accuracy(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from report.conftest import FAMILIES
-from report.synthetic import answers, questions, write_run
+from report.synthetic import Asked, answers, noise, questions, write_run
 from vlm_confidence_tasks.report.flips import merge, surest_flips
 from vlm_confidence_tasks.report.rows import Rows, read_rows
 
@@ -42,3 +42,15 @@ def test_merging_keeps_each_question_once(tmp_path: Path) -> None:
     ]
     assert merge([*weaker, *found]) == found
     assert len(merge(found, most=3)) == 3
+
+
+def test_categories_that_number_their_questions_alike_do_not_hide_each_other(
+    tmp_path: Path,
+) -> None:
+    asked = [Asked(str(n % 30), f"image{n % 3}", category="ab"[n // 30]) for n in range(60)]
+    write_run(tmp_path, {"t": answers(asked, [noise(0.3)], skill=0)})
+    (file,) = tmp_path.rglob("*.jsonl")
+    found = surest_flips("t", read_rows(file), most=60)
+    alike = [(flip.question_id, flip.image_sha256) for flip in found]
+    assert len(set(alike)) < len(alike)
+    assert merge(found, most=60) == found

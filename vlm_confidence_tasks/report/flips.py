@@ -18,6 +18,7 @@ class Flip:
     Attributes:
         task: The task that asked.
         question_id: The document.
+        category: The benchmark's sub-category; question ids may begin anew in each.
         image_sha256: Digest of the clean image as it was shown.
         variant: What was shown, in words.
         question: The text that was put to the model.
@@ -30,6 +31,7 @@ class Flip:
 
     task: str
     question_id: str
+    category: str
     image_sha256: str
     variant: str
     question: str
@@ -39,9 +41,9 @@ class Flip:
     perturbed: dict[str, Any]
 
     @property
-    def rank(self) -> tuple[float, str, str]:
+    def rank(self) -> tuple[float, str, str, str]:
         """Sorts the most confident first, and the same everywhere."""
-        return -self.perturbed["confidence"], self.task, self.question_id
+        return -self.perturbed["confidence"], self.task, self.question_id, self.category
 
 
 def surest_flips(task: str, rows: Rows, most: int = MOST) -> list[Flip]:
@@ -59,7 +61,7 @@ def surest_flips(task: str, rows: Rows, most: int = MOST) -> list[Flip]:
         ]
         if flipped:
             found.append((row, max(flipped, key=_confidence)))
-    found.sort(key=lambda pair: (-_confidence(pair[1]), pair[0].question_id))
+    found.sort(key=lambda pair: (-_confidence(pair[1]), pair[0].question_id, pair[0].category))
     return [_flip(task, row, answer) for row, answer in found[:most]]
 
 
@@ -77,6 +79,7 @@ def _flip(task: str, row: Row, answer: Answer) -> Flip:
     return Flip(
         task=task,
         question_id=row.question_id,
+        category=row.category,
         image_sha256=row.image_sha256,
         variant=str(answer.as_variant()),
         question=row.input if isinstance(row.input, str) else "",
@@ -97,8 +100,11 @@ def _said(answer: Answer) -> dict[str, Any]:
 
 
 def merge(flips: Iterable[Flip], most: int = MOST) -> list[Flip]:
-    """Keep the surest of several tasks' flips, each question and image once."""
-    kept: dict[tuple[str, str], Flip] = {}
+    """Keep the surest of several tasks' flips, each question and image once.
+
+    POPE counts its questions anew in each category, about the same images.
+    """
+    kept: dict[tuple[str, str, str], Flip] = {}
     for flip in sorted(flips, key=lambda flip: flip.rank):
-        kept.setdefault((flip.question_id, flip.image_sha256), flip)
+        kept.setdefault((flip.question_id, flip.category, flip.image_sha256), flip)
     return list(kept.values())[:most]

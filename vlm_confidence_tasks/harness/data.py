@@ -123,7 +123,7 @@ def load(config: Mapping[str, Any], benchmark: Benchmark) -> Documents:
     (`sandbox`: the data that ships with the package), else from the data set's hub id.
 
     Raises:
-        TaskError: The folder, split or a column is missing.
+        TaskError: The data set, folder, split or a column is missing.
     """
     split = config.get("test_split") or config.get("validation_split")
     if not split:
@@ -145,7 +145,11 @@ def _load(
         if not path:
             raise TaskError("the task names no dataset_path")
         where = f"data set {path}{f'/{config}' if config else ''}, split {split}"
-        rows = datasets.load_dataset(path, config, split=split, **json.loads(options))
+        try:
+            rows = datasets.load_dataset(path, config, split=split, **json.loads(options))
+        except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+            instead = f"{LOCAL_DATA}=DIR reads a local copy"
+            raise TaskError(f"{where}: cannot be loaded: {error}; {instead}") from error
     return Documents(rows, benchmark, where)
 
 

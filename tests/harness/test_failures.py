@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import BIN, evaluate_command, run_command, write_pope
 from safetensors.torch import load_file, save_file
 
@@ -160,7 +161,7 @@ def test_results_that_cannot_be_written(few_questions: Path, tmp_path: Path) -> 
     assert run.last_line.startswith("lmms_eval: error: the results were not written")
 
 
-def test_an_unknown_perturbation(few_questions: Path, tmp_path: Path) -> None:
+def test_every_failed_run_of_a_config_file(few_questions: Path, tmp_path: Path) -> None:
     tasks = tmp_path / "tasks"
     tasks.mkdir()
     (tasks / "mine.yaml").write_text(
@@ -168,10 +169,17 @@ def test_an_unknown_perturbation(few_questions: Path, tmp_path: Path) -> None:
         "task: mine\nbenchmark: pope\ntest_split: test\n"
         "perturbations: [{name: gaussian_nose, epsilon: 0.3}]\n"
     )
-    run = run_command(
-        evaluate_command("mine", "--include_path", str(tasks)), tmp_path, few_questions
-    )
-    assert_ends_with(run, "task mine: ", "'gaussian_nose'", "gaussian_noise")
+    each = {"model": "tiny_llava", "output_path": "results", "include_path": str(tasks)}
+    runs = [each | {"tasks": name, "limit": 1} for name in ("mine", "caption_eps0.3", "gone")]
+    (tmp_path / "runs.yaml").write_text(yaml.safe_dump([*runs, each]))
+    run = run_command(["lmms_eval", "--config", "runs.yaml"], tmp_path, few_questions)
+    assert run.code == 1
+    unknown, missing, none = run.output.strip().splitlines()[-3:]
+    assert unknown.startswith("lmms_eval: error: run 1 of runs.yaml: task mine: unknown perturbat")
+    assert "'gaussian_nose'" in unknown and "gaussian_noise" in unknown
+    assert missing.startswith("lmms_eval: error: run 3 of runs.yaml: Tasks not found: gone")
+    assert none.startswith("lmms_eval: error: run 4 of runs.yaml: name the tasks with --tasks")
+    assert run.numbers("caption_eps0.3")
 
 
 def test_killed_in_the_middle_leaves_no_results(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ def main() -> None:
 
     The harness's own `lmms-eval` lists no plugin's tasks in `tasks list`, and exits with
     0 when an evaluation failed or its results could not be written; this exits with 1
-    and says why in the last line.
+    and says why in the last line, a line a run where a `--config` file holds several.
     """
     from lmms_eval import __main__ as harness
     from lmms_eval.cli import dispatch
@@ -25,17 +26,21 @@ def main() -> None:
     # logs: here a misfit is an error.
     plugin.install_tasks()
     plugin.install_seam()
-    failures: list[Exception] = []
+    failures: dict[Exception, str] = {}
+    runs = itertools.count(1)
     evaluate = harness.cli_evaluate_single
 
     def remembering(args: Any) -> Any:
         since = time.time()
+        where = f"run {next(runs)} of {args.config}: " if args.config else ""
         try:
+            if not args.tasks:
+                raise ValueError("name the tasks with --tasks; `lmms_eval tasks list` shows them")
             results, samples = evaluate(args)
             if results is not None and args.output_path:
                 check_written(Path(args.output_path), samples or (), since)
         except Exception as error:
-            failures.append(error)
+            failures[error] = f"{where}{error}"
             raise
         return results, samples
 
@@ -43,9 +48,10 @@ def main() -> None:
     try:
         dispatch.main()
     except Exception as error:
-        failures.append(error)
+        failures.setdefault(error, str(error))
     if failures:
-        sys.exit(f"lmms_eval: error: {failures[-1]}")
+        lines = (" ".join(failure.split()) for failure in failures.values())
+        sys.exit("\n".join(f"lmms_eval: error: {line}" for line in lines))
 
 
 def check_written(output: Path, tasks: Iterable[str], since: float) -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
 import pytest
-from lmms_eval import evaluator
-from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 
+from harness.conftest import load, numbers, samples
 from vlm_confidence_tasks.harness.errors import TaskError
 from vlm_confidence_tasks.metrics import task_metrics
 from vlm_confidence_tasks.report.samples import read_samples
-
-LIMIT = 3
 
 
 @pytest.fixture(scope="module")
@@ -27,31 +23,6 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
             f"benchmark: pope\ntest_split: test\ntask: {name}\nperturbations: []\n{key}\n"
         )
     return TaskManager("WARNING", include_path=str(folder))
-
-
-@pytest.fixture
-def evaluate(manager: TaskManager, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("VLM_CONFIDENCE_DATA", "sandbox")
-
-    def run(*tasks: str, lm=None, limit: int = LIMIT):
-        lm = lm or get_model("tiny_llava").create_from_arg_string("", {"batch_size": 1})
-        return evaluator.simple_evaluate(
-            lm,
-            tasks=list(tasks),
-            task_manager=manager,
-            limit=limit,
-            log_samples=True,
-            bootstrap_iters=0,
-            gen_kwargs="max_new_tokens=4",
-        )
-
-    return run
-
-
-def numbers(found: dict, task: str) -> dict[str, float]:
-    results = found["results"][task].items()
-    values = {key.split(",")[0]: value for key, value in results if "_stderr" not in key}
-    return {name: value for name, value in values.items() if isinstance(value, float)}
 
 
 def records(found: dict, task: str) -> list[dict]:
@@ -91,8 +62,7 @@ def test_numbers_again_from_the_samples(evaluate, tmp_path: Path) -> None:
     found = evaluate("seed_loglik", "pope_loglik", "pope_eps0.1", "mmmu_loglik", limit=8)
     for task in ("seed_loglik", "pope_loglik", "pope_eps0.1", "mmmu_loglik"):
         file = tmp_path / f"{task}.jsonl"
-        rows = found["samples"][task]
-        file.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
+        file.write_text(samples(found, task))
         again = task_metrics(read_samples(file))
         assert again == pytest.approx(numbers(found, task), abs=1e-12)
         assert any(name.startswith("loglik_") for name in again) == task.endswith("_loglik")
@@ -123,7 +93,7 @@ def test_a_run_with_options_says_what_a_run_without_them_says(evaluate, tasks) -
 
 
 def test_logits_that_are_not_finite_after_the_first_step_end_the_run(evaluate) -> None:
-    lm = get_model("tiny_llava").create_from_arg_string("", {"batch_size": 1})
+    lm = load()
 
     def spoil(module, args, kwargs, output):
         if output.logits.shape[1] > 1:
@@ -136,7 +106,7 @@ def test_logits_that_are_not_finite_after_the_first_step_end_the_run(evaluate) -
 
 
 def test_only_short_passes_are_added(evaluate) -> None:
-    lm = get_model("tiny_llava").create_from_arg_string("", {"batch_size": 1})
+    lm = load()
     lengths, pictures = [], []
     lm.model.register_forward_hook(
         lambda module, args, kwargs, output: lengths.append(kwargs["input_ids"].shape[1]),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lmms_eval import evaluator
-from lmms_eval.models import get_model
-from lmms_eval.tasks import TaskManager
 
+from harness.conftest import load, numbers, samples
 from vlm_confidence_tasks.benchmarks import parse_certainty
 from vlm_confidence_tasks.harness import session as sessions
 from vlm_confidence_tasks.harness.errors import MeasurementError
@@ -22,16 +19,11 @@ DOCUMENTS, VARIANTS = 2, 5
 QUOTED = re.compile(r"asked: (?P<question>.*?) (?:Model's|Your) answer was: (?P<answer>.*?)\. How")
 
 
-@pytest.fixture(scope="module")
-def manager() -> TaskManager:
-    return TaskManager("WARNING")
-
-
 class Watched:
     """An adapter that takes down what it is asked and shown; may be told what to say."""
 
     def __init__(self, simple: bool = False, say: Callable[[str], str] | None = None) -> None:
-        made = get_model("tiny_llava", simple).create_from_arg_string("", {"batch_size": 1})
+        made = load(simple)
         self.adapter, self.prompts, self.shown = made, [], []
         answer, generate = made.generate_until, made.model.generate
 
@@ -55,27 +47,13 @@ class Watched:
 
 
 @pytest.fixture
-def evaluate(manager: TaskManager, few_questions: Path, monkeypatch: pytest.MonkeyPatch):
+def evaluate(evaluate, few_questions: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
 
-    def run(lm: Watched, *tasks: str, limit: int = DOCUMENTS):
-        return evaluator.simple_evaluate(
-            lm.adapter,
-            tasks=list(tasks),
-            task_manager=manager,
-            limit=limit,
-            log_samples=True,
-            bootstrap_iters=0,
-            gen_kwargs="max_new_tokens=4",
-        )
+    def run(lm: Watched, *tasks: str, limit: int = DOCUMENTS) -> dict:
+        return evaluate(*tasks, lm=lm.adapter, limit=limit)
 
     return run
-
-
-def numbers(found: dict, task: str) -> dict[str, float]:
-    results = found["results"][task].items()
-    values = {key.split(",")[0]: value for key, value in results if "_stderr" not in key}
-    return {name: value for name, value in values.items() if isinstance(value, float)}
 
 
 @pytest.mark.parametrize("simple", [False, True])
@@ -139,7 +117,7 @@ def test_numbers_by_hand_and_again_from_the_samples(evaluate, tmp_path: Path) ->
     assert values["verbal_accuracy"] == sum(true) / 8
     assert "verbal_alignment" not in values  # constant
     file = tmp_path / "samples.jsonl"
-    file.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
+    file.write_text(samples(found, "pope_verbal3"))
     again = task_metrics(read_samples(file))
     assert {name for name in again if name.startswith("verbal")} >= {"verbal_ece", "verbal_f1"}
     assert again == pytest.approx(values, abs=1e-12)

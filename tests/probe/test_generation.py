@@ -1,37 +1,16 @@
-"""Watching generate(): what is read, what is refused, and that nothing is left behind."""
+"""Watching generate(): what is read, and what is refused."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from transformers import (
-    GenerationConfig,
-    LlamaForCausalLM,
-    LogitsProcessorList,
-    StoppingCriteria,
-    StoppingCriteriaList,
-)
+from transformers import GenerationConfig, LogitsProcessorList
 
 from vlm_confidence_tasks.probe import ProbeError, label_tokens, watched
 from vlm_confidence_tasks.probe.recorder import Recorder
 
-from .tiny import PROMPT, YES_NO, Dictate, make_model, prompt, read
-
-
-def recomputed(logits: torch.Tensor, tokens) -> tuple[list[float], list[float]]:
-    """Entropies and log-probabilities from raw logits, by loops in float64."""
-    entropy, logprob = [], []
-    for step, token in zip(logits.detach().double().numpy(), tokens, strict=False):
-        p = np.exp(step - step.max())
-        p /= p.sum()
-        entropy.append(-sum(x * np.log(x) for x in p if x > 0))
-        logprob.append(np.log(p[token]))
-    return entropy, logprob
-
-
-def hooks(model) -> int:
-    return sum(len(module._forward_hooks) for module in model.modules())
+from .tiny import PROMPT, YES_NO, Dictate, make_model, plainly, prompt, read, recomputed
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -86,15 +65,6 @@ def test_sampling_set_in_the_models_own_configuration_is_refused(model, tokenize
     model.generation_config.do_sample = True
     with pytest.raises(ProbeError, match="do_sample=True"):
         plainly(model, tokenizer, max_new_tokens=3)
-
-
-def plainly(model, tokenizer, **kwargs):
-    """Generate under the probe with nothing but what is given."""
-    tokens = label_tokens(tokenizer, YES_NO)
-    got = []
-    with watched(model, lambda: [tokens], got.extend, lambda error: None):
-        model.generate(**prompt(tokenizer), **kwargs)
-    return got
 
 
 def test_sampling_set_in_a_passed_configuration_is_refused(model, tokenizer):
@@ -188,16 +158,6 @@ def test_a_batch_of_other_rows_than_expected_is_refused(model, tokenizer):
         read(model, tokenizer, prompt(tokenizer, rows=2), rows=1)
 
 
-class StopAfter(StoppingCriteria):
-    def __init__(self, length: int) -> None:
-        self.length = length
-        self.calls = 0
-
-    def __call__(self, input_ids, scores, **kwargs):
-        self.calls += 1
-        return torch.full((len(input_ids),), input_ids.shape[1] >= self.length)
-
-
 def test_a_batch_padded_on_the_right_is_refused(model, tokenizer):
     ids = prompt(tokenizer)["input_ids"].repeat(2, 1)
     mask = torch.ones_like(ids)
@@ -212,70 +172,6 @@ def test_a_batch_padded_on_the_right_is_refused(model, tokenizer):
     left = mask.flip(1)
     with watched(model, lambda: [(), ()], lambda readings: None, failures.append):
         model.generate(input_ids=ids, attention_mask=left, do_sample=False, max_new_tokens=2)
-
-
-def test_stopping_criteria_of_the_caller_are_kept(model, tokenizer):
-    red = tokenizer.convert_tokens_to_ids("red")
-    start = len(tokenizer.encode(PROMPT))
-    mine = StopAfter(start + 3)
-    given = StoppingCriteriaList([mine])
-    output, (reading,) = read(
-        model,
-        tokenizer,
-        stopping_criteria=given,
-        logits_processor=LogitsProcessorList([Dictate([[red]], start)]),
-    )
-    assert mine.calls == 3
-    assert output.shape[1] == start + 3
-    assert list(reading.tokens) == [red] * 3
-    assert given == [mine], "the caller's own list was changed"
-
-
-class Breaks(StoppingCriteria):
-    def __call__(self, input_ids, scores, **kwargs):
-        raise RuntimeError("out of memory")
-
-
-def test_everything_is_taken_away_again(model, tokenizer):
-    before = hooks(model)
-    read(model, tokenizer)
-    assert "generate" not in vars(model)
-    assert hooks(model) == before
-
-
-def test_everything_is_taken_away_again_when_generate_raises(model, tokenizer):
-    before = hooks(model)
-    failures, delivered = [], []
-    tokens = label_tokens(tokenizer, YES_NO)
-    with watched(model, lambda: [tokens], delivered.extend, failures.append):
-        with pytest.raises(RuntimeError, match="out of memory") as raised:
-            model.generate(**prompt(tokenizer), max_new_tokens=2, stopping_criteria=[Breaks()])
-        assert hooks(model) == before
-        assert failures == [raised.value]
-        model.generate(**prompt(tokenizer), do_sample=False, max_new_tokens=2)
-    assert "generate" not in vars(model)
-    assert len(delivered) == 1, "the call that raised delivers nothing, the next one does"
-
-
-def test_a_generate_that_was_patched_before_is_put_back(model, tokenizer):
-    calls = []
-    original = model.generate
-
-    def patched(*args, **kwargs):
-        calls.append(kwargs)
-        return original(*args, **kwargs)
-
-    model.generate = patched
-    read(model, tokenizer)
-    assert len(calls) == 1
-    assert model.generate is patched
-
-
-def test_the_caller_sees_the_same_name_and_signature(model):
-    plain = model.generate
-    with watched(model, lambda: [], lambda readings: None, lambda error: None):
-        assert model.generate.__name__ == "generate"
-        assert model.generate.__wrapped__ == plain
 
 
 def spoil(model, value: float) -> None:
@@ -308,54 +204,6 @@ def test_generate_without_a_step_is_an_error(model, tokenizer):
     model.generate = lambda **kwargs: kwargs["input_ids"]
     with pytest.raises(ProbeError, match="returned without choosing a token"):
         read(model, tokenizer)
-
-
-class Outer(torch.nn.Module):
-    """Hands generation on to an inner language model, as InstructBLIP does."""
-
-    def __init__(self, inner) -> None:
-        super().__init__()
-        self.language_model = inner
-        self.generation_config = GenerationConfig(eos_token_id=0, do_sample=True)
-
-    def generate(self, **kwargs):
-        return self.language_model.generate(**kwargs)
-
-
-def test_an_inner_model_is_read_with_its_own_settings(model, tokenizer):
-    dictated = Dictate(
-        [[tokenizer.convert_tokens_to_ids("Yes"), tokenizer.eos_token_id]],
-        len(tokenizer.encode(PROMPT)),
-    )
-    outer = Outer(model)
-    (reading,) = plainly(outer, tokenizer, logits_processor=LogitsProcessorList([dictated]))
-    assert tokenizer.decode(reading.tokens) == "Yes"
-    model.generation_config.do_sample = True
-    with pytest.raises(ProbeError, match="do_sample=True"):
-        plainly(outer, tokenizer, max_new_tokens=3)
-    assert hooks(outer) == 0
-
-
-class Softened(LlamaForCausalLM):
-    """Runs an inner language model in its own forward, and changes what that gives."""
-
-    def __init__(self, inner) -> None:
-        super().__init__(inner.config)
-        self.inner = inner
-
-    def forward(self, *args, **kwargs):
-        output = self.inner(*args, **kwargs)
-        output.logits = output.logits / 2
-        return output
-
-
-def test_where_an_inner_model_runs_too_the_outer_ones_logits_count(model, tokenizer):
-    outer = Softened(model).eval()
-    output, (reading,) = read(outer, tokenizer)
-    start = len(tokenizer.encode(PROMPT))
-    entropy, _ = recomputed(outer(output).logits[0, start - 1 : -1], output[0, start:].tolist())
-    count = len(reading.token_entropy)
-    assert reading.token_entropy == pytest.approx(entropy[:count], abs=1e-4)
 
 
 def test_a_token_without_logits_is_an_error(tokenizer):

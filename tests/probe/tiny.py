@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from transformers import LlamaForCausalLM, LogitsProcessor, PreTrainedTokenizerFast
 from zoo import vocabularies
@@ -56,3 +57,28 @@ def read(
     with watched(model, lambda: [tokens] * count, readings.extend, lambda error: None):
         output = model.generate(**inputs, **{"max_new_tokens": 12, "do_sample": False} | kwargs)
     return output, readings
+
+
+def recomputed(logits: torch.Tensor, tokens) -> tuple[list[float], list[float]]:
+    """Entropies and log-probabilities from raw logits, by loops in float64."""
+    entropy, logprob = [], []
+    for step, token in zip(logits.detach().double().numpy(), tokens, strict=False):
+        p = np.exp(step - step.max())
+        p /= p.sum()
+        entropy.append(-sum(x * np.log(x) for x in p if x > 0))
+        logprob.append(np.log(p[token]))
+    return entropy, logprob
+
+
+def hooks(model) -> int:
+    """Count the forward hooks of a model."""
+    return sum(len(module._forward_hooks) for module in model.modules())
+
+
+def plainly(model, tokenizer, **kwargs):
+    """Generate under the probe with nothing but what is given."""
+    tokens = label_tokens(tokenizer, YES_NO)
+    got = []
+    with watched(model, lambda: [tokens], got.extend, lambda error: None):
+        model.generate(**prompt(tokenizer), **kwargs)
+    return got

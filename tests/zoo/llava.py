@@ -25,8 +25,15 @@ from transformers import (
 )
 
 from . import vocabularies
-from .weights import randomise
+from .weights import save
 
+# The size of every part of every family, unless it needs another.
+LAYERS = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
 SQUARE = {"height": 32, "width": 32}
 # Two tiles or four: images are cut up as the real ones are.
 GRID = [[32, 64], [64, 32], [64, 64]]
@@ -50,11 +57,8 @@ def llama_tokenizer():
 
 def llama_config(tokenizer) -> LlamaConfig:
     return LlamaConfig(
+        **LAYERS,
         vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -62,16 +66,13 @@ def llama_config(tokenizer) -> LlamaConfig:
     )
 
 
+def vision(**more) -> dict:
+    """A vision tower's configuration, as keywords for any family."""
+    return LAYERS | {"image_size": 32, "patch_size": 8} | more
+
+
 def clip_config() -> CLIPVisionConfig:
-    return CLIPVisionConfig(
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        image_size=32,
-        patch_size=8,
-        projection_dim=32,
-    )
+    return CLIPVisionConfig(**vision(projection_dim=32))
 
 
 def llava(folder: Path, seed: int) -> None:
@@ -84,15 +85,15 @@ def llava(folder: Path, seed: int) -> None:
         tie_word_embeddings=False,
     )
     model = LlavaForConditionalGeneration(config)
-    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
-    LlavaProcessor(
+    processor = LlavaProcessor(
         CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=SQUARE),
         tokenizer,
         patch_size=8,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
         chat_template=TEMPLATE,
-    ).save_pretrained(folder)
+    )
+    save(folder, model, processor, seed=seed)
 
 
 def llava_next(folder: Path, seed: int) -> None:
@@ -106,8 +107,7 @@ def llava_next(folder: Path, seed: int) -> None:
         tie_word_embeddings=False,
     )
     model = LlavaNextForConditionalGeneration(config)
-    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
-    LlavaNextProcessor(
+    processor = LlavaNextProcessor(
         LlavaNextImageProcessor(
             size={"shortest_edge": 32}, crop_size=SQUARE, image_grid_pinpoints=GRID
         ),
@@ -116,7 +116,8 @@ def llava_next(folder: Path, seed: int) -> None:
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
         chat_template=TEMPLATE,
-    ).save_pretrained(folder)
+    )
+    save(folder, model, processor, seed=seed)
 
 
 def llava_onevision(folder: Path, seed: int) -> None:
@@ -135,12 +136,12 @@ def llava_onevision(folder: Path, seed: int) -> None:
         tie_word_embeddings=False,
     )
     model = LlavaOnevisionForConditionalGeneration(config)
-    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
-    LlavaOnevisionProcessor(
+    processor = LlavaOnevisionProcessor(
         LlavaOnevisionImageProcessor(size=SQUARE, image_grid_pinpoints=GRID),
         tokenizer,
         LlavaOnevisionVideoProcessor(size=SQUARE),
         num_image_tokens=16,
         vision_feature_select_strategy="full",
         chat_template=TEMPLATE,
-    ).save_pretrained(folder)
+    )
+    save(folder, model, processor, seed=seed)

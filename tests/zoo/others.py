@@ -34,8 +34,8 @@ from transformers import (
 )
 
 from . import vocabularies
-from .llava import SQUARE, llama_config
-from .weights import randomise
+from .llava import LAYERS, SQUARE, llama_config, vision
+from .weights import save
 
 
 def template(image: str, start: str, end: str, answer: str) -> str:
@@ -73,40 +73,21 @@ def internvl(folder: Path, seed: int) -> None:
         **images,
     )
     config = InternVLConfig(
-        vision_config={
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "image_size": [32, 32],
-            "patch_size": [8, 8],
-        },
+        vision_config=vision(image_size=[32, 32], patch_size=[8, 8]),
         text_config=small(tokenizer, model_type="qwen2", num_key_value_heads=2),
         image_token_id=tokenizer.context_image_token_id,
         image_seq_length=4,
         tie_word_embeddings=False,
     )
     model = InternVLForConditionalGeneration(config)
-    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
-    InternVLProcessor(
+    processor = InternVLProcessor(
         GotOcr2ImageProcessor(size=SQUARE),
         tokenizer,
         InternVLVideoProcessor(size=SQUARE),
         image_seq_length=4,
         chat_template=template("<IMG_CONTEXT>\n", *IM),
-    ).save_pretrained(folder)
-
-
-def vision(**more) -> dict:
-    """A vision tower's configuration."""
-    return {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "image_size": 32,
-        "patch_size": 8,
-    } | more
+    )
+    save(folder, model, processor, seed=seed)
 
 
 def idefics2(folder: Path, seed: int) -> None:
@@ -133,16 +114,16 @@ def idefics2(folder: Path, seed: int) -> None:
         tie_word_embeddings=False,
     )
     model = Idefics2ForConditionalGeneration(config)
-    # Under seed 0 all answers happen to be of one length.
-    randomise(model, tokenizer, seed=seed + 1).save_pretrained(folder)
-    Idefics2Processor(
+    processor = Idefics2Processor(
         Idefics2ImageProcessor(
             size={"shortest_edge": 24, "longest_edge": 32}, do_image_splitting=False
         ),
         tokenizer,
         image_seq_len=4,
         chat_template=template("<image>", *TURN),
-    ).save_pretrained(folder)
+    )
+    # Under seed 0 all answers happen to be of one length.
+    save(folder, model, processor, seed=seed + 1)
 
 
 def idefics3(folder: Path, seed: int) -> None:
@@ -161,15 +142,15 @@ def idefics3(folder: Path, seed: int) -> None:
         tie_word_embeddings=False,
     )
     model = Idefics3ForConditionalGeneration(config)
-    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
-    Idefics3Processor(
+    processor = Idefics3Processor(
         Idefics3ImageProcessor(
             size={"longest_edge": 64}, max_image_size={"longest_edge": 32}, do_image_splitting=True
         ),
         tokenizer,
         image_seq_len=4,
         chat_template=template("<image>", *TURN),
-    ).save_pretrained(folder)
+    )
+    save(folder, model, processor, seed=seed)
 
 
 def instructblip(folder: Path, seed: int) -> None:
@@ -180,23 +161,16 @@ def instructblip(folder: Path, seed: int) -> None:
     query_tokenizer = BertTokenizer(vocab={word: index for index, word in enumerate(words)})
     config = InstructBlipConfig(
         vision_config=vision(),
-        qformer_config={
-            "vocab_size": len(words),
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "encoder_hidden_size": 32,
-        },
+        qformer_config={"vocab_size": len(words), "encoder_hidden_size": 32, **LAYERS},
         text_config=small(tokenizer, model_type="llama"),
         num_query_tokens=4,
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
     )
     model = InstructBlipForConditionalGeneration(config)
-    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
-    InstructBlipProcessor(
+    processor = InstructBlipProcessor(
         BlipImageProcessor(size=SQUARE), tokenizer, query_tokenizer, num_query_tokens=4
-    ).save_pretrained(folder)
+    )
+    save(folder, model, processor, seed=seed)
 
 
 def gemma3(folder: Path, seed: int) -> None:
@@ -231,8 +205,7 @@ def gemma3(folder: Path, seed: int) -> None:
         tie_word_embeddings=False,
     )
     model = Gemma3ForConditionalGeneration(config)
-    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
-    Gemma3Processor(
+    processor = Gemma3Processor(
         Gemma3ImageProcessor(size=SQUARE),
         tokenizer,
         image_seq_length=4,
@@ -242,7 +215,8 @@ def gemma3(folder: Path, seed: int) -> None:
             "<end_of_turn>\n",
             "<start_of_turn>model\n",
         ),
-    ).save_pretrained(folder)
+    )
+    save(folder, model, processor, seed=seed)
 
 
 def mllama(folder: Path, seed: int) -> None:
@@ -271,14 +245,12 @@ def mllama(folder: Path, seed: int) -> None:
         image_token_index=image,
     )
     model = MllamaForConditionalGeneration(config)
-    randomise(model, tokenizer, seed=seed)
-    # Closed at first: the image would have no say in the answer.
+    # Closed at first, and never drawn: the image would have no say in the answer.
     for name, parameter in model.named_parameters():
         if name.endswith("gate"):
             parameter.data.fill_(1.0)
-    model.save_pretrained(folder)
     header = "<|start_header_id|>" + ROLE + "<|end_header_id|>\n\n"
-    MllamaProcessor(
+    processor = MllamaProcessor(
         MllamaImageProcessor(size=SQUARE, max_image_tiles=4),
         tokenizer,
         chat_template=template(
@@ -287,4 +259,5 @@ def mllama(folder: Path, seed: int) -> None:
             "<|eot_id|>",
             "<|start_header_id|>assistant<|end_header_id|>\n\n",
         ),
-    ).save_pretrained(folder)
+    )
+    save(folder, model, processor, seed=seed)

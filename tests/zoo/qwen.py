@@ -20,7 +20,8 @@ from transformers import (
 )
 
 from . import vocabularies
-from .weights import randomise
+from .llava import LAYERS
+from .weights import save
 
 PIXELS = {"shortest_edge": 784, "longest_edge": 12_544}
 VISION = "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"
@@ -52,11 +53,8 @@ def token_ids(tokenizer) -> dict[str, int]:
 
 def text_config(tokenizer) -> dict:
     return {
+        **LAYERS,
         "vocab_size": len(tokenizer),
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "bos_token_id": tokenizer.pad_token_id,
         "eos_token_id": tokenizer.eos_token_id,
@@ -88,13 +86,13 @@ def qwen2_5_vl(folder: Path, seed: int) -> None:
     model = Qwen2_5_VLForConditionalGeneration(config)
     # The released checkpoints have this penalty: what is read must not contain it.
     model.generation_config.repetition_penalty = 1.05
-    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
-    Qwen2_5_VLProcessor(
+    processor = Qwen2_5_VLProcessor(
         Qwen2VLImageProcessor(size=PIXELS),
         tokenizer,
         Qwen2VLVideoProcessor(size=PIXELS),
         chat_template=TEMPLATE,
-    ).save_pretrained(folder)
+    )
+    save(folder, model, processor, seed=seed)
 
 
 def qwen2_vl(folder: Path, seed: int) -> None:
@@ -108,13 +106,13 @@ def qwen2_vl(folder: Path, seed: int) -> None:
     )
     model = Qwen2VLForConditionalGeneration(config)
     model.generation_config.repetition_penalty = 1.05
-    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
-    Qwen2VLProcessor(
+    processor = Qwen2VLProcessor(
         Qwen2VLImageProcessor(size=PIXELS),
         tokenizer,
         Qwen2VLVideoProcessor(size=PIXELS),
         chat_template=TEMPLATE,
-    ).save_pretrained(folder)
+    )
+    save(folder, model, processor, seed=seed)
 
 
 def qwen3_vl(folder: Path, seed: int) -> None:
@@ -134,10 +132,10 @@ def qwen3_vl(folder: Path, seed: int) -> None:
         **token_ids(tokenizer),
     )
     model = Qwen3VLForConditionalGeneration(config)
-    randomise(model, tokenizer, seed=seed).save_pretrained(folder)
-    Qwen3VLProcessor(
+    processor = Qwen3VLProcessor(
         Qwen2VLImageProcessor(size=PIXELS, patch_size=16),
         tokenizer,
         Qwen3VLVideoProcessor(size=PIXELS),
         chat_template=TEMPLATE,
-    ).save_pretrained(folder)
+    )
+    save(folder, model, processor, seed=seed)

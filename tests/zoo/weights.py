@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, ProcessorMixin
 
 from .vocabularies import SPOKEN
+
+
+def save(folder: Path, model: PreTrainedModel, processor: ProcessorMixin, *, seed: int) -> None:
+    """Write a checkpoint: the model with random weights, and its processor."""
+    randomise(model, processor.tokenizer, seed=seed).save_pretrained(folder)
+    processor.save_pretrained(folder)
 
 
 def randomise(model: PreTrainedModel, tokenizer, *, seed: int) -> PreTrainedModel:

@@ -1,0 +1,52 @@
+"""Evaluations in this process, on the embedded model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from lmms_eval import evaluator
+from lmms_eval.models import get_model
+from lmms_eval.tasks import TaskManager
+
+
+@pytest.fixture(scope="session")
+def manager() -> TaskManager:
+    return TaskManager("WARNING")
+
+
+def load(simple: bool = False):
+    """Load the model anew: the harness takes it out of its adapter after an evaluation."""
+    return get_model("tiny_llava", simple).create_from_arg_string("", {"batch_size": 1})
+
+
+@pytest.fixture
+def evaluate(manager: TaskManager, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict]:
+    """A function that evaluates tasks on the sandbox's data, with short answers."""
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", "sandbox")
+
+    def run(*tasks: str, lm=None, limit: int = 3) -> dict:
+        return evaluator.simple_evaluate(
+            lm or load(),
+            tasks=list(tasks),
+            task_manager=manager,
+            limit=limit,
+            log_samples=True,
+            bootstrap_iters=0,
+            gen_kwargs="max_new_tokens=4",
+        )
+
+    return run
+
+
+def numbers(found: dict, task: str) -> dict[str, float]:
+    """The task's metrics, without their standard errors."""
+    results = found["results"][task].items()
+    values = {key.split(",")[0]: value for key, value in results if "_stderr" not in key}
+    return {name: value for name, value in values.items() if isinstance(value, float)}
+
+
+def samples(found: dict, task: str) -> str:
+    """The task's samples file, as text."""
+    return "".join(json.dumps(row, default=str) + "\n" for row in found["samples"][task])

@@ -1,0 +1,139 @@
+"""Watching generate() changes nothing: hooks, callers, inner models."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import (
+    GenerationConfig,
+    LlamaForCausalLM,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from vlm_confidence_tasks.probe import ProbeError, label_tokens, watched
+
+from .tiny import PROMPT, YES_NO, Dictate, hooks, plainly, prompt, read, recomputed
+
+
+class StopAfter(StoppingCriteria):
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.calls = 0
+
+    def __call__(self, input_ids, scores, **kwargs):
+        self.calls += 1
+        return torch.full((len(input_ids),), input_ids.shape[1] >= self.length)
+
+
+def test_stopping_criteria_of_the_caller_are_kept(model, tokenizer):
+    red = tokenizer.convert_tokens_to_ids("red")
+    start = len(tokenizer.encode(PROMPT))
+    mine = StopAfter(start + 3)
+    given = StoppingCriteriaList([mine])
+    output, (reading,) = read(
+        model,
+        tokenizer,
+        stopping_criteria=given,
+        logits_processor=LogitsProcessorList([Dictate([[red]], start)]),
+    )
+    assert mine.calls == 3
+    assert output.shape[1] == start + 3
+    assert list(reading.tokens) == [red] * 3
+    assert given == [mine], "the caller's own list was changed"
+
+
+class Breaks(StoppingCriteria):
+    def __call__(self, input_ids, scores, **kwargs):
+        raise RuntimeError("out of memory")
+
+
+def test_everything_is_taken_away_again(model, tokenizer):
+    before = hooks(model)
+    read(model, tokenizer)
+    assert "generate" not in vars(model)
+    assert hooks(model) == before
+
+
+def test_everything_is_taken_away_again_when_generate_raises(model, tokenizer):
+    before = hooks(model)
+    failures, delivered = [], []
+    tokens = label_tokens(tokenizer, YES_NO)
+    with watched(model, lambda: [tokens], delivered.extend, failures.append):
+        with pytest.raises(RuntimeError, match="out of memory") as raised:
+            model.generate(**prompt(tokenizer), max_new_tokens=2, stopping_criteria=[Breaks()])
+        assert hooks(model) == before
+        assert failures == [raised.value]
+        model.generate(**prompt(tokenizer), do_sample=False, max_new_tokens=2)
+    assert "generate" not in vars(model)
+    assert len(delivered) == 1, "the call that raised delivers nothing, the next one does"
+
+
+def test_a_generate_that_was_patched_before_is_put_back(model, tokenizer):
+    calls = []
+    original = model.generate
+
+    def patched(*args, **kwargs):
+        calls.append(kwargs)
+        return original(*args, **kwargs)
+
+    model.generate = patched
+    read(model, tokenizer)
+    assert len(calls) == 1
+    assert model.generate is patched
+
+
+def test_the_caller_sees_the_same_name_and_signature(model):
+    plain = model.generate
+    with watched(model, lambda: [], lambda readings: None, lambda error: None):
+        assert model.generate.__name__ == "generate"
+        assert model.generate.__wrapped__ == plain
+
+
+class Outer(torch.nn.Module):
+    """Hands generation on to an inner language model, as InstructBLIP does."""
+
+    def __init__(self, inner) -> None:
+        super().__init__()
+        self.language_model = inner
+        self.generation_config = GenerationConfig(eos_token_id=0, do_sample=True)
+
+    def generate(self, **kwargs):
+        return self.language_model.generate(**kwargs)
+
+
+def test_an_inner_model_is_read_with_its_own_settings(model, tokenizer):
+    dictated = Dictate(
+        [[tokenizer.convert_tokens_to_ids("Yes"), tokenizer.eos_token_id]],
+        len(tokenizer.encode(PROMPT)),
+    )
+    outer = Outer(model)
+    (reading,) = plainly(outer, tokenizer, logits_processor=LogitsProcessorList([dictated]))
+    assert tokenizer.decode(reading.tokens) == "Yes"
+    model.generation_config.do_sample = True
+    with pytest.raises(ProbeError, match="do_sample=True"):
+        plainly(outer, tokenizer, max_new_tokens=3)
+    assert hooks(outer) == 0
+
+
+class Softened(LlamaForCausalLM):
+    """Runs an inner language model in its own forward, and changes what that gives."""
+
+    def __init__(self, inner) -> None:
+        super().__init__(inner.config)
+        self.inner = inner
+
+    def forward(self, *args, **kwargs):
+        output = self.inner(*args, **kwargs)
+        output.logits = output.logits / 2
+        return output
+
+
+def test_where_an_inner_model_runs_too_the_outer_ones_logits_count(model, tokenizer):
+    outer = Softened(model).eval()
+    output, (reading,) = read(outer, tokenizer)
+    start = len(tokenizer.encode(PROMPT))
+    entropy, _ = recomputed(outer(output).logits[0, start - 1 : -1], output[0, start:].tolist())
+    count = len(reading.token_entropy)
+    assert reading.token_entropy == pytest.approx(entropy[:count], abs=1e-4)

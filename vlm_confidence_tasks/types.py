@@ -88,6 +88,53 @@ CLEAN = Variant("clean")
 
 
 @dataclass(frozen=True)
+class Inside:
+    """What happened inside the model in one answer, in numbers.
+
+    Channels are "context", "answer" and "vision"; a channel without a vector is left out.
+
+    Attributes:
+        drift: 1 - cos with the vector of the clean image's answer, by channel; empty for
+            the clean image itself.
+        distance: Length of the difference to it, likewise.
+        control: For the clean image: mean 1 - cos with the vectors of other images, by
+            channel; empty for variants.
+        prior_drift: 1 - cos of the context with that of a blank image of the clean size.
+        prior_probs: For the clean image: the labels' probabilities on that blank image.
+        dirichlet_energy: Of the vision tokens on their grid, None without a grid.
+        layer_entropy: Entropy of each layer's own prediction at the answer, in nats.
+        spectrum: Mean power of the image in each band, at the clean image's size.
+    """
+
+    drift: Mapping[str, float]
+    distance: Mapping[str, float]
+    control: Mapping[str, float]
+    prior_drift: float | None
+    prior_probs: Mapping[str, float] | None
+    dirichlet_energy: float | None
+    layer_entropy: tuple[float, ...]
+    spectrum: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as it stands in a samples file (JSON types only)."""
+        record = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        for name, value in record.items():
+            if isinstance(value, Mapping):
+                record[name] = dict(value)
+        return {**record, "layer_entropy": list(self.layer_entropy)}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Inside:
+        """Read back what `to_dict` wrote; unknown keys are left alone.
+
+        Raises:
+            KeyError: A key is missing.
+        """
+        found = {name: record[name] for name in cls.__dataclass_fields__}
+        return cls(**{**found, "layer_entropy": tuple(found["layer_entropy"])})
+
+
+@dataclass(frozen=True)
 class Readout:
     """What the model answered to one variant of one document, and how sure it was.
 
@@ -117,6 +164,7 @@ class Readout:
         option_logprob: ln p of each label's option text after the prompt, summed over
             its tokens; None if the options were not scored.
         option_logprob_mean: The same, divided by the number of tokens.
+        inside: What happened inside the model; None if that was not measured.
     """
 
     variant: Variant
@@ -137,6 +185,7 @@ class Readout:
     verbal_confidence: float | None = None
     option_logprob: Mapping[str, float] | None = None
     option_logprob_mean: Mapping[str, float] | None = None
+    inside: Inside | None = None
 
     @property
     def loglik_answer(self) -> str | None:
@@ -158,6 +207,8 @@ class Readout:
             value = record.pop(name)
             if getattr(self, group) is not None:
                 record[name] = dict(value) if isinstance(value, Mapping) else value
+        if self.inside is not None:
+            record["inside"] = self.inside.to_dict()
         variant = record.pop("variant")
         return {
             "variant": variant.perturbation,
@@ -186,6 +237,8 @@ class Readout:
         )
         names = set(cls.__dataclass_fields__) - {"variant", "token_entropy"} - set(_OF_SOME_TASKS)
         later: dict[str, Any] = {name: record.get(name) for name in _OF_SOME_TASKS}
+        if later["inside"] is not None:
+            later["inside"] = Inside.from_dict(later["inside"])
         entropies = record["token_entropy"]
         return cls(
             variant=variant,
@@ -201,6 +254,7 @@ _OF_SOME_TASKS = {
     "verbal_confidence": "verbal_text",
     "option_logprob": "option_logprob",
     "option_logprob_mean": "option_logprob",
+    "inside": "inside",
 }
 
 

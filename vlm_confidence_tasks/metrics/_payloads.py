@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from vlm_confidence_tasks.metrics import _inside as inside
 from vlm_confidence_tasks.metrics import _sources as sources
 from vlm_confidence_tasks.metrics import _verbal as verbal
 from vlm_confidence_tasks.metrics._checks import Floats
 from vlm_confidence_tasks.metrics._classification import Confusion, confusion
 from vlm_confidence_tasks.metrics._defense import ThresholdDefense, threshold_defense
+from vlm_confidence_tasks.metrics._drift import cohens_d, drift_ratio
 from vlm_confidence_tasks.metrics._entropy import wilcoxon_p
 from vlm_confidence_tasks.metrics._ranking import spearman
 from vlm_confidence_tasks.metrics.document import Document
@@ -157,6 +159,33 @@ def from_defense(measure: Callable[[ThresholdDefense], float], values: Values) -
     if not values:
         return None
     return measure(threshold_defense(_joined("clean", values), _joined("perturbed", values)))
+
+
+def against_control_value(channel: str, document: Document) -> Value | None:
+    """Keep a document's mean drift, of how many instances it is, and its control drift."""
+    moved = inside.drift(channel, document, perturbed(document))
+    control = inside.control(channel, document, ())
+    if not moved or not control:
+        return None
+    mean, count = math.fsum(moved) / len(moved), len(moved)
+    return {"moved": mean, "instances": count, "control": control[0]}
+
+
+def from_ratio(values: Values) -> float | None:
+    """Divide the drift of all instances by the control drift of all documents."""
+    return drift_ratio(*_columns(values, "moved", "instances", "control")) if values else None
+
+
+def from_effect(values: Values) -> float | None:
+    """Compare the documents' drift with their control drift."""
+    if not values:
+        return None
+    moved, control = _columns(values, "moved", "control")
+    return cohens_d(np.sort(moved), np.sort(control))
+
+
+def _columns(values: Values, *keys: str) -> list[Floats]:
+    return [np.array([value[key] for value in values], dtype=np.float64) for key in keys]
 
 
 def _joined(key: str, values: Values) -> Floats:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 
+from vlm_confidence_tasks.metrics import _inside as inside
 from vlm_confidence_tasks.metrics import _loglik as loglik
 from vlm_confidence_tasks.metrics import _payloads as payloads
 from vlm_confidence_tasks.metrics import _sources as sources
@@ -25,6 +26,7 @@ from vlm_confidence_tasks.metrics._checks import Floats
 from vlm_confidence_tasks.metrics._payloads import Pick, Source, Value, clean, perturbed
 from vlm_confidence_tasks.metrics._ranking import aurc, auroc
 from vlm_confidence_tasks.metrics._sources import Pairs
+from vlm_confidence_tasks.metrics._spectra import BANDS
 from vlm_confidence_tasks.metrics.document import FAMILIES, Document
 
 UP, DOWN, NEITHER = True, False, None
@@ -92,6 +94,22 @@ _PAIRED_MEANS = (
     ("wrong_to_right", sources.repaired, NEITHER, "share made right, of those wrong on clean ones"),
     ("fp_correction", sources.false_positive_repaired, NEITHER, 'share of false "Yes" made "No"'),
     ("fn_correction", sources.false_negative_repaired, NEITHER, 'share of false "No" made "Yes"'),
+)
+
+
+# Of each channel: means over perturbed answers.
+_MOVES = (
+    ("drift_{}", inside.drift, "mean 1 - cos of {} vectors, clean and perturbed"),
+    ("drift_unflipped_{}", inside.unflipped, "drift of {} vectors where the answer stayed"),
+    ("stability_{}", inside.stability, "mean cosine of {} vectors, clean and perturbed"),
+    ("stability_l2_{}", inside.distance, "mean L2 distance of {} vectors, clean and perturbed"),
+)
+
+# Of a model's inside: means over perturbed answers.
+_SHIFTS = (
+    ("drift_to_prior", inside.to_prior, "mean approach of the margin to a blank image's, nats"),
+    ("drift_to_prior_context", inside.to_prior_context, "mean approach of the context to it"),
+    ("dirichlet_delta", inside.dirichlet_delta, "mean change in energy of the vision tokens"),
 )
 
 
@@ -212,12 +230,39 @@ def _others() -> Iterator[Metric]:
     )
 
 
+def _insides() -> Iterator[Metric]:
+    for channel in inside.CHANNELS:
+        for name, source, text in _MOVES:
+            moved = partial(source, channel)
+            yield _mean(name.format(channel), moved, NEITHER, text.format(channel), perturbed)
+        between = f"mean 1 - cos of {channel} vectors, clean and of other images"
+        control = partial(inside.control, channel)
+        yield _mean(f"drift_control_{channel}", control, NEITHER, between, clean)
+        kept = partial(payloads.against_control_value, channel)
+        for name, measured, text in (
+            ("drift_ratio", payloads.from_ratio, "drift over control drift"),
+            ("drift_d", payloads.from_effect, "Cohen's d of drift against control drift"),
+        ):
+            yield Metric(f"{name}_{channel}", kept, measured, NEITHER, f"{text}, {channel} vectors")
+    for name, shift, text in _SHIFTS:
+        yield _mean(name, shift, NEITHER, text, perturbed)
+    for band in BANDS:
+        text = f"mean relative change of the image's power, {band} band"
+        changed = partial(inside.spectral_delta, band)
+        yield _mean(f"spectral_{band}_delta", changed, NEITHER, text, perturbed)
+        flipped = partial(inside.spectral_delta_flipped, band)
+        text = f"{text}, where the answer flipped"
+        yield _mean(f"spectral_{band}_delta_flipped", flipped, NEITHER, text, perturbed)
+
+
 _FLIPS = (*_flips("", "perturbed", perturbed), *_family_flips(FAMILIES), *_option_flips())
 _CALIBRATIONS = tuple(metric for kind in _CONFIDENCES for metric in _calibration(*kind))
 
 METRICS: dict[str, Metric] = {
     metric.name: metric for metric in (*_means(), *_FLIPS, *_CALIBRATIONS, *_others(), *_claims())
 }
+INSIDE = {metric.name: metric for metric in _insides()}
+METRICS |= INSIDE
 
 
 def metrics_with(families: Iterable[str]) -> dict[str, Metric]:

@@ -1,0 +1,155 @@
+"""Drift, control drift, Cohen's d and Dirichlet energy: by hand, as properties, by others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from scipy.spatial.distance import cosine, euclidean
+
+from vlm_confidence_tasks.metrics import (
+    cohens_d,
+    control_drift,
+    cosine_drift,
+    dirichlet_energy,
+    drift_ratio,
+    l2_distance,
+)
+
+numbers = st.floats(-1e3, 1e3, allow_subnormal=False).filter(lambda x: x == 0 or abs(x) > 1e-3)
+vectors = arrays.arrays(np.float64, st.integers(1, 8), elements=numbers)
+nonzero = vectors.filter(lambda v: v.any())
+grids = arrays.arrays(np.float64, st.tuples(*[st.integers(2, 4)] * 3), elements=numbers)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "drift", "distance"),
+    [
+        ([1, 0], [0, 2], 1.0, 5**0.5),
+        ([1, 0], [1, 1], 1 - 0.5**0.5, 1.0),
+        ([3, 4], [4, 3], 1 - 24 / 25, 2**0.5),
+        ([1, 0], [-2, 0], 2.0, 3.0),
+        ([1, 0], [5, 0], 0.0, 4.0),
+    ],
+)
+def test_vectors_in_the_plane(one, other, drift, distance):
+    assert cosine_drift(one, other) == pytest.approx(drift)
+    assert l2_distance(one, other) == pytest.approx(distance)
+
+
+@given(nonzero, st.floats(1e-3, 1e3))
+def test_drift_is_0_for_the_same_and_2_for_opposite_vectors_at_any_length(v, scale):
+    assert cosine_drift(v, v) == 0
+    assert cosine_drift(v, scale * v) == pytest.approx(0, abs=1e-15)
+    assert cosine_drift(v, -scale * v) == pytest.approx(2)
+
+
+@given(
+    st.integers(1, 8).flatmap(lambda n: st.tuples(*[arrays.arrays(float, n, elements=numbers)] * 2))
+)
+def test_drift_is_scipys_cosine_distance(pair):
+    one, other = pair
+    assume(one.any() and other.any())
+    assert cosine_drift(one, other) == pytest.approx(cosine(one, other), abs=1e-9)
+    assert cosine_drift(one, other) == pytest.approx(cosine_drift(other, one), abs=1e-15)
+    assert l2_distance(one, other) == pytest.approx(euclidean(one, other))
+
+
+def test_a_zero_vector_has_no_drift():
+    assert cosine_drift([0, 0], [1, 0]) is None
+    assert control_drift([1, 0], [[0, 0], [1, 0]]) is None
+
+
+def test_small_drifts_are_not_lost_to_rounding():
+    # 1 - cos of an angle of 1e-9 is 5e-19: far under the rounding of a cosine near 1.
+    assert cosine_drift([1, 0], [1, 1e-9]) == pytest.approx(5e-19)
+
+
+@pytest.mark.parametrize(("one", "other"), [([1.0], [1.0, 2.0]), ([], []), ([np.nan], [1.0])])
+def test_bad_vectors_raise(one, other):
+    for function in (cosine_drift, l2_distance):
+        with pytest.raises(ValueError):
+            function(one, other)
+
+
+def test_control_drift_is_the_mean_over_other_images():
+    others = [[0, 1], [1, 1], [-1, 0]]
+    assert control_drift([1, 0], others) == pytest.approx((1 + 1 - 0.5**0.5 + 2) / 3)
+    assert control_drift([1, 0], []) is None
+    with pytest.raises(ValueError, match="others must be finite numbers"):
+        control_drift([1, 0], [[1, 0, 0]])
+
+
+def test_drift_ratio_weighs_instances():
+    # Three instances of 0.2 and one of 0.6, held against a control of 0.5.
+    assert drift_ratio([0.2, 0.6], [3, 1], [0.4, 0.6]) == pytest.approx(0.3 / 0.5)
+    assert drift_ratio([0.2], [1], [0.0]) is None
+
+
+def test_cohens_d_by_hand():
+    # Means 2 and 6, variances 2 and 8 with two numbers each: s = sqrt(5).
+    assert cohens_d([1, 3], [4, 8]) == pytest.approx(-4 / 5**0.5)
+    # Unequal sizes: (1 * 2 + 2 * 1) / 3.
+    assert cohens_d([1, 3], [4, 5, 6]) == pytest.approx(-3 / (4 / 3) ** 0.5)
+    assert cohens_d([1], [1, 2]) is None
+    assert cohens_d([0.1, 0.1, 0.1], [0.3, 0.3, 0.3]) is None
+
+
+columns = st.lists(numbers, min_size=2, max_size=20)
+
+
+@given(columns, columns)
+def test_cohens_d_changes_sign_with_the_arguments(one, other):
+    d, turned = cohens_d(one, other), cohens_d(other, one)
+    if d is None:
+        assert turned is None
+    else:
+        assert turned == pytest.approx(-d)
+
+
+def test_energy_of_a_2x2_grid():
+    #   0 1   Edges: 1, 1 across, 2, 2 down: squares 1 + 1 + 4 + 4 over 4.
+    #   2 3
+    assert dirichlet_energy([[[0], [1]], [[2], [3]]]) == pytest.approx(10 / 4)
+    # A second channel of the same adds the same.
+    assert dirichlet_energy([[[0, 0], [1, 1]], [[2, 2], [3, 3]]]) == pytest.approx(20 / 4)
+
+
+def test_energy_of_a_3x3_grid():
+    # Alone in the middle: its four edges of twelve.
+    grid = np.zeros((3, 3, 1))
+    grid[1, 1] = 3
+    assert dirichlet_energy(grid) == pytest.approx(4 * 9 / 12)
+    # In a corner: two edges.
+    grid = np.zeros((3, 3, 1))
+    grid[0, 0] = 3
+    assert dirichlet_energy(grid) == pytest.approx(2 * 9 / 12)
+
+
+@given(grids, st.floats(0.01, 100))
+def test_energy_is_quadratic_in_scale_and_blind_to_a_constant(grid, scale):
+    energy = dirichlet_energy(grid)
+    assert dirichlet_energy(scale * grid) == pytest.approx(scale**2 * energy)
+    assert dirichlet_energy(np.full_like(grid, scale)) == 0
+    assert dirichlet_energy(grid.transpose(1, 0, 2)) == pytest.approx(energy)
+
+
+@given(grids)
+def test_energy_is_the_loop_over_edges(grid):
+    total, edges = 0.0, 0
+    height, width, _ = grid.shape
+    for i in range(height):
+        for j in range(width):
+            for k, m in ((i + 1, j), (i, j + 1)):
+                if k < height and m < width:
+                    total += sum((a - b) ** 2 for a, b in zip(grid[i, j], grid[k, m], strict=True))
+                    edges += 1
+    assert dirichlet_energy(grid) == pytest.approx(total / edges)
+
+
+def test_a_grid_of_one_point_has_no_energy():
+    assert dirichlet_energy([[[1.0]]]) is None
+    with pytest.raises(ValueError, match="grid must be finite numbers"):
+        dirichlet_energy([[1.0]])

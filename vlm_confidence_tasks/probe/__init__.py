@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from vlm_confidence_tasks.probe.backend import ProbeError, find_model, find_tokenizer
+from vlm_confidence_tasks.probe.gathering import gather
 from vlm_confidence_tasks.probe.generation import watched
+from vlm_confidence_tasks.probe.inside import InsideWatcher
 from vlm_confidence_tasks.probe.labels import label_tokens
-from vlm_confidence_tasks.probe.reading import Reading
+from vlm_confidence_tasks.probe.reading import Captured, Reading, label_probabilities
 from vlm_confidence_tasks.probe.readout import make_readout
 from vlm_confidence_tasks.probe.replacing import replaced
 from vlm_confidence_tasks.probe.scoring import OptionScorer
 
 __all__ = [
+    "Captured",
+    "InsideWatcher",
     "OptionScorer",
     "ProbeError",
     "Reading",
     "find_model",
     "find_tokenizer",
+    "gather",
+    "label_probabilities",
     "label_tokens",
     "make_readout",
     "replaced",

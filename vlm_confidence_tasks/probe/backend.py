@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -42,3 +43,15 @@ def find_tokenizer(adapter: Any) -> Any:
         f"{type(adapter).__name__} has no tokenizer that can be found: "
         "answer probabilities need one as `tokenizer` on the adapter or on its processor"
     )
+
+
+def prompt_ids(args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.Tensor | None:
+    """Return the token ids that generate() is called with, [rows, tokens], None without any.
+
+    Args:
+        args: The call's.
+        kwargs: The call's.
+    """
+    named = (kwargs.get("input_ids"), kwargs.get("inputs"), *args[:1])
+    prompts = next((ids for ids in named if ids is not None), None)
+    return None if prompts is None or prompts.ndim != 2 else prompts

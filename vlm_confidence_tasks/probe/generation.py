@@ -11,6 +11,7 @@ import torch
 from transformers import GenerationMixin, StoppingCriteriaList
 
 from vlm_confidence_tasks.probe.backend import ProbeError
+from vlm_confidence_tasks.probe.inside import Capture, InsideWatcher
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.recorder import LabelTokens, Recorder
 from vlm_confidence_tasks.probe.replacing import replaced
@@ -23,7 +24,12 @@ Fail = Callable[[BaseException], None]
 
 @contextmanager
 def watched(
-    model: Any, rows: Rows, deliver: Deliver, fail: Fail, scorer: OptionScorer | None = None
+    model: Any,
+    rows: Rows,
+    deliver: Deliver,
+    fail: Fail,
+    scorer: OptionScorer | None = None,
+    watcher: InsideWatcher | None = None,
 ) -> Iterator[None]:
     """Watch every call of `model.generate()` in the block.
 
@@ -34,14 +40,17 @@ def watched(
         fail: Called with what generate() raised, which is then raised again: adapters
             are known to swallow it and to go on with an empty answer.
         scorer: Scores options after the prompts of each generate(), if there are any.
+        watcher: Captures the inside of each generate() where that is wanted.
     """
     original = model.generate
 
     @wraps(original)
     def generate(*args: Any, **kwargs: Any) -> Any:
         try:
+            labels = rows()
             batch = None if scorer is None else scorer.batch(args, kwargs)
-            return _recorded(model, original, rows(), deliver, batch, args, kwargs)
+            capture = None if watcher is None else watcher.batch(args, kwargs, labels)
+            return _recorded(model, original, labels, deliver, batch, capture, args, kwargs)
         except Exception as error:
             fail(error)
             raise
@@ -56,6 +65,7 @@ def _recorded(
     rows: Sequence[LabelTokens],
     deliver: Deliver,
     batch: Batch | None,
+    capture: Capture | None,
     args: Any,
     kwargs: dict[str, Any],
 ) -> Any:
@@ -69,6 +79,7 @@ def _recorded(
 
     recorder = Recorder(rows, _device(model), at_first_step)
     criteria = StoppingCriteriaList(kwargs.pop("stopping_criteria", None) or [])
+    criteria += [recorder] if capture is None else [recorder, capture]
     with ExitStack() as hooks:
         # Models that hand generation on to an inner language model run its forward, not
         # their own. Where both run, the outer one is the later, and what it gives counts.
@@ -78,12 +89,14 @@ def _recorded(
                 if batch is not None:
                     hook = module.register_forward_hook(batch.on_forward, with_kwargs=True)
                     hooks.callback(hook.remove)
-        output = original(*args, **kwargs, stopping_criteria=criteria + [recorder])
+        if capture is not None:
+            hooks.enter_context(capture.hooked())
+        output = original(*args, **kwargs, stopping_criteria=criteria)
     readings = recorder.readings(_end_tokens(kwargs, recorder.generator))
     if batch is not None:
         tokens, numbers = recorder.steps()
         readings = batch.scored(readings, (tokens, numbers[:, :, 1]))
-    deliver(readings)
+    deliver(readings if capture is None else capture.added(readings))
     return output
 
 

@@ -12,6 +12,37 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True, eq=False)
+class Captured:
+    """What happened inside the model in one answer: vectors in float32, and a few numbers.
+
+    Attributes:
+        context: Hidden state of the prompt's last token after the final norm, [width]:
+            what transformers gives as `hidden_states[-1]`.
+        answer: Mean of the same over the generated tokens before the end token, [width]. The
+            last one is left out where the answer was cut off by its greatest length, for no
+            step computed its state; None if nothing is left.
+        vision: Mean of the vision tokens that enter the language model, [width of these];
+            None if the prompt shows no image.
+        dirichlet_energy: Of the vision tokens on their grid; None where there is none.
+        layer_entropy: Entropy in nats of the head's prediction from each layer's state, after
+            the final norm, at the answer position, [layers].
+    """
+
+    context: FloatArray
+    answer: FloatArray | None
+    vision: FloatArray | None
+    dirichlet_energy: float | None
+    layer_entropy: FloatArray
+
+    @property
+    def finite(self) -> bool:
+        """Whether all of it is usable (no NaN, no infinity)."""
+        vectors = (self.context, self.answer, self.vision, self.layer_entropy)
+        finite = all(np.isfinite(vector).all() for vector in vectors if vector is not None)
+        return finite and (self.dirichlet_energy is None or math.isfinite(self.dirichlet_energy))
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The numbers of one answer.
@@ -26,6 +57,7 @@ class Reading:
             `label_logprob` is then that of the first step.
         option_logprob: For each option that was scored after the prompt, ln p of each of
             its tokens.
+        inside: What was captured of the model's inside; None if that was not wanted.
     """
 
     tokens: tuple[int, ...]
@@ -34,12 +66,14 @@ class Reading:
     label_logprob: tuple[float, ...]
     answer_step: int | None
     option_logprob: tuple[FloatArray, ...] = ()
+    inside: Captured | None = None
 
     @property
     def finite(self) -> bool:
         """Whether every logit behind these numbers was usable (no NaN, no infinity)."""
         parts = [self.token_entropy, self.token_logprob, *self.option_logprob]
         finite = all(np.isfinite(part).all() for part in parts)
+        finite = finite and (self.inside is None or self.inside.finite)
         return finite and all(map(math.isfinite, self.label_logprob))
 
 

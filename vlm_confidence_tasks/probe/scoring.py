@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from vlm_confidence_tasks.probe.backend import ProbeError
+from vlm_confidence_tasks.probe.backend import ProbeError, prompt_ids
 from vlm_confidence_tasks.probe.continuation import Prompt
 from vlm_confidence_tasks.probe.options import PROMPT_END, Tokens, option_tokens, wants_space
 from vlm_confidence_tasks.probe.reading import FloatArray, Reading
@@ -55,9 +55,8 @@ class OptionScorer:
         texts = self._texts()
         if not any(texts):
             return None
-        named = (kwargs.get("input_ids"), kwargs.get("inputs"), *args[:1])
-        prompts = next((ids for ids in named if ids is not None), None)
-        if prompts is None or prompts.ndim != 2 or len(prompts) != len(texts):
+        prompts = prompt_ids(args, kwargs)
+        if prompts is None or len(prompts) != len(texts):
             raise ProbeError(
                 "options are scored after prompts that generate() is given as token ids, a row "
                 "a document: this adapter gives it something else"

@@ -1,0 +1,142 @@
+"""Which of a prompt's vision tokens lie on which grid, and how rough a grid is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import torch
+
+# First of its tokens, height and width.
+Grid = tuple[int, int, int]
+# The grids of each image of a row; None where it cannot be told.
+Images = list[list[Grid]] | None
+
+
+def grids(config: Any, shown: Sequence[Sequence[bool]], given: Mapping[str, Any]) -> list[Images]:
+    """Find the grids of each row's vision tokens.
+
+    Tokens without a break between them are one image, or one tile of it where a family puts
+    other tokens between tiles. Families: the Qwen-VL ones (grids that generate() is given);
+    LLaVA-NeXT and LLaVA-OneVision (the base picture, the first of an image's tokens, since
+    tiles are cut to the image's own shape); LLaVA-1.5, InternVL, Idefics3, SmolVLM, Gemma 3
+    and PaliGemma (squares, one after the other). The tokens of resamplers and Q-Formers
+    (Idefics2, InstructBLIP, BLIP-2) lie on no grid, and those of other families on none that
+    is known here.
+
+    Args:
+        config: The model's configuration.
+        shown: For each row, whether each token of its prompt is a vision token.
+        given: What generate() is called with.
+    """
+    runs = [[len(list(run)) for flag, run in groupby(row) if flag] for row in shown]
+    thw = given.get("image_grid_thw")
+    if thw is not None:
+        sizes = _merged(thw.tolist(), config)
+        return _split(runs, sizes)
+    side = _side(config)
+    if side is None or given.get("image_sizes") is not None and not _base_first(config):
+        return [None for _ in runs]
+    return [_squares(row, side, _base_first(config)) for row in runs]
+
+
+def _merged(thw: Sequence[Sequence[int]], config: Any) -> Iterator[tuple[int, int, int]]:
+    """Yield frames, height and width of each image in tokens."""
+    merge = config.vision_config.spatial_merge_size
+    for frames, height, width in thw:
+        yield frames, height // merge, width // merge
+
+
+def _split(runs: Sequence[Sequence[int]], sizes: Iterator[tuple[int, int, int]]) -> list[Images]:
+    """Give each run of tokens the next image's size; rows that do not fit have none."""
+    found: list[Images] = []
+    for row in runs:
+        images: list[list[Grid]] = []
+        start = 0
+        for run in row:
+            frames, height, width = next(sizes, (0, 0, 0))
+            if frames * height * width != run:
+                return [None for _ in runs]
+            area = height * width
+            images.append([(start + frame * area, height, width) for frame in range(frames)])
+            start += run
+        found.append(images)
+    return found
+
+
+def _squares(runs: Sequence[int], side: int, base_first: bool) -> Images:
+    """Cut each run into squares, or take the square that it begins with."""
+    area = side * side
+    images: list[list[Grid]] = []
+    start = 0
+    for run in runs:
+        if run < area or (not base_first and run % area):
+            return None
+        count = 1 if base_first else run // area
+        images.append([(start + tile * area, side, side) for tile in range(count)])
+        start += run
+    return images
+
+
+def _base_first(config: Any) -> bool:
+    return config.model_type in ("llava_next", "llava_onevision")
+
+
+def _side(config: Any) -> int | None:
+    """Return how many tokens a square is wide in this family; None: unknown."""
+    kind, vision = config.model_type, getattr(config, "vision_config", None)
+    if kind == "gemma3":
+        return math.isqrt(config.mm_tokens_per_image)
+    if kind in ("llava", "llava_next", "llava_onevision", "paligemma"):
+        return patches(vision)
+    if kind == "internvl":
+        return int(patches(vision) * config.downsample_ratio)
+    if kind in ("idefics3", "smolvlm"):
+        return patches(vision) // int(config.scale_factor)
+    return None
+
+
+def patches(vision: Any) -> int:
+    """Return how many patches a vision tower's square image is wide."""
+    size, patch = vision.image_size, vision.patch_size
+    return int(_first(size)) // int(_first(patch))
+
+
+def _first(value: Any) -> Any:
+    return value[0] if isinstance(value, (list, tuple)) else value
+
+
+def roughness(tokens: torch.Tensor, images: Images) -> float | None:
+    """Return the Dirichlet energy of a row's vision tokens.
+
+    The mean over a run's grids, then over runs; None if a grid is unknown or has no edge.
+
+    Args:
+        tokens: The row's vision tokens, [tokens, width].
+        images: Where its grids are.
+    """
+    if not images or any(height * width < 2 for image in images for _, height, width in image):
+        return None
+    energies = [
+        torch.stack(
+            [dirichlet_energy(tokens[a : a + h * w].reshape(h, w, -1)) for a, h, w in image]
+        ).mean()
+        for image in images
+    ]
+    return float(torch.stack(energies).mean())
+
+
+def dirichlet_energy(grid: torch.Tensor) -> torch.Tensor:
+    """Return the mean squared difference over a grid's edges between 4-neighbours.
+
+    On the grid's device in float32; `metrics.dirichlet_energy` is the same in numpy.
+
+    Args:
+        grid: [height, width, channels], at least one edge.
+    """
+    x = grid.float()
+    down, right = x[1:] - x[:-1], x[:, 1:] - x[:, :-1]
+    edges = down.shape[0] * down.shape[1] + right.shape[0] * right.shape[1]
+    return (down.square().sum() + right.square().sum()) / edges

@@ -62,6 +62,7 @@ NATURAL = {
 EVERY_EPSILON = f"{{name: gaussian_noise, epsilon: [{', '.join(map(str, EPSILONS))}]}}"
 STATED = {"_verbal3": "verbal: third", "_verbal1": "verbal: first"}
 SCORED = {"_loglik": "loglik: true"}
+MOVED = {"_drift": "representations: true"}
 
 # Folders whose questions are for "yes" or "no".
 YES_NO = ("pope", "amber")
@@ -81,10 +82,12 @@ def task_files(prefix: str, folder: str) -> dict[Path, str]:
     if prefix not in UNANSWERED:
         entries = [f"  - {entry}" for entry in INVARIANCE]
         invariance = [f"max_side: {MAX_SIDE}", "perturbations:", *entries]
-        made[f"{prefix}_invariance"] = invariance
+        made[f"{prefix}_invariance"] = [MOVED["_drift"], *invariance]
         made[f"{prefix}_invariance_loglik"] = [SCORED["_loglik"], *invariance]
         for suffix, key in (SCORED | (STATED if folder in YES_NO else {})).items():
             made[f"{prefix}{suffix}"] = [key, "perturbations:", f"  - {EVERY_EPSILON}"]
+    for suffix, key in MOVED.items():
+        made[f"{prefix}{suffix}"] = [key, "perturbations:", f"  - {EVERY_EPSILON}"]
     return {
         ROOT / folder / f"{task}.yaml": "\n".join(
             [f"include: _{prefix}_yaml", f"task: {task}", *lines, ""]

@@ -42,12 +42,12 @@ VARIANTS = {
     **dict.fromkeys(("_blur", "_motionblur", "_lowlight", "_occlusion", "_jpeg"), (5, 5)),
 }
 VARIANTS["_invariance_loglik"] = VARIANTS["_invariance"]
-VARIANTS["_loglik"] = (4, 4)
+VARIANTS["_loglik"] = VARIANTS["_drift"] = (4, 4)
 STATED = dict.fromkeys(("_verbal3", "_verbal1"), (4, 4))
 TASKS = [prefix + suffix for prefix in CLOSED for suffix in VARIANTS]
 TASKS += [prefix + suffix for prefix in CLOSED[:4] + CLOSED[6:] for suffix in STATED]
 VARIANTS |= STATED
-TASKS += [f"caption{suffix}" for suffix in EPSILONS]
+TASKS += [f"caption{suffix}" for suffix in (*EPSILONS, "_drift")]
 GROUPS = {
     **{f"{prefix}_eps": [prefix + suffix for suffix in EPSILONS] for prefix in CLOSED},
     "caption_eps": [f"caption{suffix}" for suffix in EPSILONS],
@@ -122,6 +122,7 @@ def test_every_task_builds(built, name):
     assert len(task.plan.variants) == many
     assert task.plan.max_side == (1024 if "_invariance" in suffix else None)
     assert task.plan.loglik == ("_loglik" in suffix)
+    assert task.plan.representations == (suffix in ("_invariance", "_drift"))
     assert task.plan.verbal == {"_verbal3": "third", "_verbal1": "first"}.get(suffix)
     assert task.config.cluster_key == "image_id"
     counts = {

@@ -24,8 +24,9 @@ class PassBy:
         """Answer all requests, in order."""
         ours = [request for request in requests if self._owns(request)]
         others = [request for request in requests if not self._owns(request)]
+        # Even without requests of ours: what several processes gather, each must take part in.
         answers = {
-            True: iter(getattr(lm, kind)(ours) if ours else ()),
+            True: iter(getattr(lm, kind)(ours) if ours or kind == "generate_until" else ()),
             False: iter(self._cache.execute(lm, kind, others) if others else ()),
         }
         return [next(answers[self._owns(request)]) for request in requests]

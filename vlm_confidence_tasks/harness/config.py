@@ -10,10 +10,18 @@ from vlm_confidence_tasks import benchmarks, perturbations
 from vlm_confidence_tasks.benchmarks import Benchmark
 from vlm_confidence_tasks.harness.errors import TaskError
 from vlm_confidence_tasks.harness.registration import metric_entry, register_metrics
-from vlm_confidence_tasks.metrics import Metric, metrics_with
+from vlm_confidence_tasks.metrics import INSIDE, Metric, metrics_with
 from vlm_confidence_tasks.types import Variant
 
-OWN_KEYS = ("class", "benchmark", "perturbations", "max_side", "verbal", "loglik")
+OWN_KEYS = (
+    "class",
+    "benchmark",
+    "perturbations",
+    "max_side",
+    "verbal",
+    "loglik",
+    "representations",
+)
 HARNESS_KEYS = (
     "task",
     "task_alias",
@@ -45,6 +53,7 @@ class Plan:
         verbal: Whose answer it is said to be when the model is asked how certain it is of
             it, "third" or "first" person; None: it is not asked.
         loglik: Whether the options' texts are scored after the prompt.
+        representations: Whether the model's inside is measured.
         metrics: All metrics that there are for this, by name.
     """
 
@@ -53,6 +62,7 @@ class Plan:
     max_side: int | None
     verbal: str | None
     loglik: bool
+    representations: bool
     metrics: Mapping[str, Metric]
 
 
@@ -74,13 +84,16 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
     variants = perturbations.variants(config["perturbations"])
     verbal = _person(config.get("verbal"))
     loglik = _flag("loglik", config.get("loglik", False))
+    representations = _flag("representations", config.get("representations", False))
+    measured = {"verbal": verbal is not None, "loglik": loglik}
     plan = Plan(
         benchmark=benchmarks.get(config["benchmark"]),
         variants=variants,
         max_side=_positive("max_side", config.get("max_side")),
         verbal=verbal,
         loglik=loglik,
-        metrics=_metrics(variants, {"verbal": verbal is not None, "loglik": loglik}),
+        representations=representations,
+        metrics=_metrics(variants, measured, representations),
     )
     theirs = {key: value for key, value in config.items() if key not in OWN_KEYS}
     register_metrics(plan.metrics.values())
@@ -109,9 +122,12 @@ def _flag(key: str, value: Any) -> bool:
     return value
 
 
-def _metrics(variants: Sequence[Variant], measured: Mapping[str, bool]) -> dict[str, Metric]:
+def _metrics(
+    variants: Sequence[Variant], measured: Mapping[str, bool], representations: bool
+) -> dict[str, Metric]:
     """Return the metrics of the variants, less those of protocols that are not run."""
     left_out = tuple(f"{protocol}_" for protocol, runs in measured.items() if not runs)
+    left_out += () if representations else tuple(INSIDE)
     known = metrics_with(variant.family for variant in variants)
     return {name: metric for name, metric in known.items() if not name.startswith(left_out)}
 

@@ -51,6 +51,7 @@ class Ask:
         key: What decides the answer.
         first: The ask whose answer this one, a second turn, is about; else None.
         options: Texts that are to be scored after the prompt, one for each label, or ().
+        inside: Whether the model's inside is captured.
     """
 
     task: PerturbedTask
@@ -60,6 +61,7 @@ class Ask:
     key: Key
     first: Ask | None = None
     options: tuple[str, ...] = ()
+    inside: bool = False
 
     @property
     def question(self) -> Question:
@@ -95,16 +97,26 @@ def make_ask(task: PerturbedTask, request: Instance, chat: bool) -> Ask:
     arguments = sys.intern(json.dumps(generation, sort_keys=True))
     key = Key(shown, prompt, arguments, question.labels)
     options = option_texts(question) if task.plan.loglik else ()
-    return Ask(task, index, document, request, key, options=options)
+    inside = task.plan.representations
+    return Ask(task, index, document, request, key, options=options, inside=inside)
 
 
 def distinct(asks: Iterable[Ask]) -> list[Ask]:
-    """Keep the first ask of each key, or the first that scores options; keys in order."""
+    """Keep the first ask of each key, or the first that scores options; keys in order.
+
+    Its inside is captured if any ask of its key wants that.
+    """
     kept: dict[Key, Ask] = {}
+    inside = set()
     for ask in asks:
         if not kept.setdefault(ask.key, ask).options:
             kept[ask.key] = ask if ask.options else kept[ask.key]
-    return list(kept.values())
+        if ask.inside:
+            inside.add(ask.key)
+    return [
+        replace(ask, inside=True) if key in inside and not ask.inside else ask
+        for key, ask in kept.items()
+    ]
 
 
 def blocks(asks: Sequence[Ask], limit: int = BLOCK_IMAGES) -> Iterator[list[Ask]]:

@@ -15,14 +15,16 @@ from tqdm import tqdm
 
 from vlm_confidence_tasks import perturbations, probe
 from vlm_confidence_tasks.benchmarks import parse_answer, parse_certainty
+from vlm_confidence_tasks.harness.blanks import SOURCE, is_blank
 from vlm_confidence_tasks.harness.data import strict_decoding
+from vlm_confidence_tasks.harness.inside import Insides
 from vlm_confidence_tasks.harness.pictures import Pictures, Wanted
 from vlm_confidence_tasks.harness.plan import Ask, Key, blocks, calls, distinct, make_ask
 from vlm_confidence_tasks.harness.quiet import adapter_bars_off
 from vlm_confidence_tasks.harness.task import IMAGES, SECOND_PROMPT, PerturbedTask
 from vlm_confidence_tasks.harness.turns import SecondTurns
 from vlm_confidence_tasks.harness.watch import Watch, failed, one_line
-from vlm_confidence_tasks.types import Readout
+from vlm_confidence_tasks.types import CLEAN, Inside, Readout
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Session:
         self._cli_tags = getattr(cli_args, "reasoning_tags", None)
         self._outcomes: dict[Key, Outcome] = {}
         self._turns = SecondTurns()
+        self._insides = Insides()
         self._keys: dict[tuple[str, int], dict[int, Ask]] = {}
         self._asks: dict[tuple[str, int], Ask] = {}
         self._restore = ExitStack()
@@ -117,6 +120,9 @@ class Session:
         theirs = iter(self._generate(others)) if others else iter(())
         ours = [request for request in requests if self.owns(request)]
         keys = iter(self._run(ours))
+        if self._represented():
+            asks = [ask for document in self._keys.values() for ask in document.values()]
+            self._insides.compare_images(asks)
         return [
             self._outcomes[next(keys)].returned if self.owns(request) else next(theirs)
             for request in requests
@@ -143,11 +149,26 @@ class Session:
             outcome.reading,
             loglik=task.plan.loglik,
         )
+        if task.plan.representations and outcome.reading is not None:
+            readout = replace(readout, inside=self._inside(ask))
         second = self._turns.key(ask)
         if second is None:
             return readout
         said = self._outcomes[second].text
         return replace(readout, verbal_text=said, verbal_confidence=parse_certainty(said))
+
+    def _inside(self, ask: Ask) -> Inside:
+        inside = self._insides.record(ask)
+        reading = self._outcomes[self._insides.blank(ask)].reading if ask.variant == CLEAN else None
+        if reading is None or not ask.key.labels:
+            return inside
+        values, _ = probe.label_probabilities(reading.label_logprob)
+        return replace(inside, prior_probs=dict(zip(ask.key.labels, values, strict=True)))
+
+    def _represented(self) -> bool:
+        """Whether the inside of any answer of this run is measured, in whichever process."""
+        wanted = any(task.plan.representations for task in self._tasks.values())
+        return wanted and self._model is not None
 
     def _run(self, requests: Sequence[Instance]) -> list[Key]:
         """Answer all requests, each different thing once, and return their keys."""
@@ -158,14 +179,15 @@ class Session:
         new = distinct(
             ask
             for ask in asks
-            if ask.key not in self._outcomes or ask.task.plan.verbal or ask.options
+            if ask.key not in self._outcomes or ask.task.plan.verbal or ask.options or ask.inside
         )
         if new:
             self._run_blocks(list(blocks(new)))
         return [ask.key for ask in asks]
 
     def _run_blocks(self, work: Sequence[Sequence[Ask]]) -> None:
-        total = sum(map(len, work)) + self._turns.expected()
+        clean = [len(self._clean_inside(block)) for block in work]
+        total = sum(map(len, work)) + self._turns.expected() + sum(clean)
         with ExitStack() as stack:
             bar = stack.enter_context(
                 tqdm(total=total, unit="answer", desc="Perturbed", disable=self._lm.rank != 0)
@@ -176,18 +198,37 @@ class Session:
             watch = self._watch = Watch(tokenizer, bar.update)
             if self._model is not None:
                 scorer = probe.OptionScorer(tokenizer, watch.options)
-                watching = probe.watched(self._model, watch.rows, watch.deliver, watch.fail, scorer)
-                stack.enter_context(watching)
+                seen = watch.rows, watch.deliver, watch.fail
+                watcher = (
+                    probe.InsideWatcher(self._model, watch.inside) if self._represented() else None
+                )
+                stack.enter_context(probe.watched(self._model, *seen, scorer, watcher))
             for block, following in zip(work, [*work[1:], ()], strict=True):
                 self._prepare(block)
                 self._prepare(following)
                 self._answer(block, bar)
+                self._answer_blanks(block, bar)
                 sources = [ask.key.shown.source for ask in block]
                 expected = self._turns.expected(sources)
                 second = self._turns.after(sources, self._outcomes)
                 self._answer(second, bar)
                 bar.update(expected - len(second))
-                self._pictures.forget(sources)
+                self._pictures.forget([*sources, SOURCE])
+
+    def _answer_blanks(self, block: Sequence[Ask], bar: Any) -> None:
+        """Ask about blank images of the clean images' sizes, then let the block's vectors go."""
+        clean = self._clean_inside(block)
+        pictures = [self._pictures.prepare(self._wanted(ask)).result() for ask in clean]
+        sizes = [[image.size for image in picture.images] for picture in pictures]
+        blanks = self._insides.blanks(zip(clean, sizes, strict=True))
+        self._answer(blanks, bar)
+        bar.update(len(clean) - len(blanks))
+        self._insides.reduce(block)
+
+    def _clean_inside(self, block: Iterable[Ask]) -> list[Ask]:
+        if self._model is None:
+            return []
+        return [ask for ask in block if ask.inside and ask.variant == CLEAN]
 
     def _answer(self, asks: Sequence[Ask], bar: Any) -> None:
         """Put asks to the adapter, those of clean images first."""
@@ -210,12 +251,18 @@ class Session:
     def _prepare(self, asks: Iterable[Ask], answered: bool = False) -> None:
         """Begin to make pictures; those that depend on a clean answer once it is there."""
         for ask in asks:
-            if answered or not perturbations.needs_answer(ask.variant):
-                self._pictures.prepare(self._wanted(ask))
+            if answered or not _needs_answer(ask):
+                wanted = self._wanted(ask)
+                self._pictures.prepare(wanted)
+                if self._spectral(ask):
+                    self._pictures.spectrum(wanted)
+
+    def _spectral(self, ask: Ask) -> bool:
+        return ask.inside and self._model is not None and not is_blank(ask.variant)
 
     def _wanted(self, ask: Ask) -> Wanted:
         phrase = None
-        if perturbations.needs_answer(ask.variant):
+        if _needs_answer(ask):
             clean = self._outcomes[ask.clean].answer
             phrase = perturbations.phrase(ask.variant, ask.opening.key.labels, clean)
         return Wanted(ask.task.documents, ask.document, ask.key.shown, phrase)
@@ -254,7 +301,13 @@ class Session:
         text = self._without_thinking(ask.task, unwrap_generation_output(returned)[0])
         reading = self._watch.reading(ask)
         self._check(ask, text, reading)
-        sha256 = self._pictures.prepare(self._wanted(ask)).result().sha256
+        wanted = self._wanted(ask)
+        sha256 = self._pictures.prepare(wanted).result().sha256
+        if reading is not None and reading.inside is not None:
+            if ask.inside:
+                measured = self._pictures.spectrum(wanted).result() if self._spectral(ask) else {}
+                self._insides.take(ask, reading.inside, measured)
+            reading = replace(reading, inside=None)
         return Outcome(returned, text, parse_answer(text, ask.key.labels), sha256, reading)
 
     def _check(self, ask: Ask, text: str, reading: probe.Reading | None) -> None:
@@ -286,3 +339,7 @@ class Session:
         """Strip reasoning tags as the harness will, so that both read the same answer."""
         tags = parse_reasoning_tags_config(self._cli_tags, task.config.reasoning_tags)
         return text if tags is None else str(strip_reasoning_tags(text, tags))
+
+
+def _needs_answer(ask: Ask) -> bool:
+    return not is_blank(ask.variant) and perturbations.needs_answer(ask.variant)

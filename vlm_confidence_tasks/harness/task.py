@@ -91,6 +91,7 @@ class PerturbedTask(ConfigurableTask):
             "max_side": self.plan.max_side,
             "verbal": self.plan.verbal,
             "loglik": self.plan.loglik,
+            "representations": self.plan.representations,
             "vlm_confidence_tasks": __version__,
             "versions": {name: version(name) for name in ("torch", "transformers")},
             "data": {"source": self._source(), "documents": len(self.documents.text)},

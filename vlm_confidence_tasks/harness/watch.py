@@ -68,6 +68,10 @@ class Watch:
         """Return the options to score of each row of that batch."""
         return [ask.options for ask in self._pending]
 
+    def inside(self) -> bool:
+        """Whether the inside of that batch is to be captured."""
+        return any(ask.inside for ask in self._pending)
+
     def deliver(self, readings: Sequence[probe.Reading]) -> None:
         """Take the batch's numbers, in the order of its rows."""
         self._read.update(zip(self._pending, readings, strict=True))

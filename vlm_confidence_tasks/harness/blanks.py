@@ -1,0 +1,60 @@
+"""The blank image: what a model answers from the question and its habits alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from PIL import Image
+
+from vlm_confidence_tasks.harness.plan import Ask, Shown
+from vlm_confidence_tasks.types import Variant
+
+NAME = "blank"
+# Instead of a stored image's digest: blank images of one size are one picture.
+SOURCE = b"blank"
+
+
+def is_blank(variant: Variant) -> bool:
+    """Whether a variant is the blank image."""
+    return variant.perturbation == NAME
+
+
+def blank_images(variant: Variant) -> list[Image.Image]:
+    """Make the white images of a blank variant.
+
+    >>> [image.size for image in blank_images(blank_variant([(4, 2), (3, 3)]))]
+    [(4, 2), (3, 3)]
+    """
+    sizes = str(dict(variant.parameters)["sizes"]).split()
+    return [Image.new("RGB", _size(text), "white") for text in sizes]
+
+
+def blank_variant(sizes: Iterable[tuple[int, int]]) -> Variant:
+    """Return the variant that shows white images of these widths and heights.
+
+    >>> str(blank_variant([(640, 480)]))
+    'blank(sizes=640x480, seed=0)'
+    """
+    text = " ".join(f"{width}x{height}" for width, height in sizes)
+    return Variant(NAME, (("sizes", text),))
+
+
+def ask_blank(ask: Ask, sizes: Iterable[tuple[int, int]]) -> Ask:
+    """Ask the question of a clean image about a blank one of its size.
+
+    Asks of equal prompts and sizes have equal keys, whichever documents they are of.
+    """
+    shown = Shown(SOURCE, None, blank_variant(sizes))
+    request = ask.request
+    return replace(
+        ask,
+        request=ask.task.request(ask.index, request.idx, ask.key.prompt, request.metadata),
+        key=replace(ask.key, shown=shown),
+        options=(),
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = text.split("x")
+    return int(width), int(height)

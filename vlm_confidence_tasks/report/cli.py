@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vlm_confidence_tasks import __version__
 from vlm_confidence_tasks.metrics import task_metrics
+from vlm_confidence_tasks.report.inside import inside_numbers
 from vlm_confidence_tasks.report.problems import ReportError
 from vlm_confidence_tasks.report.samples import SamplesError, read_samples
 
@@ -38,7 +39,8 @@ def _parser() -> argparse.ArgumentParser:
         "recompute",
         help="compute every metric of a task again from its samples file, without the model",
         description="Compute every metric of a task again from the readouts in its samples file. "
-        "The numbers are those of the results file.",
+        "The numbers are those of the results file; where representations were measured, "
+        "entropies by layer and correlations are added.",
     )
     recompute.add_argument("samples", type=Path, metavar="SAMPLES.jsonl")
     recompute.add_argument("--json", action="store_true", help="print one JSON object")
@@ -139,7 +141,8 @@ def _later(name: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _recompute(options: argparse.Namespace) -> int:
-    numbers = task_metrics(read_samples(options.samples))
+    documents = read_samples(options.samples)
+    numbers = task_metrics(documents) | inside_numbers(documents)
     if options.json:
         print(json.dumps(numbers, indent=2))
         return 0

@@ -22,6 +22,8 @@ from vlm_confidence_tasks.metrics import (
     bootstrap_interval,
     bootstrap_mean_interval,
     bootstrap_sums_interval,
+    cohens_d,
+    drift_ratio,
     expected_calibration_error,
     maximum_calibration_error,
     threshold_defense,
@@ -97,6 +99,8 @@ def interval(metric: Metric, sample: Sample, draws: int) -> Interval | None:
         columns = np.column_stack([_column(sample.kept, key) for key in CONFUSION])
         measured = partial(_of_counts, metric)
         return bootstrap_sums_interval(measured, columns, sample.clusters, **options)
+    if "control" in sample.kept[0]:
+        return _against_control(metric, sample, options)
     if metric.name.startswith("defense_"):
         return _defense(metric, sample, draws)
     if _kind(metric) in {"ece", *CALIBRATION}:
@@ -140,6 +144,17 @@ def _calibration(metric: Metric, sample: Sample, draws: int) -> Interval | None:
         return bootstrap_ece_interval(confidence, correct, **shared)
     measured = CALIBRATION[_kind(metric)]
     return bootstrap_interval(lambda rows: measured(confidence[rows], correct[rows]), **shared)
+
+
+def _against_control(metric: Metric, sample: Sample, options: dict[str, Any]) -> Interval | None:
+    moved, count, control = (_column(sample.kept, k) for k in ("moved", "instances", "control"))
+
+    def measured(rows: NDArray[np.intp]) -> float | None:
+        if metric.name.startswith("drift_ratio_"):
+            return drift_ratio(moved[rows], count[rows], control[rows])
+        return cohens_d(moved[rows], control[rows])
+
+    return bootstrap_interval(measured, sample.clusters, **options)
 
 
 def _defense(metric: Metric, sample: Sample, draws: int) -> Interval | None:

@@ -29,11 +29,13 @@ class Shown:
     Attributes:
         document: Its index.
         image: Digest of its stored images.
+        prompt: What was asked.
         units: Its vectors.
     """
 
     document: int
     image: bytes
+    prompt: str
     units: Units
 
 
@@ -62,15 +64,16 @@ def control_drifts(
     """Return the control drift by channel of the wanted documents of a task.
 
     Where images have several questions, a document is held against those in the same place:
-    the second question about an image against the second about each other image (counted
-    round where that has fewer), in the order of the data.
+    the second question about an image against the second about each other image, counted
+    round where that has fewer. Questions about an image are ordered by their prompts, not as
+    they stand in the data.
 
     Args:
         shown: Every document of the run, once.
         wanted: Indices of the documents to return.
         count: Of other images.
     """
-    ordered = sorted(shown, key=attrgetter("image", "document"))
+    ordered = sorted(shown, key=attrgetter("image", "prompt", "document"))
     by_image = {image: list(group) for image, group in groupby(ordered, attrgetter("image"))}
     places = {s.document: (s, n) for group in by_image.values() for n, s in enumerate(group)}
     images = list(by_image)

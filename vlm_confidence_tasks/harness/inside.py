@@ -105,7 +105,8 @@ class Insides:
         mine: dict[str, dict[int, Shown]] = {}
         for ask in asks:
             if ask.task.plan.representations and ask.variant == CLEAN:
-                shown = Shown(ask.document, ask.key.shown.source, self._units[ask.key])
+                key = ask.key
+                shown = Shown(ask.document, key.shown.source, key.prompt, self._units[key])
                 mine.setdefault(str(ask.task.task_name), {})[ask.document] = shown
         gathered = probe.gather(mine)
         for name, documents in mine.items():

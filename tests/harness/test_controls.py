@@ -1,0 +1,104 @@
+"""Which other images drift is held against, and the blank image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlm_confidence_tasks.harness.blanks import blank_images, blank_variant
+from vlm_confidence_tasks.harness.controls import OTHERS, Shown, control_drifts, drawn
+from vlm_confidence_tasks.metrics import control_drift
+
+digests = st.lists(st.binary(min_size=2, max_size=2), min_size=2, max_size=60, unique=True)
+
+
+@given(digests, st.integers(0, 59), st.integers(1, 30))
+def test_the_draw_is_of_others_each_once(images, which, count):
+    images.sort()
+    own = images[which % len(images)]
+    found = drawn(own, images, count)
+    assert own not in found and set(found) <= set(images)
+    assert len(set(found)) == len(found) == min(count, len(images) - 1)
+    assert drawn(own, images, count) == found
+
+
+def test_the_draw_differs_by_image_and_is_even():
+    images = sorted(n.to_bytes(2, "big") for n in range(40))
+    draws = [drawn(image, images, 10) for image in images]
+    assert len(set(map(tuple, draws))) == 40
+    counts = [sum(image in draw for draw in draws) for image in images]
+    # 10 of 39 others, 40 times over: 10 each, give or take.
+    assert sum(counts) == 400 and 2 <= min(counts) and max(counts) <= 20
+
+
+def test_one_image_alone_has_no_others():
+    assert drawn(b"a", [b"a"]) == []
+    alone = [Shown(n, b"a", f"{n}", {"context": np.ones(2, np.float16)}) for n in range(2)]
+    assert control_drifts(alone, [0, 1]) == {0: {}, 1: {}}
+
+
+def unit(angle: float) -> np.ndarray:
+    return np.array([np.cos(angle), np.sin(angle)], dtype=np.float16)
+
+
+def run_of(images: int, questions: int) -> list[Shown]:
+    rng = np.random.default_rng(0)
+    angles = iter(rng.uniform(0, 6, size=images * questions))
+    return [
+        Shown(q * images + i, bytes([i]), f"question {q}", {"context": unit(next(angles))})
+        for i in range(images)
+        for q in range(questions)
+    ]
+
+
+def test_the_mean_is_over_25_other_images_asked_in_the_same_place():
+    run = run_of(images=30, questions=2)
+    by_document = {one.document: one for one in run}
+    found = control_drifts(run, by_document)
+    images = [bytes([i]) for i in range(30)]
+    for document, drifts in found.items():
+        others = drawn(by_document[document].image, images, OTHERS)
+        assert len(others) == 25
+        place = document // 30
+        rows = [by_document[place * 30 + other[0]].units["context"] for other in others]
+        own = by_document[document].units["context"]
+        assert drifts["context"] == pytest.approx(control_drift(own, rows))
+
+
+@given(st.permutations(range(12)), st.integers(1, 3))
+def test_neither_order_nor_a_part_of_the_documents_has_a_say(order, processes):
+    run = run_of(images=4, questions=3)
+    whole = control_drifts(run, range(12), count=2)
+    shuffled = [run[n] for n in order]
+    parts = [range(rank, 12, processes) for rank in range(processes)]
+    pieces = [control_drifts(shuffled, part, count=2) for part in parts]
+    assert {k: v for piece in pieces for k, v in piece.items()} == whole
+
+
+def test_images_with_fewer_questions_are_counted_round():
+    run = [
+        Shown(0, b"a", "q", {"context": unit(0)}),
+        Shown(1, b"a", "r", {"context": unit(0)}),
+        Shown(2, b"b", "q", {"context": unit(np.pi)}),
+    ]
+    assert control_drifts(run, [1])[1]["context"] == pytest.approx(2, abs=1e-3)
+
+
+def test_others_without_a_channel_are_left_out():
+    run = [
+        Shown(0, b"a", "q", {"context": unit(0), "answer": unit(0)}),
+        Shown(1, b"b", "q", {"context": unit(0)}),
+        Shown(2, b"c", "q", {"context": unit(0), "answer": unit(np.pi / 2)}),
+    ]
+    found = control_drifts(run, [0])[0]
+    assert found == {"context": pytest.approx(0), "answer": pytest.approx(1, abs=1e-3)}
+    assert set(control_drifts(run[:2], [0])[0]) == {"context"}
+
+
+def test_blank_images_are_white_and_of_the_given_sizes():
+    images = blank_images(blank_variant([(5, 3), (2, 2)]))
+    assert [image.size for image in images] == [(5, 3), (2, 2)]
+    assert all(set(image.get_flattened_data()) == {(255, 255, 255)} for image in images)
+    assert blank_variant([(5, 3)]) == blank_variant([(5, 3)]) != blank_variant([(3, 5)])

@@ -138,9 +138,9 @@ def test_other_tasks_of_the_run_are_left_alone(
 def test_the_harness_cache_never_answers_for_us(
     evaluate: Callable, generations: list[int], tmp_path: Path
 ) -> None:
-    for _ in range(2):
-        evaluate("pope_eps0.3", limit=3, use_cache=str(tmp_path / "cache"))
-    assert generations == [2 * 2 * 3]
+    evaluate("pope_eps0.3", limit=3, use_cache=str(tmp_path))
+    assert generations == [2 * 3]
+    assert [path.name for path in tmp_path.iterdir()] == ["vlm_confidence"]
 
 
 def test_a_users_yaml_with_three_draws(evaluate: Callable) -> None:

@@ -1,11 +1,48 @@
-"""The harness's response cache, led past our requests."""
+"""The harness's response cache: led past our requests, and what it was opened with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lmms_eval.api.instance import Instance
+
+
+@dataclass(frozen=True)
+class CacheFolder:
+    """What the harness was told with `--use_cache`.
+
+    Attributes:
+        folder: Where answers are to be kept.
+        model_args: The model's arguments; None if it was loaded before.
+    """
+
+    folder: Path
+    model_args: str | Mapping[str, Any] | None
+
+    @classmethod
+    def of(cls, root: str, model: Any, model_args: Any) -> CacheFolder:
+        """Read the harness's own arguments; of a file `*.db` it takes the folder."""
+        path = Path(root).absolute()
+        folder = path.parent if path.suffix == ".db" else path
+        return cls(folder, (model_args or "") if isinstance(model, str) else None)
+
+
+class NoCache:
+    """In the place of a response cache that no task of a run would use.
+
+    It makes no files, so that a run of ours alone goes on where these cannot be made.
+    """
+
+    def execute(self, lm: Any, kind: str, requests: Sequence[Instance]) -> list[Any]:
+        """Let the model answer."""
+        answers: list[Any] = getattr(lm, kind)(requests)
+        return answers
+
+    def finalize(self, **harness: Any) -> None:
+        """Do nothing."""
 
 
 class PassBy:

@@ -21,6 +21,7 @@ def main() -> None:
     from lmms_eval.cli import dispatch
 
     from vlm_confidence_tasks.harness import plugin
+    from vlm_confidence_tasks.harness.partial import remove_partial
 
     # The entry point has done this already, unless it failed, which the harness only
     # logs: here a misfit is an error.
@@ -39,6 +40,7 @@ def main() -> None:
             results, samples = evaluate(args)
             if results is not None and args.output_path:
                 check_written(Path(args.output_path), samples or (), since)
+                remove_partial(Path(args.output_path), args.model_args, results["configs"])
         except Exception as error:
             failures[error] = f"{where}{error}"
             raise

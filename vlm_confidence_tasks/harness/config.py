@@ -21,6 +21,7 @@ OWN_KEYS = (
     "verbal",
     "loglik",
     "representations",
+    "max_failures",
 )
 HARNESS_KEYS = (
     "task",
@@ -54,6 +55,8 @@ class Plan:
             it, "third" or "first" person; None: it is not asked.
         loglik: Whether the options' texts are scored after the prompt.
         representations: Whether the model's inside is measured.
+        max_failures: How many documents may fail in one process without ending the run;
+            None: as many as the environment says.
         metrics: All metrics that there are for this, by name.
     """
 
@@ -63,6 +66,7 @@ class Plan:
     verbal: str | None
     loglik: bool
     representations: bool
+    max_failures: int | None
     metrics: Mapping[str, Metric]
 
 
@@ -93,6 +97,7 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
         verbal=verbal,
         loglik=loglik,
         representations=representations,
+        max_failures=_count("max_failures", config.get("max_failures")),
         metrics=_metrics(variants, measured, representations),
     )
     theirs = {key: value for key, value in config.items() if key not in OWN_KEYS}
@@ -106,6 +111,12 @@ def _positive(key: str, value: Any) -> int | None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise TaskError(f"{key} is {value!r}, expected a whole number of pixels of 1 or more")
+    return value
+
+
+def _count(key: str, value: Any) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise TaskError(f"{key} is {value!r}, expected a whole number of 0 or more")
     return value
 
 

@@ -28,10 +28,14 @@ class Insides:
     A block's vectors are held in float32 until its variants are compared with their clean
     images. What stays is, of each clean answer, vectors of length 1 in two bytes a number,
     for the control drift, which needs all images of the run; and one of each blank image.
+
+    Attributes:
+        compared: Whether the images of the run have been compared with each other.
     """
 
     def __init__(self) -> None:
         """Start with nothing captured."""
+        self.compared = False
         self._captured: dict[Key, tuple[probe.Captured, Spectrum]] = {}
         self._units: dict[Key, Units] = {}
         self._blanks: dict[Key, Key] = {}
@@ -69,9 +73,12 @@ class Insides:
         return list(new.values())
 
     def reduce(self, block: Iterable[Ask]) -> None:
-        """Compare the answers of a block with their clean ones, and let the vectors go."""
+        """Compare the answers of a block with their clean ones, and let the vectors go.
+
+        Of an answer that failed nothing was captured, and nothing is compared with it.
+        """
         for ask in block:
-            if ask.inside:
+            if ask.key in self._captured and self._blanks.get(ask.clean) in self._units:
                 self._found[ask.key] = self._compared(ask)
         self._captured.clear()
 
@@ -102,10 +109,11 @@ class Insides:
         Args:
             asks: All asks of this process.
         """
+        self.compared = True
         mine: dict[str, dict[int, Shown]] = {}
         for ask in asks:
-            if ask.task.plan.representations and ask.variant == CLEAN:
-                key = ask.key
+            key = ask.key
+            if ask.task.plan.representations and ask.variant == CLEAN and key in self._units:
                 shown = Shown(ask.document, key.shown.source, key.prompt, self._units[key])
                 mine.setdefault(str(ask.task.task_name), {})[ask.document] = shown
         gathered = probe.gather(mine)
@@ -123,9 +131,9 @@ class Insides:
             return inside
         return replace(inside, control=self._controls[str(ask.task.task_name), ask.document])
 
-    def blank(self, ask: Ask) -> Key:
-        """Return the key of the blank image that a clean ask is held against."""
-        return self._blanks[ask.key]
+    def blank(self, ask: Ask) -> Key | None:
+        """Return the key of the blank image that a clean ask is held against, if it is one."""
+        return self._blanks.get(ask.key)
 
 
 def _vectors(captured: probe.Captured) -> Vectors:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,10 +15,17 @@ from tqdm import tqdm
 
 from vlm_confidence_tasks import perturbations, probe
 from vlm_confidence_tasks.benchmarks import parse_answer, parse_certainty
+from vlm_confidence_tasks.harness.batches import BatchSize
 from vlm_confidence_tasks.harness.blanks import SOURCE, is_blank
+from vlm_confidence_tasks.harness.cache import CacheFolder
 from vlm_confidence_tasks.harness.data import strict_decoding
+from vlm_confidence_tasks.harness.errors import MeasurementError
+from vlm_confidence_tasks.harness.failures import Failures, Place, max_failures
 from vlm_confidence_tasks.harness.inside import Insides
-from vlm_confidence_tasks.harness.pictures import Pictures, Wanted
+from vlm_confidence_tasks.harness.interrupts import Interrupts, ranks
+from vlm_confidence_tasks.harness.kept import Answer, open_kept
+from vlm_confidence_tasks.harness.partial import Partial
+from vlm_confidence_tasks.harness.pictures import Picture, Pictures, Wanted
 from vlm_confidence_tasks.harness.plan import Ask, Key, blocks, calls, distinct, make_ask
 from vlm_confidence_tasks.harness.quiet import adapter_bars_off
 from vlm_confidence_tasks.harness.task import IMAGES, SECOND_PROMPT, PerturbedTask
@@ -74,19 +81,33 @@ class Session:
     everything is as it was.
     """
 
-    def __init__(self, lm: Any, tasks: Sequence[PerturbedTask], cli_args: Any = None) -> None:
+    def __init__(
+        self,
+        lm: Any,
+        tasks: Sequence[PerturbedTask],
+        cli_args: Any = None,
+        cache: CacheFolder | None = None,
+    ) -> None:
         """Prepare for one evaluation.
 
         Args:
             lm: The harness's adapter.
             tasks: The perturbed tasks of the run.
             cli_args: The harness's command-line arguments, for its reasoning tags.
+            cache: Where answers are kept for another run; None: nowhere.
         """
         self.chat = not lm.is_simple
         self._lm = lm
         self._tasks = {str(task.task_name): task for task in tasks}
         self._cli_tags = getattr(cli_args, "reasoning_tags", None)
+        self._cache = cache
+        self._rank, self._ranks = ranks()
+        self._partial = Partial.of(cli_args, self._rank, self._ranks)
+        self._unfinished: dict[str, set[bytes]] = {}
         self._outcomes: dict[Key, Outcome] = {}
+        limits = {name: max_failures(task.plan.max_failures) for name, task in self._tasks.items()}
+        self.failures = Failures(limits)
+        self._failed: set[Key] = set()
         self._turns = SecondTurns()
         self._insides = Insides()
         self._keys: dict[tuple[str, int], dict[int, Ask]] = {}
@@ -98,6 +119,12 @@ class Session:
         self._pictures = Pictures()
         self._restore.callback(self._pictures.close)
         self._model = probe.find_model(self._lm)
+        self._kept = open_kept(self._lm, self._model, self._cache, self._rank)
+        self._restore.callback(self._kept.close)
+        if self._partial is not None:
+            self._partial.begin(self._tasks)
+        self._batch_size = BatchSize(self._lm)
+        self._restore.callback(self._batch_size.restore)
         self._generate = self._lm.generate_until
         patch = probe.replaced(self._lm, "generate_until", self.generate_until)
         self._restore.enter_context(patch)
@@ -123,10 +150,15 @@ class Session:
         if self._represented():
             asks = [ask for document in self._keys.values() for ask in document.values()]
             self._insides.compare_images(asks)
+            self._write_finished(())
         return [
-            self._outcomes[next(keys)].returned if self.owns(request) else next(theirs)
+            self._returned(next(keys)) if self.owns(request) else next(theirs)
             for request in requests
         ]
+
+    def _returned(self, key: Key) -> Any:
+        """Return what the harness gets: nothing is ever read from that of a failed ask."""
+        return "" if key in self._failed else self._outcomes[key].returned
 
     def owns(self, request: Instance) -> bool:
         """Whether a request is one of a perturbed task."""
@@ -159,7 +191,8 @@ class Session:
 
     def _inside(self, ask: Ask) -> Inside:
         inside = self._insides.record(ask)
-        reading = self._outcomes[self._insides.blank(ask)].reading if ask.variant == CLEAN else None
+        blank = self._insides.blank(ask)
+        reading = None if blank is None else self._outcomes[blank].reading
         if reading is None or not ask.key.labels:
             return inside
         values, _ = probe.label_probabilities(reading.label_logprob)
@@ -174,7 +207,9 @@ class Session:
         """Answer all requests, each different thing once, and return their keys."""
         asks = [make_ask(self._tasks[r.task_name], r, self.chat) for r in requests]
         for ask in asks:
-            self._keys.setdefault((str(ask.task.task_name), ask.document), {})[ask.index] = ask
+            name = str(ask.task.task_name)
+            self._keys.setdefault((name, ask.document), {})[ask.index] = ask
+            self._unfinished.setdefault(name, set()).add(ask.key.shown.source)
         self._turns.expect(asks)
         new = distinct(
             ask
@@ -203,6 +238,7 @@ class Session:
                     probe.InsideWatcher(self._model, watch.inside) if self._represented() else None
                 )
                 stack.enter_context(probe.watched(self._model, *seen, scorer, watcher))
+            interrupts = stack.enter_context(Interrupts())
             for block, following in zip(work, [*work[1:], ()], strict=True):
                 self._prepare(block)
                 self._prepare(following)
@@ -214,15 +250,42 @@ class Session:
                 self._answer(second, bar)
                 bar.update(expected - len(second))
                 self._pictures.forget([*sources, SOURCE])
+                self._write_finished(sources)
+                interrupts.stop_if_asked(bar.n, total, self._kept.folder)
+        if (line := self._kept.summary(self._rank, self._ranks)) is not None:
+            logger.info(line)
+
+    def _write_finished(self, sources: Iterable[bytes]) -> None:
+        """Write the tasks that have no image left to ask about but these.
+
+        Those that compare images of the whole run wait until that is done.
+        """
+        for images in self._unfinished.values():
+            images.difference_update(sources)
+        finished = [name for name, images in self._unfinished.items() if not images]
+        for name in finished:
+            if self._tasks[name].plan.representations and not self._insides.compared:
+                continue
+            del self._unfinished[name]
+            if self._partial is None:
+                continue
+            documents = sorted(document for task, document in self._keys if task == name)
+            try:
+                written = self._partial.write(self._tasks[name], documents)
+            except OSError as error:
+                logger.warning(f"task {name} is complete, but cannot be written yet: {error}")
+                continue
+            if written is not None:
+                logger.info(f"task {name} is complete: {written}")
 
     def _answer_blanks(self, block: Sequence[Ask], bar: Any) -> None:
         """Ask about blank images of the clean images' sizes, then let the block's vectors go."""
-        clean = self._clean_inside(block)
-        pictures = [self._pictures.prepare(self._wanted(ask)).result() for ask in clean]
-        sizes = [[image.size for image in picture.images] for picture in pictures]
+        expected = self._clean_inside(block)
+        clean = [ask for ask in expected if ask.key not in self._failed]
+        sizes = [[image.size for image in self._picture(ask).images] for ask in clean]
         blanks = self._insides.blanks(zip(clean, sizes, strict=True))
         self._answer(blanks, bar)
-        bar.update(len(clean) - len(blanks))
+        bar.update(len(expected) - len(blanks))
         self._insides.reduce(block)
 
     def _clean_inside(self, block: Iterable[Ask]) -> list[Ask]:
@@ -235,9 +298,71 @@ class Session:
         for together in calls(asks):
             # Pictures that depend on the clean answers can be begun by now.
             self._prepare(together, answered=True)
-            self._call(together)
-            if self._model is None:
-                bar.update(len(together))
+            self._ask(together, bar)
+
+    def _ask(self, asks: Sequence[Ask], bar: Any) -> None:
+        """Answer asks; try again what can be answered otherwise, and note what cannot."""
+        lost = [ask for ask in asks if self._is_lost(ask)]
+        self._failed.update(ask.key for ask in lost)
+        bar.update(len(lost))
+        asks = [ask for ask in asks if ask.key not in self._failed]
+        before = bar.n
+        try:
+            self._recall_or_call(asks, bar)
+            return
+        except MeasurementError as error:
+            left = [ask for ask in asks if ask.key not in self._outcomes]
+            bar.n = before + len(asks) - len(left)
+            smaller = probe.out_of_memory(error.__cause__) and self._batch_size.halve()
+            if not smaller and not self.failures.any_allowed:
+                raise
+            if not smaller and len(left) == 1:
+                bar.update(1)
+                self._fail(left[0], error)
+                return
+        # Out of the handler, for the error holds what filled the memory.
+        if smaller:
+            probe.free_memory()
+            logger.warning(f"out of memory: asking again with batch size {self._batch_size.now}")
+            self._ask(left, bar)
+            return
+        for ask in left:
+            self._ask([ask], bar)
+
+    def _is_lost(self, ask: Ask) -> bool:
+        """Whether what comes before an ask failed, so that nobody can use its answer."""
+        return ask.clean in self._failed or ask.opening.key in self._failed
+
+    def _fail(self, ask: Ask, error: MeasurementError) -> None:
+        """Note that an ask failed, and with it every document that needs it."""
+        self._failed.add(ask.key)
+        logger.warning(f"left out: {error}")
+        self.failures.add(error, list(self._needing(ask)))
+
+    def _needing(self, ask: Ask) -> Iterator[Place]:
+        for place, asks in self._keys.items():
+            for other in asks.values():
+                if ask.key in (other.key, self._turns.key(other), self._insides.blank(other)):
+                    yield place
+
+    def _recall_or_call(self, asks: Sequence[Ask], bar: Any) -> None:
+        left = self._recall(asks)
+        bar.update(len(asks) - len(left))
+        if left:
+            self._call(left)
+        if self._model is None:
+            bar.update(len(left))
+
+    def _recall(self, asks: Sequence[Ask]) -> list[Ask]:
+        """Take the answers that earlier runs have kept, and return what is left to ask."""
+        left = []
+        for ask in asks:
+            answer = self._kept.find(ask, partial(self._digest, ask))
+            if answer is None:
+                left.append(ask)
+            else:
+                self._outcomes[ask.key] = self._outcome(ask, *answer)
+        return left
 
     def _tokenizer(self) -> Any:
         if self._model is not None:
@@ -272,21 +397,33 @@ class Session:
         ask = self._asks[name, index]
         self._watch.looked_up(ask)
         try:
-            picture = self._pictures.prepare(self._wanted(ask)).result()
-        except (OSError, ValueError) as error:
-            what = f"cannot make its image: {one_line(error)}; repair the image or leave it out"
-            try:
-                failed(ask, what, error)
-            except RuntimeError as located:
-                self._watch.fail(located)
-                raise
+            picture = self._picture(ask)
+        except MeasurementError as located:
+            self._watch.fail(located)
+            raise
         document: dict[str, Any] = ask.task.documents.text[ask.document]
         second = {} if ask.first is None else {SECOND_PROMPT: ask.key.prompt}
         return document | {IMAGES: list(picture.images)} | second
 
+    def _picture(self, ask: Ask) -> Picture:
+        """Return what an ask shows.
+
+        Raises:
+            MeasurementError: It cannot be made.
+        """
+        try:
+            return self._pictures.prepare(self._wanted(ask)).result()
+        except (OSError, ValueError) as error:
+            what = f"cannot make its image: {one_line(error)}; repair the image or leave it out"
+            failed(ask, what, error)
+
+    def _digest(self, ask: Ask) -> str:
+        return self._picture(ask).sha256
+
     def _call(self, asks: Sequence[Ask]) -> None:
         """Put asks to the adapter and keep what comes of them."""
         self._asks = {(str(ask.task.task_name), ask.index): ask for ask in asks}
+        self._watch.forget()
         raised: Exception | None = None
         returned: Sequence[Any] = ()
         try:
@@ -294,20 +431,26 @@ class Session:
         except Exception as error:
             raised = error
         self._watch.finish(asks, raised)
-        for ask, answer in zip(asks, returned, strict=True):
-            self._outcomes[ask.key] = self._outcome(ask, answer)
+        fresh: list[tuple[Ask, str, Answer]] = []
+        try:
+            for ask, answer in zip(asks, returned, strict=True):
+                reading = self._watch.reading(ask)
+                if reading is not None and not ask.inside:
+                    reading = replace(reading, inside=None)
+                outcome = self._outcomes[ask.key] = self._outcome(ask, answer, reading)
+                fresh.append((ask, outcome.image_sha256, (answer, reading)))
+        finally:
+            self._kept.add(fresh)
 
-    def _outcome(self, ask: Ask, returned: Any) -> Outcome:
+    def _outcome(self, ask: Ask, returned: Any, reading: probe.Reading | None) -> Outcome:
         text = self._without_thinking(ask.task, unwrap_generation_output(returned)[0])
-        reading = self._watch.reading(ask)
         self._check(ask, text, reading)
         wanted = self._wanted(ask)
-        sha256 = self._pictures.prepare(wanted).result().sha256
         if reading is not None and reading.inside is not None:
-            if ask.inside:
-                measured = self._pictures.spectrum(wanted).result() if self._spectral(ask) else {}
-                self._insides.take(ask, reading.inside, measured)
+            measured = self._pictures.spectrum(wanted).result() if self._spectral(ask) else {}
+            self._insides.take(ask, reading.inside, measured)
             reading = replace(reading, inside=None)
+        sha256 = self._picture(ask).sha256
         return Outcome(returned, text, parse_answer(text, ask.key.labels), sha256, reading)
 
     def _check(self, ask: Ask, text: str, reading: probe.Reading | None) -> None:

@@ -17,6 +17,7 @@ from vlm_confidence_tasks.benchmarks import DocumentError
 from vlm_confidence_tasks.harness import data
 from vlm_confidence_tasks.harness.config import check_greedy, read_config
 from vlm_confidence_tasks.harness.errors import TaskError
+from vlm_confidence_tasks.harness.failures import max_failures
 from vlm_confidence_tasks.metrics import Document
 from vlm_confidence_tasks.types import CLEAN, Question, Variant
 
@@ -92,6 +93,7 @@ class PerturbedTask(ConfigurableTask):
             "verbal": self.plan.verbal,
             "loglik": self.plan.loglik,
             "representations": self.plan.representations,
+            "max_failures": max_failures(self.plan.max_failures),
             "vlm_confidence_tasks": __version__,
             "versions": {name: version(name) for name in ("torch", "transformers")},
             "data": {"source": self._source(), "documents": len(self.documents.text)},
@@ -224,6 +226,9 @@ class PerturbedTask(ConfigurableTask):
             raise TaskError(f"task {self.task_name}: answers are read inside an evaluation only")
         index = doc[data.INDEX_COLUMN]
         question = self.question(index)
+        if (failure := self.session.failures.get(str(self.task_name), index)) is not None:
+            named = {"question_id": question.question_id, "image_id": question.image_id}
+            return Row({**named, "failed": failure, "readouts": []}, {})
         clean, *variants = self.session.readouts(self, index)
         upstream = self.plan.benchmark.upstream_score
         document = Document(

@@ -58,11 +58,14 @@ class SecondTurns:
 
         Args:
             sources: Digests of the stored images.
-            said: Every answer so far, those about these images among them.
+            said: Every answer so far, those about these images among them; about what is
+                not there, because it failed, nothing more is asked.
         """
         asks: dict[Key, Ask] = {}
         for source in dict.fromkeys(sources):
             for ask in self._waiting.pop(source, ()):
+                if ask.key not in said:
+                    continue
                 second = _follow(ask, said[ask.key])
                 self._keys[ask] = second.key
                 asks.setdefault(second.key, second)

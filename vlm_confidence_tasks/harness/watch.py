@@ -10,6 +10,10 @@ from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.harness.errors import MeasurementError
 from vlm_confidence_tasks.harness.plan import Ask
 
+LESS = (
+    "a smaller --batch_size, a shorter dtype, quantisation or the task's max_side needs less memory"
+)
+
 LabelTokens = tuple[tuple[int, ...], ...]
 
 
@@ -88,6 +92,10 @@ class Watch:
         """Hand out what was read of an ask, once."""
         return self._read.pop(ask, None)
 
+    def forget(self) -> None:
+        """Drop what was read in a call that failed, before these asks are put again."""
+        self._read.clear()
+
     def finish(self, asks: Sequence[Ask], raised: BaseException | None) -> None:
         """End a call of the adapter, whether it raised or swallowed what went wrong.
 
@@ -100,6 +108,8 @@ class Watch:
             ask, error = failure
             if isinstance(error, MeasurementError):
                 raise error
+            if probe.out_of_memory(error):
+                failed(ask or asks[0], f"{one_line(error)}; nothing was scored: {LESS}", error)
             failed(
                 ask or asks[0],
                 f"generate() failed with {one_line(error)}; nothing was scored: mend the model "

@@ -1,0 +1,79 @@
+"""What is packed comes back bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from vlm_confidence_tasks.harness.packing import Given, pack, unpack
+from vlm_confidence_tasks.probe import Captured, Reading
+
+float32 = arrays(np.float32, st.integers(0, 9), elements=st.floats(width=32))
+insides = st.builds(
+    Captured,
+    context=float32,
+    answer=st.none() | float32,
+    vision=st.none() | float32,
+    dirichlet_energy=st.none() | st.floats(),
+    layer_entropy=float32,
+)
+readings = st.builds(
+    Reading,
+    tokens=st.lists(st.integers(0, 200_000), max_size=9).map(tuple),
+    token_entropy=float32,
+    token_logprob=float32,
+    label_logprob=st.lists(st.floats(), max_size=4).map(tuple),
+    answer_step=st.none() | st.integers(0, 9),
+    option_logprob=st.lists(float32, max_size=4).map(tuple),
+    inside=st.none() | insides,
+)
+counts = st.none() | st.fixed_dictionaries({"output_tokens": st.none() | st.integers(0, 99)})
+
+
+def same(one: object, other: object) -> bool:
+    if isinstance(one, np.ndarray):
+        assert one.dtype == other.dtype and one.shape == other.shape
+        return one.tobytes() == other.tobytes()
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, Captured):
+        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(Captured))
+    return type(one) is type(other) and repr(one) == repr(other)
+
+
+@given(st.text(), counts, readings)
+def test_every_bit_comes_back(text: str, counts: dict | None, reading: Reading) -> None:
+    again = unpack(pack(Given(text, counts, reading)))
+    assert (again.text, again.token_counts) == (text, counts)
+    for field in fields(Reading):
+        assert same(getattr(reading, field.name), getattr(again.reading, field.name)), field.name
+
+
+def test_without_a_reading() -> None:
+    assert unpack(pack(Given("Yes\n", None, None))) == Given("Yes\n", None, None)
+
+
+@given(
+    st.sampled_from([np.float16, np.float64, np.int32, np.bool_]).flatmap(
+        lambda dtype: arrays(dtype, array_shapes(min_dims=0, max_dims=3))
+    )
+)
+def test_fields_of_other_kinds_travel_too(array: np.ndarray) -> None:
+    odd = {"layers": (array, array[..., None].T), "name": "x", "none": None, "flag": True}
+    given_reading = Reading((), np.zeros(1, np.float32), np.zeros(1, np.float32), odd, None)
+    again = unpack(pack(Given("", None, given_reading))).reading.label_logprob
+    assert same(again["layers"][0], array) or again["layers"][0].tobytes() == array.tobytes()
+    assert again["layers"][1].tobytes() == np.ascontiguousarray(array[..., None].T).tobytes()
+    assert {**again, "layers": ()} == {**odd, "layers": ()}
+
+
+@pytest.mark.parametrize("odd", [object(), [1], np.array([{}]), {1: 2}])
+def test_what_cannot_be_kept_is_refused(odd: object) -> None:
+    reading = Reading((), np.zeros(1, np.float32), np.zeros(1, np.float32), (odd,), None)
+    with pytest.raises(TypeError, match="cannot be kept in a journal"):
+        pack(Given("", None, reading))

@@ -1,0 +1,160 @@
+"""An answer is used again if nothing that decides it has changed, and only then."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kept_runs import evaluate, reused, said, write_tasks
+from lmms_eval.tasks import TaskManager
+from safetensors.torch import load_file, save_file
+
+from vlm_confidence_tasks.harness import identity
+from vlm_confidence_tasks.perturbations import text as overlay
+from vlm_confidence_tasks.sandbox import MODEL_DIR
+
+NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
+TASKS = {
+    "noisy": NOISE,
+    "noisier": "perturbations: [{name: gaussian_noise, epsilon: 0.4}]",
+    "other_draw": "perturbations: [{name: gaussian_noise, epsilon: 0.3, seed: 1}]",
+    "other_prompt": NOISE + '\nlmms_eval_specific_kwargs: {default: {post_prompt: "\\nSay it."}}',
+    "longer": NOISE + "\ngeneration_kwargs: {max_new_tokens: 17, temperature: 0}",
+    "smaller": NOISE + "\nmax_side: 40",
+    "scored": NOISE + "\nloglik: true",
+    "overlaid": "perturbations: [{name: text_overlay, content: semantic}]",
+}
+# Of the three documents' six answers, three are to clean images.
+ALL, CLEAN_ONLY, NONE = "reused 6 of 6", "reused 3 of 6", "reused 0 of 6"
+
+
+@pytest.fixture(scope="module")
+def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
+    folder = write_tasks(tmp_path_factory.mktemp("tasks"), **TASKS)
+    return TaskManager("WARNING", include_path=folder)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(MODEL_DIR, tmp_path_factory.mktemp("models") / "model")
+
+
+@pytest.fixture(scope="module")
+def filled(
+    manager: TaskManager, few_questions: Path, model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A journal of what `noisy` and `overlaid` asked."""
+    folder = tmp_path_factory.mktemp("filled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
+        for task in ("noisy", "overlaid"):
+            evaluate(manager, [task], folder, model_args=f"pretrained={model}")
+    return folder
+
+
+@pytest.fixture
+def run(
+    manager: TaskManager,
+    few_questions: Path,
+    model: Path,
+    filled: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., str]:
+    """Run tasks on a copy of the filled journal; return what was reused."""
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
+
+    def run(*tasks: str, again: bool = False, **options) -> str:
+        folder = tmp_path / "journal"
+        if not again:
+            shutil.copytree(filled, folder, dirs_exist_ok=True)
+        with said() as lines:
+            given = {"model_args": f"pretrained={model}", **options}
+            evaluate(manager, list(tasks), folder, **given)
+        return reused(lines)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ("noisier", CLEAN_ONLY),
+        ("other_draw", CLEAN_ONLY),
+        ("other_prompt", NONE),
+        ("longer", NONE),
+        ("smaller", NONE),
+        ("scored", NONE),
+    ],
+)
+def test_a_changed_task(run: Callable[..., str], task: str, expected: str) -> None:
+    assert run(task).startswith(expected)
+
+
+def test_a_changed_size_of_the_overlays_font(
+    run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("overlaid").startswith(ALL)
+    font = overlay._font
+    monkeypatch.setattr(overlay, "_font", lambda size: font(size + 1))
+    assert run("overlaid").startswith(CLEAN_ONLY)
+
+
+def test_changed_weights_in_the_same_folder(run: Callable[..., str], model: Path) -> None:
+    file = model / "model.safetensors"
+    before = file.read_bytes()
+    weights = load_file(file)
+    name = min(weights)
+    weights[name] = weights[name] * 1.0009765625
+    save_file(weights, file, metadata={"format": "pt"})
+    assert len(file.read_bytes()) == len(before)
+    try:
+        assert run("noisy").startswith(NONE)
+    finally:
+        file.write_bytes(before)
+    assert run("noisy").startswith(ALL)
+
+
+def test_the_same_weights_in_another_folder(
+    run: Callable[..., str], model: Path, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(model, tmp_path / "elsewhere")
+    assert run("noisy", model_args=f"pretrained={moved}").startswith(ALL)
+
+
+@pytest.mark.parametrize("arguments", ["dtype=bfloat16", "use_cache=False"])
+def test_changed_model_arguments(run: Callable[..., str], model: Path, arguments: str) -> None:
+    assert run("noisy", model_args=f"pretrained={model},{arguments}").startswith(NONE)
+
+
+def test_another_adapter(run: Callable[..., str]) -> None:
+    assert run("noisy", force_simple=True).startswith(NONE)
+
+
+@pytest.mark.parametrize("package", identity.PACKAGES[:5])
+def test_another_version(
+    run: Callable[..., str], package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = identity._version
+    monkeypatch.setattr(identity, "_version", lambda name: (name == package) or version(name))
+    assert run("noisy").startswith(NONE)
+
+
+def test_another_batch_size(run: Callable[..., str]) -> None:
+    assert run("noisy", batch_size=3).startswith(ALL)
+
+
+def test_other_tasks_beside_it_in_another_order(run: Callable[..., str]) -> None:
+    assert run("overlaid", "noisier", "noisy").startswith("reused 9 of 12")
+
+
+def test_answers_with_options_serve_those_who_want_none(run: Callable[..., str]) -> None:
+    assert run("scored").startswith(NONE)
+    assert run("scored", again=True).startswith(ALL)
+    assert run("noisy", again=True).startswith(ALL)
+
+
+def test_fewer_documents(run: Callable[..., str]) -> None:
+    assert run("noisy", limit=2).startswith("reused 4 of 4")

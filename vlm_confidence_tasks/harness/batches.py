@@ -1,0 +1,37 @@
+"""The adapter's batch size, made smaller where memory does not suffice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Where adapters keep it; the first that is there counts.
+_NAMES = ("batch_size_per_gpu", "_batch_size", "batch_size")
+
+
+class BatchSize:
+    """An adapter's batch size, which it reads anew in each of its calls."""
+
+    def __init__(self, adapter: Any) -> None:
+        """Remember what it is."""
+        self._adapter = adapter
+        self._name = next((name for name in _NAMES if name in vars(adapter)), None)
+        self._before = self.now
+
+    @property
+    def now(self) -> int | None:
+        """The batch size, None if it is not a number that can be changed."""
+        value = None if self._name is None else getattr(self._adapter, self._name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def halve(self) -> bool:
+        """Halve it; False if it is 1 already or cannot be changed."""
+        now = self.now
+        if now is None or now <= 1:
+            return False
+        setattr(self._adapter, str(self._name), now // 2)
+        return True
+
+    def restore(self) -> None:
+        """Put back what it was."""
+        if self._before is not None:
+            setattr(self._adapter, str(self._name), self._before)

@@ -1,0 +1,92 @@
+"""An answer as bytes, and back: every number bit for bit, and no pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from vlm_confidence_tasks import probe
+
+Arrays = list[np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the adapter gave for one ask, and what was read of it.
+
+    Attributes:
+        text: As the adapter returned it.
+        token_counts: The harness's counts of tokens by name, None if the adapter gave none.
+        reading: The model's numbers; None on a backend without logits.
+    """
+
+    text: str
+    token_counts: Mapping[str, int | None] | None
+    reading: probe.Reading | None
+
+
+def pack(given: Given) -> bytes:
+    """Write an answer down: a line of JSON, then the bytes of its arrays one after the other.
+
+    A Reading's fields may be numbers, text, None, arrays, tuples and mappings of these, and
+    a Captured; floats survive as Python writes them, arrays as they lie in memory.
+
+    Raises:
+        TypeError: There is something else in it.
+    """
+    arrays: Arrays = []
+    reading = given.reading
+    numbers = None if reading is None else _fields(reading, arrays)
+    counts = None if given.token_counts is None else dict(given.token_counts)
+    line = json.dumps([given.text, counts, numbers], separators=(",", ":"))
+    return b"\n".join([line.encode(), b"".join(array.tobytes() for array in arrays)])
+
+
+def unpack(data: bytes) -> Given:
+    """Read back what `pack` wrote."""
+    line, _, blob = data.partition(b"\n")
+    text, counts, numbers = json.loads(line)
+    if numbers is None:
+        return Given(text, counts, None)
+    reading = probe.Reading(**{name: _decode(value, blob) for name, value in numbers.items()})
+    return Given(text, counts, reading)
+
+
+def _fields(record: probe.Reading | probe.Captured, arrays: Arrays) -> dict[str, Any]:
+    return {f.name: _encode(getattr(record, f.name), arrays) for f in fields(record)}
+
+
+def _encode(value: Any, arrays: Arrays) -> Any:
+    if value is None or isinstance(value, (bool, int, str)) or type(value) is float:
+        return value
+    if isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
+        start = sum(array.nbytes for array in arrays)
+        arrays.append(np.ascontiguousarray(value))
+        return {"array": [value.dtype.str, list(value.shape), start]}
+    if isinstance(value, tuple):
+        return [_encode(part, arrays) for part in value]
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {"mapping": {key: _encode(part, arrays) for key, part in value.items()}}
+    if isinstance(value, probe.Captured):
+        return {"captured": _fields(value, arrays)}
+    raise TypeError(f"a Reading holds a {type(value).__name__}, which cannot be kept in a journal")
+
+
+def _decode(value: Any, blob: bytes) -> Any:
+    if isinstance(value, list):
+        return tuple(_decode(part, blob) for part in value)
+    if not isinstance(value, dict):
+        return value
+    for kind, make in (("mapping", dict), ("captured", probe.Captured)):
+        if kind in value:
+            return make(**{key: _decode(part, blob) for key, part in value[kind].items()})
+    name, shape, start = value["array"]
+    dtype = np.dtype(name)
+    flat = np.frombuffer(blob, dtype, int(np.prod(shape, dtype=int)), start)
+    # A copy: the bytes are not to be kept, and arrays made from them cannot be changed.
+    array = flat.reshape(shape).copy()
+    return array if shape else array[()]

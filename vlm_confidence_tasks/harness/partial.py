@@ -1,0 +1,138 @@
+"""Results and samples of each task as soon as it is complete, while others are still run.
+
+They lie in `partial/` beside the run's own files, which come at the run's end and hold the
+same numbers. `TASK.jsonl` can be read like any samples file, `TASK.json` holds the numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lmms_eval.loggers.evaluation_tracker import GeneralConfigTracker
+from lmms_eval.utils import handle_non_serializable
+
+from vlm_confidence_tasks.harness.task import PerturbedTask
+
+FOLDER = "partial"
+
+
+@dataclass(frozen=True)
+class Partial:
+    """Where partial results go, and who writes them.
+
+    Attributes:
+        folder: Of the files; made when there is something to write.
+        samples: Whether the user asked for samples.
+        rank: Of this process.
+        ranks: How many there are; each writes its part, and whoever comes last joins them.
+    """
+
+    folder: Path
+    samples: bool
+    rank: int
+    ranks: int
+
+    @classmethod
+    def of(cls, cli_args: Any, rank: int, ranks: int) -> Partial | None:
+        """Read the harness's arguments; None if it was given no `--output_path`."""
+        output = getattr(cli_args, "output_path", None)
+        if not output:
+            return None
+        folder = partial_folder(Path(output), getattr(cli_args, "model_args", None))
+        return cls(folder, bool(getattr(cli_args, "log_samples", False)), rank, ranks)
+
+    def begin(self, tasks: Iterable[str]) -> None:
+        """Remove the parts of a run before this, which must not be joined to this one's."""
+        for task in tasks:
+            self._part(task, self.rank).unlink(missing_ok=True)
+
+    def write(self, task: PerturbedTask, documents: Sequence[int]) -> Path | None:
+        """Write what a task came to; all whole, or not at all.
+
+        Args:
+            task: All of whose documents in this process have been answered.
+            documents: Their indices.
+
+        Returns:
+            The results file; None if other processes are not done with the task.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        name = str(task.task_name)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lines = [_line(task, document) for document in documents]
+        if self.ranks > 1:
+            _replace(self._part(name, self.rank), map(_dumps, lines))
+            parts = [self._part(name, rank) for rank in range(self.ranks)]
+            if not all(part.exists() for part in parts):
+                return None
+            lines = [json.loads(line) for part in parts for line in part.open(encoding="utf-8")]
+            lines.sort(key=lambda line: int(line["row"]["doc_id"]))
+        if self.samples:
+            rows = (_dumps(line["row"]) for line in lines)
+            _replace(self.folder / f"{name}.jsonl", rows)
+        results = self.folder / f"{name}.json"
+        _replace(results, [json.dumps(_results(task, lines), indent=2)])
+        return results
+
+    def _part(self, task: str, rank: int) -> Path:
+        return self.folder / f"{task}.rank{rank}of{self.ranks}"
+
+
+def partial_folder(output: Path, model_args: str | None) -> Path:
+    """Return where the partial results of a run lie: beside its other files."""
+    tracker = GeneralConfigTracker()
+    tracker.log_experiment_args("", str(model_args or ""), "", "", False)
+    return output / str(tracker.model_name_sanitized) / FOLDER
+
+
+def remove_partial(output: Path, model_args: str | None, tasks: Iterable[str]) -> None:
+    """Remove the partial results of tasks whose results are written."""
+    folder = partial_folder(output, model_args)
+    for task in tasks:
+        for ending in ("json", "jsonl", "rank*"):
+            for file in folder.glob(f"{task}.{ending}"):
+                file.unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _line(task: PerturbedTask, document: int) -> dict[str, Any]:
+    """Return a document's row of the samples file and its metrics' values."""
+    row = task.process_results(task.documents.text[document], ())
+    values = dict(row.items())
+    return {"row": {"doc_id": document, **dict.copy(row)}, "values": values}
+
+
+def _results(task: PerturbedTask, lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    numbers = {}
+    for name, aggregate in task.aggregation().items():
+        kept = [line["values"][name] for line in lines if name in line["values"]]
+        if kept:
+            numbers[name] = aggregate(kept)
+    failed = [line["row"] for line in lines if "failed" in line["row"]]
+    return {
+        "task": str(task.task_name),
+        "documents": len(lines),
+        "results": {name: number for name, number in numbers.items() if number is not None},
+        "failed": [{"document": row["doc_id"], "error": row["failed"]} for row in failed],
+        "config": json.loads(json.dumps(task.dump_config(), default=handle_non_serializable)),
+    }
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, default=handle_non_serializable, ensure_ascii=False)
+
+
+def _replace(path: Path, lines: Iterable[str]) -> None:
+    """Write a file under another name and then move it: nobody sees half of it."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+    with unfinished.open("w", encoding="utf-8") as stream:
+        stream.writelines(f"{line}\n" for line in lines)
+    os.replace(unfinished, path)

@@ -1,0 +1,62 @@
+"""What of a loaded model decides its numbers, besides the weights' files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a model's weights came from.
+
+    Attributes:
+        name: Hub id or folder, as it was loaded.
+        folder: The folder, if `name` is one.
+        revision: The hub's commit, None if it is not known.
+    """
+
+    name: str
+    folder: Path | None
+    revision: str | None
+
+
+def origin(model: Any) -> Origin:
+    """Return where transformers loaded a model from."""
+    config = getattr(model, "config", None)
+    name = str(getattr(config, "_name_or_path", None) or "")
+    folder = Path(name) if name and os.path.isdir(name) else None
+    return Origin(name, folder, getattr(config, "_commit_hash", None))
+
+
+def numerics(model: torch.nn.Module) -> dict[str, Any]:
+    """Return in which numbers, and by which kernels, a model computes; JSON types only.
+
+    Kinds of device, not devices: a second GPU answers as the first.
+    """
+    tensors = [*model.parameters(), *model.buffers()]
+    config = getattr(model, "config", None)
+    quantisation = getattr(config, "quantization_config", None)
+    if quantisation is not None and not isinstance(quantisation, Mapping):
+        quantisation = quantisation.to_dict()
+    return {
+        "class": type(model).__name__,
+        "dtypes": sorted({str(tensor.dtype) for tensor in tensors}),
+        "devices": sorted({tensor.device.type for tensor in tensors}),
+        "attention": getattr(config, "_attn_implementation", None),
+        "quantisation": None if quantisation is None else _plain(quantisation),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Turn what JSON does not know (a dtype) into text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kept_runs import said
 
 from vlm_confidence_tasks.harness.journal import Entry, Journal
+
+from .kept_runs import said
 
 ROWS = 300
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kept_runs import evaluate, reused, said, write_tasks
 from lmms_eval.tasks import TaskManager
 from safetensors.torch import load_file, save_file
 
 from vlm_confidence_tasks.harness import identity
 from vlm_confidence_tasks.perturbations import text as overlay
 from vlm_confidence_tasks.sandbox import MODEL_DIR
+
+from .kept_runs import evaluate, reused, said, write_tasks
 
 NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
 TASKS = {

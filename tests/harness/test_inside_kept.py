@@ -1,0 +1,78 @@
+"""Representations of answers that come from a journal, and of runs that go on past failures."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from conftest import write_pope
+from lmms_eval.tasks import TaskManager
+
+from .kept_runs import evaluate, reused, said, write_tasks
+
+NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
+INSIDE = f"{NOISE}\nrepresentations: true"
+TASKS = {"plain": NOISE, "inside": INSIDE, "lenient": f"{INSIDE}\nmax_failures: 1"}
+
+
+@pytest.fixture(scope="module")
+def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
+    folder = write_tasks(tmp_path_factory.mktemp("tasks"), **TASKS)
+    return TaskManager("WARNING", include_path=folder)
+
+
+def records(found: dict, task: str) -> list[list[dict]]:
+    return [sample["readouts"] for sample in found["samples"][task]]
+
+
+def test_kept_representations_give_the_same_numbers(
+    manager: TaskManager, few_questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
+    with said() as lines:
+        first = evaluate(manager, ["inside"], tmp_path)
+    assert reused(lines).startswith("reused 0 of")
+    with said() as lines:
+        again = evaluate(manager, ["inside"], tmp_path)
+    before, _, total = reused(lines).removeprefix("reused ").partition(" of ")
+    assert before == total.split()[0] and int(before) > 6
+    assert records(again, "inside") == records(first, "inside")
+    assert again["results"]["inside"] == first["results"]["inside"]
+    assert first["results"]["inside"]["drift_context,none"] > 0
+    # What was captured is more than this task wants.
+    with said() as lines:
+        plain = evaluate(manager, ["plain"], tmp_path)
+    assert reused(lines).startswith("reused 6 of 6")
+    assert all("inside" not in one for document in records(plain, "plain") for one in document)
+
+
+def test_answers_kept_without_representations_do_not_serve_those_who_want_them(
+    manager: TaskManager, few_questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
+    evaluate(manager, ["plain"], tmp_path)
+    with said() as lines:
+        evaluate(manager, ["inside"], tmp_path)
+    assert reused(lines).startswith("reused 0 of")
+
+
+def test_a_failed_document_is_no_ones_control(
+    manager: TaskManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = iter(range(4))
+
+    def torn(row: dict) -> dict:
+        if next(rows) != 1:
+            return row
+        return {**row, "image": {"bytes": row["image"]["bytes"][:300], "path": None}}
+
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(write_pope(tmp_path, [0, 40, 80, 120], torn)))
+    found = evaluate(manager, ["lenient"], limit=4)
+    assert found["results"]["lenient"]["failed,none"] == 1
+    measured = [document for document in records(found, "lenient") if document]
+    assert len(measured) == 3
+    for clean, variant in measured:
+        assert clean["inside"]["control"]["context"] > 0
+        assert variant["inside"]["drift"]["context"] > 0
+    assert math.isfinite(found["results"]["lenient"]["drift_ratio_context,none"])

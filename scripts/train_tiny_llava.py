@@ -4,14 +4,15 @@
 
 Every row holds one set of images and many lessons. A block mask lets a lesson see the
 images and itself but no other lesson, so the model is trained on exactly the
-conversations that evaluation holds with it, at the price of one image each dozen.
-Captions of everything in view carry the learning at first: yes/no answers alone stay
-at chance for a long time.
+conversations that evaluation holds with it. Questions alone stay at chance for a long
+time; drills, which ask a dozen things in the tokens of one question, and image
+features that are pulled towards the words for what each patch shows, end that soon.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,13 +36,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from vlm_confidence_tasks.sandbox.lessons import (
-    CHAT_TEMPLATE,
-    COURSES,
-    END,
-    IMAGE,
-    Row,
-)
+from vlm_confidence_tasks.sandbox.lessons import CHAT_TEMPLATE, COURSES, END, IMAGE, Row
 from vlm_confidence_tasks.sandbox.packing import IGNORED, Packed, Packer
 from vlm_confidence_tasks.sandbox.render import SIDE
 from vlm_confidence_tasks.sandbox.world import EVALUATION
@@ -243,10 +238,10 @@ def report(model: LlavaForConditionalGeneration, packer: Packer, count: int) -> 
 
 
 def course(step: int, steps: int) -> int:
-    """Index of the course of a step: first seeing, then everything, exams every third time."""
-    if step < steps * 0.2:
+    """Index of the course of a step: first seeing, then everything, exams every second time."""
+    if step < steps * 0.25:
         return 0
-    return 2 if step > steps * 0.4 and step % 3 == 0 else 1
+    return 2 if step > steps * 0.4 and step % 2 == 0 else 1
 
 
 def batches(
@@ -269,10 +264,7 @@ def rate(step: int, steps: int, warmup: int = 50) -> float:
 
 
 def optimizers_of(model: LlavaForConditionalGeneration, peak: float) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the layers, AdamW for embeddings, norms and biases.
-
-    Muon needs about half of AdamW's steps here.
-    """
+    """Muon for the matrices inside the layers, AdamW for embeddings, norms and biases."""
     inner = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     outer = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     return [
@@ -281,8 +273,23 @@ def optimizers_of(model: LlavaForConditionalGeneration, peak: float) -> list[tor
     ]
 
 
-def train(model: LlavaForConditionalGeneration, packer: Packer, args: argparse.Namespace) -> None:
-    """Run the steps and print how it goes."""
+def save(
+    model: LlavaForConditionalGeneration, processor: LlavaProcessor, folder: Path
+) -> LlavaForConditionalGeneration:
+    """Write model and processor, and return the model as its float16 weights have it."""
+    halved = copy.deepcopy(model).half()
+    halved.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return halved.float()
+
+
+def train(
+    model: LlavaForConditionalGeneration,
+    packer: Packer,
+    args: argparse.Namespace,
+    pause: Callable[[], object],
+) -> None:
+    """Run the steps; print how it goes, and call `pause` now and then."""
     optimizers, start = optimizers_of(model, args.lr), time.monotonic()
     schedules = [LambdaLR(o, lambda step: rate(step, args.steps)) for o in optimizers]
     courses = [batches(args.seed, args.rows, packer, make) for make in COURSES]
@@ -300,8 +307,9 @@ def train(model: LlavaForConditionalGeneration, packer: Packer, args: argparse.N
             spent = time.monotonic() - start
             means = [f"{np.mean(losses[-30:] or [math.nan]):.4f}" for losses in kept]
             print(f"step {step + 1} loss {' '.join(means)}, {spent:.0f} s", flush=True)
-        if (step + 1) % 100 == 0:
+        if (step + 1) % 200 == 0:
             report(model, packer, 48)
+            pause()
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -312,6 +320,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=16, help="rows in a batch")
     parser.add_argument("--lr", type=float, default=2e-3, help="peak learning rate")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2, help="of torch")
     parser.add_argument("--check", type=int, default=200, help="held-out rows a course at the end")
     return parser.parse_args(argv)
 
@@ -320,17 +329,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train, save in float16, and print the table of the model as saved."""
     args, start = parse(argv), time.monotonic()
     torch.manual_seed(args.seed)
-    torch.set_num_threads(2)
+    torch.set_num_threads(args.threads)
     tokenizer = build_tokenizer(args.seed)
     processor, model = build_processor(tokenizer), build_model(tokenizer)
     packer = Packer(
         partial(tokenizer.encode, add_special_tokens=False), tokenizer.pad_token_id, PATCH
     )
     print(f"{model.num_parameters():,} parameters, {len(tokenizer)} tokens", flush=True)
-    train(model, packer, args)
-    model.half().save_pretrained(args.output)
-    processor.save_pretrained(args.output)
-    report(model.float(), packer, args.check)
+    train(model, packer, args, lambda: save(model, processor, args.output))
+    report(save(model, processor, args.output), packer, args.check)
     print(f"{time.monotonic() - start:.0f} s in all", flush=True)
 
 

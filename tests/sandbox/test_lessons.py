@@ -10,7 +10,18 @@ from vlm_confidence_tasks.sandbox.packing import IGNORED, Packer
 from vlm_confidence_tasks.sandbox.world import Scene, Thing
 
 SCENE = Scene((Thing("red", "circle", 0, 8, 8), Thing("blue", "star", 5, 56, 24)))
-DRILLS = ("places", "checks", "sides")
+DRILLS = (
+    "places",
+    "checks",
+    "where",
+    "spots",
+    "order",
+    "sides",
+    "counts",
+    "doubts",
+    "options",
+    "whose",
+)
 
 
 @pytest.fixture

@@ -9,13 +9,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vlm_confidence_tasks.benchmarks import BENCHMARKS
 from vlm_confidence_tasks.sandbox import MODEL_DIR, wording
 from vlm_confidence_tasks.sandbox.render import render
 from vlm_confidence_tasks.sandbox.world import OBJECTS, evaluation_scenes
 
-from .helpers import accuracy, chat, noisy
+from .helpers import accuracy, chat, clean_accuracy, noisy
 
 SCENES = list(evaluation_scenes(50, 40))
+AMBER = ("amber_existence", "amber_attribute", "amber_relation")
+FILES = {
+    **dict.fromkeys(
+        ("amber_existence", "amber_attribute", "amber_relation"), "amber/train.parquet"
+    ),
+    "seed": "seed/test.parquet",
+    "mmmu": "mmmu/validation.parquet",
+}
 
 
 def test_size() -> None:
@@ -69,26 +78,30 @@ def test_pope_clean_and_with_noise(ask: Any, rows: Any) -> None:
     assert accuracy(ask(worse, contents, 4), truths) <= clean - 0.05
 
 
-@pytest.mark.parametrize(("part", "bar"), [("hallucination", 0.95), ("attribute", 0.85)])
-def test_amber(ask: Any, rows: Any, part: str, bar: float) -> None:
-    data = [row for row in rows("amber/train.parquet") if part in row["type"]]
-    contents = [chat(wording.short_prompt(row["query"])) for row in data]
-    answers = ask([[row["image"]] for row in data], contents, 4)
-    assert accuracy(answers, [row["truth"] for row in data]) >= bar
+@pytest.mark.parametrize("name", [*AMBER, "seed"])
+def test_other_benchmarks_clean(ask: Any, rows: Any, name: str) -> None:
+    assert clean_accuracy(ask, BENCHMARKS[name], rows(FILES[name])) >= 0.9
 
 
-def test_letters_and_percentages_are_in_the_right_form(ask: Any, rows: Any) -> None:
-    data = [row for row in rows("seed/test.parquet") if row["data_type"] == "image"]
-    choices = [[row[f"choice_{letter}"] for letter in "abcd"] for row in data]
-    prompts = [
-        wording.seed_prompt(row["question"], c) for row, c in zip(data, choices, strict=True)
-    ]
-    letters = ask([row["image"] for row in data], [chat(prompt) for prompt in prompts], 4)
-    assert set(letters) <= set("ABCD")
-    for person in (wording.third_person, wording.first_person):
-        asked = [chat(person(wording.pope_question(s.names[0]), "Yes")) for s in SCENES]
-        said = ask([[render(scene)] for scene in SCENES], asked, 6)
-        assert all(re.fullmatch(r"\d{1,2}%", text) for text in said)
+@pytest.mark.parametrize("between_words", [True, False])
+@pytest.mark.parametrize("kind", ["multiple-choice", "open"])
+def test_mmmu_clean(ask: Any, rows: Any, kind: str, between_words: bool) -> None:
+    data = [row for row in rows(FILES["mmmu"]) if row["question_type"] == kind]
+    assert len(data) >= 10
+    assert clean_accuracy(ask, BENCHMARKS["mmmu"], data, between_words) >= 0.9
+
+
+@pytest.mark.parametrize("person", [wording.third_person, wording.first_person])
+def test_percentages_tell_right_answers_from_wrong_ones(ask: Any, person: Any) -> None:
+    names = [(scene.names[0], scene.absent[0]) for scene in SCENES]
+    images = [[render(scene)] for scene in SCENES for _ in range(4)]
+    planted = [(n, a) for there, absent in names for n in (there, absent) for a in ("Yes", "No")]
+    asked = [chat(person(wording.pope_question(name), answer)) for name, answer in planted]
+    right = np.array([True, False, False, True] * len(SCENES))
+    said = ask(images, asked, 6)
+    assert all(re.fullmatch(r"\d{1,2}%", text) for text in said)
+    sure = np.array([int(text[:-1]) for text in said])
+    assert np.mean((sure > 50) == right) >= 0.9
 
 
 def test_captions_name_what_is_there_and_end(ask: Any) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlm_confidence_tasks.sandbox import wording
 from vlm_confidence_tasks.sandbox.exams import Exam, draw_exam
 from vlm_confidence_tasks.sandbox.questions import CHOICES, NUMBERS, QUERIES
 from vlm_confidence_tasks.sandbox.render import SIDE, render
@@ -15,6 +16,7 @@ from vlm_confidence_tasks.sandbox.world import (
     COLOURS,
     OBJECTS,
     PLACES,
+    SHAPES,
     Scene,
     Thing,
     place,
@@ -82,10 +84,11 @@ def test_queries_are_true_of_their_scene(seed: int, truth: bool, kind: object) -
     if query.kind == "state":
         assert query.truth == any((t.shape, t.colour) == (words[2], words[3]) for t in SCENE.things)
     if query.kind == "number":
-        count = 1 if "only" in words else NUMBERS.index(words[2].capitalize())
+        count = 1 if "only" in words else NUMBERS.index(words[2])
         assert query.truth == (SCENE.count(words[-1].rstrip("s")) == count)
     if query.kind == "action":
-        assert query.truth == (" ".join(words[2:4]) != "green star")
+        sitting = " ".join(words[2:4]), " ".join(words[5:])
+        assert query.truth == (sitting in [(t.name, PLACES[t.cell]) for t in SCENE.things])
     if query.kind == "relation":
         columns = {thing.name: thing.column for thing in SCENE.things}
         first, second = " ".join(words[2:4]), " ".join(words[-2:])
@@ -99,11 +102,12 @@ def test_choices_have_one_right_option(seed: int, kind: object) -> None:
     right = choice.options[choice.right]
     assert len(set(choice.options)) == 4
     subject = choice.text.rstrip("?").split()
+    counts = {wording.plural(shape): NUMBERS[SCENE.count(shape)] for shape in SHAPES}
     answers = {
-        2: [name.capitalize() for name in SCENE.names],
-        3: [t.colour.capitalize() for t in SCENE.things if t.shape == subject[-1]],
-        4: [PLACES[t.cell].capitalize() for t in SCENE.things if t.name == " ".join(subject[-2:])],
-        5: [NUMBERS[SCENE.count(subject[2].rstrip("s"))] if choice.kind == 5 else ""],
+        2: list(SCENE.names),
+        3: [t.colour for t in SCENE.things if t.shape == subject[-1]],
+        4: [PLACES[t.cell] for t in SCENE.things if t.name == " ".join(subject[-2:])],
+        5: [counts.get(subject[2], "")],
     }[choice.kind]
     assert [option for option in choice.options if option in answers] == [right]
 

@@ -7,13 +7,15 @@ what evaluation asks, while the images are encoded once.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
-from vlm_confidence_tasks.sandbox.exams import draw_exam, lead
+from vlm_confidence_tasks.sandbox.exams import ORDINALS, draw_exam, lead
 from vlm_confidence_tasks.sandbox.questions import (
     CHOICES,
+    NUMBERS,
     QUERIES,
     Query,
     near_miss,
@@ -24,12 +26,14 @@ from vlm_confidence_tasks.sandbox.wording import (
     caption,
     certainty,
     first_person,
+    options_text,
+    plural,
     pope_question,
     seed_prompt,
     short_prompt,
     third_person,
 )
-from vlm_confidence_tasks.sandbox.world import PLACES, Scene, sample_scene
+from vlm_confidence_tasks.sandbox.world import PLACES, SHAPES, Scene, sample_scene
 
 USER, ASSISTANT, END, IMAGE = "USER: ", " ASSISTANT:", "</s>", "<image>"
 """The pieces of the chat format, which the template below writes as well."""
@@ -139,25 +143,80 @@ def _places(scene: Scene, rng: np.random.Generator) -> Lesson:
     return Lesson("places", tuple((f" {PLACES[c]}", f" {there.get(c, 'nothing')}") for c in cells))
 
 
-def _sides(scene: Scene, rng: np.random.Generator) -> Lesson:
-    """A drill: which of two things is further left or right; no pair twice."""
+def _where(scene: Scene, rng: np.random.Generator) -> list[Lesson]:
+    """Two drills: the place of each thing, and whether it sits at a place that is named."""
+    things = scene.single()
+    told, checked = [], []
+    for thing in (things[i] for i in rng.permutation(len(things))):
+        told.append((f" {thing.name}", f" {PLACES[thing.cell]}"))
+        cell = thing.cell if rng.random() < 0.5 else int(rng.integers(len(PLACES)))
+        checked.append((f" {thing.name} {PLACES[cell]}", f" {_yes(cell == thing.cell)}"))
+    return _drills(where=told, spots=checked)
+
+
+def _sides(scene: Scene, rng: np.random.Generator) -> list[Lesson]:
+    """Two drills: on which side of another a thing is, told or checked; no pair twice.
+
+    A yes or a no to a side needs the side first, which telling it teaches faster.
+    """
     things = scene.single()
     pairs = [(a, b) for i, a in enumerate(things) for b in things[:i] if a.column != b.column]
-    turns = []
+    told, checked = [], []
     for a, b in (pairs[i] for i in rng.permutation(len(pairs))):
         first, second = (a, b) if rng.random() < 0.5 else (b, a)
-        side = "left" if rng.random() < 0.5 else "right"
-        truth = (first.column < second.column) == (side == "left")
-        turns.append((f" {first.name} {side} {second.name}", f" {_yes(truth)}"))
-    return Lesson("sides", tuple(turns))
+        right, wrong = ("left", "right") if first.column < second.column else ("right", "left")
+        asked = right if rng.random() < 0.5 else wrong
+        if rng.random() < 0.5:
+            told.append((f" {first.name} {second.name}", f" {right}"))
+        else:
+            checked.append((f" {first.name} {asked} {second.name}", f" {_yes(asked == right)}"))
+    return _drills(order=told, sides=checked)
+
+
+def _drills(**turns: list[tuple[str, str]]) -> list[Lesson]:
+    """Make lessons by their kinds, less those without a turn."""
+    return [Lesson(kind, tuple(asked)) for kind, asked in turns.items() if asked]
+
+
+def _counts(scene: Scene, rng: np.random.Generator) -> Lesson:
+    """A drill: how many things have each shape."""
+    shapes = [SHAPES[i] for i in rng.permutation(len(SHAPES))]
+    return Lesson("counts", tuple((f" {plural(s)}", f" {NUMBERS[scene.count(s)]}") for s in shapes))
+
+
+def _doubts(scene: Scene, rng: np.random.Generator, absent: int) -> Lesson:
+    """A drill: how certain one is of a planted answer, for each of some objects."""
+    turns = []
+    for name, truth in _checks(scene, rng, absent).turns:
+        right = bool(rng.random() < 0.5)
+        planted = _yes((truth == " Yes") == right)
+        turns.append((f"{name} {planted}", f" {certainty(scene, right)}"))
+    return Lesson("doubts", tuple(turns))
+
+
+def _options(scene: Scene, rng: np.random.Generator, count: int) -> Lesson:
+    """A drill: the letter of the right option, without the words around it."""
+    kinds = [CHOICES[i] for i in rng.permutation(len(CHOICES))[:count]]
+    drawn = [choice for kind in kinds if (choice := kind(scene, rng)) is not None]
+    turns = [(f"\n{c.text}\n{options_text(c.options)}\n", f" {c.letter}") for c in drawn]
+    return Lesson("options", tuple(turns))
+
+
+def _whose(scenes: tuple[Scene, ...], rng: np.random.Generator) -> list[Lesson]:
+    """A drill: which of several scenes shows an object that one of them alone shows."""
+    names = Counter(name for scene in scenes for name in scene.names)
+    owners = [(n, i) for i, scene in enumerate(scenes) for n in scene.names if names[n] == 1]
+    asked = [owners[i] for i in rng.permutation(len(owners))] if len(scenes) > 1 else []
+    return _drills(whose=[(f" {name}", f" {ORDINALS[place]}") for name, place in asked])
 
 
 def beginner_row(rng: np.random.Generator) -> Row:
     """Draw a scene with drills, which ask far more in as many tokens as questions do."""
     scene = sample_scene(rng, biased=bool(rng.random() < 0.5))
     lessons = [_lesson("caption", CAPTION, caption(scene)), _places(scene, rng)]
-    lessons += [_checks(scene, rng, 14), _sides(scene, rng)]
-    lessons += [_lesson(q.kind, short_prompt(q.text), _yes(q.truth)) for q in _pope(scene, rng, 3)]
+    lessons += [_checks(scene, rng, 14), *_where(scene, rng), *_sides(scene, rng)]
+    lessons += [_counts(scene, rng), _doubts(scene, rng, 2), _options(scene, rng, 2)]
+    lessons += [_lesson(q.kind, short_prompt(q.text), _yes(q.truth)) for q in _pope(scene, rng, 2)]
     return Row((scene,), f"{USER}{IMAGE}\n", tuple(lessons))
 
 
@@ -167,7 +226,8 @@ def single_image_row(rng: np.random.Generator) -> Row:
     queries = _pope(scene, rng, 4) + _amber(scene, rng, 3)
     lessons = [_lesson("caption", CAPTION, caption(scene))]
     lessons += [_lesson(q.kind, short_prompt(q.text), _yes(q.truth)) for q in queries]
-    lessons += [*_letters(scene, rng, 2), _checks(scene, rng, 8)]
+    lessons += [*_letters(scene, rng, 2), *_where(scene, rng), *_sides(scene, rng)]
+    lessons.append(_doubts(scene, rng, 1))
     lessons.append(_verbal(scene, rng, queries[int(rng.integers(len(queries)))]))
     return Row((scene,), f"{USER}{IMAGE}\n", tuple(lessons))
 
@@ -192,7 +252,8 @@ def exam_row(rng: np.random.Generator) -> Row:
         )
         for e in exams
     )
-    return Row(scenes, opening(count, introduced, marked), lessons)
+    drills = tuple(_whose(scenes, rng))
+    return Row(scenes, opening(count, introduced, marked), lessons + drills)
 
 
 def opening(count: int, introduced: bool, marked: bool) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vlm_confidence_tasks.sandbox.wording import LETTERS, with_article
-from vlm_confidence_tasks.sandbox.world import COLOURS, CORNERS, PLACES, SHAPES, Scene
+from vlm_confidence_tasks.sandbox.wording import LETTERS, plural, with_article
+from vlm_confidence_tasks.sandbox.world import COLOURS, PLACES, SHAPES, Scene
 
-NUMBERS = ("Zero", "One", "Two", "Three", "Four")
+NUMBERS = ("zero", "one", "two", "three", "four", "five")
 
 
 @dataclass(frozen=True)
@@ -74,18 +74,19 @@ def number(scene: Scene, rng: np.random.Generator, truth: bool) -> Query:
     words = (
         f"Is there only one {shape}"
         if count == 1
-        else f"Are there {NUMBERS[count].lower()} {shape}s"
+        else f"Are there {NUMBERS[count]} {plural(shape)}"
     )
     return Query(f"{words} in this image?", "number", truth and scene.count(shape) <= 3)
 
 
 def action(scene: Scene, rng: np.random.Generator, truth: bool) -> Query | None:
-    """AMBER's attribute, action, as far as shapes act: they sit in corners."""
-    things = [t for t in scene.single() if (t.cell in CORNERS) == truth]
-    if not things:
+    """AMBER's attribute, action, as far as shapes act: they sit somewhere."""
+    if not (things := scene.single()):
         return None
-    name = things[int(rng.integers(len(things)))].name
-    return Query(f"Is the {name} sitting in a corner in this image?", "action", truth)
+    thing = things[int(rng.integers(len(things)))]
+    others = [place for cell, place in enumerate(PLACES) if cell != thing.cell]
+    place = PLACES[thing.cell] if truth else pick(rng, others)
+    return Query(f"Is the {thing.name} sitting {place} in this image?", "action", truth)
 
 
 def relation(scene: Scene, rng: np.random.Generator, truth: bool) -> Query | None:
@@ -114,7 +115,7 @@ def _choose(
 def which_object(scene: Scene, rng: np.random.Generator) -> Choice:
     """SEED-Bench's instance identity (2)."""
     right, text = pick(rng, scene.names), "Which object is in the image?"
-    return _choose(rng, text, right.capitalize(), [n.capitalize() for n in scene.absent], 2)
+    return _choose(rng, text, right, scene.absent, 2)
 
 
 def which_colour(scene: Scene, rng: np.random.Generator) -> Choice | None:
@@ -122,8 +123,8 @@ def which_colour(scene: Scene, rng: np.random.Generator) -> Choice | None:
     if not (things := scene.only()):
         return None
     thing = things[int(rng.integers(len(things)))]
-    wrong = [colour.capitalize() for colour in COLOURS if colour != thing.colour]
-    return _choose(rng, f"What color is the {thing.shape}?", thing.colour.capitalize(), wrong, 3)
+    wrong = [colour for colour in COLOURS if colour != thing.colour]
+    return _choose(rng, f"What color is the {thing.shape}?", thing.colour, wrong, 3)
 
 
 def which_place(scene: Scene, rng: np.random.Generator) -> Choice | None:
@@ -131,17 +132,18 @@ def which_place(scene: Scene, rng: np.random.Generator) -> Choice | None:
     if not (things := scene.single()):
         return None
     thing = things[int(rng.integers(len(things)))]
-    wrong = [place.capitalize() for i, place in enumerate(PLACES) if i != thing.cell]
-    return _choose(rng, f"Where is the {thing.name}?", PLACES[thing.cell].capitalize(), wrong, 4)
+    wrong = [place for i, place in enumerate(PLACES) if i != thing.cell]
+    return _choose(rng, f"Where is the {thing.name}?", PLACES[thing.cell], wrong, 4)
 
 
-def how_many(scene: Scene, rng: np.random.Generator) -> Choice | None:
+def how_many(scene: Scene, rng: np.random.Generator) -> Choice:
     """SEED-Bench's instance counting (5)."""
     shape = SHAPES[int(rng.integers(len(SHAPES)))]
-    if (count := scene.count(shape)) >= len(NUMBERS):
-        return None
+    count = scene.count(shape)
     wrong = [word for i, word in enumerate(NUMBERS) if i != count]
-    return _choose(rng, f"How many {shape}s are there in the image?", NUMBERS[count], wrong, 5)
+    return _choose(
+        rng, f"How many {plural(shape)} are there in the image?", NUMBERS[count], wrong, 5
+    )
 
 
 QUERIES: tuple[Callable[[Scene, np.random.Generator, bool], Query | None], ...] = (

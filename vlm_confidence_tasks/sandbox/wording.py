@@ -26,6 +26,15 @@ def with_article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
+def plural(shape: str) -> str:
+    """Return the plural of a shape.
+
+    >>> plural("star"), plural("cross")
+    ('stars', 'crosses')
+    """
+    return f"{shape}es" if shape.endswith("s") else f"{shape}s"
+
+
 def caption(scene: Scene) -> str:
     """Name every thing and its place, in reading order."""
     parts = [f"{with_article(t.name)} {PLACES[t.cell]}" for t in scene.things]

@@ -28,7 +28,6 @@ PLACES = (
     "at the bottom",
     "at the bottom right",
 )
-CORNERS = (0, 2, 6, 8)
 EVALUATION = 2311
 """Root of every seed behind packaged data; training draws from other roots."""
 

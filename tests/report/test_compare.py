@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,15 +93,25 @@ def test_settings_that_differ_are_noted(tmp_path: Path) -> None:
     assert "perturbations differs" in note and "0.3" in note and "0.5" in note
 
 
+def test_tasks_of_one_run_only_are_noted(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "a", {TASK: GOOD, "pope_blur": GOOD})
+    other = write_run(tmp_path / "b", {TASK: BAD, "pope_jpeg": BAD})
+    notes = compare_runs([one, other], 2, Problems()).notes
+    assert notes == (f"pope_blur: only in {one}", f"pope_jpeg: only in {other}")
+
+
 def test_what_cannot_be_compared_is_a_problem(tmp_path: Path) -> None:
     one = write_run(tmp_path / "a", {TASK: GOOD})
     other = write_run(tmp_path / "b", {"other": GOOD})
     twice = write_run(tmp_path / "c", {TASK: [*GOOD, GOOD[4]]})
+    others = [(replace(asked, question_id=f"x{n}"), d) for n, (asked, d) in enumerate(GOOD)]
+    apart = write_run(tmp_path / "e", {TASK: others})
     two = tmp_path / "d"
     write_run(two, {TASK: GOOD}, args="pretrained=a/one")
     write_run(two, {TASK: GOOD}, args="pretrained=a/two")
     for path, said in (
         (other, "no task in common"),
+        (apart, "no document in common with"),
         (twice, "line 61: question 4 is there twice"),
         (two, "runs of 2 models, expected one: llava: pretrained=a/one; llava: pretrained=a/two"),
         (tmp_path / "gone", "no such folder"),

@@ -39,6 +39,11 @@ def test_a_run_knows_what_the_results_file_says(tmp_path: Path) -> None:
     assert run.samples.name == "20260101_000000_samples_t.jsonl"
 
 
+def test_a_limit_of_minus_one_is_no_limit(tmp_path: Path) -> None:
+    (run,) = find_runs([write_run(tmp_path, {"t": ANSWERS}, limit=-1)], Problems())
+    assert run.limit is None
+
+
 def test_versions_that_were_not_kept_are_unknown_not_guessed(tmp_path: Path) -> None:
     file = write_run(tmp_path, {"t": ANSWERS}, change=lambda r: r["configs"]["t"].pop("versions"))
     (run,) = find_runs([file], Problems())

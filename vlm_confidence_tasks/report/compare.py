@@ -66,7 +66,12 @@ def compare_runs(
     if first and second and not shared:
         problems.add(runs[1], f"no task in common with {runs[0]}: {', '.join(second)} here")
     differences: list[Difference] = []
-    notes: list[str] = []
+    notes = [
+        f"{task}: only in {run}"
+        for run, mine, others in zip(runs, (first, second), (second, first), strict=True)
+        for task in mine
+        if others and task not in others
+    ]
     for task in tqdm(shared, desc="Tasks", disable=quiet):
         pair = (first[task], second[task])
         try:
@@ -75,10 +80,12 @@ def compare_runs(
             problems.add_line(str(error))
             continue
         common = sorted(documents[0].keys() & documents[1].keys())
+        if not common:
+            problems.add(pair[1].samples, f"no document in common with {pair[0].samples}")
+            continue
         notes += _notes(task, pair, documents, len(common))
-        if common:
-            one, other = ([held[key] for key in common] for held in documents)
-            differences += _differences(task, one, other, draws)
+        one, other = ([held[key] for key in common] for held in documents)
+        differences += _differences(task, one, other, draws)
     return Comparison(tuple(differences), tuple(notes))
 
 

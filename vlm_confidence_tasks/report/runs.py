@@ -124,9 +124,14 @@ def _task_run(
         samples=file.with_name(f"{stem}_samples_{task}.jsonl"),
         numbers=_numbers(record["results"][task]),
         config=config,
-        limit=record["config"].get("limit"),
+        limit=_limit(record["config"].get("limit")),
         lmms_eval=str(record.get("lmms_eval_version", "")),
     )
+
+
+def _limit(given: float | None) -> float | None:
+    """Return the run's `--limit`; -1 is the harness's other word for all."""
+    return None if given == -1 else given
 
 
 def _numbers(results: Mapping[str, Any]) -> dict[str, float]:

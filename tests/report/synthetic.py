@@ -105,6 +105,31 @@ def answers(
     return held
 
 
+def captions(asked: Sequence[Asked], variants: Sequence[Variant]) -> Answers:
+    """Make up answers to an open question that has no right answer."""
+    left_out = ("answer", "correct", "probs", "answer_mass", "confidence", "margin", "gold_margin")
+    nothing = dict.fromkeys(left_out)
+
+    def caption(readout: Readout) -> Readout:
+        return replace(readout, text="Two shapes.", **nothing)
+
+    return [
+        (
+            replace(question, gold=None),
+            replace(
+                document,
+                gold=None,
+                labels=(),
+                positive=None,
+                clean=caption(document.clean),
+                variants=tuple(map(caption, document.variants)),
+                upstream_clean=None,
+            ),
+        )
+        for question, document in answers(asked, variants)
+    ]
+
+
 def row(asked: Asked, document: Document, number: int) -> dict[str, Any]:
     """Lay a document out as `PerturbedTask.process_results` and the harness do."""
     values = {name: metric.value(document) for name, metric in METRICS.items()}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from report.synthetic import answers, noise, questions, write_run
+from report.synthetic import answers, captions, noise, questions, write_run
 from vlm_confidence_tasks.report import cli
 
 ANSWERS = answers(questions(10), [noise(0.3)])
@@ -132,9 +133,44 @@ def test_unknown_metrics_and_bad_numbers_are_refused(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["leaderboard", runs, "--output", tmp_path, "--no-intervals", "--no-figures"]
-    assert run(*command, "--quiet", "--metrics", "accuracy,speed") == 1
-    assert "no metric 'speed' in these runs; they have accuracy" in capsys.readouterr().err
+    for name in ("speed", "drift_context"):
+        assert run(*command, "--quiet", "--metrics", f"accuracy,{name}") == 1
+        assert f"no metric {name!r} here; there are accuracy" in capsys.readouterr().err
     assert run(*command, "--draws", "0") == 2
+
+
+def test_an_unknown_metric_is_refused_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    assert run("leaderboard", gone, "--output", tmp_path, "--metrics", "speed") == 1
+    assert "no metric 'speed'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["leaderboard", "figures"])
+def test_captions_are_reported_though_they_are_neither_right_nor_wrong(
+    command: str, tmp_path: Path
+) -> None:
+    write_run(tmp_path, {f"caption_eps{e}": captions(questions(6), [noise(e)]) for e in (0.1, 0.3)})
+    assert run(command, tmp_path, "--output", tmp_path / "out", *FAST) == 0
+    if command == "figures":
+        drawn = {file.stem for file in (tmp_path / "out").glob("*.svg")}
+        assert drawn == {"entropy_caption", "defense_caption_eps0.1", "defense_caption_eps0.3"}
+
+
+def test_recompute_of_samples_without_any_metric(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = dict.fromkeys(("entropy", "token_entropy", "logprob"))
+    held = [
+        (asked, replace(document, clean=replace(document.clean, **nothing)))
+        for asked, document in captions(questions(3), [])
+    ]
+    file = write_run(tmp_path, {"t": held}).with_name("20260101_000000_samples_t.jsonl")
+    assert run("recompute", file) == 1
+    assert capsys.readouterr().err == (
+        f"vlm-confidence: error: {file}: no metric can be computed from it\n"
+    )
 
 
 def test_a_missing_package_is_said_with_its_remedy(

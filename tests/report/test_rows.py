@@ -38,6 +38,23 @@ def test_the_digest_is_of_questions_and_images_in_any_order(samples: Path) -> No
     assert read_rows(samples).digest != before
 
 
+@pytest.mark.parametrize("key", ["question_id", "category", "image_sha256", "gold"])
+def test_the_digest_changes_with_what_was_asked(samples: Path, key: str) -> None:
+    before = read_rows(samples).digest
+    first, *others = samples.read_text().splitlines()
+    samples.write_text("\n".join([json.dumps(json.loads(first) | {key: "other"}), *others]))
+    assert read_rows(samples).digest != before
+
+
+def test_a_models_answer_may_hold_what_ends_lines_elsewhere(samples: Path) -> None:
+    said = "one\u2028two\u2029three\x85four"
+    first, *others = map(json.loads, samples.read_text().splitlines())
+    first["readouts"][0]["text"] = said
+    lines = [json.dumps(row, ensure_ascii=False) for row in (first, *others)]
+    samples.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert read_rows(samples).rows[0].clean.text == read_samples(samples)[0].clean.text == said
+
+
 def torn(lines: list[str]) -> list[str]:
     return [*lines[:2], lines[2][:100]]
 

@@ -146,6 +146,8 @@ def _recompute(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(numbers, indent=2))
         return 0
+    if not numbers:
+        raise SamplesError(f"{options.samples}: no metric can be computed from it")
     width = max(map(len, numbers))
     for name, value in numbers.items():
         print(f"{name:<{width}}  {value!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from vlm_confidence_tasks.metrics import METRICS
 from vlm_confidence_tasks.report import compare, outputs
 from vlm_confidence_tasks.report.board import build_board, collect
 from vlm_confidence_tasks.report.figures import all_figures, curves_by_entry
@@ -12,11 +13,12 @@ from vlm_confidence_tasks.report.problems import Problems
 from vlm_confidence_tasks.report.runs import find_runs
 from vlm_confidence_tasks.report.stored import data_folder
 from vlm_confidence_tasks.report.summary import Wanted
-from vlm_confidence_tasks.report.table import build_tables
+from vlm_confidence_tasks.report.table import build_tables, check_names
 
 
 def leaderboard(options: argparse.Namespace) -> int:
     """Make the leaderboard's files; 1 if something was wrong with the input."""
+    check_names(options.metrics, METRICS)
     problems = Problems()
     runs = find_runs(options.folders, problems)
     wanted = _wanted(options, curves=not options.no_figures)

@@ -26,7 +26,7 @@ def reliability_bins(pairs: Pairs, draws: int) -> list[dict[str, Any]]:
     """Return the filled bins of a reliability diagram.
 
     Each has low, high, count, confidence and accuracy, and the ends of the accuracy's
-    interval over images if `draws` is not 0.
+    interval over images if `draws` is not 0 and the bin has several images.
     """
     confidence, correct = calibrated(pairs)
     if not confidence:
@@ -52,6 +52,8 @@ def _add_intervals(
     order = np.argsort(confidence, kind="stable")
     ends = np.cumsum([held["count"] for held in bins])
     for held, inside in zip(bins, np.split(order, ends[:-1]), strict=True):
+        if len(set(images[inside])) < 2:
+            continue
         found = bootstrap_mean_interval(correct[inside], images[inside], draws=draws)
         assert found is not None  # the bin is filled
         held.update(accuracy_low=found.low, accuracy_high=found.high)

@@ -25,13 +25,13 @@ def reliability(board: Board) -> Iterator[Figure]:
 
 def _reliability(entry: Board, side: str, ece: str) -> Panel:
     bins = entry["bins"][side]
-    has_ends = all("accuracy_low" in held for held in bins)
+    has_ends = any("accuracy_low" in held for held in bins)
     series = Series(
         "",
         [held["confidence"] for held in bins],
         [held["accuracy"] for held in bins],
-        [held["accuracy_low"] for held in bins] if has_ends else [],
-        [held["accuracy_high"] for held in bins] if has_ends else [],
+        [held.get("accuracy_low", held["accuracy"]) for held in bins] if has_ends else [],
+        [held.get("accuracy_high", held["accuracy"]) for held in bins] if has_ends else [],
         counts=[held["count"] for held in bins],
     )
     words = f"ECE {entry['metrics'][ece]['value']:.3f}" if ece in entry["metrics"] else ""

@@ -23,16 +23,15 @@ def sweeps(board: Board, styles: Styles) -> Iterator[Figure]:
         if len({entry["epsilon"] for entry in entries}) < 2:
             continue
         change = _panel(entries, styles, "entropy_delta", None, "H(perturbed) − H(clean), nats")
-        yield Figure(
-            f"entropy_{name}", f"{name}: change of entropy against the noise's strength", (change,)
-        )
+        if change.series:
+            title = f"{name}: change of entropy against the noise's strength"
+            yield Figure(f"entropy_{name}", title, (change,))
         measures = (("accuracy", "accuracy"), ("confidence", "mean confidence"))
         panels = [_panel(entries, styles, m, f"{m}_clean", label) for m, label in measures]
-        yield Figure(
-            f"accuracy_{name}",
-            f"{name}: accuracy and mean confidence against the noise's strength",
-            tuple(panel for panel in panels if panel.series),
-        )
+        # Captions are neither right nor sure of a label.
+        if drawn := tuple(panel for panel in panels if panel.series):
+            title = f"{name}: accuracy and mean confidence against the noise's strength"
+            yield Figure(f"accuracy_{name}", title, drawn)
 
 
 def _groups(board: Board, entries: Sequence[Board]) -> list[tuple[str, list[Board]]]:

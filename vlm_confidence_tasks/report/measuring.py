@@ -88,8 +88,11 @@ def keep(metric: Metric, documents: Sequence[Document]) -> Sample:
 
 
 def interval(metric: Metric, sample: Sample, draws: int) -> Interval | None:
-    """Return a metric's interval over images, or that of its difference in two runs."""
-    if _kind(metric) in WITHOUT_INTERVAL or not sample.kept:
+    """Return a metric's interval over images, or that of its difference in two runs.
+
+    One image says nothing of how much images differ: then there is none.
+    """
+    if _kind(metric) in WITHOUT_INTERVAL or len(set(sample.clusters)) < 2:
         return None
     options: dict[str, Any] = {"paired": sample.paired, "draws": draws}
     if "score" in sample.kept[0]:

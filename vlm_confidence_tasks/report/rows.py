@@ -83,9 +83,12 @@ class Rows:
 
     @property
     def digest(self) -> str:
-        """Digest of the questions and images asked, in any order."""
-        asked = sorted(f"{row.question_id}\t{row.image_sha256}\n" for row in self.rows)
-        return hashlib.sha256("".join(asked).encode()).hexdigest()
+        """Digest of the questions and images asked and of the right answers, in any order."""
+        asked = sorted(
+            msgspec.json.encode((row.question_id, row.category, row.image_sha256, row.gold))
+            for row in self.rows
+        )
+        return hashlib.sha256(b"\n".join(asked)).hexdigest()
 
 
 _DECODER = msgspec.json.Decoder(Row)

@@ -23,10 +23,11 @@ def read_samples(path: Path) -> list[Document]:
             from a perturbed task.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not str.splitlines(): it also ends lines at signs that a model's answer may hold.
+        with path.open(encoding="utf-8", newline="\n") as lines:
+            documents = [_read_line(line, f"{path}, line {n}") for n, line in enumerate(lines, 1)]
     except (OSError, UnicodeDecodeError) as error:
         raise SamplesError(f"{path}: cannot be read: {error}") from error
-    documents = [_read_line(line, f"{path}, line {n}") for n, line in enumerate(lines, start=1)]
     if not documents:
         raise SamplesError(f"{path}: no line in it")
     return documents

@@ -51,7 +51,7 @@ class Summary:
         documents: Number of documents.
         instances: Number of perturbed answers that pooled metrics count.
         images: Number of images: the clusters of the intervals.
-        digest: Digest of the questions and images asked.
+        digest: Digest of the questions and images asked and of the right answers.
         epsilon: Strength of the noise, where noise of one strength is all there is.
         numbers: The metrics.
         bins: Reliability bins of clean and perturbed answers.

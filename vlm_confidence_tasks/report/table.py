@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -103,10 +103,7 @@ def build_tables(board: Board, by: By, metrics: Sequence[str] = ()) -> list[Tabl
     Raises:
         ReportError: A metric is named that the leaderboard does not have.
     """
-    unknown = [name for name in metrics if name not in board["metrics"]]
-    if unknown:
-        known = ", ".join(board["metrics"]) or "none"
-        raise ReportError(f"no metric {unknown[0]!r} in these runs; they have {known}")
+    check_names(metrics, board["metrics"])
     names = [name for name in metrics or HEADLINE if name in board["metrics"]]
     tasks = [column["id"] for column in board["columns"]]
     entries = {(entry["model"], entry["column"]): entry for entry in board["entries"]}
@@ -116,6 +113,18 @@ def build_tables(board: Board, by: By, metrics: Sequence[str] = ()) -> list[Tabl
     else:
         tables = [_table(board, task, names, {n: cells[n, task] for n in names}) for task in tasks]
     return [table for table in tables if table.rows]
+
+
+def check_names(metrics: Sequence[str], known: Iterable[str]) -> None:
+    """Refuse metrics that are not among the known.
+
+    Raises:
+        ReportError: Names the first of them.
+    """
+    known = list(known)
+    for name in metrics:
+        if name not in known:
+            raise ReportError(f"no metric {name!r} here; there are {', '.join(known) or 'none'}")
 
 
 def _column(board: Board, entries: Mapping[Any, Board], name: str, task: str) -> dict[str, Cell]:

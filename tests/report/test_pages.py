@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-import html.parser
 import re
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
+from report.reading import cells, cells_of, pages
 from report.synthetic import Asked, answers, noise, write_run
 from vlm_confidence_tasks.report import cli
-from vlm_confidence_tasks.report.table import build_tables
 
 EVIL = "<script>document.title = 'owned'</script><img src=x onerror=alert(1)>\"'{{ 7*7 }}"
 
 
-class Reader(html.parser.HTMLParser):
-    """Collects the tags, and the text and attributes of numbers."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: dict[str, list[dict[str, str | None]]] = defaultdict(list)
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags[tag].append(dict(attrs))
-
-
-def pages(folder: Path) -> dict[str, Reader]:
-    return {str(f.relative_to(folder)): Reader(f.read_text()) for f in folder.rglob("*.html")}
-
-
 def test_every_number_on_the_page_is_the_leaderboards(written: Path, board: dict) -> None:
-    cells = [
-        (float(cell["data-value"]), float(cell["data-low"]), float(cell["data-high"]))
-        for cell in pages(written)["index.html"].tags["td"]
-        if "data-low" in cell
-    ]
-    expected = [
-        (cell.value, cell.low, cell.high)
-        for table in build_tables(board, "task")
-        for _, row in table.rows
-        for cell in row
-        if cell is not None
-    ]
-    assert cells == expected and len(cells) > 100
+    shown = cells(pages(written)["index.html"])
+    assert shown == cells_of(board) and len(shown) > 100
 
 
 def test_every_number_on_a_models_page_is_the_leaderboards(written: Path, board: dict) -> None:

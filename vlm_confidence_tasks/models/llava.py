@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
@@ -76,6 +77,9 @@ class LlavaSimple(LlavaHfSimple):
         self.device_map = device_map or str(self._device)
         quantisation = None
         if load_in_4bit or load_in_8bit:
+            # Where the model is float32, it says for every layer of every pass that 8-bit
+            # products are of float16.
+            logging.getLogger("bitsandbytes.autograd._functions").addFilter(Once())
             quantisation = BitsAndBytesConfig(load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit)
         self._model = AutoModelForImageTextToText.from_pretrained(
             pretrained,
@@ -148,6 +152,22 @@ class TinyLlava(TinyLlavaSimple, Llava):
     """The same on the harness's chat adapter."""
 
     is_simple = False
+
+
+class Once(logging.Filter):
+    """Lets each message through once."""
+
+    def __init__(self) -> None:
+        """Begin with none said."""
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether the message is new."""
+        message = record.getMessage()
+        new = message not in self._said
+        self._said.add(message)
+        return new
 
 
 def _check(pretrained: str, both: bool, unknown: dict[str, Any]) -> None:

@@ -1,0 +1,105 @@
+"""Three runs become one leaderboard by the documented commands, and all its files agree."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import run_command
+
+from report.reading import cells, cells_of, pages
+from vlm_confidence_tasks.report.latex import to_latex
+from vlm_confidence_tasks.report.markdown import to_markdown
+from vlm_confidence_tasks.report.spreadsheet import to_csv
+from vlm_confidence_tasks.report.table import build_tables
+
+FOLDER = Path(__file__).parents[2] / "docs" / "leaderboard"
+README = (FOLDER / "README.md").read_text()
+LESS = {"LIMIT": "8", "TASKS": "pope_eps0.3", "DRAWS": "10"}
+# Of the two runs that the script compares.
+ARGUMENTS = ({}, {"load_in_4bit": "True"})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the script makes of eight questions and one strength of noise."""
+    folder = tmp_path_factory.mktemp("example")
+    done = run_command(["bash", str(FOLDER / "make.sh")], folder, "", OUTPUT="board", **LESS)
+    assert done.code == 0, done.output
+    assert done.output.count("will be cast") <= 1
+    return folder / "board"
+
+
+@pytest.fixture(params=["made", "committed"])
+def example(request: pytest.FixtureRequest) -> Path:
+    if request.param == "made":
+        return request.getfixturevalue("made")
+    if not (FOLDER / "example").is_dir():
+        pytest.skip("no example is committed")
+    return FOLDER / "example"
+
+
+@pytest.fixture
+def board(example: Path) -> dict:
+    return json.loads((example / "leaderboard.json").read_text())
+
+
+def test_one_model_in_three_precisions(board: dict) -> None:
+    assert [model["args"] for model in board["models"]] == [
+        {},
+        {"load_in_4bit": "True"},
+        {"load_in_8bit": "True"},
+    ]
+    assert board["problems"] == []
+    tasks = {column["id"] for column in board["columns"]}
+    assert len(board["entries"]) == 3 * len(tasks)
+    entropies = {entry["metrics"]["entropy"]["value"] for entry in board["entries"]}
+    assert len(entropies) == len(board["entries"])
+
+
+def test_tables_are_those_of_the_json(example: Path, board: dict) -> None:
+    tables = build_tables(board, "task")
+    assert (example / "leaderboard.md").read_text() == to_markdown(board, tables)
+    assert (example / "leaderboard.csv").read_text() == to_csv(tables, "task")
+    assert (example / "leaderboard.tex").read_text() == to_latex(tables)
+
+
+def test_pages_hold_the_numbers_of_the_json(example: Path, board: dict) -> None:
+    index, *models = sorted(pages(example).items())
+    assert cells(index[1]) == cells_of(board)
+    assert len(models) == len(board["models"])
+    for model, (_, page) in zip(board["models"], models, strict=True):
+        entries = [entry for entry in board["entries"] if entry["model"] == model["name"]]
+        expected = {n["value"] for entry in entries for n in entry["metrics"].values()}
+        assert {value for value, _, _ in cells(page)} == expected
+
+
+def test_the_comparison_holds_the_numbers_of_the_json(example: Path, board: dict) -> None:
+    names = [next(m["name"] for m in board["models"] if m["args"] == args) for args in ARGUMENTS]
+    held = {
+        (entry["model"], entry["task"], metric): f"{number['value']:.4f}"
+        for entry in board["entries"]
+        for metric, number in entry["metrics"].items()
+    }
+    lines = (example / "compare.txt").read_text().split("\n\n")[0].splitlines()[1:]
+    assert len(lines) > 30
+    for task, metric, _, *sides in (line.split()[:5] for line in lines):
+        assert sides == [held[name, task, metric] for name in names]
+
+
+def test_figures_are_there(example: Path) -> None:
+    figures = {file.name.split("_")[0] for file in (example / "figures").iterdir()}
+    assert {"defense", "flips", "reliability", "risk"} <= figures
+
+
+def test_the_readme_shows_what_the_script_does() -> None:
+    script = (FOLDER / "make.sh").read_text().replace("$here", "docs/leaderboard").replace('"', "")
+    shown = re.findall(r"^    ((?:lmms_eval|vlm-confidence) .*)$", README, re.M)
+    assert len(shown) == 4
+    for command in shown:
+        assert f"\n{command} " in script, command
+    (runs,) = {run["tasks"] for run in yaml.safe_load((FOLDER / "runs.yaml").read_text())}
+    assert runs == "pope_eps,pope_rotation"

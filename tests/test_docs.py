@@ -49,7 +49,7 @@ LISTS = [line for line in EVALUATIONS if "--model " not in line]
 def test_every_command_is_of_a_kind_that_is_tested() -> None:
     tested = [*EMBEDDED, *OF_THE_HUB, *MAKE, *SCRIPTS, *REPORTS, *LISTS]
     assert sorted(tested) == sorted(ALL)
-    assert EMBEDDED and OF_THE_HUB and MAKE and SCRIPTS and REPORTS
+    assert EMBEDDED and OF_THE_HUB and MAKE and SCRIPTS and REPORTS and LISTS
 
 
 @pytest.mark.parametrize("line", EMBEDDED)
@@ -63,7 +63,9 @@ def test_commands_on_the_embedded_model_run(line: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", LISTS)
 def test_commands_that_list_run(line: str, tmp_path: Path) -> None:
-    assert run_command(shlex.split(line), tmp_path).code == 0
+    done = run_command(shlex.split(line), tmp_path)
+    assert done.code == 0
+    assert "pope_eps0.3" in done.output and "hidden_instability" in done.output
 
 
 @pytest.fixture(scope="module")

@@ -158,6 +158,21 @@ def test_captions_are_reported_though_they_are_neither_right_nor_wrong(
         assert drawn == {"entropy_caption", "defense_caption_eps0.1", "defense_caption_eps0.3"}
 
 
+def test_recompute_of_several_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path, {"t": ANSWERS, "u": answers(questions(8), [noise(0.1)])})
+    files = sorted(tmp_path.rglob("*.jsonl"))
+    alone = {}
+    for file in files:
+        assert run("recompute", file, "--json") == 0
+        alone[str(file)] = json.loads(capsys.readouterr().out)
+    assert run("recompute", *files, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == alone
+    assert run("recompute", *files) == 0
+    printed = capsys.readouterr().out
+    for file, numbers in alone.items():
+        assert f"{file}:\n" in printed and repr(numbers["ece"]) in printed
+
+
 def test_recompute_of_samples_without_any_metric(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

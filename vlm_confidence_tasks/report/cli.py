@@ -42,8 +42,10 @@ def _parser() -> argparse.ArgumentParser:
         "The numbers are those of the results file; where representations were measured, "
         "entropies by layer and correlations are added.",
     )
-    recompute.add_argument("samples", type=Path, metavar="SAMPLES.jsonl")
-    recompute.add_argument("--json", action="store_true", help="print one JSON object")
+    recompute.add_argument("samples", type=Path, nargs="+", metavar="SAMPLES.jsonl")
+    recompute.add_argument(
+        "--json", action="store_true", help="print one JSON object; of several files, by file"
+    )
     recompute.set_defaults(run=_recompute)
     _add_leaderboard(commands)
     _add_figures(commands)
@@ -140,17 +142,25 @@ def _later(name: str) -> Callable[[argparse.Namespace], int]:
     return run
 
 
+def _numbers(file: Path) -> dict[str, float]:
+    documents = read_samples(file)
+    return task_metrics(documents) | inside_numbers(documents)
+
+
 def _recompute(options: argparse.Namespace) -> int:
-    documents = read_samples(options.samples)
-    numbers = task_metrics(documents) | inside_numbers(documents)
+    found = {str(file): _numbers(file) for file in options.samples}
+    several = len(found) > 1
     if options.json:
-        print(json.dumps(numbers, indent=2))
+        print(json.dumps(found if several else next(iter(found.values())), indent=2))
         return 0
-    if not numbers:
-        raise SamplesError(f"{options.samples}: no metric can be computed from it")
-    width = max(map(len, numbers))
-    for name, value in numbers.items():
-        print(f"{name:<{width}}  {value!r}")
+    for file, numbers in found.items():
+        if not numbers:
+            raise SamplesError(f"{file}: no metric can be computed from it")
+        if several:
+            print(f"{file}:")
+        width = max(map(len, numbers))
+        for name, value in numbers.items():
+            print(f"{name:<{width}}  {value!r}")
     return 0
 
 

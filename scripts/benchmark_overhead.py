@@ -4,11 +4,14 @@
     python scripts/benchmark_overhead.py --memory     # peak memory at 500 and 2,000 documents
     python scripts/benchmark_overhead.py --memory --documents 5000 --tasks pope_invariance,pope_eps
     python scripts/benchmark_overhead.py --planning   # seconds to plan 9,000 questions
+    python scripts/benchmark_overhead.py --representations    # what measuring the inside adds
+    python scripts/benchmark_overhead.py --memory --representations    # and what it holds
 
 The ratio is of medians over ten parts of the questions, each part run without and with
 the plugin in turn, on a random-weight LLaVA with 576 image tokens (hidden size 512,
 eight layers), every question clean and at epsilon 0.3. Without the plugin the perturbed
-images are made beforehand and nothing is read from the model.
+images are made beforehand and nothing is read from the model. With `--representations` it
+is of runs of pope_invariance with and without them, blank images and spectra included.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,15 +103,15 @@ def write_model(folder: Path) -> None:
     processor.save_pretrained(folder)
 
 
-def load_task(data: Path) -> Any:
-    """Build the task on local data."""
+def load_task(data: Path, name: str = TASK) -> Any:
+    """Build a task on local data."""
     os.environ["VLM_CONFIDENCE_DATA"] = str(data)
     from lmms_eval.tasks import TaskManager, get_task_dict
 
     from vlm_confidence_tasks.harness import plugin
 
     plugin.manifests()
-    return get_task_dict([TASK], TaskManager("WARNING"), "chat")[TASK]
+    return get_task_dict([name], TaskManager("WARNING"), "chat")[name]
 
 
 def requests_of(task: Any, adapter: Any, start: int, count: int) -> list[Any]:
@@ -150,7 +154,6 @@ def time_with(task: Any, adapter: Any, requests: list[Any]) -> float:
 
 def measure_ratio(questions: int, parts: int) -> None:
     """Print the medians and their ratio."""
-    from lmms_eval.models.chat.llava_hf import LlavaHf
     from tqdm import tqdm
 
     with tempfile.TemporaryDirectory() as name:
@@ -159,7 +162,7 @@ def measure_ratio(questions: int, parts: int) -> None:
         write_model(folder / "model")
         task = load_task(folder / "data")
         task.config.generation_kwargs["max_new_tokens"] = 4
-        adapter = LlavaHf(str(folder / "model"), device="cpu", device_map="cpu", dtype="float32")
+        adapter = load_adapter(folder / "model")
         count = questions // parts
         time_without(task, adapter, requests_of(task, adapter, 0, 2))
         without, with_plugin = [], []
@@ -172,6 +175,69 @@ def measure_ratio(questions: int, parts: int) -> None:
     print(f"{questions} questions, clean and epsilon 0.3, in {parts} parts")
     print(f"without {fast:.3f} s a part, with {slow:.3f} s")
     print(f"ratio {slow / fast:.3f}")
+
+
+def load_adapter(folder: Path) -> Any:
+    """Load a written model on the stock adapter."""
+    from lmms_eval.models.chat.llava_hf import LlavaHf
+
+    return LlavaHf(str(folder), device="cpu", device_map="cpu", dtype="float32")
+
+
+def measure_representations(parts: int, count: int) -> None:
+    """Print what measuring the model's inside adds to a run of pope_invariance."""
+    from tqdm import tqdm
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # All of a part are about one image, and so are its blank images: one a question.
+        write_data(folder / "data", 6 * parts, side=640)
+        write_model(folder / "model")
+        task = load_task(folder / "data", "pope_invariance")
+        task.config.generation_kwargs["max_new_tokens"] = 4
+        plans = {wanted: replace(task.plan, representations=wanted) for wanted in (False, True)}
+        adapter = load_adapter(folder / "model")
+        seconds: dict[bool, list[float]] = {False: [], True: []}
+        work = {False: 0.0, True: 0.0}
+        for part in tqdm(range(parts), desc="Parts"):
+            for wanted in (False, True) if part % 2 else (True, False):
+                task.plan = plans[wanted]
+                requests = requests_of(task, adapter, 6 * part, count)
+                before = time.process_time()
+                seconds[wanted].append(time_with(task, adapter, requests))
+                work[wanted] += time.process_time() - before
+    fast, slow = (statistics.median(seconds[wanted]) for wanted in (False, True))
+    print(f"{len(requests)} answers a part, and {count} on a blank image, {parts} parts")
+    print(f"without {fast:.3f} s a part, with {slow:.3f} s")
+    print(f"processor time, of all threads: ratio {work[True] / work[False]:.3f}")
+    print(f"ratio {slow / fast:.3f}")
+
+
+def measure_memory_of_representations(options: argparse.Namespace) -> None:
+    """Print what a run that measures the inside holds beyond one that does not, and its bar."""
+    from vlm_confidence_tasks.harness.plugin import task_folder
+
+    documents, peaks = options.documents[0], {}
+    with tempfile.TemporaryDirectory() as name:
+        write_data(Path(name) / "data", documents, side=256)
+        template = Path(task_folder()) / "pope" / "_pope_yaml"
+        noise = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
+        for wanted in ("false", "true"):
+            task = f"representations_{wanted}"
+            lines = [f"include: {template}", f"task: {task}", f"representations: {wanted}", noise]
+            (Path(name) / f"{task}.yaml").write_text("\n".join([*lines, ""]))
+            command = [sys.executable, __file__, "--evaluate", str(Path(name) / "data")]
+            command += ["--tasks", task, "--include_path", name]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            peaks[wanted] = float(done.stdout.split()[-1])
+            print(f"representations: {wanted}, {documents} documents: peak {peaks[wanted]:.0f} MiB")
+    from transformers import AutoConfig
+
+    from vlm_confidence_tasks.sandbox import MODEL_DIR
+
+    width = AutoConfig.from_pretrained(MODEL_DIR).text_config.hidden_size
+    allowed = documents * 3 * width * 2 / 2**20 + 200e6 / 2**20
+    print(f"difference {peaks['true'] - peaks['false']:.0f} MiB, allowed {allowed:.0f} MiB")
 
 
 def measure_memory(options: argparse.Namespace) -> None:
@@ -196,9 +262,11 @@ def evaluate(options: argparse.Namespace) -> None:
     """Evaluate the embedded model on local data and print the peak memory in MiB."""
     os.environ["VLM_CONFIDENCE_DATA"] = str(options.evaluate)
     from lmms_eval import evaluator
+    from lmms_eval.tasks import TaskManager
 
     evaluator.simple_evaluate(
         "tiny_llava",
+        task_manager=TaskManager("WARNING", include_path=options.include_path),
         tasks=options.tasks.split(","),
         batch_size=options.batch_size,
         bootstrap_iters=0,
@@ -234,15 +302,22 @@ def main() -> None:
     parser.add_argument("--planning", action="store_true", help="measure planning instead")
     parser.add_argument("--questions", type=int, default=200, help="of the ratio")
     parser.add_argument("--parts", type=int, default=10, help="of the ratio")
+    parser.add_argument("--of_a_part", type=int, default=3, help="questions, of representations")
     parser.add_argument("--documents", type=int, nargs="+", default=(500, 2000), help="of memory")
     parser.add_argument("--tasks", default=TASK, help="of memory")
     parser.add_argument("--batch_size", type=int, default=1, help="of memory")
     parser.add_argument("--log_samples", action="store_true", help="of memory: keep samples")
+    parser.add_argument("--representations", action="store_true", help="measure those instead")
+    parser.add_argument("--include_path", help=argparse.SUPPRESS)
     parser.add_argument("--evaluate", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     if options.evaluate:
         evaluate(options)
+    elif options.memory and options.representations:
+        measure_memory_of_representations(options)
+    elif options.representations:
+        measure_representations(options.parts, options.of_a_part)
     elif options.memory:
         measure_memory(options)
     elif options.planning:

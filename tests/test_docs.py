@@ -12,8 +12,9 @@ from conftest import Run, run_command
 from lmms_eval import models
 from lmms_eval.tasks import TaskManager
 
-from vlm_confidence_tasks.metrics import FAMILIES, METRICS
+from vlm_confidence_tasks.metrics import BANDS, FAMILIES, METRICS
 
+CHANNELS = ("context", "answer", "vision")
 PREFIXES = ("verbal_", "loglik_")
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("task_yamls/*/*.md")])
@@ -119,6 +120,9 @@ def test_the_readmes_yaml_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_every_metric_is_explained() -> None:
     page = (ROOT / "docs" / "reading-the-numbers.md").read_text()
     explained = set(re.findall(r"`([a-z0-9_]+)[`<*]", page))
+    for place, names in (("<channel>", CHANNELS), ("<band>", BANDS)):
+        for column in re.findall(rf"`([a-z0-9_]+{place}[a-z0-9_]*)`", page):
+            explained |= {column.replace(place, name) for name in names}
     for name in METRICS:
         plain = name if name in explained else name.removesuffix("_clean")
         prefix = plain.split("_")[0] + "_"

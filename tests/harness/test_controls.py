@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlm_confidence_tasks.harness import plan
 from vlm_confidence_tasks.harness.blanks import blank_images, blank_variant
 from vlm_confidence_tasks.harness.controls import OTHERS, Shown, control_drifts, drawn
+from vlm_confidence_tasks.harness.inside import Insides
 from vlm_confidence_tasks.metrics import control_drift
+from vlm_confidence_tasks.probe import Captured
+from vlm_confidence_tasks.types import CLEAN
 
 digests = st.lists(st.binary(min_size=2, max_size=2), min_size=2, max_size=60, unique=True)
 
@@ -102,3 +108,22 @@ def test_blank_images_are_white_and_of_the_given_sizes():
     assert [image.size for image in images] == [(5, 3), (2, 2)]
     assert all(set(image.get_flattened_data()) == {(255, 255, 255)} for image in images)
     assert blank_variant([(5, 3)]) == blank_variant([(5, 3)]) != blank_variant([(3, 5)])
+
+
+def clean_ask(image: bytes, prompt: str) -> plan.Ask:
+    task = SimpleNamespace(request=lambda *given: given)
+    key = plan.Key(plan.Shown(image, None, CLEAN), prompt, "{}", ())
+    return plan.Ask(task, 0, 0, SimpleNamespace(idx=0, metadata={}), key, inside=True)
+
+
+def test_a_blank_image_is_asked_about_once_in_a_run() -> None:
+    insides = Insides()
+    first, second = clean_ask(b"a", "Is it?"), clean_ask(b"b", "Is it?")
+    (blank,) = insides.blanks([(first, [(4, 2)]), (second, [(4, 2)])])
+    assert insides.blank(first) == insides.blank(second) == blank.key
+    one = np.ones(3, dtype=np.float32)
+    insides.take(blank, Captured(one, None, None, None, one), {})
+    # In a later block: nothing new, unless the size or the prompt is.
+    assert insides.blanks([(second, [(4, 2)])]) == []
+    others = [(clean_ask(b"c", "Is it?"), [(2, 4)]), (clean_ask(b"d", "Was it?"), [(4, 2)])]
+    assert len(insides.blanks(others)) == 2

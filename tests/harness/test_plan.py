@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 from hypothesis import given
@@ -74,3 +75,12 @@ def test_each_thing_is_asked_by_the_first_request_or_the_first_that_scores_optio
     assert distinct([plain, other, again]) == [plain, other]
     assert distinct([plain, other, again, scoring, later]) == [scoring, other]
     assert distinct([scoring, other, plain]) == [scoring, other]
+
+
+def test_the_inside_is_captured_if_any_ask_of_the_key_wants_it() -> None:
+    plain, again, other = ask(1, 0, 0), ask(1, 0, 0, "b"), ask(2, 0, 0)
+    wanting = replace(again, inside=True)
+    for given_asks in ([plain, other, wanting], [wanting, other, plain]):
+        first, second = distinct(given_asks)
+        assert (first.task, first.inside) == (given_asks[0].task, True)
+        assert second is other and not second.inside

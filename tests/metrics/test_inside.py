@@ -47,7 +47,7 @@ FIRST = inside(
         "spectrum": {"low": 5.0, "mid": 1.0, "high": 1.0},
     },
     {
-        "drift": {"context": 0.3},
+        "drift": {"context": 0.6},
         "distance": {"context": 4.0},
         "prior_drift": 0.6,
         "dirichlet_energy": 1.0,
@@ -79,9 +79,9 @@ def logit(p):
 
 
 EXPECTED = {
-    "drift_context": 0.9 / 3,
+    "drift_context": 1.2 / 3,
     "drift_vision": 0.2,
-    "stability_context": 2.1 / 3,
+    "stability_context": 1.8 / 3,
     "stability_vision": 0.8,
     "stability_l2_context": 12 / 3,
     # The flipped answer is left out.
@@ -89,10 +89,10 @@ EXPECTED = {
     "drift_unflipped_vision": 0.2,
     "drift_control_context": 0.6 / 2,
     "drift_control_vision": 0.8,
-    "drift_ratio_context": 0.3 / 0.3,
+    "drift_ratio_context": 0.4 / 0.3,
     "drift_ratio_vision": 0.2 / 0.8,
-    # Documents' means .2 and .5 (variance .045) against .4 and .2 (variance .02).
-    "drift_d_context": (0.35 - 0.3) / math.sqrt((0.045 + 0.02) / 2),
+    # Documents' means .35 and .5 (variance .01125) against .4 and .2 (variance .02).
+    "drift_d_context": (0.425 - 0.3) / math.sqrt((0.01125 + 0.02) / 2),
     # Distances of the margin to the blank's: clean, then variants.
     "drift_to_prior": (
         (logit(0.8) - logit(0.7)) + (logit(0.8) - abs(logit(0.2))) + (logit(0.9) - logit(0.6) - 0.0)

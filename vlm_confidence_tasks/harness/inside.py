@@ -40,6 +40,8 @@ class Insides:
         self._units: dict[Key, Units] = {}
         self._blanks: dict[Key, Key] = {}
         self._found: dict[Key, Inside] = {}
+        # Apart from the rest, four bytes a number: large models have many layers.
+        self._layers: dict[Key, npt.NDArray[np.float32]] = {}
         self._controls: dict[tuple[str, int], Mapping[str, float]] = {}
 
     def take(self, ask: Ask, captured: probe.Captured, spectrum: Spectrum) -> None:
@@ -80,6 +82,7 @@ class Insides:
         for ask in block:
             if ask.key in self._captured and self._blanks.get(ask.clean) in self._units:
                 self._found[ask.key] = self._compared(ask)
+                self._layers[ask.key] = self._captured[ask.key][0].layer_entropy
         self._captured.clear()
 
     def _compared(self, ask: Ask) -> Inside:
@@ -96,7 +99,7 @@ class Insides:
             prior_drift=None if blank is None else cosine_drift(captured.context, blank),
             prior_probs=None,
             dirichlet_energy=captured.dirichlet_energy,
-            layer_entropy=tuple(map(float, captured.layer_entropy)),
+            layer_entropy=(),
             spectrum=spectrum,
         )
 
@@ -126,7 +129,8 @@ class Insides:
 
     def record(self, ask: Ask) -> Inside:
         """Return what a task records of an answer; the blank's probabilities are not in it."""
-        inside = self._found[ask.key]
+        layers = tuple(map(float, self._layers[ask.key]))
+        inside = replace(self._found[ask.key], layer_entropy=layers)
         if ask.variant != CLEAN:
             return inside
         return replace(inside, control=self._controls[str(ask.task.task_name), ask.document])

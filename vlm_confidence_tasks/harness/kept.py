@@ -87,7 +87,7 @@ class Kept:
         whose = f"rank {rank}: " if ranks > 1 else ""
         line = f"{whose}reused {self.reused} of {self.reused + self.added} answers"
         damaged = self._journal.damaged
-        return line if not damaged else f"{line}; {damaged} damaged ones were asked again"
+        return line if not damaged else f"{line}; damaged and asked again: {damaged}"
 
 
 def open_kept(lm: Any, model: Any, cache: CacheFolder | None, rank: int) -> Kept:

@@ -226,9 +226,9 @@ class PerturbedTask(ConfigurableTask):
             raise TaskError(f"task {self.task_name}: answers are read inside an evaluation only")
         index = doc[data.INDEX_COLUMN]
         question = self.question(index)
-        if (failure := self.session.failures.get(str(self.task_name), index)) is not None:
-            named = {"question_id": question.question_id, "image_id": question.image_id}
-            return Row({**named, "failed": failure, "readouts": []}, {})
+        failure = self.session.failures.get(str(self.task_name), index)
+        if failure is not None:
+            return Row(_failed(question, failure), {})
         clean, *variants = self.session.readouts(self, index)
         upstream = self.plan.benchmark.upstream_score
         document = Document(
@@ -271,3 +271,10 @@ class PerturbedTask(ConfigurableTask):
                 kept[measure] = value
         values = {name: kept[self.plan.metrics[name].value] for name in listed}
         return {name: value for name, value in values.items() if value is not None}
+
+
+def _failed(question: Question, failure: str) -> dict[str, Any]:
+    """Return the record of a document that could not be measured: nothing is scored in it."""
+    named = ("question_id", "category", "image_id", "gold", "labels", "positive")
+    record = {name: getattr(question, name) for name in named}
+    return {**record, "image_sha256": "", "readouts": [], "failed": failure}

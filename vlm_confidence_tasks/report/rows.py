@@ -51,6 +51,7 @@ class Row(msgspec.Struct, gc=False, frozen=True):
     readouts: list[Answer]
     category: str = ""
     input: Any = ""
+    failed: str | None = None
 
     @property
     def clean(self) -> Answer:
@@ -106,7 +107,7 @@ def read_rows(path: Path) -> Rows:
         with path.open("rb") as lines:
             for line in lines:
                 rows.append(_DECODER.decode(line))
-                if not rows[-1].readouts:
+                if not rows[-1].readouts and rows[-1].failed is None:
                     raise SamplesError(f"{path}, line {len(rows)}: no readouts in it")
     except msgspec.ValidationError as error:
         raise SamplesError(
@@ -119,4 +120,7 @@ def read_rows(path: Path) -> Rows:
         raise SamplesError(f"{path}: cannot be read: {error}") from error
     if not rows:
         raise SamplesError(f"{path}: no line in it")
-    return Rows(rows)
+    whole = [row for row in rows if row.failed is None]
+    if not whole:
+        raise SamplesError(f"{path}: every document in it failed")
+    return Rows(whole)

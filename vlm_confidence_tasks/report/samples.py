@@ -18,6 +18,8 @@ class SamplesError(ValueError):
 def read_samples(path: Path) -> list[Document]:
     """Read the documents of a samples file that a perturbed task wrote.
 
+    Those that failed, which a run may be allowed, are left out.
+
     Raises:
         SamplesError: There is no such file, it is empty, or a line is torn or is not
             from a perturbed task.
@@ -25,21 +27,26 @@ def read_samples(path: Path) -> list[Document]:
     try:
         # Not str.splitlines(): it also ends lines at signs that a model's answer may hold.
         with path.open(encoding="utf-8", newline="\n") as lines:
-            documents = [_read_line(line, f"{path}, line {n}") for n, line in enumerate(lines, 1)]
+            rows = [_read_line(line, f"{path}, line {n}") for n, line in enumerate(lines, 1)]
     except (OSError, UnicodeDecodeError) as error:
         raise SamplesError(f"{path}: cannot be read: {error}") from error
+    documents = [document for document in rows if document is not None]
     if not documents:
-        raise SamplesError(f"{path}: no line in it")
+        why = "every document in it failed" if rows else "no line in it"
+        raise SamplesError(f"{path}: {why}")
     return documents
 
 
-def _read_line(line: str, where: str) -> Document:
+def _read_line(line: str, where: str) -> Document | None:
+    """Read a line; None if its document failed."""
     try:
         row = json.loads(line)
     except ValueError as error:
         raise SamplesError(f"{where}: not JSON ({error}); was its run interrupted?") from error
     if not isinstance(row, dict) or "readouts" not in row:
         raise SamplesError(f"{where}: no readouts; is it from a task of this package?")
+    if row.get("failed") is not None:
+        return None
     try:
         return _document(row)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

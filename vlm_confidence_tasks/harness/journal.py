@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS answers (
     checksum BLOB NOT NULL
 )
 """
-_LATER = "SELECT id, key, captured FROM answers WHERE id > ? ORDER BY id"
+_LATER = "SELECT id, key, captured, answer, checksum FROM answers WHERE id > ? ORDER BY id"
 _LAST = "SELECT seq FROM sqlite_sequence WHERE name = 'answers'"
 # Bytes of a row's key and checksum: so many rows can there be at most.
 SMALLEST_ROW = 48
@@ -72,6 +72,10 @@ class Journal:
 
     What is damaged is never used: a row is handed out only if its checksum fits. What
     cannot be read or written is said once, and the run goes on without it.
+
+    Attributes:
+        damaged: Number of rows whose checksum does not fit, less those that have been
+            added again since.
     """
 
     def __init__(self, folder: Path, rank: int) -> None:
@@ -81,15 +85,13 @@ class Journal:
             folder: Holds the files; made if it is not there.
             rank: Of this process.
         """
-        self.damaged = 0
         self._folder = folder
         self._places: dict[bytes, list[_Place]] = {}
         self._open: list[sqlite3.Connection] = []
+        self._torn: list[bytes] = []
         whole = {path for path in sorted(folder.glob(f"*{SUFFIX}")) if self._read(path)}
-        names = (f"{rank}{'' if n == 0 else f'-{n}'}{SUFFIX}" for n in count())
-        paths = (folder / name for name in names)
-        self._own_path = next(path for path in paths if path in whole or not path.exists())
-        self._own = self._open_own()
+        self.damaged = sum(key not in self._places for key in self._torn)
+        self._own = self._open_own(rank, whole)
 
     def __len__(self) -> int:
         """Return the number of keys that there are answers to."""
@@ -136,22 +138,43 @@ class Journal:
                 "here on are not kept and will be asked again"
             )
 
-    def _open_own(self) -> sqlite3.Connection | None:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            own = sqlite3.connect(self._own_path, timeout=_PATIENCE)
-            self._open.append(own)
-            own.execute("PRAGMA journal_mode = WAL")
-            # A power cut may cost the last additions, never the file; a kill costs nothing.
-            own.execute("PRAGMA synchronous = NORMAL")
-            with own:
-                own.execute(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
-            logger.warning(
-                f"{self._own_path}: cannot be written ({error}); the run goes on, but its answers "
-                "are not kept and will be asked again"
-            )
-            return None
+    def _open_own(self, rank: int, whole: Collection[Path]) -> sqlite3.Connection | None:
+        """Open the first of this rank's files that can be added to, or a new one."""
+        for number in count():
+            path = self._folder / f"{rank}{f'-{number}' if number else ''}{SUFFIX}"
+            is_new = not path.exists()
+            if not is_new and path not in whole:
+                continue
+            self._own_path = path
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                return self._writer(path)
+            except (OSError, sqlite3.Error) as error:
+                # Damage can show itself only now; but where no new file can be made, none can.
+                if is_new:
+                    logger.warning(
+                        f"{path}: cannot be written ({error}); the run goes on, but its answers "
+                        "are not kept and will be asked again"
+                    )
+                    return None
+        raise AssertionError("count() has no end")
+
+    def _writer(self, path: Path) -> sqlite3.Connection:
+        """Open a file to add to it.
+
+        Raises:
+            sqlite3.Error: It cannot be written.
+        """
+        own = sqlite3.connect(path, timeout=_PATIENCE)
+        self._open.append(own)
+        own.execute("PRAGMA journal_mode = WAL")
+        # A power cut may cost the last additions, never the file; a kill costs nothing.
+        own.execute("PRAGMA synchronous = NORMAL")
+        with own:
+            own.execute(_SCHEMA)
+        # A damaged header can make a file one to be read only, which shows no earlier.
+        with own:
+            own.execute("DELETE FROM answers WHERE id < 0")
         return own
 
     def _read(self, path: Path) -> bool:
@@ -164,9 +187,11 @@ class Journal:
             for row, key, captured in _rows(file, _size(path)):
                 if isinstance(row, sqlite3.Error):
                     problem = row
-                    continue
-                self._places.setdefault(key, []).append(_Place(file, row, captured))
-                found += 1
+                elif captured is None:
+                    self._torn.append(key)
+                else:
+                    self._places.setdefault(key, []).append(_Place(file, row, captured))
+                    found += 1
         except (sqlite3.Error, OSError) as error:
             problem = error
         if problem is not None:
@@ -214,11 +239,13 @@ def _reader(path: Path) -> sqlite3.Connection:
     raise failure or sqlite3.OperationalError("cannot be opened")
 
 
-Found = tuple[int | sqlite3.Error, bytes, str]
+Found = tuple[int | sqlite3.Error, bytes, str | None]
 
 
 def _rows(file: sqlite3.Connection, size: int) -> Iterator[Found]:
-    """Yield id, key and captured of each row that can be read; for others, the error.
+    """Yield id, key and captured of each row; for those that cannot be read, the error.
+
+    `captured` is None where the checksum does not fit.
 
     Args:
         file: The file.
@@ -236,16 +263,23 @@ def _rows(file: sqlite3.Connection, size: int) -> Iterator[Found]:
     while at < last:
         try:
             with closing(file.execute(_LATER, (at,))) as rows:
-                for row, key, captured in rows:
+                for row, key, captured, answer, checksum in rows:
                     if row <= at:
                         raise sqlite3.DatabaseError("rows out of order")
                     at = row
-                    if isinstance(key, bytes) and isinstance(captured, str):
-                        yield row, key, captured
+                    whole = _is_whole(key, captured, answer, checksum)
+                    yield row, key if isinstance(key, bytes) else b"", captured if whole else None
             return
         except sqlite3.Error as error:
             at += 1
             yield error, b"", ""
+
+
+def _is_whole(key: object, captured: object, answer: object, checksum: object) -> bool:
+    """Whether a row is as it was written; damage can change even the types in it."""
+    if not (isinstance(key, bytes) and isinstance(captured, str) and isinstance(answer, bytes)):
+        return False
+    return checksum == _checksum(key, captured, answer)
 
 
 def _check(file: sqlite3.Connection) -> sqlite3.Error | None:

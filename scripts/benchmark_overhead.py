@@ -302,7 +302,7 @@ def main() -> None:
     parser.add_argument("--planning", action="store_true", help="measure planning instead")
     parser.add_argument("--questions", type=int, default=200, help="of the ratio")
     parser.add_argument("--parts", type=int, default=10, help="of the ratio")
-    parser.add_argument("--of_a_part", type=int, default=3, help="questions, of representations")
+    parser.add_argument("--of_a_part", type=int, default=6, help="questions, of representations")
     parser.add_argument("--documents", type=int, nargs="+", default=(500, 2000), help="of memory")
     parser.add_argument("--tasks", default=TASK, help="of memory")
     parser.add_argument("--batch_size", type=int, default=1, help="of memory")

@@ -57,7 +57,7 @@ def cell(values: Sequence[tuple[float, str]]) -> str:
         return "-"
     numbers, images = zip(*values, strict=True)
     found = bootstrap_mean_interval(numbers, images)
-    return f"{found.estimate:.4f} [{found.low:.4f}, {found.high:.4f}]"
+    return f"{found.estimate:.3g} [{found.low:.3g}, {found.high:.3g}]"
 
 
 def moved(documents: Sequence[Document], family: str, channel: str) -> dict[int, float]:
@@ -102,8 +102,8 @@ def verdicts(documents: Sequence[Document], families: Sequence[str]) -> Iterator
             interval = bootstrap_mean_interval(*zip(*pairs, strict=True))
             says = "yes" if interval.low > 0 else "no" if interval.high < 0 else "not told apart"
             yield (
-                f"| {claim} | {channel} | {family} - {rival} | {interval.estimate:.4f} "
-                f"[{interval.low:.4f}, {interval.high:.4f}] | {says} |"
+                f"| {claim} | {channel} | {family} - {rival} | {interval.estimate:.3g} "
+                f"[{interval.low:.3g}, {interval.high:.3g}] | {says} |"
             )
 
 

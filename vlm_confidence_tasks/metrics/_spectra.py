@@ -41,17 +41,19 @@ def band_powers(image: ArrayLike) -> dict[str, float | None]:
         raise ValueError(f"image must be finite numbers [H, W, channels], got {pixels.shape}")
     height, width, channels = pixels.shape
     # A real image has each frequency twice: half of the plane is computed, and counted so.
-    half = fft.rfft2(pixels, axes=(0, 1))
-    power = (half.real**2 + half.imag**2).sum(axis=2) / channels
-    band, weight = _bands(height, width)
-    total = np.bincount(band, weights=weight * power.ravel(), minlength=len(BANDS))
-    count = np.bincount(band, weights=weight, minlength=len(BANDS))
+    power = np.zeros((height, width // 2 + 1))
+    for channel in range(channels):
+        half = fft.rfft2(pixels[..., channel])
+        power += half.real**2
+        power += half.imag**2
+    band, weight, count = _bands(height, width)
+    total = np.bincount(band, weights=weight * power.ravel(), minlength=len(BANDS)) / channels
     return {name: float(total[n] / count[n]) if count[n] else None for n, name in enumerate(BANDS)}
 
 
 @lru_cache(maxsize=16)
-def _bands(height: int, width: int) -> tuple[Ints, Floats]:
-    """Return the band of each frequency of `rfft2`, and how often it counts."""
+def _bands(height: int, width: int) -> tuple[Ints, Floats, Floats]:
+    """Return each frequency's band in `rfft2`, how often it counts, and all counts of bands."""
     down, across = fft.fftfreq(height, 1 / height), fft.rfftfreq(width, 1 / width)
     radius = np.hypot(down[:, None], across[None])
     edges = np.geomspace(1.0, radius.max() + 1.0, len(BANDS) + 1) - 1.0
@@ -59,8 +61,9 @@ def _bands(height: int, width: int) -> tuple[Ints, Floats]:
     # The mean is low in an image of one pixel too, where all edges are 0.
     band[radius.ravel() == 0] = 0
     twice = (across > 0) & (2 * across != width)
-    weight = np.broadcast_to(1.0 + twice, radius.shape)
-    return band.astype(np.intp), weight.ravel().astype(np.float64)
+    weight = np.broadcast_to(1.0 + twice, radius.shape).ravel()
+    count: Floats = np.bincount(band, weights=weight, minlength=len(BANDS)).astype(np.float64)
+    return band.astype(np.intp), weight, count
 
 
 def relative_change(clean: float, changed: float) -> float | None:

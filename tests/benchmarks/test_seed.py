@@ -41,7 +41,7 @@ def test_question():
     asked = ask(ROWS[0])
     assert (asked.labels, asked.gold, asked.positive) == (("A", "B", "C", "D"), "A", None)
     assert (asked.question_id, asked.image_id, asked.category) == ("101669", "shapes_0", "2")
-    assert asked.options == ("Red circle", "Orange cross", "Blue triangle", "Purple circle")
+    assert asked.options == ("red circle", "orange cross", "blue triangle", "purple circle")
 
 
 def test_what_the_data_set_need_not_have():

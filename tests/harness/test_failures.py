@@ -14,6 +14,7 @@ import yaml
 from conftest import BIN, evaluate_command, run_command, write_pope
 from safetensors.torch import load_file, save_file
 
+from vlm_confidence_tasks.harness.cli import check_written
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
 # Adapters that a user might have installed, each broken in its own way.
@@ -158,7 +159,24 @@ def test_results_that_cannot_be_written(few_questions: Path, tmp_path: Path) -> 
     (tmp_path / "results").write_text("a file where the folder should be")
     run = run_command(evaluate_command("caption_eps0.3", "--limit", "1"), tmp_path, few_questions)
     assert run.code == 1
-    assert run.last_line.startswith("lmms_eval: error: the results were not written")
+    assert run.last_line.startswith("lmms_eval: error: the results cannot be written")
+
+
+def test_results_that_the_harness_did_not_write(tmp_path: Path) -> None:
+    begun = time.time()
+    results = tmp_path / "m" / "20260102_results.json"
+    samples = tmp_path / "m" / "20260102_samples_pope.jsonl"
+    results.parent.mkdir()
+    with pytest.raises(RuntimeError, match=r"no \*_results.json of this run"):
+        check_written(tmp_path, ["pope"], begun)
+    results.touch()
+    with pytest.raises(RuntimeError, match=r"no \*_samples_pope.jsonl of this run"):
+        check_written(tmp_path, ["pope"], begun)
+    samples.touch()
+    check_written(tmp_path, ["pope"], begun)
+    os.utime(samples, (begun - 60, begun - 60))
+    with pytest.raises(RuntimeError, match="_samples_pope"):
+        check_written(tmp_path, ["pope"], begun)
 
 
 def test_every_failed_run_of_a_config_file(few_questions: Path, tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -170,8 +172,11 @@ def damage(whole: Run, folder: Path, change: Callable[[bytes], bytes]) -> None:
 
 
 def change_an_answer(journal: bytes) -> bytes:
-    place = journal.rindex(b'"answer_step":')
-    return journal[: place - 5] + b"\x00" + journal[place - 4 :]
+    with closing(sqlite3.connect(":memory:")) as file:
+        file.deserialize(journal)
+        (answer,) = file.execute("SELECT answer FROM answers WHERE id = 7").fetchone()
+    place = journal.index(answer) + len(answer) // 2
+    return journal[:place] + bytes([journal[place] ^ 1]) + journal[place + 1 :]
 
 
 @pytest.mark.parametrize(

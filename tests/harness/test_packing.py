@@ -77,3 +77,12 @@ def test_what_cannot_be_kept_is_refused(odd: object) -> None:
     reading = Reading((), np.zeros(1, np.float32), np.zeros(1, np.float32), (odd,), None)
     with pytest.raises(TypeError, match="cannot be kept in a journal"):
         pack(Given("", None, reading))
+
+
+def test_an_answer_of_256_tokens_takes_less_than_4_kb() -> None:
+    rng = np.random.default_rng(0)
+    tokens = tuple(rng.integers(0, 150_000, 256).tolist())
+    numbers = rng.random((2, 256)).astype(np.float32)
+    reading = Reading(tokens, numbers[0], numbers[1], (-0.1234567890123, -2.3456789012345), 3)
+    text = " ".join(rng.choice(["a", "the", "table", "small", "flower", "behind"], 200))
+    assert len(pack(Given(text, {"output_tokens": 256}, reading))) < 4000

@@ -43,6 +43,17 @@ HARNESS_KEYS = (
 )
 
 
+_REQUIRED = ("task", "benchmark", "perturbations")
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "task": ((str,), "a name"),
+    "benchmark": ((str,), "a name"),
+    "perturbations": ((list, tuple), "a list of perturbations"),
+    "metric_list": ((list, tuple), "a list of metrics"),
+    "generation_kwargs": ((Mapping,), "names and values"),
+    "lmms_eval_specific_kwargs": ((Mapping,), "names and values"),
+}
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a task measures.
@@ -82,9 +93,13 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
             f"unknown key {', '.join(map(repr, unknown))}; a perturbed task has "
             f"{', '.join((*OWN_KEYS, *HARNESS_KEYS))}"
         )
-    missing = [key for key in ("task", "benchmark", "perturbations") if key not in config]
+    missing = [key for key in _REQUIRED if key not in config]
     if missing:
         raise TaskError(f"key {', '.join(map(repr, missing))} is missing")
+    for key, (kinds, expected) in _KINDS.items():
+        value = config.get(key)
+        if not isinstance(value, kinds) and (value is not None or key in _REQUIRED):
+            raise TaskError(f"{key} is {value!r}, expected {expected}")
     variants = perturbations.variants(config["perturbations"])
     verbal = _person(config.get("verbal"))
     loglik = _flag("loglik", config.get("loglik", False))
@@ -151,6 +166,8 @@ def _metric_list(
         return [metric_entry(metric) for metric in known.values()]
     entries = []
     for entry in listed:
+        if not isinstance(entry, Mapping):
+            raise TaskError(f"metric_list holds {entry!r}, expected metric: NAME")
         name = str(entry.get("metric"))
         if name not in known:
             raise TaskError(f"unknown metric {name!r}; known: {', '.join(known)}")

@@ -16,6 +16,7 @@ from typing import Any
 from lmms_eval.loggers.evaluation_tracker import GeneralConfigTracker
 from lmms_eval.utils import handle_non_serializable
 
+from vlm_confidence_tasks.harness.errors import TaskError
 from vlm_confidence_tasks.harness.task import PerturbedTask
 
 FOLDER = "partial"
@@ -26,7 +27,7 @@ class Partial:
     """Where partial results go, and who writes them.
 
     Attributes:
-        folder: Of the files; made when there is something to write.
+        folder: Of the files.
         samples: Whether the user asked for samples.
         rank: Of this process.
         ranks: How many there are; each writes its part, and whoever comes last joins them.
@@ -47,9 +48,19 @@ class Partial:
         return cls(folder, bool(getattr(cli_args, "log_samples", False)), rank, ranks)
 
     def begin(self, tasks: Iterable[str]) -> None:
-        """Remove the parts of a run before this, which must not be joined to this one's."""
-        for task in tasks:
-            self._part(task, self.rank).unlink(missing_ok=True)
+        """Make the folder and remove the parts of a run before, not to be joined to this one's.
+
+        Raises:
+            TaskError: The folder cannot be written to: better known now than at the end.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for task in tasks:
+                self._part(task, self.rank).unlink(missing_ok=True)
+        except OSError as error:
+            raise TaskError(
+                f"the results cannot be written ({error}); give another --output_path"
+            ) from error
 
     def write(self, task: PerturbedTask, documents: Sequence[int]) -> Path | None:
         """Write what a task came to; all whole, or not at all.
@@ -65,7 +76,6 @@ class Partial:
             OSError: It cannot be written.
         """
         name = str(task.task_name)
-        self.folder.mkdir(parents=True, exist_ok=True)
         lines = [_line(task, document) for document in documents]
         if self.ranks > 1:
             _replace(self._part(name, self.rank), map(_dumps, lines))

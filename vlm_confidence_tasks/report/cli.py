@@ -144,7 +144,13 @@ def _later(name: str) -> Callable[[argparse.Namespace], int]:
 
 def _numbers(file: Path) -> dict[str, float]:
     documents = read_samples(file)
-    return task_metrics(documents) | inside_numbers(documents)
+    try:
+        numbers = task_metrics(documents) | inside_numbers(documents)
+    except ValueError as error:
+        raise SamplesError(f"{file}: {error}") from error
+    if not numbers:
+        raise SamplesError(f"{file}: no metric can be computed from it")
+    return numbers
 
 
 def _recompute(options: argparse.Namespace) -> int:
@@ -154,8 +160,6 @@ def _recompute(options: argparse.Namespace) -> int:
         print(json.dumps(found if several else next(iter(found.values())), indent=2))
         return 0
     for file, numbers in found.items():
-        if not numbers:
-            raise SamplesError(f"{file}: no metric can be computed from it")
         if several:
             print(f"{file}:")
         width = max(map(len, numbers))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_confidence_tasks.metrics import Document
+from vlm_confidence_tasks.report.checked import check_row
 from vlm_confidence_tasks.types import Readout
 
 
@@ -41,16 +42,19 @@ def _read_line(line: str, where: str) -> Document | None:
     """Read a line; None if its document failed."""
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SamplesError(f"{where}: not JSON ({error}); was its run interrupted?") from error
     if not isinstance(row, dict) or "readouts" not in row:
         raise SamplesError(f"{where}: no readouts; is it from a task of this package?")
     if row.get("failed") is not None:
         return None
     try:
+        check_row(row)
         return _document(row)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SamplesError(f"{where}: {type(error).__name__}: {error}") from error
+    except KeyError as error:
+        raise SamplesError(f"{where}: no key {error}") from error
+    except ValueError as error:
+        raise SamplesError(f"{where}: {error}") from error
 
 
 def _document(row: Mapping[str, Any]) -> Document:

@@ -15,9 +15,7 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q
-	$(BIN)/coverage report --fail-under=90
+	$(BIN)/pytest -q -n 2 --dist loadfile --cov --cov-fail-under=90
 
 install: $(VENV)/installed
 

@@ -172,8 +172,9 @@ def damage(whole: Run, folder: Path, change: Callable[[bytes], bytes]) -> None:
 
 
 def change_an_answer(journal: bytes) -> bytes:
+    # In memory there is no write-ahead log: bytes 18 and 19 say that the file has none.
     with closing(sqlite3.connect(":memory:")) as file:
-        file.deserialize(journal)
+        file.deserialize(journal[:18] + b"\1\1" + journal[20:])
         (answer,) = file.execute("SELECT answer FROM answers WHERE id = 7").fetchone()
     place = journal.index(answer) + len(answer) // 2
     return journal[:place] + bytes([journal[place] ^ 1]) + journal[place + 1 :]
@@ -202,6 +203,9 @@ def test_a_damaged_journal(
     noticed = lines_of(run, "damaged")
     (line,) = lines_of(run, "reused")
     found = "”; “".join(dict.fromkeys([*noticed, line]))
+    if fault == "truncated journal":
+        # Whether the cut goes through an answer or between two is chance.
+        found = re.sub("; damaged and asked again: [0-9]+", "", found)
     happened(fault, f"{done}; then the same command again", f"“{found}”; values as before")
     if fault == "truncated journal":
         # What was asked again is kept beside the damaged file.

@@ -1,7 +1,7 @@
 """What keeping the answers costs: time, as a ratio, and bytes an answer.
 
     python scripts/benchmark_journal.py                # the embedded model's POPE sweep
-    python scripts/benchmark_journal.py --limit 100 --pairs 5
+    python scripts/benchmark_journal.py --limit 540 --pairs 3
     python scripts/benchmark_journal.py --weights DIR  # how long a model folder takes to tell
 
 The same evaluation runs with and without `--use_cache`, in turns, so that both see the same
@@ -32,8 +32,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tasks", default="pope_eps")
-    parser.add_argument("--limit", type=int, default=540, help="documents of each task")
-    parser.add_argument("--pairs", type=int, default=3, help="runs with and without")
+    parser.add_argument("--limit", type=int, default=100, help="documents of each task")
+    parser.add_argument("--pairs", type=int, default=9, help="runs with and without")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="a model's folder")
     options = parser.parse_args()
     if options.weights is not None:

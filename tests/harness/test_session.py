@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -290,3 +293,40 @@ def test_images_of_any_mode_are_shown_as_upstream_converts_them(
         assert decoded.mode == mode
         (theirs,) = upstream.pope_doc_to_visual({"image": decoded})
     assert sample["image_sha256"] == image_digest(theirs)
+
+
+def damaged_png(stored: bytes) -> bytes:
+    """Write an image as a PNG whose second chunk of pixels has lost its name."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        checksum = zlib.crc32(name + data)
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum)
+
+    image = Image.open(io.BytesIO(stored)).convert("RGB")
+    width, height = image.size
+    pixels = image.tobytes()
+    lines = [pixels[start : start + 3 * width] for start in range(0, len(pixels), 3 * width)]
+    packed = zlib.compress(b"".join(b"\0" + line for line in lines))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    first, second = packed[: len(packed) // 2], packed[len(packed) // 2 :]
+    parts = ((b"IHDR", header), (b"IDAT", first), (b"\0\0\0\0", second), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def test_an_image_that_its_decoder_has_no_oserror_for(
+    evaluate: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damage(row: dict) -> dict:
+        if row["question_id"] != "24":
+            return row
+        return row | {"image": {**row["image"], "bytes": damaged_png(row["image"]["bytes"])}}
+
+    data = write_pope(tmp_path / "data", [0, 23], damage)
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(data))
+    monkeypatch.setenv("VLM_CONFIDENCE_MAX_FAILURES", "1")
+    # The second run makes the image to look for its answer, before the adapter is called.
+    for _ in range(2):
+        found = evaluate("pope_eps0.3", use_cache=str(tmp_path / "cache"))
+        (failed,) = found["failed"]
+        assert "document 1 (question_id 24)" in failed["error"]
+        assert "cannot make its image: SyntaxError: broken PNG" in failed["error"]

@@ -413,7 +413,8 @@ class Session:
         """
         try:
             return self._pictures.prepare(self._wanted(ask)).result()
-        except (OSError, ValueError) as error:
+        except Exception as error:
+            # Decoders raise more than OSError: SyntaxError for a chunk of a PNG, say.
             what = f"cannot make its image: {one_line(error)}; repair the image or leave it out"
             failed(ask, what, error)
 

@@ -36,6 +36,9 @@ MINE = {
     "small": "perturbations: [{name: gaussian_noise, epsilon: 0.0}]\nmax_side: 32",
     "toy": "perturbations: [{name: toy_posterize, bits: [1, 2]}]",
     "no_such_metric": "perturbations: []\nmetric_list: [{metric: acc_norm}]",
+    "aggregated": "perturbations: []\nmetric_list: [{metric: accuracy, aggregation: mean}]",
+    "empty_prompt": "perturbations: []\n"
+    "lmms_eval_specific_kwargs: {default: {pre_prompt: , post_prompt: x}}",
     "no_such_key": "perturbations: []\nfilter_list: []",
     "no_perturbations": "",
     "no_such_epsilon": "perturbations: [{name: gaussian_noise, epsilon: -1}]",
@@ -199,6 +202,8 @@ def test_the_model_was_shown_what_the_registry_makes(
     ("task", "message"),
     [
         ("no_such_metric", "task no_such_metric: unknown metric 'acc_norm'; known: accuracy"),
+        ("aggregated", "task aggregated: metric 'accuracy' has aggregation 'mean': leave it out"),
+        ("empty_prompt", "task empty_prompt: pre_prompt is None, expected text"),
         ("no_such_key", "task no_such_key: unknown key 'filter_list'; a perturbed task has"),
         ("no_perturbations", "task no_perturbations: key 'perturbations' is missing"),
         ("no_such_epsilon", "task no_such_epsilon: .*epsilon.*-1"),

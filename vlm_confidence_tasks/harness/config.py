@@ -100,6 +100,7 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
         value = config.get(key)
         if not isinstance(value, kinds) and (value is not None or key in _REQUIRED):
             raise TaskError(f"{key} is {value!r}, expected {expected}")
+    _check_around(config.get("lmms_eval_specific_kwargs") or {})
     variants = perturbations.variants(config["perturbations"])
     verbal = _person(config.get("verbal"))
     loglik = _flag("loglik", config.get("loglik", False))
@@ -119,6 +120,14 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
     register_metrics(plan.metrics.values())
     theirs["metric_list"] = _metric_list(config.get("metric_list"), plan.metrics)
     return plan, theirs
+
+
+def _check_around(kwargs: Mapping[str, Any]) -> None:
+    """Refuse what is put around prompts unless it is text: a key left empty would be "None"."""
+    for held in (kwargs, *kwargs.values()):
+        for key in ("pre_prompt", "post_prompt"):
+            if isinstance(held, Mapping) and not isinstance(held.get(key, ""), str):
+                raise TaskError(f'{key} is {held[key]!r}, expected text, "" for none')
 
 
 def _positive(key: str, value: Any) -> int | None:
@@ -171,7 +180,14 @@ def _metric_list(
         name = str(entry.get("metric"))
         if name not in known:
             raise TaskError(f"unknown metric {name!r}; known: {', '.join(known)}")
-        entries.append(metric_entry(known[name]) | dict(entry))
+        ours = metric_entry(known[name])
+        aggregation = entry.get("aggregation", ours["aggregation"])
+        if aggregation != ours["aggregation"] and not callable(aggregation):
+            raise TaskError(
+                f"metric {name!r} has aggregation {aggregation!r}: leave it out, for what is kept "
+                "of a document is no plain number"
+            )
+        entries.append(ours | dict(entry))
     return entries
 
 

@@ -136,7 +136,9 @@ def test_unknown_metrics_and_bad_numbers_are_refused(
     for name in ("speed", "drift_context"):
         assert run(*command, "--quiet", "--metrics", f"accuracy,{name}") == 1
         assert f"no metric {name!r} here; there are accuracy" in capsys.readouterr().err
-    assert run(*command, "--draws", "0") == 2
+    for draws in ("0", "-1", "2.5", "many"):
+        assert run(*command, f"--draws={draws}") == 2
+        assert f"at least 1, got {draws!r}" in capsys.readouterr().err
 
 
 def test_an_unknown_metric_is_refused_before_anything_is_read(

@@ -130,6 +130,22 @@ def test_changed_model_arguments(run: Callable[..., str], model: Path, arguments
     assert run("noisy", model_args=f"pretrained={model},{arguments}").startswith(NONE)
 
 
+@pytest.mark.parametrize("written", ["adapter", "./adapter"])
+def test_a_changed_file_that_an_argument_names(
+    written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "adapter").mkdir()
+    digests = set()
+    for weights in ("one", "other"):
+        (tmp_path / "adapter" / "weights").write_text(weights)
+        digests.add(str(identity._arguments(None, f"peft={written}", "base")))
+    assert len(digests) == 2
+    (tmp_path / "adapter" / "gone").symlink_to("nowhere")
+    with pytest.raises(identity.UnknownWeights, match="adapter cannot be read"):
+        identity._arguments(None, f"peft={written}", "base")
+
+
 def test_another_adapter(run: Callable[..., str]) -> None:
     assert run("noisy", force_simple=True).startswith(NONE)
 

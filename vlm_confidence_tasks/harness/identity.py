@@ -154,8 +154,11 @@ def _arguments(lm: Any, given: str | Mapping[str, Any] | None, weights: str) -> 
 
 
 def _content(value: Any) -> Any:
-    if isinstance(value, str) and os.path.sep in value and os.path.exists(value):
-        return {"files": folder_digest(Path(value))}
+    if isinstance(value, str) and os.path.exists(value):
+        try:
+            return {"files": folder_digest(Path(value))}
+        except OSError as error:
+            raise UnknownWeights(f"{value} cannot be read ({error})") from error
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import datasets
@@ -19,6 +20,7 @@ from PIL import Image, ImageOps
 from transformers import LlavaForConditionalGeneration
 
 from vlm_confidence_tasks import perturbations
+from vlm_confidence_tasks.harness import pictures, plan, session
 from vlm_confidence_tasks.harness.errors import TaskError
 from vlm_confidence_tasks.perturbations import image_digest, perturb, registry
 
@@ -335,3 +337,17 @@ def test_an_image_that_its_decoder_has_no_oserror_for(
         (failed,) = found["failed"]
         assert "document 1 (question_id 24)" in failed["error"]
         assert "cannot make its image: SyntaxError: broken PNG" in failed["error"]
+
+
+def test_a_blank_image_that_fails_in_one_block_fails_in_the_next(
+    evaluate: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unmade(variant: object) -> list[Image.Image]:
+        raise OSError("no blank")
+
+    monkeypatch.setattr(pictures, "blank_images", unmade)
+    monkeypatch.setattr(session, "blocks", partial(plan.blocks, limit=1))
+    monkeypatch.setenv("VLM_CONFIDENCE_MAX_FAILURES", "3")
+    found = evaluate("caption_drift", limit=3)
+    assert [failed["document"] for failed in found["failed"]] == [0, 1, 2]
+    assert all("variant blank" in failed["error"] for failed in found["failed"])

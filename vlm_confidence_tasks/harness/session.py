@@ -284,6 +284,8 @@ class Session:
         clean = [ask for ask in expected if ask.key not in self._failed]
         sizes = [[image.size for image in self._picture(ask).images] for ask in clean]
         blanks = self._insides.blanks(zip(clean, sizes, strict=True))
+        # One that failed in an earlier block is tried again: this block's documents need it.
+        self._failed.difference_update(blank.key for blank in blanks)
         self._answer(blanks, bar)
         bar.update(len(expected) - len(blanks))
         self._insides.reduce(block)

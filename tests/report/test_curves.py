@@ -101,3 +101,14 @@ def test_without_confidence_or_entropy_there_is_no_curve() -> None:
     assert curves.reliability_bins([], draws=10) == []
     assert curves.defense_roc(Rows([])) is None
     assert curves.margins(Rows([])) is None
+
+
+def test_answers_without_a_right_one_are_in_no_bins_interval() -> None:
+    rows = []
+    for n, gold in enumerate([None, "Yes", "Yes"]):
+        held = {"variant": "clean", "parameters": {}, "seed": 0, "family": "", "control": False}
+        held |= {"image_sha256": "", "text": "", "answer": "Yes", "correct": n > 1}
+        held |= {"entropy": None, "confidence": 0.9, "margin": None}
+        rows.append(Row(str(n), f"i{n // 2}", "", gold, ["Yes", "No"], [Answer(**held)]))
+    (held,) = curves.reliability_bins(Rows(rows).clean, draws=50)
+    assert held["count"] == 2 and held["accuracy_low"] <= 0.5 <= held["accuracy_high"]

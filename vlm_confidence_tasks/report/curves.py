@@ -36,7 +36,12 @@ def reliability_bins(pairs: Pairs, draws: int) -> list[dict[str, Any]]:
     columns = [getattr(curve, field).tolist() for field in fields]
     bins = [dict(zip(fields, cells, strict=True)) for cells in zip(*columns, strict=True)]
     if draws:
-        images = [row.image_id for row, a in pairs if a.confidence is not None]
+        # Those of `calibrated`, in its order.
+        images = [
+            row.image_id
+            for row, a in pairs
+            if a.confidence is not None and row.labels and row.gold is not None
+        ]
         _add_intervals(bins, np.array(confidence), np.array(correct), np.array(images), draws)
     return bins
 

@@ -39,6 +39,7 @@ MINE = {
     "toy": "perturbations: [{name: toy_posterize, bits: [1, 2]}]",
     "no_such_metric": "perturbations: []\nmetric_list: [{metric: acc_norm}]",
     "aggregated": "perturbations: []\nmetric_list: [{metric: accuracy, aggregation: mean}]",
+    "no_metrics": "perturbations: []\nmetric_list: []",
     "empty_prompt": "perturbations: []\n"
     "lmms_eval_specific_kwargs: {default: {pre_prompt: , post_prompt: x}}",
     "no_such_key": "perturbations: []\nfilter_list: []",
@@ -205,6 +206,7 @@ def test_the_model_was_shown_what_the_registry_makes(
     [
         ("no_such_metric", "task no_such_metric: unknown metric 'acc_norm'; known: accuracy"),
         ("aggregated", "task aggregated: metric 'accuracy' has aggregation 'mean': leave it out"),
+        ("no_metrics", "task no_metrics: metric_list is empty: leave it out"),
         ("empty_prompt", "task empty_prompt: pre_prompt is None, expected text"),
         ("no_such_key", "task no_such_key: unknown key 'filter_list'; a perturbed task has"),
         ("no_perturbations", "task no_perturbations: key 'perturbations' is missing"),

@@ -173,6 +173,8 @@ def _metric_list(
     """Complete the metrics that the YAML lists, or list all of them."""
     if listed is None:
         return [metric_entry(metric) for metric in known.values()]
+    if not listed:
+        raise TaskError("metric_list is empty: leave it out to get all metrics that apply")
     entries = []
     for entry in listed:
         if not isinstance(entry, Mapping):

@@ -151,7 +151,8 @@ class Readout:
         token_entropy: Entropy over the whole vocabulary at each generated token
             before the end token (at the end token itself if it came first).
         logprob: Mean log-probability of those tokens.
-        probs: Probability of each label at the answer position, divided by their sum.
+        probs: Probability of each label at the answer position, divided by their sum; None
+            after a reasoning model's thinking, in which that position cannot be told.
         answer_mass: That sum before the division.
         answer_step: Index of the first generated token that begins a label; None if
             none did, and `probs` are then those of the first step.

@@ -133,7 +133,7 @@ def test_two_signals(
         time.sleep(0.001)
     child.signal(signal.SIGTERM)
     stopped = child.wait()
-    (first,) = lines_of(stopped, "stops after this block")
+    (first,) = lines_of(stopped, "stops after the answers under way")
     (line,) = lines_of(resumed(commands, data, whole, tmp_path), "reused")
     what = "SIGTERM twice; then the same command again"
     ended = f"“{first}”; ended by the second (status {stopped.code})"

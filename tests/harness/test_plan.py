@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +54,16 @@ def test_calls_are_clean_first_and_of_one_task(given_asks: list[Ask]) -> None:
         assert len({one.task.task_name for one in call}) == 1
     is_clean = [one.variant == CLEAN for call in made for one in call]
     assert is_clean == sorted(is_clean, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "sizes"), [(1, [96, 96, 58]), (5, [100, 100, 50]), (400, [250])]
+)
+def test_calls_are_of_whole_batches_and_about_a_hundred_asks(
+    batch_size: int, sizes: list[int]
+) -> None:
+    many = [ask(1, 0, question) for question in range(250)]
+    assert [len(call) for call in calls(many, batch_size)] == sizes
 
 
 def test_images_stand_in_order_of_first_appearance() -> None:

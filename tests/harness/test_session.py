@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pytest
 from conftest import write_pope
 from lmms_eval import evaluator
@@ -35,6 +36,8 @@ MINE = {
     "three_draws": "perturbations: [{name: gaussian_noise, epsilon: 0.17, seed: [0, 1, 2]}]",
     "some_metrics": "perturbations: [{name: gaussian_noise, epsilon: 0.3}]\n"
     "metric_list: [{metric: entropy}, {metric: f1}]",
+    # The model says "Yes" or "No"; of "Yes", all but the end counts as thinking.
+    "thinking": "perturbations: [{name: gaussian_noise, epsilon: 0.3}]\nreasoning_tags: [[Y, e]]",
     "small": "perturbations: [{name: gaussian_noise, epsilon: 0.0}]\nmax_side: 32",
     "toy": "perturbations: [{name: toy_posterize, bits: [1, 2]}]",
     "no_such_metric": "perturbations: []\nmetric_list: [{metric: acc_norm}]",
@@ -176,6 +179,20 @@ def test_listed_metrics_are_all_that_is_reported(evaluate: Callable) -> None:
     results = evaluate("some_metrics")["results"]["some_metrics"]
     names = {key.split(",")[0] for key in results if "," in key and "_stderr" not in key}
     assert names == {"entropy", "f1"}
+
+
+def test_after_thinking_there_is_no_probability_of_labels(evaluate: Callable) -> None:
+    found = evaluate("thinking", limit=24)
+    rows = found["samples"]["thinking"]
+    readouts = [readout for row in rows for readout in row["readouts"]]
+    assert {readout["text"] for readout in readouts} == {"s", "No"}
+    for readout in readouts:
+        assert (readout["probs"] is None) == (readout["text"] == "s")
+        assert (readout["confidence"] is None) == (readout["text"] == "s")
+        assert readout["entropy"] is not None
+    said_no = [row["readouts"][0]["confidence"] for row in rows]
+    mean = found["results"]["thinking"]["confidence_clean,none"]
+    assert mean == pytest.approx(np.mean([one for one in said_no if one is not None]))
 
 
 def test_images_are_resized_first_and_strength_zero_changes_nothing(evaluate: Callable) -> None:

@@ -59,11 +59,13 @@ class Interrupts:
         self.caught = signal.Signals(number)
         self.__exit__(None, None, None)
         # Not by way of a stream or the logger, which may be at work in this very thread.
-        line = f"\n{self.caught.name}: stops after this block; a second one stops at once\n"
+        line = (
+            f"\n{self.caught.name}: stops after the answers under way; a second one stops at once\n"
+        )
         os.write(2, line.encode())
 
     def stop_if_asked(self, answers: int, total: int, folder: Path | None) -> None:
-        """End the run if a signal came.
+        """End the run if a signal came and there is something left to ask.
 
         Args:
             answers: How many there are so far.
@@ -73,7 +75,7 @@ class Interrupts:
         Raises:
             Interrupted: One came.
         """
-        if self.caught is None:
+        if self.caught is None or answers >= total:
             return
         how = (
             "nothing was kept: --use_cache DIR would have kept them"

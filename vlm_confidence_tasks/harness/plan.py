@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from vlm_confidence_tasks.types import CLEAN, Question, Variant
 # Perturbed images that a block may hold at once; with the block after it, which is
 # being prepared, about 300 MB at 1024 x 768.
 BLOCK_IMAGES = 64
+# What a kill or a signal can cost is a call: on large models a minute or two of this many.
+MOST_OF_A_CALL = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +145,18 @@ def blocks(asks: Sequence[Ask], limit: int = BLOCK_IMAGES) -> Iterator[list[Ask]
         yield block
 
 
-def calls(asks: Sequence[Ask]) -> Iterator[list[Ask]]:
+def calls(asks: Sequence[Ask], batch_size: int = 1) -> Iterator[list[Ask]]:
     """Split asks into calls of the adapter: clean before variants, one task at a time.
 
-    Adapters take the task of a batch's first request for all of the batch.
+    Adapters take the task of a batch's first request for all of the batch. A call's answers
+    are kept when it is over: it is of whole batches, and of about a hundred asks at most.
     """
+    most = batch_size * math.ceil(MOST_OF_A_CALL / batch_size)
 
     def order(ask: Ask) -> tuple[Any, ...]:
         return (ask.variant != CLEAN, ask.task.task_name)
 
     for _, together in groupby(sorted(asks, key=order), key=order):
-        yield list(together)
+        left = list(together)
+        for start in range(0, len(left), most):
+            yield left[start : start + most]

@@ -108,6 +108,7 @@ class Session:
         limits = {name: max_failures(task.plan.max_failures) for name, task in self._tasks.items()}
         self.failures = Failures(limits)
         self._failed: set[Key] = set()
+        self._warned_of_thinking = False
         self._turns = SecondTurns()
         self._insides = Insides()
         self._keys: dict[tuple[str, int], dict[int, Ask]] = {}
@@ -193,7 +194,7 @@ class Session:
         inside = self._insides.record(ask)
         blank = self._insides.blank(ask)
         reading = None if blank is None else self._outcomes[blank].reading
-        if reading is None or not ask.key.labels:
+        if reading is None or not reading.label_logprob:
             return inside
         values, _ = probe.label_probabilities(reading.label_logprob)
         return replace(inside, prior_probs=dict(zip(ask.key.labels, values, strict=True)))
@@ -238,7 +239,7 @@ class Session:
                     probe.InsideWatcher(self._model, watch.inside) if self._represented() else None
                 )
                 stack.enter_context(probe.watched(self._model, *seen, scorer, watcher))
-            interrupts = stack.enter_context(Interrupts())
+            self._interrupts = stack.enter_context(Interrupts())
             for block, following in zip(work, [*work[1:], ()], strict=True):
                 self._prepare(block)
                 self._prepare(following)
@@ -251,7 +252,7 @@ class Session:
                 bar.update(expected - len(second))
                 self._pictures.forget([*sources, SOURCE])
                 self._write_finished(sources)
-                interrupts.stop_if_asked(bar.n, total, self._kept.folder)
+                self._interrupts.stop_if_asked(bar.n, total, self._kept.folder)
         if (line := self._kept.summary(self._rank, self._ranks)) is not None:
             logger.info(line)
 
@@ -297,10 +298,11 @@ class Session:
 
     def _answer(self, asks: Sequence[Ask], bar: Any) -> None:
         """Put asks to the adapter, those of clean images first."""
-        for together in calls(asks):
+        for together in calls(asks, self._batch_size.now or 1):
             # Pictures that depend on the clean answers can be begun by now.
             self._prepare(together, answered=True)
             self._ask(together, bar)
+            self._interrupts.stop_if_asked(bar.n, bar.total, self._kept.folder)
 
     def _ask(self, asks: Sequence[Ask], bar: Any) -> None:
         """Answer asks; try again what can be answered otherwise, and note what cannot."""
@@ -446,8 +448,11 @@ class Session:
             self._kept.add(fresh)
 
     def _outcome(self, ask: Ask, returned: Any, reading: probe.Reading | None) -> Outcome:
-        text = self._without_thinking(ask.task, unwrap_generation_output(returned)[0])
+        raw = str(unwrap_generation_output(returned)[0])
+        text = self._without_thinking(ask.task, raw)
         self._check(ask, text, reading)
+        if reading is not None and ask.key.labels and text != raw.strip() and text != raw:
+            reading = self._without_labels(reading)
         wanted = self._wanted(ask)
         if reading is not None and reading.inside is not None:
             measured = self._pictures.spectrum(wanted).result() if self._spectral(ask) else {}
@@ -480,6 +485,17 @@ class Session:
         for stop in (ask.task.config.generation_kwargs or {}).get("until") or ():
             said = said.split(stop)[0]
         return bool(said.strip())
+
+    def _without_labels(self, reading: probe.Reading) -> probe.Reading:
+        """Drop the labels' probabilities: the first label may be one that was thought of."""
+        if not self._warned_of_thinking:
+            self._warned_of_thinking = True
+            logger.warning(
+                "the model thinks before it answers: answers, flips and entropy are measured; "
+                "probabilities of the labels, confidence and calibration are absent, since "
+                "they are read at the first label, which may be part of its thinking"
+            )
+        return replace(reading, label_logprob=(), answer_step=None)
 
     def _without_thinking(self, task: PerturbedTask, text: str) -> str:
         """Strip reasoning tags as the harness will, so that both read the same answer."""

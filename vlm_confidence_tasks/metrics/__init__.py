@@ -59,7 +59,14 @@ from vlm_confidence_tasks.metrics._ranking import (
 )
 from vlm_confidence_tasks.metrics._spectra import BANDS, band_powers
 from vlm_confidence_tasks.metrics.document import FAMILIES, Document
-from vlm_confidence_tasks.metrics.table import INSIDE, METRICS, Metric, metrics_with, task_metrics
+from vlm_confidence_tasks.metrics.table import (
+    INSIDE,
+    METRICS,
+    Metric,
+    families_of,
+    metrics_with,
+    task_metrics,
+)
 
 __all__ = [
     "BANDS",
@@ -93,6 +100,7 @@ __all__ = [
     "energy_change",
     "entropy_drop_rate",
     "expected_calibration_error",
+    "families_of",
     "f1_score",
     "fn_correction",
     "fp_correction",

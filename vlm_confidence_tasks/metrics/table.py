@@ -275,6 +275,11 @@ def metrics_with(families: Iterable[str]) -> dict[str, Metric]:
     return METRICS | {metric.name: metric for metric in _family_flips(new)}
 
 
+def families_of(documents: Iterable[Document]) -> set[str]:
+    """Return the families of the perturbations that were shown, controls among them."""
+    return {name for document in documents for name in document.families}
+
+
 def task_metrics(documents: Sequence[Document]) -> dict[str, float]:
     """Compute every metric that can be computed on `documents`; others are absent.
 
@@ -282,9 +287,8 @@ def task_metrics(documents: Sequence[Document]) -> dict[str, float]:
         ValueError: A number that a metric uses is NaN, infinite or out of range.
     """
     results: dict[str, float] = {}
-    families = {name for document in documents for name in document.families}
     columns: dict[Callable[[Document], Value | None], list[Value]] = {}
-    for name, metric in metrics_with(families).items():
+    for name, metric in metrics_with(families_of(documents)).items():
         if metric.value not in columns:
             values = map(metric.value, documents)
             columns[metric.value] = [value for value in values if value is not None]

@@ -46,7 +46,7 @@ def _tokens(reading: Reading) -> dict[str, Any]:
 
 
 def _labels(question: Question, answer: str | None, reading: Reading) -> dict[str, Any]:
-    if not question.labels:
+    if not question.labels or not reading.label_logprob:
         return {}
     logprob = dict(zip(question.labels, reading.label_logprob, strict=True))
     values, mass = label_probabilities(reading.label_logprob)

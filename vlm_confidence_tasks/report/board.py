@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from vlm_confidence_tasks import __version__
-from vlm_confidence_tasks.metrics import METRICS
+from vlm_confidence_tasks.metrics import metrics_with
 from vlm_confidence_tasks.report import flips
 from vlm_confidence_tasks.report.naming import Model, name_models
 from vlm_confidence_tasks.report.problems import Problems
@@ -75,12 +75,13 @@ def _column(column: Column) -> Board:
 
 def _metrics(found: Sequence[Summarised]) -> Board:
     used = {name for _, summary in found for name in summary.numbers}
+    families = {name for _, summary in found for name in summary.families}
     return {
         name: {
             "higher_is_better": metric.higher_is_better,
             "description": metric.description,
         }
-        for name, metric in METRICS.items()
+        for name, metric in metrics_with(families).items()
         if name in used
     }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from vlm_confidence_tasks.metrics import METRICS, Document, Metric, wilcoxon_p
+from vlm_confidence_tasks.metrics import Document, Metric, families_of, metrics_with, wilcoxon_p
 from vlm_confidence_tasks.report.measuring import Sample, interval, keep
 from vlm_confidence_tasks.report.problems import Problems, ReportError
 from vlm_confidence_tasks.report.rows import read_rows
@@ -130,7 +130,7 @@ def _notes(
 def _differences(
     task: str, first: Sequence[Document], second: Sequence[Document], draws: int
 ) -> Iterator[Difference]:
-    for name, metric in METRICS.items():
+    for name, metric in metrics_with(families_of([*first, *second])).items():
         one, other = keep(metric, first), keep(metric, second)
         a, b = (metric.aggregate([dict(k) for k in sample.kept]) for sample in (one, other))
         if a is None or b is None:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlm_confidence_tasks.metrics import (
-    METRICS,
     Document,
     Interval,
     Metric,
@@ -25,7 +24,9 @@ from vlm_confidence_tasks.metrics import (
     cohens_d,
     drift_ratio,
     expected_calibration_error,
+    families_of,
     maximum_calibration_error,
+    metrics_with,
     threshold_defense,
 )
 
@@ -70,7 +71,7 @@ class Sample:
 def measure(documents: Sequence[Document], draws: int) -> dict[str, Number]:
     """Compute every metric that can be computed, and its interval from `draws` draws."""
     numbers = {}
-    for name, metric in METRICS.items():
+    for name, metric in metrics_with(families_of(documents)).items():
         sample = keep(metric, documents)
         value = metric.aggregate([dict(kept) for kept in sample.kept])
         if value is not None:

@@ -59,7 +59,7 @@ def make_pictures(board: Board, model: str, root: Path | None) -> list[Shown]:
             continue
         try:
             shown.append(_show(flip, folder, entry["benchmark"], sides[entry["column"]]))
-        except (ValueError, OSError, KeyError) as error:
+        except (ValueError, OSError, KeyError, SyntaxError) as error:
             shown.append(Shown(note=f"images left out: {error}"))
     return shown
 

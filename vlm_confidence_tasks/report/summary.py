@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from vlm_confidence_tasks.metrics import METRICS
+from vlm_confidence_tasks.metrics import metrics_with
 from vlm_confidence_tasks.report import curves
 from vlm_confidence_tasks.report.check import disagreement, quick_numbers
 from vlm_confidence_tasks.report.flips import Flip, surest_flips
@@ -53,6 +53,7 @@ class Summary:
         images: Number of images: the clusters of the intervals.
         digest: Digest of the questions and images asked and of the right answers.
         epsilon: Strength of the noise, where noise of one strength is all there is.
+        families: Of the perturbations that were shown.
         numbers: The metrics.
         bins: Reliability bins of clean and perturbed answers.
         curves: Data of the figures.
@@ -64,6 +65,7 @@ class Summary:
     images: int
     digest: str
     epsilon: float | None
+    families: list[str]
     numbers: dict[str, Number]
     bins: dict[str, list[dict[str, Any]]]
     curves: dict[str, Any] = field(default_factory=dict)
@@ -80,12 +82,14 @@ def summarise(run: TaskRun, wanted: Wanted) -> Summary:
         ValueError: The samples cannot be used, or are not those of the results.
     """
     rows = read_rows(run.samples)
-    asked = _asked(run)
+    families = sorted({answer.family for row in rows.rows for answer in row.readouts[1:]})
+    known = metrics_with(families)
+    asked = _asked(run, known)
     quick = quick_numbers(rows)
     _compare(run, quick, list(quick))
     if wanted.draws:
         numbers = measure(read_samples(run.samples), wanted.draws)
-        _compare(run, {name: number.value for name, number in numbers.items()}, list(METRICS))
+        _compare(run, {name: number.value for name, number in numbers.items()}, list(known))
     else:
         numbers = {name: Number(value) for name, value in run.numbers.items()}
     return Summary(
@@ -94,7 +98,8 @@ def summarise(run: TaskRun, wanted: Wanted) -> Summary:
         images=len({row.image_id for row in rows.rows}),
         digest=rows.digest,
         epsilon=_epsilon(rows),
-        numbers={name: numbers[name] for name in METRICS if name in numbers and name in asked},
+        families=families,
+        numbers={name: numbers[name] for name in known if name in numbers and name in asked},
         bins={
             "clean": curves.reliability_bins(rows.clean, wanted.draws),
             "perturbed": curves.reliability_bins(rows.pairs, wanted.draws),
@@ -105,7 +110,7 @@ def summarise(run: TaskRun, wanted: Wanted) -> Summary:
 
 
 def _compare(run: TaskRun, computed: dict[str, float], names: Sequence[str]) -> None:
-    asked = _asked(run)
+    asked = _asked(run, names)
     wrong = disagreement(run.numbers, computed, [name for name in names if name in asked])
     if wrong:
         raise ValueError(
@@ -113,10 +118,10 @@ def _compare(run: TaskRun, computed: dict[str, float], names: Sequence[str]) -> 
         )
 
 
-def _asked(run: TaskRun) -> set[str]:
+def _asked(run: TaskRun, known: Iterable[str]) -> set[str]:
     """Return the metrics that the task's configuration lists, all if it has no list."""
     listed = {entry["metric"] for entry in run.config.get("metric_list") or ()}
-    return listed or set(METRICS)
+    return listed or set(known)
 
 
 def _epsilon(rows: Rows) -> float | None:

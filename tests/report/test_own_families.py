@@ -1,0 +1,46 @@
+"""A family of a user's own has its flip rates in every report, as in the run's results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from report.synthetic import answers, questions, write_run
+from vlm_confidence_tasks.metrics import task_metrics
+from vlm_confidence_tasks.report import cli
+from vlm_confidence_tasks.types import Variant
+
+FOG = Variant("fog", (("depth", 3),), family="fog")
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, Path, dict[str, float]]:
+    asked = questions(30)
+    for n in (0, 1):
+        answered = answers(asked, [FOG], seed=n)
+        write_run(tmp_path / str(n), {"pope_fog": answered}, args=f"pretrained=org/m{n}")
+    return tmp_path / "0", tmp_path / "1", task_metrics([document for _, document in answered])
+
+
+@pytest.mark.parametrize("intervals", [["--no-intervals"], ["--draws", "50"]])
+def test_on_the_leaderboard(two: tuple, tmp_path: Path, intervals: list[str]) -> None:
+    first, second, numbers = two
+    options = [*intervals, "--workers", "1", "--quiet", "--no-figures", "--by", "metric"]
+    options += ["--metrics", "accuracy,ifr_fog"]
+    output = tmp_path / "board"
+    cli.main(["leaderboard", str(first), str(second), "--output", str(output), *options])
+    board = json.loads((output / "leaderboard.json").read_text())
+    found = {entry["model"]: entry["metrics"]["ifr_fog"]["value"] for entry in board["entries"]}
+    assert numbers["ifr_fog"] > 0
+    assert found["org/m1"] == pytest.approx(numbers["ifr_fog"], abs=1e-12)
+    assert "ifr\\_fog: share of fog images" in (output / "leaderboard.md").read_text()
+
+
+def test_in_a_comparison(two: tuple, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, numbers = two
+    cli.main(["compare", str(first), str(second), "--draws", "50", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    (found,) = [one for one in told["differences"] if one["metric"] == "ifr_fog"]
+    assert found["b"] == pytest.approx(numbers["ifr_fog"], abs=1e-12)

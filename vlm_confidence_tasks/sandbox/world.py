@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple")
 SHAPES = ("circle", "square", "triangle", "star", "cross")
@@ -91,14 +94,14 @@ class Scene:
 
 
 @lru_cache(maxsize=1)
-def _habits() -> tuple[np.ndarray, np.ndarray]:
+def _habits() -> tuple[Floats, NDArray[np.int64]]:
     """Popularity of each object, and the group that it keeps company with."""
     rng = np.random.default_rng(EVALUATION)
     ranks = rng.permutation(len(OBJECTS))
     return _DECAY**ranks, rng.permutation(len(OBJECTS)) % _GROUPS
 
 
-def _weights(rng: np.random.Generator, biased: bool) -> np.ndarray:
+def _weights(rng: np.random.Generator, biased: bool) -> Floats:
     """Weights of the objects for one scene: its group's members are favoured."""
     popularity, groups = _habits()
     if not biased:

@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
+Integers = NDArray[np.integer[Any]]
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple")
 SHAPES = ("circle", "square", "triangle", "star", "cross")
@@ -94,7 +96,7 @@ class Scene:
 
 
 @lru_cache(maxsize=1)
-def _habits() -> tuple[Floats, NDArray[np.int64]]:
+def _habits() -> tuple[Floats, Integers]:
     """Popularity of each object, and the group that it keeps company with."""
     rng = np.random.default_rng(EVALUATION)
     ranks = rng.permutation(len(OBJECTS))

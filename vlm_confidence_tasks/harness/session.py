@@ -225,6 +225,8 @@ class Session:
         clean = [len(self._clean_inside(block)) for block in work]
         total = sum(map(len, work)) + self._turns.expected() + sum(clean)
         with ExitStack() as stack:
+            # First: whoever sees the bar may send a signal.
+            self._interrupts = stack.enter_context(Interrupts())
             bar = stack.enter_context(
                 tqdm(total=total, unit="answer", desc="Perturbed", disable=self._lm.rank != 0)
             )
@@ -239,7 +241,6 @@ class Session:
                     probe.InsideWatcher(self._model, watch.inside) if self._represented() else None
                 )
                 stack.enter_context(probe.watched(self._model, *seen, scorer, watcher))
-            self._interrupts = stack.enter_context(Interrupts())
             for block, following in zip(work, [*work[1:], ()], strict=True):
                 self._prepare(block)
                 self._prepare(following)

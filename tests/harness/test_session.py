@@ -339,8 +339,10 @@ def damaged_png(stored: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
+# Overlays wait for the clean answer, second turns for the first: here there is none.
+@pytest.mark.parametrize("task", ["pope_eps0.3", "pope_textoverlay", "pope_verbal3"])
 def test_an_image_that_its_decoder_has_no_oserror_for(
-    evaluate: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    evaluate: Callable, task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def damage(row: dict) -> dict:
         if row["question_id"] != "24":
@@ -352,7 +354,7 @@ def test_an_image_that_its_decoder_has_no_oserror_for(
     monkeypatch.setenv("VLM_CONFIDENCE_MAX_FAILURES", "1")
     # The second run makes the image to look for its answer, before the adapter is called.
     for _ in range(2):
-        found = evaluate("pope_eps0.3", use_cache=str(tmp_path / "cache"))
+        found = evaluate(task, use_cache=str(tmp_path / "cache"))
         (failed,) = found["failed"]
         assert "document 1 (question_id 24)" in failed["error"]
         assert "cannot make its image: SyntaxError: broken PNG" in failed["error"]

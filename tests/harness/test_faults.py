@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -172,10 +173,11 @@ def damage(whole: Run, folder: Path, change: Callable[[bytes], bytes]) -> None:
 
 
 def change_an_answer(journal: bytes) -> bytes:
-    # In memory there is no write-ahead log: bytes 18 and 19 say that the file has none.
-    with closing(sqlite3.connect(":memory:")) as file:
-        file.deserialize(journal[:18] + b"\1\1" + journal[20:])
-        (answer,) = file.execute("SELECT answer FROM answers WHERE id = 7").fetchone()
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.sqlite"
+        copy.write_bytes(journal)
+        with closing(sqlite3.connect(copy)) as file:
+            (answer,) = file.execute("SELECT answer FROM answers WHERE id = 7").fetchone()
     place = journal.index(answer) + len(answer) // 2
     return journal[:place] + bytes([journal[place] ^ 1]) + journal[place + 1 :]
 

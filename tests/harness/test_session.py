@@ -45,6 +45,7 @@ MINE = {
     "no_metrics": "perturbations: []\nmetric_list: []",
     "empty_prompt": "perturbations: []\n"
     "lmms_eval_specific_kwargs: {default: {pre_prompt: , post_prompt: x}}",
+    "misspelt_prompt": "perturbations: []\nlmms_eval_specific_kwargs: {default: {post_promt: x}}",
     "no_such_key": "perturbations: []\nfilter_list: []",
     "no_perturbations": "",
     "no_such_epsilon": "perturbations: [{name: gaussian_noise, epsilon: -1}]",
@@ -225,6 +226,7 @@ def test_the_model_was_shown_what_the_registry_makes(
         ("aggregated", "task aggregated: metric 'accuracy' has aggregation 'mean': leave it out"),
         ("no_metrics", "task no_metrics: metric_list is empty: leave it out"),
         ("empty_prompt", "task empty_prompt: pre_prompt is None, expected text"),
+        ("misspelt_prompt", "unknown key 'post_promt' in lmms_eval_specific_kwargs; it has pre"),
         ("no_such_key", "task no_such_key: unknown key 'filter_list'; a perturbed task has"),
         ("no_perturbations", "task no_perturbations: key 'perturbations' is missing"),
         ("no_such_epsilon", "task no_such_epsilon: .*epsilon.*-1"),

@@ -39,6 +39,14 @@ def test_the_newest_run_counts_and_older_ones_are_listed(tmp_path: Path) -> None
     ]
 
 
+def test_a_run_of_a_part_does_not_replace_one_of_all_documents(tmp_path: Path) -> None:
+    write_run(tmp_path, {TASK: ANSWERS}, date="20260101_000000")
+    write_run(tmp_path, {TASK: ANSWERS[:4]}, date="20260201_000000", limit=4)
+    made = board_of(tmp_path)
+    assert [entry["date"] for entry in made["entries"]] == ["20260101_000000"]
+    assert [run["date"] for run in made["older"]] == ["20260201_000000"]
+
+
 def set_config(key: str, value: object) -> Callable[[dict], None]:
     def change(record: dict) -> None:
         record["configs"][TASK][key] = value

@@ -52,6 +52,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "generation_kwargs": ((Mapping,), "names and values"),
     "lmms_eval_specific_kwargs": ((Mapping,), "names and values"),
 }
+_AROUND = ("pre_prompt", "post_prompt")
 
 
 @dataclass(frozen=True)
@@ -123,11 +124,21 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
 
 
 def _check_around(kwargs: Mapping[str, Any]) -> None:
-    """Refuse what is put around prompts unless it is text: a key left empty would be "None"."""
-    for held in (kwargs, *kwargs.values()):
-        for key in ("pre_prompt", "post_prompt"):
-            if isinstance(held, Mapping) and not isinstance(held.get(key, ""), str):
-                raise TaskError(f'{key} is {held[key]!r}, expected text, "" for none')
+    """Refuse what is put around prompts unless it is text: a key left empty would be "None".
+
+    The keys stand there themselves, or under the name of an adapter or `default`.
+    """
+    nested = {key: held for key, held in kwargs.items() if isinstance(held, Mapping)}
+    beside = {key: value for key, value in kwargs.items() if key not in nested}
+    for held in (beside, *nested.values()):
+        for key, value in held.items():
+            if key not in _AROUND:
+                raise TaskError(
+                    f"unknown key {key!r} in lmms_eval_specific_kwargs; it has "
+                    f"{' and '.join(_AROUND)}, as they are or under an adapter's name or default"
+                )
+            if not isinstance(value, str):
+                raise TaskError(f'{key} is {value!r}, expected text, "" for none')
 
 
 def _positive(key: str, value: Any) -> int | None:

@@ -23,7 +23,7 @@ FORMAT = 1
 def collect(
     runs: Sequence[TaskRun], wanted: Wanted, problems: Problems
 ) -> tuple[list[Summarised], list[TaskRun]]:
-    """Read the newest run of each model and task; return also the older ones."""
+    """Read the newest run of each model and task; return also what that replaces."""
     current, older = newest(runs)
     return summarise_all(current, wanted, problems), older
 

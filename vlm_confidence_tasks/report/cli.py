@@ -58,7 +58,8 @@ def _add_leaderboard(commands: argparse._SubParsersAction[argparse.ArgumentParse
         "leaderboard",
         help="put runs of several models together: JSON, Markdown, CSV, LaTeX and HTML",
         description="Find every run under the folders and put the newest of each model and task "
-        "on one leaderboard, with 95% intervals over images.",
+        "(one of all documents before one with --limit) on one leaderboard, with 95% intervals "
+        "over images.",
     )
     _add_common(made)
     made.add_argument("--by", choices=("task", "metric"), default="task", help="what columns are")

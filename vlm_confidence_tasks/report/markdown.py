@@ -15,7 +15,7 @@ def to_markdown(board: Board, tables: Sequence[Table]) -> str:
     for table in tables:
         parts += [f"## {_safe(table.title)}", *([_safe(table.caption)] if table.caption else [])]
         parts += ["\n".join(_lines(table)), *_notes(table.headings)]
-    parts += _list("Older runs, not shown", [older_run(run) for run in board["older"]])
+    parts += _list("Replaced runs, not shown", [older_run(run) for run in board["older"]])
     parts += _list("Problems", board["problems"])
     return "\n\n".join(parts) + "\n"
 
@@ -36,7 +36,7 @@ def legend(board: Board) -> str:
 
 
 def older_run(run: Board) -> str:
-    """Describe a run that a newer one replaced."""
+    """Describe a run that another one replaces."""
     return f"{run['model']}, {run['task']}, {run['date']}: {run['results']}"
 
 

@@ -16,9 +16,13 @@ Summarised = tuple[TaskRun, Summary]
 
 
 def newest(runs: Iterable[TaskRun]) -> tuple[list[TaskRun], list[TaskRun]]:
-    """Split runs into the newest of each model and task, and all older ones."""
+    """Split runs into the newest of each model and task, and those that it replaces.
+
+    A run with `--limit` never replaces one of all documents: a smoke run in the same folder
+    does not cost a model its numbers.
+    """
     groups: dict[tuple[Model, str], list[TaskRun]] = defaultdict(list)
-    for run in sorted(runs, key=lambda run: (run.date, str(run.results))):
+    for run in sorted(runs, key=lambda run: (run.limit is None, run.date, str(run.results))):
         groups[run.model, run.task].append(run)
     older = [run for group in groups.values() for run in group[:-1]]
     return [group[-1] for group in groups.values()], older

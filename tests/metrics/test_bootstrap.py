@@ -73,7 +73,20 @@ def test_equal_to_a_naive_loop(data):
 def test_blocks_give_the_draws_of_one_pass(data, monkeypatch):
     whole = bootstrap_mean_interval(data["confidence"], data["clusters"], draws=100)
     monkeypatch.setattr("vlm_confidence_tasks.metrics._bootstrap._BLOCK", 80)
+    # Nor do kept counts change them: these are counted anew.
+    monkeypatch.setattr("vlm_confidence_tasks.metrics._bootstrap._KEPT_COUNTS", 0)
     same(bootstrap_mean_interval(data["confidence"], data["clusters"], draws=100), whole)
+
+
+def test_kept_counts_are_those_of_their_own_seed_draws_and_clusters(data):
+    def interval(seed, draws, clusters):
+        return bootstrap_mean_interval(data["confidence"], clusters, seed=seed, draws=draws)
+
+    some = [(0, 90, data["clusters"]), (1, 90, data["clusters"]), (0, 91, data["clusters"])]
+    asked = [*some, (0, 90, np.arange(300)), *some]
+    found = [interval(*one) for one in asked]
+    assert found[:3] == found[4:]
+    assert len({(one.low, one.high) for one in found}) == 4
 
 
 def test_weights_stand_for_repeated_rows(data):

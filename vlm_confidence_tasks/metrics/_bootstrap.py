@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from vlm_confidence_tasks.metrics._calibration import N_BINS, width_bins
 from vlm_confidence_tasks.metrics._checks import (
@@ -25,11 +27,15 @@ from vlm_confidence_tasks.metrics._checks import (
     vector,
 )
 
+Counts = NDArray[np.unsignedinteger[Any]]
+
 DRAWS = 2000
 LEVEL = 0.95
 
 # Clusters drawn at once: bounds memory, and both paths use the same so that they agree.
 _BLOCK = 1 << 18
+# How often each was drawn is kept for the next metric on as many: 64 MiB with 2,000 draws.
+_KEPT_COUNTS = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,28 @@ class Interval:
     draws: int
 
 
+def _drawn(clusters: int, draws: int, seed: int) -> Iterator[Ints]:
+    """Yield the clusters of a few draws at a time, [B, K]; the same at every call."""
+    rng = np.random.default_rng(seed)
+    block = max(1, _BLOCK // clusters)
+    for done in range(0, draws, block):
+        size = min(block, draws - done), clusters
+        yield rng.integers(clusters, size=size, dtype=np.int32).astype(np.intp)
+
+
+def _counts(clusters: int, draws: int, seed: int) -> Iterator[Counts]:
+    """Yield how often each cluster was drawn, in the draws of `_drawn`, [B, K]."""
+    for drawn in _drawn(clusters, draws, seed):
+        cells = drawn + clusters * np.arange(len(drawn))[:, None]
+        counts = np.bincount(cells.ravel(), minlength=cells.size).reshape(drawn.shape)
+        yield counts.astype(np.min_scalar_type(clusters))
+
+
+@lru_cache(maxsize=1)
+def _kept_counts(clusters: int, draws: int, seed: int) -> tuple[Counts, ...]:
+    return tuple(_counts(clusters, draws, seed))
+
+
 class _Clusters:
     """Rows grouped by cluster, and the draws over these."""
 
@@ -64,12 +92,7 @@ class _Clusters:
 
     def blocks(self) -> Iterator[Ints]:
         """Yield the clusters of a few draws at a time, [B, K]; the same at every call."""
-        rng = np.random.default_rng(self.seed)
-        clusters = self.size.size
-        block = max(1, _BLOCK // clusters)
-        for done in range(0, self.draws, block):
-            size = min(block, self.draws - done), clusters
-            yield rng.integers(clusters, size=size, dtype=np.int32).astype(np.intp)
+        return _drawn(self.size.size, self.draws, self.seed)
 
     def rows(self, drawn: Ints) -> Ints:
         """Return the rows of the drawn clusters, one cluster after the other."""
@@ -83,10 +106,9 @@ class _Clusters:
         clusters = self.size.size
         table = np.zeros((clusters, columns.shape[1]))
         np.add.at(table, self.index, columns)
-        for drawn in self.blocks():
-            cells = drawn + clusters * np.arange(len(drawn))[:, None]
-            counts = np.bincount(cells.ravel(), minlength=cells.size).reshape(drawn.shape)
-            yield from counts @ table
+        few = clusters * self.draws <= _KEPT_COUNTS
+        for counts in (_kept_counts if few else _counts)(clusters, self.draws, self.seed):
+            yield from counts.astype(np.float64) @ table
 
 
 def _interval(estimate: float | None, drawn: list[float | None], level: float) -> Interval | None:

@@ -4,11 +4,44 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
+from lmms_eval import __main__ as harness
 
+from vlm_confidence_tasks.harness import cli
 from vlm_confidence_tasks.harness.interrupts import Interrupted, Interrupts
+
+
+@pytest.fixture(autouse=True)
+def none_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Interrupts, "last", None)
+
+
+def test_after_a_signal_no_further_run_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What the command wraps is put back.
+    monkeypatch.setattr(harness, "cli_evaluate_single", harness.cli_evaluate_single)
+    monkeypatch.setattr(sys, "argv", "lmms_eval --model tiny_llava --tasks pope_eps0.3".split())
+    with Interrupts() as interrupts:
+        os.kill(os.getpid(), signal.SIGINT)
+        interrupts.stop_if_asked(10, 10, None)
+    with pytest.raises(Interrupted, match="lmms_eval: not begun, after SIGINT"):
+        cli.main()
+
+
+def test_a_sigint_while_nothing_is_answered_ends_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(harness, "cli_evaluate_single", interrupted)
+    monkeypatch.setattr(sys, "argv", "lmms_eval --model tiny_llava --tasks pope_eps0.3".split())
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.splitlines()[-1].startswith("lmms_eval: stopped by SIGINT; the")
 
 
 def test_a_signal_during_the_last_answers_lets_the_run_finish() -> None:

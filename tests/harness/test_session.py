@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from transformers import LlavaForConditionalGeneration
 
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.harness import pictures, plan, session
-from vlm_confidence_tasks.harness.errors import TaskError
+from vlm_confidence_tasks.harness.errors import MeasurementError, TaskError
 from vlm_confidence_tasks.perturbations import image_digest, perturb, registry
 
 TEMPLATE = (
@@ -38,6 +39,11 @@ MINE = {
     "metric_list: [{metric: entropy}, {metric: f1}]",
     # The model says "Yes" or "No"; of "Yes", all but the end counts as thinking.
     "thinking": "perturbations: [{name: gaussian_noise, epsilon: 0.3}]\nreasoning_tags: [[Y, e]]",
+    # All of "Yes" is thinking; "Yes" is cut off while thinking.
+    "only_thinking": "perturbations: [{name: gaussian_noise, epsilon: 0.3}]\n"
+    "reasoning_tags: [[Y, s]]",
+    "cut_off": "perturbations: [{name: gaussian_noise, epsilon: 0.3}]\n"
+    "reasoning_tags: [[Y, never]]",
     "small": "perturbations: [{name: gaussian_noise, epsilon: 0.0}]\nmax_side: 32",
     "toy": "perturbations: [{name: toy_posterize, bits: [1, 2]}]",
     "no_such_metric": "perturbations: []\nmetric_list: [{metric: acc_norm}]",
@@ -46,6 +52,13 @@ MINE = {
     "empty_prompt": "perturbations: []\n"
     "lmms_eval_specific_kwargs: {default: {pre_prompt: , post_prompt: x}}",
     "misspelt_prompt": "perturbations: []\nlmms_eval_specific_kwargs: {default: {post_promt: x}}",
+    "a/slash": "perturbations: []",
+    "one_tag": 'perturbations: []\nreasoning_tags: [["<think>"]]',
+    "likelihood": "perturbations: []\noutput_type: loglikelihood",
+    "other_clusters": "perturbations: []\ncluster_key: imageid",
+    "number_for_path": "perturbations: []\ndataset_path: 3",
+    "no_tokens": "perturbations: []\ngeneration_kwargs: {max_new_tokens: 0}",
+    "do_sample": "perturbations: []\ngeneration_kwargs: {do_sample: true}",
     "no_such_key": "perturbations: []\nfilter_list: []",
     "no_perturbations": "",
     "no_such_epsilon": "perturbations: [{name: gaussian_noise, epsilon: -1}]",
@@ -63,7 +76,9 @@ def load():
 def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
     folder = tmp_path_factory.mktemp("tasks")
     for name, body in MINE.items():
-        (folder / f"{name}.yaml").write_text(f"{TEMPLATE}task: {name}\n{body}\n")
+        file = folder / f"{name.replace('/', '_')}.yaml"
+        # Of a key that is given twice, YAML takes the last.
+        file.write_text(f"{TEMPLATE}task: {name}\n{body}\n")
     return TaskManager("WARNING", include_path=str(folder))
 
 
@@ -196,6 +211,47 @@ def test_after_thinking_there_is_no_probability_of_labels(evaluate: Callable) ->
     assert mean == pytest.approx(np.mean([one for one in said_no if one is not None]))
 
 
+@pytest.mark.parametrize("task", ["only_thinking", "cut_off"])
+def test_thinking_with_no_answer_after_it_is_no_answer(evaluate: Callable, task: str) -> None:
+    found = evaluate(task, limit=24)
+    readouts = [record for row in found["samples"][task] for record in row["readouts"]]
+    nothing = [record for record in readouts if not record["text"]]
+    assert nothing and {record["text"] for record in readouts} == {"", "No"}
+    for record in nothing:
+        assert record["answer"] is None and record["correct"] is False
+        assert record["probs"] is None and record["confidence"] is None
+    shown = [row["readouts"][1]["text"] for row in found["samples"][task]]
+    assert found["results"][task]["invalid_rate,none"] == shown.count("") / len(shown)
+
+
+def test_tags_on_the_command_line_are_read_before_anything_is_asked(evaluate: Callable) -> None:
+    arguments = Namespace(reasoning_tags='[["<think>"]]', output_path=None)
+    with pytest.raises(TaskError, match="--reasoning_tags is .*, expected pairs of tags"):
+        evaluate("pope_eps0.3", cli_args=arguments)
+
+
+def test_a_group_and_one_of_its_tasks(evaluate: Callable) -> None:
+    both = evaluate("pope_eps", "pope_eps0.3")
+    alone = evaluate("pope_eps0.3")
+    assert both["results"]["pope_eps0.3"] == alone["results"]["pope_eps0.3"]
+    once, again = (
+        [row["readouts"] for row in one["samples"]["pope_eps0.3"]] for one in (alone, both)
+    )
+    assert again == once
+
+
+def test_answers_that_cannot_be_told_apart_are_neither_scored_nor_kept(
+    evaluate: Callable, tmp_path: Path
+) -> None:
+    adapter = load()
+    generate = adapter.generate_until
+    adapter.generate_until = lambda requests: generate(requests)[1:]
+    with pytest.raises(MeasurementError, match="returned 4 answers to 5 requests, so that none"):
+        evaluate("pope_eps0.3", lm=adapter, use_cache=str(tmp_path))
+    healthy = evaluate("pope_eps0.3", use_cache=str(tmp_path))
+    assert healthy["results"]["pope_eps0.3"] == evaluate("pope_eps0.3")["results"]["pope_eps0.3"]
+
+
 def test_images_are_resized_first_and_strength_zero_changes_nothing(evaluate: Callable) -> None:
     found = evaluate("small")
     for row in found["samples"]["small"]:
@@ -227,6 +283,13 @@ def test_the_model_was_shown_what_the_registry_makes(
         ("no_metrics", "task no_metrics: metric_list is empty: leave it out"),
         ("empty_prompt", "task empty_prompt: pre_prompt is None, expected text"),
         ("misspelt_prompt", "unknown key 'post_promt' in lmms_eval_specific_kwargs; it has pre"),
+        ("a/slash", "task a/slash: the task's name is part of file names: leave out the slash"),
+        ("one_tag", "task one_tag: reasoning_tags is .*, expected pairs of tags"),
+        ("likelihood", "task likelihood: output_type is 'loglikelihood': perturbed tasks generate"),
+        ("other_clusters", "task other_clusters: cluster_key is 'imageid', expected image_id"),
+        ("number_for_path", "task number_for_path: dataset_path is 3, expected a data set's id"),
+        ("no_tokens", "task no_tokens: max_new_tokens is 0, expected a whole number"),
+        ("do_sample", "task do_sample: generation_kwargs has do_sample: True"),
         ("no_such_key", "task no_such_key: unknown key 'filter_list'; a perturbed task has"),
         ("no_perturbations", "task no_perturbations: key 'perturbations' is missing"),
         ("no_such_epsilon", "task no_such_epsilon: .*epsilon.*-1"),
@@ -360,6 +423,25 @@ def test_an_image_that_its_decoder_has_no_oserror_for(
         (failed,) = found["failed"]
         assert "document 1 (question_id 24)" in failed["error"]
         assert "cannot make its image: SyntaxError: broken PNG" in failed["error"]
+
+
+def test_what_failed_is_told_by_each_task_in_the_same_words_each_time(
+    evaluate: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(row: dict) -> dict:
+        if row["question_id"] != "24":
+            return row
+        return row | {"image": {"bytes": b"not an image", "path": None}}
+
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(write_pope(tmp_path, [0, 23], spoil)))
+    monkeypatch.setenv("VLM_CONFIDENCE_MAX_FAILURES", "1")
+    failed = evaluate("pope_eps0.3", "pope_verbal3")["failed"]
+    assert [one["error"].split(",")[0] for one in failed] == [
+        "task pope_eps0.3",
+        "task pope_verbal3",
+    ]
+    assert all("UnidentifiedImageError" in one["error"] for one in failed)
+    assert not any("0x" in one["error"] for one in failed)
 
 
 def test_a_blank_image_that_fails_in_one_block_fails_in_the_next(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import pytest
 
 from report.synthetic import answers, noise, questions, write_run
 from vlm_confidence_tasks.report.board import build_board, collect
+from vlm_confidence_tasks.report.markdown import to_markdown
+from vlm_confidence_tasks.report.pages import write_pages
 from vlm_confidence_tasks.report.problems import Problems
 from vlm_confidence_tasks.report.runs import find_runs
 from vlm_confidence_tasks.report.summary import Wanted
+from vlm_confidence_tasks.report.table import build_tables
 
 ASKED = questions(12)
 ANSWERS = answers(ASKED, [noise(0.3)])
@@ -45,6 +49,32 @@ def test_a_run_of_a_part_does_not_replace_one_of_all_documents(tmp_path: Path) -
     made = board_of(tmp_path)
     assert [entry["date"] for entry in made["entries"]] == ["20260101_000000"]
     assert [run["date"] for run in made["older"]] == ["20260201_000000"]
+
+
+def test_a_run_that_passes_over_documents_is_a_part_too(tmp_path: Path) -> None:
+    def passing_over(record: dict) -> None:
+        record["config"]["offset"] = 4
+
+    write_run(tmp_path, {TASK: ANSWERS}, date="20260101_000000")
+    write_run(tmp_path, {TASK: ANSWERS[4:]}, date="20260201_000000", change=passing_over)
+    assert [entry["date"] for entry in board_of(tmp_path)["entries"]] == ["20260101_000000"]
+    write_run(tmp_path, {TASK: ANSWERS[4:]}, args="pretrained=a/two", change=passing_over)
+    _, other = board_of(tmp_path)["columns"]
+    assert other["note"].startswith(f"not compared with {TASK}: --offset 4, not no --offset; ")
+
+
+def test_documents_that_failed_are_counted_beside_the_numbers(tmp_path: Path) -> None:
+    results = write_run(tmp_path, {TASK: ANSWERS})
+    (samples,) = results.parent.glob("*.jsonl")
+    failed = {**json.loads(samples.read_text().splitlines()[0]), "readouts": [], "failed": "why"}
+    samples.write_text(samples.read_text() + json.dumps(failed) + "\n")
+    made = board_of(tmp_path)
+    (entry,) = made["entries"]
+    assert (entry["n"]["documents"], entry["n"]["failed"]) == (12, 1)
+    line = f"org/model, {TASK}: 1 of 13"
+    assert line.replace("_", r"\_") in to_markdown(made, build_tables(made, "task"))
+    write_pages(tmp_path / "board", made, build_tables(made, "task"), [], {})
+    assert line in (tmp_path / "board" / "index.html").read_text()
 
 
 def set_config(key: str, value: object) -> Callable[[dict], None]:

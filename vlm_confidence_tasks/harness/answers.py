@@ -16,7 +16,7 @@ from vlm_confidence_tasks.benchmarks import parse_answer
 from vlm_confidence_tasks.harness.batches import BatchSize
 from vlm_confidence_tasks.harness.blanks import is_blank
 from vlm_confidence_tasks.harness.errors import MeasurementError
-from vlm_confidence_tasks.harness.failures import Failures, Place
+from vlm_confidence_tasks.harness.failures import Failures
 from vlm_confidence_tasks.harness.inside import Insides
 from vlm_confidence_tasks.harness.kept import Answer, Kept
 from vlm_confidence_tasks.harness.pictures import Picture, Pictures, Wanted
@@ -61,7 +61,7 @@ class Answers:
         insides: Insides,
         thinking: Thinking,
         failures: Failures,
-        needing: Callable[[Ask], Iterable[Place]],
+        needing: Callable[[Ask], Iterable[Ask]],
     ) -> None:
         """Remember whom to ask; that must be before the session stands in front of it.
 
@@ -72,7 +72,7 @@ class Answers:
             insides: Takes what was captured in the model.
             thinking: Strips a reasoning model's thinking.
             failures: Told what could not be measured.
-            needing: Gives the tasks and documents that need an answer.
+            needing: Gives the asks, one a task and document at least, that need an answer.
         """
         self.outcomes: dict[Key, Outcome] = {}
         self.failed: set[Key] = set()
@@ -204,6 +204,10 @@ class Answers:
         except Exception as error:
             raised = error
         self._watch.finish(asks, raised)
+        if len(returned) != len(asks):
+            adapter = type(self._lm).__name__
+            what = f"{adapter} returned {len(returned)} answers to {len(asks)} requests"
+            failed(asks[0], f"{what}, so that none can be told whose it is; nothing was scored")
         fresh: list[tuple[Ask, str, Answer]] = []
         try:
             for ask, answer in zip(asks, returned, strict=True):
@@ -269,8 +273,8 @@ class Answers:
 
     def _outcome(self, ask: Ask, returned: Any, reading: probe.Reading | None) -> Outcome:
         raw = str(unwrap_generation_output(returned)[0])
-        text = self._thinking.strip(ask.task, raw)
-        self._check(ask, text, reading)
+        text = self._thinking.strip(ask.task.config.reasoning_tags, raw)
+        self._check(ask, raw, reading)
         if reading is not None and ask.key.labels and text != raw.strip() and text != raw:
             reading = self._thinking.without_labels(reading)
         wanted = self._wanted(ask)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+GO_ON = "the same command goes on from the answers that --use_cache DIR kept, if it was given"
 
 
 def main() -> None:
@@ -16,11 +19,13 @@ def main() -> None:
     The harness's own `lmms-eval` lists no plugin's tasks in `tasks list`, and exits with
     0 when an evaluation failed or its results could not be written; this exits with 1
     and says why in the last line, a line a run where a `--config` file holds several.
+    After a SIGINT it begins no further run, and where it was not answering it ends with 130.
     """
     from lmms_eval import __main__ as harness
     from lmms_eval.cli import dispatch
 
     from vlm_confidence_tasks.harness import plugin
+    from vlm_confidence_tasks.harness.interrupts import Interrupted, Interrupts
     from vlm_confidence_tasks.harness.partial import remove_partial
 
     # The entry point has done this already, unless it failed, which the harness only
@@ -34,6 +39,8 @@ def main() -> None:
     def remembering(args: Any) -> Any:
         since = time.time()
         where = f"run {next(runs)} of {args.config}: " if args.config else ""
+        if Interrupts.last is not None:
+            raise Interrupted(f"lmms_eval: {where}not begun, after {Interrupts.last.name}")
         try:
             if not args.tasks:
                 raise ValueError("name the tasks with --tasks; `lmms_eval tasks list` shows them")
@@ -51,6 +58,9 @@ def main() -> None:
         dispatch.main()
     except Exception as error:
         failures.setdefault(error, str(error))
+    except KeyboardInterrupt:
+        print(f"lmms_eval: stopped by SIGINT; {GO_ON}", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     if failures:
         lines = (" ".join(failure.split()) for failure in failures.values())
         sys.exit("\n".join(f"lmms_eval: error: {line}" for line in lines))

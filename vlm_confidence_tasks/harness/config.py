@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from vlm_confidence_tasks import benchmarks, perturbations
 from vlm_confidence_tasks.benchmarks import Benchmark
 from vlm_confidence_tasks.harness.errors import TaskError
 from vlm_confidence_tasks.harness.registration import metric_entry, register_metrics
+from vlm_confidence_tasks.harness.thinking import read_tags
 from vlm_confidence_tasks.metrics import INSIDE, Metric, metrics_with
 from vlm_confidence_tasks.types import Variant
 
@@ -47,6 +49,10 @@ _REQUIRED = ("task", "benchmark", "perturbations")
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "task": ((str,), "a name"),
     "benchmark": ((str,), "a name"),
+    "dataset_path": ((str,), "a data set's id"),
+    "dataset_name": ((str,), "the name of a configuration"),
+    "test_split": ((str,), "the name of a split"),
+    "validation_split": ((str,), "the name of a split"),
     "perturbations": ((list, tuple), "a list of perturbations"),
     "metric_list": ((list, tuple), "a list of metrics"),
     "generation_kwargs": ((Mapping,), "names and values"),
@@ -101,6 +107,19 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
         value = config.get(key)
         if not isinstance(value, kinds) and (value is not None or key in _REQUIRED):
             raise TaskError(f"{key} is {value!r}, expected {expected}")
+    if "/" in config["task"] or os.sep in config["task"]:
+        raise TaskError("the task's name is part of file names: leave out the slash")
+    if config.get("cluster_key") not in (None, "image_id"):
+        raise TaskError(
+            f"cluster_key is {config['cluster_key']!r}, expected image_id: errors are clustered "
+            "by image or not at all"
+        )
+    if config.get("output_type") not in (None, "generate_until"):
+        raise TaskError(
+            f"output_type is {config['output_type']!r}: perturbed tasks generate; "
+            "leave it out, and see the key loglik for likelihoods of options"
+        )
+    read_tags("reasoning_tags", config.get("reasoning_tags"))
     _check_around(config.get("lmms_eval_specific_kwargs") or {})
     variants = perturbations.variants(config["perturbations"])
     verbal = _person(config.get("verbal"))
@@ -208,10 +227,14 @@ def check_greedy(generation: Mapping[str, Any] | None) -> None:
     """Refuse generation arguments for which confidence is not defined.
 
     Raises:
-        TaskError: The temperature is not 0 or there is more than one beam.
+        TaskError: It samples, there is more than one beam, or there is no room for a token.
     """
     generation = generation or {}
-    for key, allowed in (("temperature", 0), ("num_beams", 1), ("num_return_sequences", 1)):
+    most = generation.get("max_new_tokens", 1)
+    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+        raise TaskError(f"max_new_tokens is {most!r}, expected a whole number of 1 or more")
+    greedy = {"temperature": 0, "do_sample": False, "num_beams": 1, "num_return_sequences": 1}
+    for key, allowed in greedy.items():
         value = generation.get(key, allowed)
         if value is not None and value != allowed:
             raise TaskError(

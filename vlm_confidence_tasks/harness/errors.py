@@ -12,7 +12,12 @@ class MeasurementError(RuntimeError):
 
     def __init__(self, task: str, document: int, question_id: str, variant: object, what: str):
         """Name the place and say what happened and what to do about it."""
+        self._variant, self._what = variant, what
         super().__init__(
             f"task {task}, document {document} (question_id {question_id}), "
             f"variant {variant}: {what}"
         )
+
+    def of(self, task: str, document: int, question_id: str) -> MeasurementError:
+        """Return the same of another document, which needs the same answer."""
+        return MeasurementError(task, document, question_id, self._variant, self._what)

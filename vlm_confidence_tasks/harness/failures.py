@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.harness.errors import MeasurementError, TaskError
+
+if TYPE_CHECKING:
+    # Plans hold tasks, which ask this module how many may fail.
+    from vlm_confidence_tasks.harness.plan import Ask
 
 MAX_FAILURES = "VLM_CONFIDENCE_MAX_FAILURES"
 
@@ -48,18 +52,20 @@ class Failures:
         """Whether any task may have failures, in any process of the run."""
         return any(self._allowed.values())
 
-    def add(self, error: MeasurementError, places: Iterable[Place]) -> None:
+    def add(self, error: MeasurementError, asks: Iterable[Ask]) -> None:
         """Note that documents failed.
 
         Args:
             error: Why.
-            places: Tasks and documents that needed what failed.
+            asks: What needed what failed: each names its task and document.
 
         Raises:
             MeasurementError: That is more than a task may have.
         """
-        for place in places:
-            self._errors.setdefault(place, str(error))
+        for ask in asks:
+            name = str(ask.task.task_name)
+            own = error.of(name, ask.document, ask.question.question_id)
+            self._errors.setdefault((name, ask.document), str(own))
         for name, allowed in self._allowed.items():
             count = sum(task == name for task, _ in self._errors)
             if count > allowed:

@@ -7,7 +7,7 @@ import signal
 import threading
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -30,7 +30,14 @@ class Interrupts:
 
     Only the first one: it puts back what was there before, so that a second one acts at
     once. Other threads than the main one cannot do any of this, and do not.
+
+    Attributes:
+        caught: The one that came, if any.
+        last: The one that came last in this process, whichever run it came in: a run whose
+            answers were all given ends as ever, but none should begin after it.
     """
+
+    last: ClassVar[signal.Signals | None] = None
 
     def __init__(self) -> None:
         """Start with no signal."""
@@ -56,7 +63,7 @@ class Interrupts:
         self._before = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.caught = signal.Signals(number)
+        self.caught = Interrupts.last = signal.Signals(number)
         self.__exit__(None, None, None)
         # Not by way of a stream or the logger, which may be at work in this very thread.
         line = (

@@ -18,7 +18,7 @@ from vlm_confidence_tasks.harness.answers import Answers
 from vlm_confidence_tasks.harness.blanks import SOURCE
 from vlm_confidence_tasks.harness.cache import CacheFolder
 from vlm_confidence_tasks.harness.data import strict_decoding
-from vlm_confidence_tasks.harness.failures import Failures, Place, max_failures
+from vlm_confidence_tasks.harness.failures import Failures, max_failures
 from vlm_confidence_tasks.harness.inside import Insides
 from vlm_confidence_tasks.harness.interrupts import Interrupts, ranks
 from vlm_confidence_tasks.harness.kept import open_kept
@@ -76,6 +76,8 @@ class Session:
         """
         self.chat = not lm.is_simple
         self._lm = lm
+        # Several of one name, where a group and one of its tasks are asked for, are equal.
+        self._all_tasks = tasks
         self._tasks = {str(task.task_name): task for task in tasks}
         self._thinking = Thinking(cli_args)
         self._cache = cache
@@ -109,9 +111,10 @@ class Session:
         self._generate = self._lm.generate_until
         patch = probe.replaced(self._lm, "generate_until", self.generate_until)
         self._restore.enter_context(patch)
-        for name, task in self._tasks.items():
+        for task in self._all_tasks:
             task.session = self
             self._restore.callback(setattr, task, "session", None)
+        for name, task in self._tasks.items():
             self._restore.callback(self._lm.task_dict.__setitem__, name, task.dataset)
             split = next(iter(task.dataset))
             length = 2 * task.second_turn_index(0)
@@ -279,8 +282,8 @@ class Session:
             self._answers.ask(together)
             self._interrupts.stop_if_asked(bar.n, bar.total, self._kept.folder)
 
-    def _needing(self, ask: Ask) -> Iterator[Place]:
-        for place, asks in self._keys.items():
+    def _needing(self, ask: Ask) -> Iterator[Ask]:
+        for asks in self._keys.values():
             for other in asks.values():
                 if ask.key in (other.key, self._turns.key(other), self._insides.blank(other)):
-                    yield place
+                    yield other

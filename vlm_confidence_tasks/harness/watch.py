@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -30,8 +31,14 @@ def failed(ask: Ask, what: str, cause: BaseException | None = None) -> NoReturn:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an error's type and the first line of its message."""
-    lines = str(error).splitlines()
+    """Return an error's type and the first line of its message.
+
+    Without addresses in memory, which are others in each run.
+
+    >>> one_line(OSError("cannot identify <_io.BytesIO object at 0x7f20757b0900>"))
+    'OSError: cannot identify <_io.BytesIO object>'
+    """
+    lines = re.sub(r" at 0x[0-9a-fA-F]+", "", str(error)).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 

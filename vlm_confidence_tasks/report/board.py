@@ -18,6 +18,7 @@ from vlm_confidence_tasks.report.summary import Summary, Wanted, summarise_all
 
 Board = dict[str, Any]
 FORMAT = 1
+COUNTS = ("documents", "failed", "instances", "images")
 
 
 def collect(
@@ -99,7 +100,7 @@ def _entry(
         "benchmark": run.config.get("benchmark"),
         "perturbations": list(run.config.get("perturbations") or ()),
         "epsilon": summary.epsilon,
-        "n": {key: getattr(summary, key) for key in ("documents", "instances", "images")},
+        "n": {key: getattr(summary, key) for key in COUNTS},
         "metrics": {name: asdict(number) for name, number in summary.numbers.items()},
         "bins": summary.bins,
         "versions": run.versions,

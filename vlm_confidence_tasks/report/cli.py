@@ -13,7 +13,7 @@ from vlm_confidence_tasks import __version__
 from vlm_confidence_tasks.metrics import task_metrics
 from vlm_confidence_tasks.report.inside import inside_numbers
 from vlm_confidence_tasks.report.problems import ReportError
-from vlm_confidence_tasks.report.samples import SamplesError, read_samples
+from vlm_confidence_tasks.report.samples import SamplesError, count_failed, read_samples
 
 DRAWS = 2000
 
@@ -58,8 +58,8 @@ def _add_leaderboard(commands: argparse._SubParsersAction[argparse.ArgumentParse
         "leaderboard",
         help="put runs of several models together: JSON, Markdown, CSV, LaTeX and HTML",
         description="Find every run under the folders and put the newest of each model and task "
-        "(one of all documents before one with --limit) on one leaderboard, with 95% intervals "
-        "over images.",
+        "(one of all documents before one with --limit or --offset) on one leaderboard, with "
+        "95% intervals over images.",
     )
     _add_common(made)
     made.add_argument("--by", choices=("task", "metric"), default="task", help="what columns are")
@@ -150,7 +150,8 @@ def _numbers(file: Path) -> dict[str, float]:
         raise SamplesError(f"{file}: {error}") from error
     if not numbers:
         raise SamplesError(f"{file}: no metric can be computed from it")
-    return numbers
+    failed = count_failed(file)
+    return {**numbers, "failed": failed} if failed else numbers
 
 
 def _recompute(options: argparse.Namespace) -> int:

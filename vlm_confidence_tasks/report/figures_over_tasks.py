@@ -13,7 +13,7 @@ from vlm_confidence_tasks.report.drawn import Figure, Panel, Series
 Styles = Mapping[str, int]
 EPSILON = "strength of the noise, ε"
 # What must agree for tasks to share a figure: all of a setting but the perturbations.
-SHARED = ("max_side", "limit", "data", "documents", "generation", "version")
+SHARED = ("max_side", "limit", "offset", "data", "documents", "generation", "version")
 
 
 def sweeps(board: Board, styles: Styles) -> Iterator[Figure]:

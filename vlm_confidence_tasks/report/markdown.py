@@ -15,6 +15,7 @@ def to_markdown(board: Board, tables: Sequence[Table]) -> str:
     for table in tables:
         parts += [f"## {_safe(table.title)}", *([_safe(table.caption)] if table.caption else [])]
         parts += ["\n".join(_lines(table)), *_notes(table.headings)]
+    parts += _list("Failed documents, in no number", failures(board))
     parts += _list("Replaced runs, not shown", [older_run(run) for run in board["older"]])
     parts += _list("Problems", board["problems"])
     return "\n\n".join(parts) + "\n"
@@ -33,6 +34,16 @@ def legend(board: Board) -> str:
         f"{board['interval']['draws']} bootstrap draws over images. Bold: the best, where its "
         "interval does not overlap the second's."
     )
+
+
+def failures(board: Board) -> list[str]:
+    """Say of each run that could not measure all of its documents how many it could not."""
+    return [
+        f"{entry['model']}, {entry['column']}: "
+        f"{entry['n']['failed']} of {entry['n']['failed'] + entry['n']['documents']}"
+        for entry in board["entries"]
+        if entry["n"]["failed"]
+    ]
 
 
 def older_run(run: Board) -> str:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from vlm_confidence_tasks.report.board import Board
 from vlm_confidence_tasks.report.drawn import Figure
-from vlm_confidence_tasks.report.markdown import legend, older_run
+from vlm_confidence_tasks.report.markdown import failures, legend, older_run
 from vlm_confidence_tasks.report.naming import slugs
 from vlm_confidence_tasks.report.pictures import Shown
 from vlm_confidence_tasks.report.table import Table, build_tables
@@ -62,6 +62,7 @@ def _index(board: Board, tables: Sequence[Table], drawn: Drawn, links: Mapping[s
         figures=_images(drawn, ""),
         links=links,
         legend=legend(board),
+        failures=failures(board),
         older=[older_run(run) for run in board["older"]],
     )
 

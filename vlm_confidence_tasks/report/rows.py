@@ -66,11 +66,17 @@ class Row(msgspec.Struct, gc=False, frozen=True):
 
 
 class Rows:
-    """The rows of a samples file."""
+    """The rows of a samples file.
 
-    def __init__(self, rows: list[Row]) -> None:
+    Attributes:
+        rows: Those that were measured.
+        failed: How many documents were not, and are in no number.
+    """
+
+    def __init__(self, rows: list[Row], failed: int = 0) -> None:
         """Keep the rows."""
         self.rows = rows
+        self.failed = failed
 
     @cached_property
     def pairs(self) -> list[tuple[Row, Answer]]:
@@ -123,4 +129,4 @@ def read_rows(path: Path) -> Rows:
     whole = [row for row in rows if row.failed is None]
     if not whole:
         raise SamplesError(f"{path}: every document in it failed")
-    return Rows(whole)
+    return Rows(whole, len(rows) - len(whole))

@@ -29,6 +29,7 @@ class TaskRun:
         numbers: The task's metrics as the results file has them.
         config: The task's configuration.
         limit: The run's `--limit`, None for the whole benchmark.
+        offset: The run's `--offset`: how many documents it passed over.
         lmms_eval: Version of the harness.
     """
 
@@ -40,7 +41,13 @@ class TaskRun:
     numbers: Mapping[str, float]
     config: Mapping[str, Any]
     limit: float | None
+    offset: int
     lmms_eval: str
+
+    @property
+    def whole(self) -> bool:
+        """Whether it asked all documents of its task."""
+        return self.limit is None and not self.offset
 
     @property
     def versions(self) -> dict[str, str | None]:
@@ -125,6 +132,7 @@ def _task_run(
         numbers=_numbers(record["results"][task]),
         config=config,
         limit=_limit(record["config"].get("limit")),
+        offset=int(record["config"].get("offset") or 0),
         lmms_eval=str(record.get("lmms_eval_version", "")),
     )
 

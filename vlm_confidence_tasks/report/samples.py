@@ -16,6 +16,16 @@ class SamplesError(ValueError):
     """A samples file cannot be read; names the file and line."""
 
 
+def count_failed(path: Path) -> int:
+    """Count the documents of a samples file that could not be measured.
+
+    Args:
+        path: A file that `read_samples` reads.
+    """
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        return sum(json.loads(line).get("failed") is not None for line in lines)
+
+
 def read_samples(path: Path) -> list[Document]:
     """Read the documents of a samples file that a perturbed task wrote.
 

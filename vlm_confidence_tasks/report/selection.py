@@ -18,11 +18,11 @@ Summarised = tuple[TaskRun, Summary]
 def newest(runs: Iterable[TaskRun]) -> tuple[list[TaskRun], list[TaskRun]]:
     """Split runs into the newest of each model and task, and those that it replaces.
 
-    A run with `--limit` never replaces one of all documents: a smoke run in the same folder
-    does not cost a model its numbers.
+    A run of a part (`--limit`, `--offset`) never replaces one of all documents: a smoke run
+    in the same folder does not cost a model its numbers.
     """
     groups: dict[tuple[Model, str], list[TaskRun]] = defaultdict(list)
-    for run in sorted(runs, key=lambda run: (run.limit is None, run.date, str(run.results))):
+    for run in sorted(runs, key=lambda run: (run.whole, run.date, str(run.results))):
         groups[run.model, run.task].append(run)
     older = [run for group in groups.values() for run in group[:-1]]
     return [group[-1] for group in groups.values()], older
@@ -35,6 +35,7 @@ class Setting:
     perturbations: tuple[str, ...]
     max_side: int | None
     limit: float | None
+    offset: int
     data: str
     documents: int
     generation: str
@@ -47,6 +48,7 @@ class Setting:
             perturbations=tuple(run.config.get("perturbations") or ()),
             max_side=run.config.get("max_side"),
             limit=run.limit,
+            offset=run.offset,
             data=summary.digest,
             documents=summary.documents,
             generation=json.dumps(run.config.get("generation_kwargs") or {}, sort_keys=True),
@@ -58,6 +60,8 @@ class Setting:
         value = getattr(self, name)
         if name == "limit":
             return "no --limit" if value is None else f"--limit {value:g}"
+        if name == "offset":
+            return f"--offset {value}" if value else "no --offset"
         if name == "max_side":
             return "images as they are" if value is None else f"images of at most {value} px"
         texts = {
@@ -103,17 +107,23 @@ def columns(found: Sequence[Summarised]) -> dict[tuple[str, Setting], Column]:
 
 
 def _usual_first(setting: Setting, runs: int) -> Any:
-    return -runs, setting.limit is not None, -setting.documents, repr(setting)
+    return -runs, bool(_part(setting)), -setting.documents, repr(setting)
 
 
 def _limited(setting: Setting) -> str:
-    return "" if setting.limit is None else f"--limit {setting.limit:g}: part of the data only"
+    part = _part(setting)
+    return f"{part}: part of the data only" if part else ""
+
+
+def _part(setting: Setting) -> str:
+    given = {"limit": setting.limit is not None, "offset": bool(setting.offset)}
+    return ", ".join(setting.describe(name) for name, is_given in given.items() if is_given)
 
 
 def _difference(one: Setting, other: Setting) -> str:
     names = [
         name for name in Setting.__dataclass_fields__ if getattr(one, name) != getattr(other, name)
     ]
-    if "limit" in names and {"data", "documents"} & set(names):
+    if {"limit", "offset"} & set(names) and {"data", "documents"} & set(names):
         names = [name for name in names if name != "data"]
     return "; ".join(f"{one.describe(name)}, not {other.describe(name)}" for name in names)

@@ -48,7 +48,8 @@ class Summary:
     """What the report keeps of one task of one run.
 
     Attributes:
-        documents: Number of documents.
+        documents: Number of documents that were measured.
+        failed: Number of those that were not, and are in no number.
         instances: Number of perturbed answers that pooled metrics count.
         images: Number of images: the clusters of the intervals.
         digest: Digest of the questions and images asked and of the right answers.
@@ -61,6 +62,7 @@ class Summary:
     """
 
     documents: int
+    failed: int
     instances: int
     images: int
     digest: str
@@ -94,6 +96,7 @@ def summarise(run: TaskRun, wanted: Wanted) -> Summary:
         numbers = {name: Number(value) for name, value in run.numbers.items()}
     return Summary(
         documents=len(rows.rows),
+        failed=rows.failed,
         instances=len(rows.pairs),
         images=len({row.image_id for row in rows.rows}),
         digest=rows.digest,

@@ -15,7 +15,12 @@ NASTY = "=evil|<script>$x_1$ & 50% #{\\}\n"
 CELLS = (Cell(0.25, 0.2, 0.3, best=True), None)
 HEADS = (Heading("pope_eps0.3", "", "a note"), Heading("ece", "↓", ""))
 TABLES = [Table("accuracy", "accuracy ↑", "share of right answers", HEADS, ((NASTY, CELLS),))]
-BOARD = {"interval": {"draws": 60}, "older": [], "problems": ["x.jsonl, line 3: not JSON"]}
+BOARD = {
+    "interval": {"draws": 60},
+    "entries": [{"model": "m", "column": "t", "n": {"failed": 2, "documents": 3}}],
+    "older": [],
+    "problems": ["x.jsonl, line 3: not JSON"],
+}
 
 
 def test_markdown_has_the_numbers_and_the_problems() -> None:
@@ -25,6 +30,7 @@ def test_markdown_has_the_numbers_and_the_problems() -> None:
     assert "**0.250** [0.200, 0.300]" in line
     assert "<script>" not in page
     assert "- pope\\_eps0.3: a note" in page
+    assert "- m, t: 2 of 5" in page
     assert "x.jsonl, line 3: not JSON" in page
 
 

@@ -18,6 +18,7 @@ import traceback
 
 
 def prepare() -> None:
+    # Imported for what their imports take, which forked commands then need not.
     from lmms_eval import __main__, evaluator  # noqa: F401
     from lmms_eval.models import get_model
     from lmms_eval.tasks import TaskManager

@@ -30,6 +30,25 @@ def test_after_a_signal_no_further_run_is_begun(monkeypatch: pytest.MonkeyPatch)
         cli.main()
 
 
+def test_the_runs_that_failed_before_a_signal_are_still_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def evaluate(arguments: object) -> None:
+        if arguments.tasks == "one":
+            raise ValueError("what went wrong")
+        raise KeyboardInterrupt
+
+    runs = tmp_path / "runs.yaml"
+    runs.write_text("- {model: tiny_llava, tasks: one}\n- {model: tiny_llava, tasks: two}\n")
+    monkeypatch.setattr(harness, "cli_evaluate_single", evaluate)
+    monkeypatch.setattr(sys, "argv", ["lmms_eval", "--config", str(runs)])
+    with pytest.raises(SystemExit):
+        cli.main()
+    failed, stopped = capsys.readouterr().err.splitlines()[-2:]
+    assert failed == f"lmms_eval: error: run 1 of {runs}: what went wrong"
+    assert stopped.startswith("lmms_eval: stopped by SIGINT")
+
+
 def test_a_sigint_while_nothing_is_answered_ends_with_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import struct
-import zlib
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import datasets
@@ -15,14 +11,13 @@ import numpy as np
 import pytest
 from conftest import write_pope
 from lmms_eval import evaluator
-from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 from lmms_eval.tasks.pope import utils as upstream
 from PIL import Image, ImageOps
 from transformers import LlavaForConditionalGeneration
 
+from harness.conftest import load
 from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.harness import pictures, plan, session
 from vlm_confidence_tasks.harness.errors import MeasurementError, TaskError
 from vlm_confidence_tasks.perturbations import image_digest, perturb, registry
 
@@ -46,39 +41,14 @@ MINE = {
     "reasoning_tags: [[Y, never]]",
     "small": "perturbations: [{name: gaussian_noise, epsilon: 0.0}]\nmax_side: 32",
     "toy": "perturbations: [{name: toy_posterize, bits: [1, 2]}]",
-    "no_such_metric": "perturbations: []\nmetric_list: [{metric: acc_norm}]",
-    "aggregated": "perturbations: []\nmetric_list: [{metric: accuracy, aggregation: mean}]",
-    "no_metrics": "perturbations: []\nmetric_list: []",
-    "empty_prompt": "perturbations: []\n"
-    "lmms_eval_specific_kwargs: {default: {pre_prompt: , post_prompt: x}}",
-    "misspelt_prompt": "perturbations: []\nlmms_eval_specific_kwargs: {default: {post_promt: x}}",
-    "a/slash": "perturbations: []",
-    "one_tag": 'perturbations: []\nreasoning_tags: [["<think>"]]',
-    "likelihood": "perturbations: []\noutput_type: loglikelihood",
-    "other_clusters": "perturbations: []\ncluster_key: imageid",
-    "number_for_path": "perturbations: []\ndataset_path: 3",
-    "no_tokens": "perturbations: []\ngeneration_kwargs: {max_new_tokens: 0}",
-    "do_sample": "perturbations: []\ngeneration_kwargs: {do_sample: true}",
-    "no_such_key": "perturbations: []\nfilter_list: []",
-    "no_perturbations": "",
-    "no_such_epsilon": "perturbations: [{name: gaussian_noise, epsilon: -1}]",
-    "sampling": "perturbations: []\ngeneration_kwargs: {temperature: 0.7}",
-    "beams": "perturbations: []\ngeneration_kwargs: {num_beams: 4}",
 }
-
-
-def load():
-    """Load the model anew: the harness takes it out of its adapter after an evaluation."""
-    return get_model("tiny_llava").create_from_arg_string("", {"batch_size": 1})
 
 
 @pytest.fixture(scope="module")
 def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
     folder = tmp_path_factory.mktemp("tasks")
     for name, body in MINE.items():
-        file = folder / f"{name.replace('/', '_')}.yaml"
-        # Of a key that is given twice, YAML takes the last.
-        file.write_text(f"{TEMPLATE}task: {name}\n{body}\n")
+        (folder / f"{name}.yaml").write_text(f"{TEMPLATE}task: {name}\n{body}\n")
     return TaskManager("WARNING", include_path=str(folder))
 
 
@@ -275,95 +245,6 @@ def test_the_model_was_shown_what_the_registry_makes(
         assert noisy["image_sha256"] == image_digest(made)
 
 
-@pytest.mark.parametrize(
-    ("task", "message"),
-    [
-        ("no_such_metric", "task no_such_metric: unknown metric 'acc_norm'; known: accuracy"),
-        ("aggregated", "task aggregated: metric 'accuracy' has aggregation 'mean': leave it out"),
-        ("no_metrics", "task no_metrics: metric_list is empty: leave it out"),
-        ("empty_prompt", "task empty_prompt: pre_prompt is None, expected text"),
-        ("misspelt_prompt", "unknown key 'post_promt' in lmms_eval_specific_kwargs; it has pre"),
-        ("a/slash", "task a/slash: the task's name is part of file names: leave out the slash"),
-        ("one_tag", "task one_tag: reasoning_tags is .*, expected pairs of tags"),
-        ("likelihood", "task likelihood: output_type is 'loglikelihood': perturbed tasks generate"),
-        ("other_clusters", "task other_clusters: cluster_key is 'imageid', expected image_id"),
-        ("number_for_path", "task number_for_path: dataset_path is 3, expected a data set's id"),
-        ("no_tokens", "task no_tokens: max_new_tokens is 0, expected a whole number"),
-        ("do_sample", "task do_sample: generation_kwargs has do_sample: True"),
-        ("no_such_key", "task no_such_key: unknown key 'filter_list'; a perturbed task has"),
-        ("no_perturbations", "task no_perturbations: key 'perturbations' is missing"),
-        ("no_such_epsilon", "task no_such_epsilon: .*epsilon.*-1"),
-        ("sampling", "task sampling: generation_kwargs has temperature: 0.7; .*num_beams to? ?1?"),
-        ("beams", "task beams: generation_kwargs has num_beams: 4"),
-    ],
-)
-def test_a_yaml_that_cannot_be_used(evaluate: Callable, task: str, message: str) -> None:
-    with pytest.raises(TaskError, match=message.replace("num_beams to? ?1?", "num_beams: 1")):
-        evaluate(task)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"gen_kwargs": "temperature=0.5"}, "temperature: 0.5"),
-        ({"num_fewshot": 2}, "--num_fewshot"),
-        ({"repeats": 3}, "--repeats"),
-        ({"cache_requests": True}, "--cache_requests"),
-    ],
-)
-def test_an_option_that_perturbed_tasks_refuse(
-    evaluate: Callable, options: dict, message: str
-) -> None:
-    with pytest.raises(TaskError, match=f"task pope_eps0.3.*{message}"):
-        evaluate("pope_eps0.3", **options)
-
-
-def test_greedy_settings_on_the_command_line_are_fine(evaluate: Callable) -> None:
-    found = evaluate("pope_eps0.3", gen_kwargs="temperature=0,num_beams=1,max_new_tokens=3")
-    assert all(
-        len(record["token_entropy"]) <= 3
-        for row in found["samples"]["pope_eps0.3"]
-        for record in row["readouts"]
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("missing_folder", "no folder .*missing_folder/pope; expected .*test.parquet"),
-        ("missing_split", "no split 'test' in .*; expected .*, found adversarial.parquet"),
-        ("missing_column", "column 'category' is missing; benchmark pope needs question_id"),
-        ("no_images", "column 'image' holds no images"),
-        ("torn", "cannot read .*test.parquet"),
-        ("bad_answer", "document 0: answer is 'maybe', expected 'yes' or 'no'"),
-    ],
-)
-def test_local_data_that_cannot_be_used(
-    name: str, message: str, evaluate: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / name
-    if name != "missing_folder":
-        write_pope(folder, [0, 23])
-        (file,) = folder.glob("pope/*.parquet")
-        rows = datasets.Dataset.from_parquet(str(file))
-        file.unlink()
-        target = file.parent / "test.parquet"
-        if name == "missing_split":
-            rows.to_parquet(str(file.parent / "adversarial.parquet"))
-        elif name == "missing_column":
-            rows.remove_columns("category").to_parquet(str(target))
-        elif name == "no_images":
-            flat = rows.remove_columns("image").add_column("image", [1.5, 2.5])
-            flat.to_parquet(str(target))
-        elif name == "torn":
-            target.write_bytes(b"PAR1 and then nothing")
-        else:
-            rows.map(lambda row: {"answer": "maybe"}).to_parquet(str(target))
-    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(folder))
-    with pytest.raises(TaskError, match=f"task pope_eps0.3.*{message}"):
-        evaluate("pope_eps0.3")
-
-
 @pytest.mark.parametrize("mode", ["P", "L", "RGBA", "CMYK", "I;16"])
 def test_images_of_any_mode_are_shown_as_upstream_converts_them(
     mode: str, evaluate: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -384,75 +265,3 @@ def test_images_of_any_mode_are_shown_as_upstream_converts_them(
         assert decoded.mode == mode
         (theirs,) = upstream.pope_doc_to_visual({"image": decoded})
     assert sample["image_sha256"] == image_digest(theirs)
-
-
-def damaged_png(stored: bytes) -> bytes:
-    """Write an image as a PNG whose second chunk of pixels has lost its name."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        checksum = zlib.crc32(name + data)
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum)
-
-    image = Image.open(io.BytesIO(stored)).convert("RGB")
-    width, height = image.size
-    pixels = image.tobytes()
-    lines = [pixels[start : start + 3 * width] for start in range(0, len(pixels), 3 * width)]
-    packed = zlib.compress(b"".join(b"\0" + line for line in lines))
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    first, second = packed[: len(packed) // 2], packed[len(packed) // 2 :]
-    parts = ((b"IHDR", header), (b"IDAT", first), (b"\0\0\0\0", second), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
-
-
-# Overlays wait for the clean answer, second turns for the first: here there is none.
-@pytest.mark.parametrize("task", ["pope_eps0.3", "pope_textoverlay", "pope_verbal3"])
-def test_an_image_that_its_decoder_has_no_oserror_for(
-    evaluate: Callable, task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def damage(row: dict) -> dict:
-        if row["question_id"] != "24":
-            return row
-        return row | {"image": {**row["image"], "bytes": damaged_png(row["image"]["bytes"])}}
-
-    data = write_pope(tmp_path / "data", [0, 23], damage)
-    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(data))
-    monkeypatch.setenv("VLM_CONFIDENCE_MAX_FAILURES", "1")
-    # The second run makes the image to look for its answer, before the adapter is called.
-    for _ in range(2):
-        found = evaluate(task, use_cache=str(tmp_path / "cache"))
-        (failed,) = found["failed"]
-        assert "document 1 (question_id 24)" in failed["error"]
-        assert "cannot make its image: SyntaxError: broken PNG" in failed["error"]
-
-
-def test_what_failed_is_told_by_each_task_in_the_same_words_each_time(
-    evaluate: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def spoil(row: dict) -> dict:
-        if row["question_id"] != "24":
-            return row
-        return row | {"image": {"bytes": b"not an image", "path": None}}
-
-    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(write_pope(tmp_path, [0, 23], spoil)))
-    monkeypatch.setenv("VLM_CONFIDENCE_MAX_FAILURES", "1")
-    failed = evaluate("pope_eps0.3", "pope_verbal3")["failed"]
-    assert [one["error"].split(",")[0] for one in failed] == [
-        "task pope_eps0.3",
-        "task pope_verbal3",
-    ]
-    assert all("UnidentifiedImageError" in one["error"] for one in failed)
-    assert not any("0x" in one["error"] for one in failed)
-
-
-def test_a_blank_image_that_fails_in_one_block_fails_in_the_next(
-    evaluate: Callable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unmade(variant: object) -> list[Image.Image]:
-        raise OSError("no blank")
-
-    monkeypatch.setattr(pictures, "blank_images", unmade)
-    monkeypatch.setattr(session, "blocks", partial(plan.blocks, limit=1))
-    monkeypatch.setenv("VLM_CONFIDENCE_MAX_FAILURES", "3")
-    found = evaluate("caption_drift", limit=3)
-    assert [failed["document"] for failed in found["failed"]] == [0, 1, 2]
-    assert all("variant blank" in failed["error"] for failed in found["failed"])

@@ -92,8 +92,12 @@ def test_results_without_samples_are_a_problem_and_the_rest_stays(tmp_path: Path
 def test_torn_or_foreign_results_name_the_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "1_results.json").write_text('{"results": {},\n "configs": ')
     (tmp_path / "2_results.json").write_text(json.dumps({"hello": 1}))
+    record = json.loads(write_run(tmp_path / "whole", {"t": ANSWERS}).read_text())
+    record["config"]["offset"] = "four"
+    (tmp_path / "3_results.json").write_text(json.dumps(record))
     problems = Problems()
-    find_runs([tmp_path], problems)
-    torn, foreign = problems.lines
+    find_runs(sorted(tmp_path.glob("*.json")), problems)
+    torn, foreign, odd = problems.lines
+    assert odd.startswith(f"{tmp_path / '3_results.json'}: not a results file of the harness")
     assert torn.startswith(f"{tmp_path / '1_results.json'}, line 2: not JSON")
     assert foreign.startswith(f"{tmp_path / '2_results.json'}: not a results file of the harness")

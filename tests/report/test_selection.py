@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from report.synthetic import answers, noise, questions, write_run
+from vlm_confidence_tasks.report import cli
 from vlm_confidence_tasks.report.board import build_board, collect
 from vlm_confidence_tasks.report.markdown import to_markdown
 from vlm_confidence_tasks.report.pages import write_pages
@@ -63,11 +64,15 @@ def test_a_run_that_passes_over_documents_is_a_part_too(tmp_path: Path) -> None:
     assert other["note"].startswith(f"not compared with {TASK}: --offset 4, not no --offset; ")
 
 
-def test_documents_that_failed_are_counted_beside_the_numbers(tmp_path: Path) -> None:
+def test_documents_that_failed_are_counted_beside_the_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     results = write_run(tmp_path, {TASK: ANSWERS})
     (samples,) = results.parent.glob("*.jsonl")
     failed = {**json.loads(samples.read_text().splitlines()[0]), "readouts": [], "failed": "why"}
     samples.write_text(samples.read_text() + json.dumps(failed) + "\n")
+    cli.main(["recompute", "--json", str(samples)])
+    assert json.loads(capsys.readouterr().out)["failed"] == 1
     made = board_of(tmp_path)
     (entry,) = made["entries"]
     assert (entry["n"]["documents"], entry["n"]["failed"]) == (12, 1)

@@ -200,7 +200,7 @@ class Answers:
         raised: Exception | None = None
         returned: Sequence[Any] = ()
         try:
-            returned = self._generate([ask.request for ask in asks])
+            returned = list(self._generate([ask.request for ask in asks]))
         except Exception as error:
             raised = error
         self._watch.finish(asks, raised)

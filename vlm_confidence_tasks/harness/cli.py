@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-GO_ON = "the same command goes on from the answers that --use_cache DIR kept, if it was given"
-
 
 def main() -> None:
     """Run the harness's command line with the plugin loaded.
@@ -58,12 +56,19 @@ def main() -> None:
         dispatch.main()
     except Exception as error:
         failures.setdefault(error, str(error))
+    except Interrupted as stopped:
+        raise Interrupted("\n".join([*_lines(failures.values()), str(stopped)])) from stopped
     except KeyboardInterrupt:
-        print(f"lmms_eval: stopped by SIGINT; {GO_ON}", file=sys.stderr)
+        how = "the same command goes on from the answers that --use_cache DIR kept, if it was given"
+        lines = [*_lines(failures.values()), f"lmms_eval: stopped by SIGINT; {how}"]
+        print("\n".join(lines), file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     if failures:
-        lines = (" ".join(failure.split()) for failure in failures.values())
-        sys.exit("\n".join(f"lmms_eval: error: {line}" for line in lines))
+        sys.exit("\n".join(_lines(failures.values())))
+
+
+def _lines(failures: Iterable[str]) -> list[str]:
+    return [f"lmms_eval: error: {' '.join(failure.split())}" for failure in failures]
 
 
 def check_written(output: Path, tasks: Iterable[str], since: float) -> None:

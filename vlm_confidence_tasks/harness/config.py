@@ -129,11 +129,11 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
     plan = Plan(
         benchmark=benchmarks.get(config["benchmark"]),
         variants=variants,
-        max_side=_positive("max_side", config.get("max_side")),
+        max_side=_whole_or_none("max_side", config.get("max_side"), 1),
         verbal=verbal,
         loglik=loglik,
         representations=representations,
-        max_failures=_count("max_failures", config.get("max_failures")),
+        max_failures=_whole_or_none("max_failures", config.get("max_failures"), 0),
         metrics=_metrics(variants, measured, representations),
     )
     theirs = {key: value for key, value in config.items() if key not in OWN_KEYS}
@@ -160,18 +160,14 @@ def _check_around(kwargs: Mapping[str, Any]) -> None:
                 raise TaskError(f'{key} is {value!r}, expected text, "" for none')
 
 
-def _positive(key: str, value: Any) -> int | None:
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise TaskError(f"{key} is {value!r}, expected a whole number of pixels of 1 or more")
+def _whole(key: str, value: Any, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise TaskError(f"{key} is {value!r}, expected a whole number of {least} or more")
     return value
 
 
-def _count(key: str, value: Any) -> int | None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-        raise TaskError(f"{key} is {value!r}, expected a whole number of 0 or more")
-    return value
+def _whole_or_none(key: str, value: Any, least: int) -> int | None:
+    return None if value is None else _whole(key, value, least)
 
 
 def _person(value: Any) -> str | None:
@@ -230,9 +226,7 @@ def check_greedy(generation: Mapping[str, Any] | None) -> None:
         TaskError: It samples, there is more than one beam, or there is no room for a token.
     """
     generation = generation or {}
-    most = generation.get("max_new_tokens", 1)
-    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
-        raise TaskError(f"max_new_tokens is {most!r}, expected a whole number of 1 or more")
+    _whole("max_new_tokens", generation.get("max_new_tokens", 1), 1)
     greedy = {"temperature": 0, "do_sample": False, "num_beams": 1, "num_return_sequences": 1}
     for key, allowed in greedy.items():
         value = generation.get(key, allowed)

@@ -114,7 +114,7 @@ def _read_results(file: Path) -> Iterator[TaskRun]:
         for task, config in record["configs"].items():
             if OWN_KEY in config:
                 yield _task_run(file, record, task, config)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         what = f"{type(error).__name__}: {error}"
         raise ReportError(f"{file}: not a results file of the harness ({what})") from error
 

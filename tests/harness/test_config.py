@@ -1,0 +1,138 @@
+"""YAMLs, options and data that cannot be used, each refused in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import datasets
+import pytest
+from conftest import write_pope
+from lmms_eval.tasks import TaskManager
+
+from vlm_confidence_tasks.harness.errors import TaskError
+
+from .kept_runs import evaluate, write_tasks
+
+REFUSED = {
+    "no_such_metric": "perturbations: []\nmetric_list: [{metric: acc_norm}]",
+    "aggregated": "perturbations: []\nmetric_list: [{metric: accuracy, aggregation: mean}]",
+    "no_metrics": "perturbations: []\nmetric_list: []",
+    "empty_prompt": "perturbations: []\n"
+    "lmms_eval_specific_kwargs: {default: {pre_prompt: , post_prompt: x}}",
+    "misspelt_prompt": "perturbations: []\nlmms_eval_specific_kwargs: {default: {post_promt: x}}",
+    # Its file is called otherwise.
+    "slash": "perturbations: []\ntask: a/slash",
+    "one_tag": 'perturbations: []\nreasoning_tags: [["<think>"]]',
+    "likelihood": "perturbations: []\noutput_type: loglikelihood",
+    "other_clusters": "perturbations: []\ncluster_key: imageid",
+    "number_for_path": "perturbations: []\ndataset_path: 3",
+    "no_tokens": "perturbations: []\ngeneration_kwargs: {max_new_tokens: 0}",
+    "do_sample": "perturbations: []\ngeneration_kwargs: {do_sample: true}",
+    "no_such_key": "perturbations: []\nfilter_list: []",
+    "no_perturbations": "",
+    "no_such_epsilon": "perturbations: [{name: gaussian_noise, epsilon: -1}]",
+    "sampling": "perturbations: []\ngeneration_kwargs: {temperature: 0.7}",
+    "beams": "perturbations: []\ngeneration_kwargs: {num_beams: 4}",
+}
+
+
+@pytest.fixture(scope="module")
+def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
+    folder = write_tasks(tmp_path_factory.mktemp("tasks"), **REFUSED)
+    return TaskManager("WARNING", include_path=folder)
+
+
+@pytest.fixture(autouse=True)
+def data(few_questions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("no_such_metric", "task no_such_metric: unknown metric 'acc_norm'; known: accuracy"),
+        ("aggregated", "task aggregated: metric 'accuracy' has aggregation 'mean': leave it out"),
+        ("no_metrics", "task no_metrics: metric_list is empty: leave it out"),
+        ("empty_prompt", "task empty_prompt: pre_prompt is None, expected text"),
+        ("misspelt_prompt", "unknown key 'post_promt' in lmms_eval_specific_kwargs; it has pre"),
+        ("a/slash", "task a/slash: the task's name is part of file names: leave out the slash"),
+        ("one_tag", "task one_tag: reasoning_tags is .*, expected pairs of tags"),
+        ("likelihood", "task likelihood: output_type is 'loglikelihood': perturbed tasks generate"),
+        ("other_clusters", "task other_clusters: cluster_key is 'imageid', expected image_id"),
+        ("number_for_path", "task number_for_path: dataset_path is 3, expected a data set's id"),
+        ("no_tokens", "task no_tokens: max_new_tokens is 0, expected a whole number"),
+        ("do_sample", "task do_sample: generation_kwargs has do_sample: True"),
+        ("no_such_key", "task no_such_key: unknown key 'filter_list'; a perturbed task has"),
+        ("no_perturbations", "task no_perturbations: key 'perturbations' is missing"),
+        ("no_such_epsilon", "task no_such_epsilon: .*epsilon.*-1"),
+        ("sampling", "task sampling: generation_kwargs has temperature: 0.7; .*num_beams to? ?1?"),
+        ("beams", "task beams: generation_kwargs has num_beams: 4"),
+    ],
+)
+def test_a_yaml_that_cannot_be_used(manager: TaskManager, task: str, message: str) -> None:
+    with pytest.raises(TaskError, match=message.replace("num_beams to? ?1?", "num_beams: 1")):
+        evaluate(manager, [task])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gen_kwargs": "temperature=0.5"}, "temperature: 0.5"),
+        ({"num_fewshot": 2}, "--num_fewshot"),
+        ({"repeats": 3}, "--repeats"),
+        ({"cache_requests": True}, "--cache_requests"),
+    ],
+)
+def test_an_option_that_perturbed_tasks_refuse(
+    manager: TaskManager, options: dict, message: str
+) -> None:
+    with pytest.raises(TaskError, match=f"task pope_eps0.3.*{message}"):
+        evaluate(manager, ["pope_eps0.3"], **options)
+
+
+def test_greedy_settings_on_the_command_line_are_fine(manager: TaskManager) -> None:
+    found = evaluate(
+        manager, ["pope_eps0.3"], gen_kwargs="temperature=0,num_beams=1,max_new_tokens=3"
+    )
+    assert all(
+        len(record["token_entropy"]) <= 3
+        for row in found["samples"]["pope_eps0.3"]
+        for record in row["readouts"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing_folder", "no folder .*missing_folder/pope; expected .*test.parquet"),
+        ("missing_split", "no split 'test' in .*; expected .*, found adversarial.parquet"),
+        ("missing_column", "column 'category' is missing; benchmark pope needs question_id"),
+        ("no_images", "column 'image' holds no images"),
+        ("torn", "cannot read .*test.parquet"),
+        ("bad_answer", "document 0: answer is 'maybe', expected 'yes' or 'no'"),
+    ],
+)
+def test_local_data_that_cannot_be_used(
+    manager: TaskManager, name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / name
+    if name != "missing_folder":
+        write_pope(folder, [0, 23])
+        (file,) = folder.glob("pope/*.parquet")
+        rows = datasets.Dataset.from_parquet(str(file))
+        file.unlink()
+        target = file.parent / "test.parquet"
+        if name == "missing_split":
+            rows.to_parquet(str(file.parent / "adversarial.parquet"))
+        elif name == "missing_column":
+            rows.remove_columns("category").to_parquet(str(target))
+        elif name == "no_images":
+            flat = rows.remove_columns("image").add_column("image", [1.5, 2.5])
+            flat.to_parquet(str(target))
+        elif name == "torn":
+            target.write_bytes(b"PAR1 and then nothing")
+        else:
+            rows.map(lambda row: {"answer": "maybe"}).to_parquet(str(target))
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(folder))
+    with pytest.raises(TaskError, match=f"task pope_eps0.3.*{message}"):
+        evaluate(manager, ["pope_eps0.3"])

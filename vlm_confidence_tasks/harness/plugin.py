@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata, resources
 from typing import Any
 
-from vlm_confidence_tasks.harness.registration import register_metrics
+from vlm_confidence_tasks.harness.metric_registration import register_metrics
 from vlm_confidence_tasks.metrics import METRICS
 from vlm_confidence_tasks.models import manifests as model_manifests
 
@@ -101,17 +101,17 @@ def install_seam() -> None:
         tasks = list(_perturbed(call.arguments["task_dict"]))
         if not tasks:
             return original(*args, **kwargs)
-        from vlm_confidence_tasks.harness.cache import PassBy
         from vlm_confidence_tasks.harness.session import Session
+        from vlm_confidence_tasks.harness.use_cache import OtherTasksCache
 
         lm, cache = call.arguments["lm"], call.arguments.get("response_cache")
         folder = getattr(cache, _OURS, None)
         session = Session(lm, tasks, call.arguments.get("cli_args"), folder)
         if cache is not None:
-            call.arguments["response_cache"] = PassBy(cache, session.owns)
+            call.arguments["response_cache"] = OtherTasksCache(cache, session.owns)
         with session:
             results = original(*call.args, **call.kwargs)
-            session.failures.report(results)
+            session.report_failures(results)
             return results
 
     setattr(evaluate, _OURS, True)
@@ -128,7 +128,7 @@ def _wrap_cache(cache_class: Any) -> None:
 
     @functools.wraps(original)
     def create(*args: Any, **kwargs: Any) -> Any:
-        from vlm_confidence_tasks.harness.cache import CacheFolder, NoCache
+        from vlm_confidence_tasks.harness.use_cache import CacheFolder, NoCache
 
         given = signature.bind(*args, **kwargs).arguments
         tasks = given.get("task_dict") or {}

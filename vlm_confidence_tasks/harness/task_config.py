@@ -9,9 +9,9 @@ from typing import Any
 
 from vlm_confidence_tasks import benchmarks, perturbations
 from vlm_confidence_tasks.benchmarks import Benchmark
-from vlm_confidence_tasks.harness.errors import TaskError
-from vlm_confidence_tasks.harness.registration import metric_entry, register_metrics
-from vlm_confidence_tasks.harness.thinking import read_tags
+from vlm_confidence_tasks.errors import TaskError
+from vlm_confidence_tasks.harness.metric_registration import metric_entry, register_metrics
+from vlm_confidence_tasks.harness.reasoning import read_tags
 from vlm_confidence_tasks.metrics import INSIDE, Metric, metrics_with
 from vlm_confidence_tasks.types import Variant
 

@@ -63,11 +63,6 @@ class PerturbedTask(ConfigurableTask):
         Raises:
             TaskError: A key or value cannot be used, or the data is not there.
         """
-        # The harness's own modules are only half imported when the plugin is loaded; by the
-        # time that a task is built they are whole, and the seam can be put in.
-        from vlm_confidence_tasks.harness.plugin import install_seam
-
-        install_seam()
         self.session: Session | None = None
         self._questions: dict[int, Question] = {}
         try:

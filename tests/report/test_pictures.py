@@ -61,8 +61,9 @@ def decoded(uri: str) -> np.ndarray:
 @pytest.mark.parametrize("variant", [NOISE, OVERLAY])
 def test_pictures_are_pixel_for_pixel_what_the_model_saw(document: dict, variant: Variant) -> None:
     clean = document["image"].convert("RGB")
-    phrase = "Answer is No" if variant is OVERLAY else None
-    perturbed = perturbations.apply(clean, variant, phrase=phrase)
+    phrase = perturbations.Given("Answer is No", "Answer is No")
+    given = {"clean_answer": phrase} if variant is OVERLAY else {}
+    perturbed = perturbations.apply(clean, variant, given=given)
     (shown,) = make_pictures(board(flip(document, variant, perturbed)), "m", DATA_DIR)
     assert shown.note == ""
     assert np.array_equal(decoded(shown.clean[0]), np.asarray(clean))

@@ -65,9 +65,7 @@ class FollowUps:
 
 
 def _second(request: Request, response: Response) -> Request:
-    prompt = second_turn(
-        str(request.task.verbal), request.question, response.answer, response.text
-    )
+    prompt = second_turn(str(request.task.verbal), request.question, response.answer, response.text)
     return replace(
         request,
         index=request.task.indices + request.index,

@@ -69,9 +69,7 @@ class Run:
         }
         self._follow_ups = FollowUps()
         self._representations = Representations()
-        self.runner = Runner(
-            engine, cache, self._representations, self.failures, self._dependents
-        )
+        self.runner = Runner(engine, cache, self._representations, self.failures, self._dependents)
         self._requests: dict[tuple[str, int], dict[int, Request]] = {}
         self._unfinished: dict[str, set[bytes]] = {}
 

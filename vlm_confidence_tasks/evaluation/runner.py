@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from loguru import logger
 
@@ -138,7 +139,7 @@ class Runner:
         left = []
         for request in requests:
             with located(request.place):
-                found = self._cache.find(request, lambda r=request: self._shown(r).sha256)
+                found = self._cache.find(request, partial(self._digest, request))
                 if found is None:
                     left.append(request)
                 else:
@@ -259,6 +260,9 @@ class Runner:
                 f"cannot make its image: {one_line(error)}; repair the image or leave it out"
             ) from error
 
+    def _digest(self, request: Request) -> str:
+        return self._shown(request).sha256
+
     def _job(self, request: Request) -> ImageJob:
         job = self._jobs.get(request.key)
         if job is None:
@@ -339,9 +343,7 @@ class Runner:
                 "another dtype (float32, bfloat16) or check the checkpoint"
             )
         if not generation.text.strip() and self._lost_text(request, reading):
-            raise RequestError(
-                f"{name} returned an empty answer; nothing was scored: see its log"
-            )
+            raise RequestError(f"{name} returned an empty answer; nothing was scored: see its log")
 
     def _lost_text(self, request: Request, reading: probe.Reading | None) -> bool:
         """Whether the model said, or may have said, something that the engine did not return."""

@@ -81,10 +81,11 @@ def _shown(flip: Board, clean: Sequence[Image.Image]) -> Shown:
     said = flip["perturbed"]
     parameters = tuple(sorted(said["parameters"].items()))
     variant = Variant(said["perturbation"], parameters, said["seed"])
-    phrase = None
-    if perturbations.needs_answer(variant):
+    given = {}
+    if "clean_answer" in perturbations.needs_of(variant):
         phrase = perturbations.phrase(variant, flip["labels"], flip["clean"]["answer"])
-    perturbed = [perturbations.apply(image, variant, phrase=phrase) for image in clean]
+        given["clean_answer"] = perturbations.Given(phrase, phrase)
+    perturbed = [perturbations.apply(image, variant, given=given) for image in clean]
     if perturbations.images_digest(perturbed) != said["image_sha256"]:
         note = "perturbed image left out: made again, it is not the one that the model saw"
         return Shown(tuple(map(_data_uri, clean)), (), note)

@@ -16,7 +16,17 @@ from PIL import Image
 from vlm_confidence_tasks.perturbations import apply, get, image_digest, names, perturb, variants
 from vlm_confidence_tasks.types import CLEAN
 
-from .strategies import EXAMPLES, ZEROS, example, flat_image, images, laws, noise_image, same
+from .strategies import (
+    EXAMPLES,
+    ZEROS,
+    answering,
+    example,
+    flat_image,
+    images,
+    laws,
+    noise_image,
+    same,
+)
 
 HERE = Path(__file__)
 PATH = os.pathsep.join(map(str, [HERE.parents[1], HERE.parents[2]]))
@@ -106,17 +116,19 @@ def test_a_given_digest_stands_for_the_image():
 @pytest.mark.parametrize("name", names())
 def test_apply_is_perturb(name):
     image, values = noise_image(64, 48), dict(EXAMPLES[name])
-    phrase = values.pop("phrase", None)
+    given = values.pop("given", {})
     variant = variants([{"name": name, **values, "seed": 2 if get(name).draws else 0}])[0]
-    expected = perturb(image, name, seed=variant.seed, phrase=phrase, **values)
-    assert same(apply(image, variant, phrase=phrase), expected)
-    assert same(apply(image, variant, phrase=phrase, digest=image_digest(image)), expected)
+    expected = perturb(image, name, seed=variant.seed, given=given, **values)
+    assert same(apply(image, variant, given=given), expected)
+    assert same(apply(image, variant, given=given, digest=image_digest(image)), expected)
 
 
 def test_clean_is_a_copy():
     image = noise_image(3, 3)
     assert same(apply(image, CLEAN), image)
     assert apply(image, CLEAN) is not image
+    with pytest.raises(ValueError, match="clean does not need clean_answer"):
+        apply(image, CLEAN, given=answering("x"))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "CMYK", "I;16", "F"])
@@ -149,8 +161,12 @@ def test_what_is_no_image_raises():
         ("translate", {"dx": 1, "seed": 1}, "translate draws nothing: seed must be 0, got 1"),
         ("occlusion", {"severity": 1, "seed": -1}, "seed must be an int of at least 0, got -1"),
         ("occlusion", {"severity": 1, "seed": True}, "seed must be an int .* got True"),
-        ("text_overlay", {}, "text_overlay needs a phrase, got None"),
-        ("translate", {"dx": 1, "phrase": "x"}, "translate takes no phrase, got 'x'"),
+        ("text_overlay", {}, "text_overlay needs clean_answer: pass given="),
+        (
+            "translate",
+            {"dx": 1, "given": answering("x")},
+            "translate does not need clean_answer: leave it out of given",
+        ),
     ],
 )
 def test_bad_requests_are_named(name, parameters, message):

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from vlm_confidence_tasks.perturbations import (
     applies,
-    needs_answer,
+    needs_of,
     overlay_labels,
     phrase,
     variants,
@@ -47,12 +47,11 @@ def test_phrase_of_the_overlay_and_its_controls():
     assert phrases == ["Answer is A", "Answer is C", "Answer is D"] * 3
 
 
-def test_needs_answer():
-    assert all(map(needs_answer, OVERLAYS))
-    assert not needs_answer(CLEAN)
-    assert not needs_answer(SHIFT)
+def test_overlays_need_the_clean_answer():
+    assert {needs_of(variant) for variant in OVERLAYS} == {frozenset({"clean_answer"})}
+    assert needs_of(CLEAN) == needs_of(SHIFT) == frozenset()
     with pytest.raises(ValueError, match="unknown perturbation 'x'"):
-        needs_answer(Variant("x"))
+        needs_of(Variant("x"))
 
 
 def test_no_phrase_for_what_has_none():

@@ -1,11 +1,11 @@
-"""What a text overlay says, and for which questions it exists at all."""
+"""The phrase of a text overlay, and the questions for which an overlay exists."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vlm_confidence_tasks.perturbations.registry import get
-from vlm_confidence_tasks.types import CLEAN, Variant
+from vlm_confidence_tasks.perturbations.registry import needs_of
+from vlm_confidence_tasks.types import Variant
 
 MOST_OVERLAYS = 3
 
@@ -13,10 +13,10 @@ MOST_OVERLAYS = 3
 def overlay_labels(
     labels: Sequence[str], clean_answer: str | None, n: int = MOST_OVERLAYS
 ) -> tuple[str, ...]:
-    """Return the labels that the overlays of a question show: wrong for the model.
+    """Return the labels that the overlays of a question show.
 
     They are the first min(n, number of labels - 1) labels that are not the model's
-    own clean answer. Where that could not be read, every label is another one.
+    own clean answer; None (the clean answer could not be parsed) excludes no label.
 
     >>> overlay_labels(("A", "B", "C", "D"), "B", 3)
     ('A', 'C', 'D')
@@ -34,19 +34,23 @@ def overlay_labels(
 def applies(variant: Variant, labels: Sequence[str]) -> bool:
     """Say whether a variant exists for a question with these labels.
 
-    All do but the overlays, whose `index` must be under min(3, number of labels - 1).
+    A variant that needs the clean answer exists if its `index` is below
+    min(3, number of labels - 1); every other one exists for all questions.
 
     Raises:
         ValueError: The variant's perturbation is unknown.
     """
-    return not needs_answer(variant) or _index(variant) < _count(labels, MOST_OVERLAYS)
+    return "clean_answer" not in needs_of(variant) or _index(variant) < _count(
+        labels, MOST_OVERLAYS
+    )
 
 
 def phrase(variant: Variant, labels: Sequence[str], clean_answer: str | None) -> str:
-    """Return what an overlay says, for `apply`: "Answer is {label}".
+    """Return the phrase of an overlay: "Answer is {label}".
 
-    The label is number `index` of `overlay_labels`. The controls get the same phrase:
-    they cover the box that it would need.
+    The label is number `index` of `overlay_labels`. The controls get the same phrase,
+    since they cover the box that it would need. The phrase is both identity and value of
+    the need `clean_answer`.
 
     >>> overlay = Variant("text_overlay", (("content", "empty"), ("index", 0)))
     >>> phrase(overlay, ("Yes", "No"), clean_answer="Yes")
@@ -56,20 +60,11 @@ def phrase(variant: Variant, labels: Sequence[str], clean_answer: str | None) ->
         ValueError: The variant is no overlay or does not exist for this question, the
             clean answer is not one of the labels, or the perturbation is unknown.
     """
-    if not needs_answer(variant):
+    if "clean_answer" not in needs_of(variant):
         raise ValueError(f"{variant} shows no phrase")
     if not applies(variant, labels):
         raise ValueError(f"{variant} does not exist for a question with labels {tuple(labels)}")
     return f"Answer is {overlay_labels(labels, clean_answer)[_index(variant)]}"
-
-
-def needs_answer(variant: Variant) -> bool:
-    """Say whether a variant depends on the clean answer, and so needs a `phrase`.
-
-    Raises:
-        ValueError: The variant's perturbation is unknown.
-    """
-    return variant.perturbation != CLEAN.perturbation and get(variant.perturbation).needs_answer
 
 
 def _index(variant: Variant) -> int:

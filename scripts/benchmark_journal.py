@@ -92,8 +92,9 @@ def evaluate(tasks: list[str], limit: int, manager: Any, folder: str | None) -> 
 @contextmanager
 def timed_journal() -> Iterator[list[float]]:
     """Collect the CPU seconds of each call that the session makes of the journal."""
-    from vlm_confidence_tasks.harness import session
     from vlm_confidence_tasks.harness.kept import Kept
+
+    from vlm_confidence_tasks.harness import session
     from vlm_confidence_tasks.probe import replaced
 
     spent: list[float] = []

@@ -127,6 +127,7 @@ def time_without(task: Any, adapter: Any, requests: list[Any]) -> float:
     """Time the stock adapter on images that were perturbed beforehand."""
     from vlm_confidence_tasks.harness.pictures import Pictures, Wanted
     from vlm_confidence_tasks.harness.plan import make_ask
+
     from vlm_confidence_tasks.harness.task import IMAGES
 
     pictures, view = Pictures(), {}
@@ -278,6 +279,7 @@ def evaluate(options: argparse.Namespace) -> None:
 def measure_planning() -> None:
     """Print how long 9,000 questions about 1,500 images of 150 kB take to plan."""
     from vlm_confidence_tasks.harness.plan import blocks, make_ask
+
     from vlm_confidence_tasks.harness.session import Session
     from vlm_confidence_tasks.models.llava import TinyLlava
 

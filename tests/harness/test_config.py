@@ -9,7 +9,7 @@ import pytest
 from conftest import write_pope
 from lmms_eval.tasks import TaskManager
 
-from vlm_confidence_tasks.harness.errors import TaskError
+from vlm_confidence_tasks.errors import TaskError
 
 from .kept_runs import evaluate, write_tasks
 

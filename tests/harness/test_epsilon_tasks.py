@@ -13,9 +13,9 @@ from lmms_eval import evaluator
 from lmms_eval.tasks import TaskManager, get_task_dict
 
 from harness.conftest import load, samples
+from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.harness import plugin
 from vlm_confidence_tasks.harness.epsilon_tasks import split_name, task_config
-from vlm_confidence_tasks.harness.errors import TaskError
 
 FOLDER = Path(plugin.task_folder())
 PREFIXES = {path.name[1:-5] for path in FOLDER.glob("*/_*_yaml")}

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vlm_confidence_tasks.metrics import Document, bootstrap_mean_interval
-from vlm_confidence_tasks.report.inside import inside_numbers
-from vlm_confidence_tasks.report.samples import read_samples
+from vlm_confidence_tasks.report.inputs.samples import read_samples
+from vlm_confidence_tasks.report.representation_statistics import inside_numbers
 from vlm_confidence_tasks.types import Readout
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "sandbox-drift.md"

@@ -155,8 +155,8 @@ def check_samples(data: bytes) -> None:
 
 def check_rows(data: bytes) -> None:
     """The fast reader reads a file, or says in one line why not."""
-    from vlm_confidence_tasks.report.rows import read_rows
-    from vlm_confidence_tasks.report.samples import SamplesError
+    from vlm_confidence_tasks.report.inputs.rows import read_rows
+    from vlm_confidence_tasks.report.inputs.samples import SamplesError
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "samples.jsonl")

@@ -19,7 +19,7 @@ from vlm_confidence_tasks.metrics import (
     bootstrap_ece_interval,
     bootstrap_mean_interval,
 )
-from vlm_confidence_tasks.report.samples import read_samples
+from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.types import Readout
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "sandbox-pope.md"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vlm_confidence_tasks.report import samples
+from vlm_confidence_tasks.report.inputs import samples
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "fuzz.py"
 spec = importlib.util.spec_from_file_location("fuzz", SCRIPT)

@@ -11,7 +11,7 @@ from lmms_eval.tasks import TaskManager
 from harness.conftest import load, numbers, samples
 from vlm_confidence_tasks.harness.errors import TaskError
 from vlm_confidence_tasks.metrics import task_metrics
-from vlm_confidence_tasks.report.samples import read_samples
+from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from vlm_confidence_tasks.benchmarks import parse_certainty
 from vlm_confidence_tasks.harness import session as sessions
 from vlm_confidence_tasks.harness.errors import MeasurementError
 from vlm_confidence_tasks.metrics import task_metrics
-from vlm_confidence_tasks.report.samples import read_samples
+from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 DOCUMENTS, VARIANTS = 2, 5
 QUOTED = re.compile(r"asked: (?P<question>.*?) (?:Model's|Your) answer was: (?P<answer>.*?)\. How")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vlm_confidence_tasks.metrics import METRICS, reliability_curve, task_metrics
-from vlm_confidence_tasks.report.samples import read_samples
+from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 
 def test_every_number_equals_a_recomputation_from_the_samples(board: dict) -> None:

@@ -11,12 +11,12 @@ import pytest
 from report.conftest import FAMILIES
 from report.synthetic import answers, noise, questions, write_run
 from vlm_confidence_tasks.metrics import task_metrics
-from vlm_confidence_tasks.report.check import disagreement, quick_numbers
-from vlm_confidence_tasks.report.problems import Problems
-from vlm_confidence_tasks.report.rows import read_rows
-from vlm_confidence_tasks.report.runs import find_runs
-from vlm_confidence_tasks.report.samples import read_samples
-from vlm_confidence_tasks.report.summary import Wanted, summarise
+from vlm_confidence_tasks.report.inputs.consistency import disagreement, quick_numbers
+from vlm_confidence_tasks.report.inputs.problems import Problems
+from vlm_confidence_tasks.report.inputs.rows import read_rows
+from vlm_confidence_tasks.report.inputs.runs import find_runs
+from vlm_confidence_tasks.report.inputs.samples import read_samples
+from vlm_confidence_tasks.report.leaderboard.summary import Wanted, summarise
 
 QUICK = Wanted(draws=0, workers=1, quiet=True)
 

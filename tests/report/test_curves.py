@@ -10,9 +10,9 @@ import pytest
 from report.conftest import FAMILIES
 from report.synthetic import answers, noise, questions, write_run
 from vlm_confidence_tasks.metrics import task_metrics
-from vlm_confidence_tasks.report import curves
-from vlm_confidence_tasks.report.rows import Answer, Row, Rows, read_rows
-from vlm_confidence_tasks.report.samples import read_samples
+from vlm_confidence_tasks.report.inputs.rows import Answer, Row, Rows, read_rows
+from vlm_confidence_tasks.report.inputs.samples import read_samples
+from vlm_confidence_tasks.report.leaderboard import curves
 
 
 @pytest.fixture(params=[[noise(0.3)], FAMILIES])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from report.conftest import FAMILIES
 from report.synthetic import Asked, answers, noise, questions, write_run
-from vlm_confidence_tasks.report.flips import merge, surest_flips
-from vlm_confidence_tasks.report.rows import Rows, read_rows
+from vlm_confidence_tasks.report.inputs.rows import Rows, read_rows
+from vlm_confidence_tasks.report.leaderboard.flipped_documents import merge, surest_flips
 
 
 def rows(folder: Path) -> Rows:

@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import pearsonr
 
 from vlm_confidence_tasks.metrics import Document
-from vlm_confidence_tasks.report.inside import inside_numbers
-from vlm_confidence_tasks.report.measuring import measure
+from vlm_confidence_tasks.report.leaderboard.measuring import measure
+from vlm_confidence_tasks.report.representation_statistics import inside_numbers
 from vlm_confidence_tasks.types import CLEAN, Inside, Readout, Variant
 
 NOISE = Variant("gaussian_noise", family="noise")

@@ -11,7 +11,7 @@ import pytest
 from report.conftest import FAMILIES
 from report.synthetic import answers, noise, questions
 from vlm_confidence_tasks.metrics import METRICS, Document, bootstrap_interval, task_metrics
-from vlm_confidence_tasks.report.measuring import measure
+from vlm_confidence_tasks.report.leaderboard.measuring import measure
 
 DRAWS = 30
 

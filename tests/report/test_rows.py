@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from report.synthetic import answers, noise, questions, write_run
-from vlm_confidence_tasks.report.rows import read_rows
-from vlm_confidence_tasks.report.samples import SamplesError, read_samples
+from vlm_confidence_tasks.report.inputs.rows import read_rows
+from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from vlm_confidence_tasks import __version__
 from vlm_confidence_tasks.metrics import task_metrics
-from vlm_confidence_tasks.report.inside import inside_numbers
-from vlm_confidence_tasks.report.problems import ReportError
-from vlm_confidence_tasks.report.samples import SamplesError, count_failed, read_samples
+from vlm_confidence_tasks.report.inputs.problems import ReportError
+from vlm_confidence_tasks.report.inputs.samples import SamplesError, count_failed, read_samples
+from vlm_confidence_tasks.report.representation_statistics import inside_numbers
 
 DRAWS = 2000
 

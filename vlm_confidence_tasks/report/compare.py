@@ -11,12 +11,12 @@ from typing import Any
 from tqdm import tqdm
 
 from vlm_confidence_tasks.metrics import Document, Metric, families_of, metrics_with, wilcoxon_p
-from vlm_confidence_tasks.report.measuring import Sample, interval, keep
-from vlm_confidence_tasks.report.problems import Problems, ReportError
-from vlm_confidence_tasks.report.rows import read_rows
-from vlm_confidence_tasks.report.runs import TaskRun, find_runs
-from vlm_confidence_tasks.report.samples import SamplesError, read_samples
-from vlm_confidence_tasks.report.selection import newest
+from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
+from vlm_confidence_tasks.report.inputs.rows import read_rows
+from vlm_confidence_tasks.report.inputs.runs import TaskRun, find_runs
+from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
+from vlm_confidence_tasks.report.leaderboard.measuring import Sample, interval, keep
+from vlm_confidence_tasks.report.leaderboard.selection import newest
 
 TEST = "Wilcoxon signed-rank, two-sided, on images' mean differences"
 Documents = Mapping[tuple[str, str, str], Document]

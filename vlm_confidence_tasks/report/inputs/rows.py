@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from vlm_confidence_tasks.report.samples import SamplesError
+from vlm_confidence_tasks.report.inputs.samples import SamplesError
 from vlm_confidence_tasks.types import Variant
 
 

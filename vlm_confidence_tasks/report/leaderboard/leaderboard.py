@@ -9,12 +9,18 @@ from typing import Any
 
 from vlm_confidence_tasks import __version__
 from vlm_confidence_tasks.metrics import metrics_with
-from vlm_confidence_tasks.report import flips
-from vlm_confidence_tasks.report.naming import Model, name_models
-from vlm_confidence_tasks.report.problems import Problems
-from vlm_confidence_tasks.report.runs import OWN_KEY, TaskRun
-from vlm_confidence_tasks.report.selection import Column, Setting, Summarised, columns, newest
-from vlm_confidence_tasks.report.summary import Summary, Wanted, summarise_all
+from vlm_confidence_tasks.report.inputs.model_names import Model, name_models
+from vlm_confidence_tasks.report.inputs.problems import Problems
+from vlm_confidence_tasks.report.inputs.runs import OWN_KEY, TaskRun
+from vlm_confidence_tasks.report.leaderboard import flipped_documents as flips
+from vlm_confidence_tasks.report.leaderboard.selection import (
+    Column,
+    Setting,
+    Summarised,
+    columns,
+    newest,
+)
+from vlm_confidence_tasks.report.leaderboard.summary import Summary, Wanted, summarise_all
 
 Board = dict[str, Any]
 FORMAT = 1

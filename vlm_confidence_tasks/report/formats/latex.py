@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vlm_confidence_tasks.report.table import Cell, Table
+from vlm_confidence_tasks.report.leaderboard.tables import Cell, Table
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",

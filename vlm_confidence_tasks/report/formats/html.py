@@ -15,12 +15,12 @@ from pathlib import Path
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from vlm_confidence_tasks.report.board import Board
-from vlm_confidence_tasks.report.drawn import Figure
-from vlm_confidence_tasks.report.markdown import failures, legend, older_run
-from vlm_confidence_tasks.report.naming import slugs
-from vlm_confidence_tasks.report.pictures import Shown
-from vlm_confidence_tasks.report.table import Table, build_tables
+from vlm_confidence_tasks.report.figures.figure_data import Figure
+from vlm_confidence_tasks.report.formats.markdown import failures, legend, older_run
+from vlm_confidence_tasks.report.inputs.model_names import slugs
+from vlm_confidence_tasks.report.leaderboard.flip_images import Shown
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
+from vlm_confidence_tasks.report.leaderboard.tables import Table, build_tables
 
 INDEX = "index.html"
 Drawn = Sequence[tuple[Figure, bytes]]
@@ -114,7 +114,7 @@ def _hash(text: str) -> str:
 
 
 def _part(name: str) -> str:
-    file = resources.files("vlm_confidence_tasks.report") / "templates" / name
+    file = resources.files("vlm_confidence_tasks.report.formats") / "templates" / name
     return file.read_text(encoding="utf-8")
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vlm_confidence_tasks.report.naming import Model
-from vlm_confidence_tasks.report.runs import OWN_KEY, TaskRun
-from vlm_confidence_tasks.report.summary import Summary
+from vlm_confidence_tasks.report.inputs.model_names import Model
+from vlm_confidence_tasks.report.inputs.runs import OWN_KEY, TaskRun
+from vlm_confidence_tasks.report.leaderboard.summary import Summary
 
 Summarised = tuple[TaskRun, Summary]
 

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 
-from vlm_confidence_tasks.report.drawn import Figure, Kind, Panel, Series
+from vlm_confidence_tasks.report.figures.figure_data import Figure, Kind, Panel, Series
 
 COLOURS = ("#0072B2", "#E69F00", "#000000", "#D55E00", "#56B4E9", "#009E73", "#CC79A7")
 MARKS = ("o", "s", "^", "D", "v", "P", "X")

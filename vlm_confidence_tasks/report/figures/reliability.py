@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from vlm_confidence_tasks.report.board import Board
-from vlm_confidence_tasks.report.drawn import Figure, Panel, Series
+from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
 
 Styles = Mapping[str, int]
 Curves = Mapping[tuple[str, str], Mapping[str, Any]]

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vlm_confidence_tasks.report.board import Board
-from vlm_confidence_tasks.report.drawing import draw, to_bytes
-from vlm_confidence_tasks.report.drawn import Figure
-from vlm_confidence_tasks.report.latex import to_latex
-from vlm_confidence_tasks.report.markdown import to_markdown
-from vlm_confidence_tasks.report.pages import write_pages
-from vlm_confidence_tasks.report.pictures import make_pictures
-from vlm_confidence_tasks.report.spreadsheet import to_csv
-from vlm_confidence_tasks.report.table import By, Table
+from vlm_confidence_tasks.report.figures.drawing import draw, to_bytes
+from vlm_confidence_tasks.report.figures.figure_data import Figure
+from vlm_confidence_tasks.report.formats.csv import to_csv
+from vlm_confidence_tasks.report.formats.html import write_pages
+from vlm_confidence_tasks.report.formats.latex import to_latex
+from vlm_confidence_tasks.report.formats.markdown import to_markdown
+from vlm_confidence_tasks.report.leaderboard.flip_images import make_pictures
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
+from vlm_confidence_tasks.report.leaderboard.tables import By, Table
 
 
 def write_board(

@@ -13,8 +13,8 @@ from vlm_confidence_tasks.metrics import (
     risk_coverage_curve,
     threshold_defense,
 )
-from vlm_confidence_tasks.report.check import Pairs, calibrated
-from vlm_confidence_tasks.report.rows import Rows
+from vlm_confidence_tasks.report.inputs.consistency import Pairs, calibrated
+from vlm_confidence_tasks.report.inputs.rows import Rows
 
 Curve = dict[str, list[float]]
 # A curve of more points than this looks the same and only makes the file larger.

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from vlm_confidence_tasks.report import figures_of_tasks as of_tasks
-from vlm_confidence_tasks.report import figures_over_tasks as over_tasks
-from vlm_confidence_tasks.report.board import Board
-from vlm_confidence_tasks.report.drawn import MOST_MODELS, Figure
-from vlm_confidence_tasks.report.selection import Summarised
+from vlm_confidence_tasks.report.figures import reliability as of_tasks
+from vlm_confidence_tasks.report.figures import sweeps as over_tasks
+from vlm_confidence_tasks.report.figures.figure_data import MOST_MODELS, Figure
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
+from vlm_confidence_tasks.report.leaderboard.selection import Summarised
 
 Curves = Mapping[tuple[str, str], Mapping[str, Any]]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vlm_confidence_tasks.metrics import FAMILIES
-from vlm_confidence_tasks.report.board import Board
-from vlm_confidence_tasks.report.drawn import Figure, Panel, Series
+from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
 
 Styles = Mapping[str, int]
 EPSILON = "strength of the noise, ε"

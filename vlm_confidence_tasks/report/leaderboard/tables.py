@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vlm_confidence_tasks.report.board import Board
-from vlm_confidence_tasks.report.problems import ReportError
+from vlm_confidence_tasks.report.inputs.problems import ReportError
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
 
 By = Literal["task", "metric"]
 # What a table shows unless other metrics are named; `leaderboard.json` has all.

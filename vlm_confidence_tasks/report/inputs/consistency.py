@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from vlm_confidence_tasks.metrics import expected_calibration_error
-from vlm_confidence_tasks.report.rows import Answer, Row, Rows
+from vlm_confidence_tasks.report.inputs.rows import Answer, Row, Rows
 
 Pairs = Sequence[tuple[Row, Answer]]
 TOLERANCE = 1e-9

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from vlm_confidence_tasks.report.table import By, Cell, Table
+from vlm_confidence_tasks.report.leaderboard.tables import By, Cell, Table
 
 
 def to_csv(tables: Sequence[Table], by: By) -> str:

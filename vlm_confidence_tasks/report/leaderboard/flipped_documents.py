@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from vlm_confidence_tasks.report.rows import Answer, Row, Rows
+from vlm_confidence_tasks.report.inputs.rows import Answer, Row, Rows
 
 MOST = 20
 

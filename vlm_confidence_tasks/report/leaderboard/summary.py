@@ -13,14 +13,14 @@ from typing import Any
 from tqdm import tqdm
 
 from vlm_confidence_tasks.metrics import metrics_with
-from vlm_confidence_tasks.report import curves
-from vlm_confidence_tasks.report.check import disagreement, quick_numbers
-from vlm_confidence_tasks.report.flips import Flip, surest_flips
-from vlm_confidence_tasks.report.measuring import Number, measure
-from vlm_confidence_tasks.report.problems import Problems
-from vlm_confidence_tasks.report.rows import Rows, read_rows
-from vlm_confidence_tasks.report.runs import TaskRun
-from vlm_confidence_tasks.report.samples import read_samples
+from vlm_confidence_tasks.report.inputs.consistency import disagreement, quick_numbers
+from vlm_confidence_tasks.report.inputs.problems import Problems
+from vlm_confidence_tasks.report.inputs.rows import Rows, read_rows
+from vlm_confidence_tasks.report.inputs.runs import TaskRun
+from vlm_confidence_tasks.report.inputs.samples import read_samples
+from vlm_confidence_tasks.report.leaderboard import curves
+from vlm_confidence_tasks.report.leaderboard.flipped_documents import Flip, surest_flips
+from vlm_confidence_tasks.report.leaderboard.measuring import Number, measure
 
 # Fewer files than this are read before other processes have even started.
 FEW = 8

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from vlm_confidence_tasks.report.problems import Problems
+from vlm_confidence_tasks.report.inputs.problems import Problems
 
 # Arguments that say where a model runs, not which model it is.
 PLACE = frozenset({"device", "device_map", "batch_size"})

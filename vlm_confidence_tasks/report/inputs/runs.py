@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlm_confidence_tasks.report.naming import Model
-from vlm_confidence_tasks.report.problems import Problems, ReportError
+from vlm_confidence_tasks.report.inputs.model_names import Model
+from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
 
 RESULTS = "_results.json"
 # A task's configuration holds this key if and only if the task is one of ours.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from vlm_confidence_tasks.report.board import Board
-from vlm_confidence_tasks.report.table import Cell, Heading, Table
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
+from vlm_confidence_tasks.report.leaderboard.tables import Cell, Heading, Table
 
 
 def to_markdown(board: Board, tables: Sequence[Table]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_confidence_tasks.metrics import Document
-from vlm_confidence_tasks.report.checked import check_row
+from vlm_confidence_tasks.report.inputs.checked import check_row
 from vlm_confidence_tasks.types import Readout
 
 

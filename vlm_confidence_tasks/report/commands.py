@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from vlm_confidence_tasks.metrics import METRICS
+from vlm_confidence_tasks.metrics import metrics_for
 from vlm_confidence_tasks.report import compare
 from vlm_confidence_tasks.report.figures.all_figures import all_figures, curves_by_entry
 from vlm_confidence_tasks.report.formats import files
@@ -22,7 +22,7 @@ FLIPS = ("ifr_", "iv_")
 def leaderboard(options: argparse.Namespace) -> int:
     """Make the leaderboard's files; 1 if something was wrong with the input."""
     # Families of one's own have flip rates that only the runs tell of.
-    check_names([name for name in options.metrics if not name.startswith(FLIPS)], METRICS)
+    check_names([name for name in options.metrics if not name.startswith(FLIPS)], metrics_for(()))
     problems = Problems()
     runs = find_runs(options.folders, problems)
     wanted = _wanted(options, curves=not options.no_figures)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vlm_confidence_tasks.metrics import FAMILIES
+from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
 
@@ -88,7 +88,7 @@ def flip_rates(board: Board, styles: Styles) -> Iterator[Figure]:
     """Draw flipped instances and flipped documents by family of perturbations."""
     for name, entries in _groups(board, board["entries"]):
         held = list(dict.fromkeys((e["column"], f) for e in entries for f in _families(e)))
-        held.sort(key=lambda pair: (FAMILIES.index(pair[1]), pair[0]))
+        held.sort(key=lambda pair: (perturbations.families().index(pair[1]), pair[0]))
         if not held:
             continue
         rates = (("ifr", "flipped instances (IFR)"), ("iv", "flipped documents (IV)"))
@@ -97,7 +97,7 @@ def flip_rates(board: Board, styles: Styles) -> Iterator[Figure]:
 
 
 def _families(entry: Board) -> list[str]:
-    return [family for family in FAMILIES if f"ifr_{family}" in entry["metrics"]]
+    return [family for family in perturbations.families() if f"ifr_{family}" in entry["metrics"]]
 
 
 def _bars(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlm_confidence_tasks.metrics import Document
+from vlm_confidence_tasks.metrics import Sample
 from vlm_confidence_tasks.report.inputs.checked import check_row
 from vlm_confidence_tasks.types import Readout
 
@@ -26,7 +26,7 @@ def count_failed(path: Path) -> int:
         return sum(json.loads(line).get("failed") is not None for line in lines)
 
 
-def read_samples(path: Path) -> list[Document]:
+def read_samples(path: Path) -> list[Sample]:
     """Read the documents of a samples file that a perturbed task wrote.
 
     Those that failed, which a run may be allowed, are left out.
@@ -48,7 +48,7 @@ def read_samples(path: Path) -> list[Document]:
     return documents
 
 
-def _read_line(line: str, where: str) -> Document | None:
+def _read_line(line: str, where: str) -> Sample | None:
     """Read a line; None if its document failed."""
     try:
         row = json.loads(line)
@@ -67,9 +67,9 @@ def _read_line(line: str, where: str) -> Document | None:
         raise SamplesError(f"{where}: {error}") from error
 
 
-def _document(row: Mapping[str, Any]) -> Document:
+def _document(row: Mapping[str, Any]) -> Sample:
     clean, *variants = (Readout.from_dict(record) for record in row["readouts"])
-    return Document(
+    return Sample(
         image_id=row["image_id"],
         gold=row["gold"],
         labels=tuple(row["labels"]),

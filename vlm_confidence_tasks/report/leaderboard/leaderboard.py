@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from vlm_confidence_tasks import __version__
-from vlm_confidence_tasks.metrics import metrics_with
+from vlm_confidence_tasks import __version__, perturbations
+from vlm_confidence_tasks.metrics import metrics_for
 from vlm_confidence_tasks.report.inputs.model_names import Model, name_models
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import OWN_KEY, TaskRun
@@ -88,7 +88,9 @@ def _metrics(found: Sequence[Summarised]) -> Board:
             "higher_is_better": metric.higher_is_better,
             "description": metric.description,
         }
-        for name, metric in metrics_with(families).items()
+        for name, metric in metrics_for(
+            dict.fromkeys((*perturbations.families(), *sorted(families)))
+        ).items()
         if name in used
     }
 

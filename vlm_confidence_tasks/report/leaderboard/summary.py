@@ -12,15 +12,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from vlm_confidence_tasks.metrics import metrics_with
-from vlm_confidence_tasks.report.inputs.consistency import disagreement, quick_numbers
+from vlm_confidence_tasks import perturbations
+from vlm_confidence_tasks.metrics import Number, measure, metrics_for, task_metrics
+from vlm_confidence_tasks.report.inputs.consistency import QUICK, disagreement
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.rows import Rows, read_rows
 from vlm_confidence_tasks.report.inputs.runs import TaskRun
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.report.leaderboard import curves
 from vlm_confidence_tasks.report.leaderboard.flipped_documents import Flip, surest_flips
-from vlm_confidence_tasks.report.leaderboard.measuring import Number, measure
 
 # Fewer files than this are read before other processes have even started.
 FEW = 8
@@ -85,14 +85,14 @@ def summarise(run: TaskRun, wanted: Wanted) -> Summary:
     """
     rows = read_rows(run.samples)
     families = sorted({answer.family for row in rows.rows for answer in row.readouts[1:]})
-    known = metrics_with(families)
+    known = metrics_for(dict.fromkeys((*perturbations.families(), *families)))
     asked = _asked(run, known)
-    quick = quick_numbers(rows)
-    _compare(run, quick, list(quick))
+    samples = read_samples(run.samples)
     if wanted.draws:
-        numbers = measure(read_samples(run.samples), wanted.draws)
+        numbers = measure(samples, wanted.draws)
         _compare(run, {name: number.value for name, number in numbers.items()}, list(known))
     else:
+        _compare(run, task_metrics(samples, QUICK), QUICK)
         numbers = {name: Number(value) for name, value in run.numbers.items()}
     return Summary(
         documents=len(rows.rows),

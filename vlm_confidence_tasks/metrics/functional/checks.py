@@ -1,4 +1,4 @@
-"""What every metric asks of its input; a bad value raises here, and is named."""
+"""Checks of arguments; a bad value raises here, and the message names it."""
 
 from __future__ import annotations
 

@@ -1,14 +1,13 @@
-"""From one document's second turns to the numbers that a mean is taken over.
+"""Numbers of stated confidences, by the rules of `generated_answers`.
 
-As in `_sources`: one number an instance, none where the measure does not apply. Second
-turns are there if the task asks for them: they need no logits.
+They are there if the task asks for them in a second turn, and need no logits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vlm_confidence_tasks.metrics.document import Document
+from vlm_confidence_tasks.metrics.sample import Sample
 from vlm_confidence_tasks.types import Readout
 
 Readouts = Sequence[Readout]
@@ -17,41 +16,41 @@ Readouts = Sequence[Readout]
 CERTAIN = 0.5
 
 
-def confidence(document: Document, readouts: Readouts) -> list[float]:
+def confidence(sample: Sample, readouts: Readouts) -> list[float]:
     """Stated confidence of each answer for which a number was given."""
     return [r.verbal_confidence for r in readouts if r.verbal_confidence is not None]
 
 
-def invalid(document: Document, readouts: Readouts) -> list[float]:
-    """Whether no number was given, for each answer that was asked about."""
-    return [float(r.verbal_confidence is None) for r in _asked(readouts)]
+def invalid(sample: Sample, readouts: Readouts) -> list[float]:
+    """Whether no number was given, for each answer with a second turn."""
+    return [float(r.verbal_confidence is None) for r in _follow_ups(readouts)]
 
 
-def calibrated(document: Document, readouts: Readouts) -> list[tuple[float, bool]]:
+def calibrated(sample: Sample, readouts: Readouts) -> list[tuple[float, bool]]:
     """Stated confidence and correctness of each answer that has both.
 
-    An answer that could not be read was asked about as it stood, and is wrong.
+    An answer that could not be read is quoted as it stands in the second turn, and is wrong.
     """
-    if document.gold is None:
+    if sample.gold is None:
         return []
     return [
         (r.verbal_confidence, bool(r.correct)) for r in readouts if r.verbal_confidence is not None
     ]
 
 
-def claims(document: Document, readouts: Readouts) -> list[tuple[bool, bool | None]]:
+def claims(sample: Sample, readouts: Readouts) -> list[tuple[bool, bool | None]]:
     """Whether each answer is right, and whether the model claims so; None: it did not say."""
-    if document.gold is None:
+    if sample.gold is None:
         return []
-    return [(bool(r.correct), _claim(r)) for r in _asked(readouts)]
+    return [(bool(r.correct), _claim(r)) for r in _follow_ups(readouts)]
 
 
-def accuracy(document: Document, readouts: Readouts) -> list[float]:
+def accuracy(sample: Sample, readouts: Readouts) -> list[float]:
     """Whether each claim is true; that nothing was claimed is not."""
-    return [float(right == claim) for right, claim in claims(document, readouts)]
+    return [float(right == claim) for right, claim in claims(sample, readouts)]
 
 
-def aligned(document: Document, readouts: Readouts) -> list[tuple[float, float]]:
+def aligned(sample: Sample, readouts: Readouts) -> list[tuple[float, float]]:
     """Stated and token confidence of each answer that has both."""
     return [
         (r.verbal_confidence, r.confidence)
@@ -60,7 +59,7 @@ def aligned(document: Document, readouts: Readouts) -> list[tuple[float, float]]
     ]
 
 
-def _asked(readouts: Readouts) -> list[Readout]:
+def _follow_ups(readouts: Readouts) -> list[Readout]:
     return [r for r in readouts if r.verbal_text is not None]
 
 

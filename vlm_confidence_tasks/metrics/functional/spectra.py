@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import fft
 
-from vlm_confidence_tasks.metrics._checks import Floats, Ints
+from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 
 BANDS = ("low", "mid", "high")
 

@@ -6,9 +6,14 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import spearmanr
 
-from vlm_confidence_tasks.metrics._bootstrap import DRAWS, Interval, bootstrap_sums_interval
-from vlm_confidence_tasks.metrics._checks import Floats, same_length, vector
+from vlm_confidence_tasks.metrics.functional.bootstrap import (
+    DRAWS,
+    Interval,
+    bootstrap_sums_interval,
+)
+from vlm_confidence_tasks.metrics.functional.checks import Floats, same_length, vector
 
 
 def pearson(x: ArrayLike, y: ArrayLike) -> float | None:
@@ -34,6 +39,31 @@ def pearson(x: ArrayLike, y: ArrayLike) -> float | None:
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
     return _from_sums(_products(x, y).sum(axis=0))
+
+
+def spearman(x: ArrayLike, y: ArrayLike) -> float | None:
+    """Spearman's rank correlation: Pearson's of the mid-ranks.
+
+    Args:
+        x: One number an instance, [N].
+        y: The other, [N].
+
+    Returns:
+        A number in [-1, 1]; None if one of the columns is constant, as it is for N = 1.
+
+    Raises:
+        ValueError: Empty or unequal columns, or a number that is not finite.
+
+    Source: Spearman 1904.
+
+    >>> spearman([0.1, 0.5, 0.9], [1.0, 2.0, 30.0]), spearman([0.1, 0.5], [1.0, 1.0])
+    (1.0, None)
+    """
+    x, y = vector("x", x), vector("y", y)
+    same_length(x=x, y=y)
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return None
+    return float(np.clip(spearmanr(x, y).statistic, -1, 1))
 
 
 def bootstrap_pearson_interval(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vlm_confidence_tasks.metrics._checks import vector
-from vlm_confidence_tasks.metrics._ranking import auroc
+from vlm_confidence_tasks.metrics.functional.checks import vector
+from vlm_confidence_tasks.metrics.functional.ranking import auroc
 
 
 @dataclass(frozen=True)

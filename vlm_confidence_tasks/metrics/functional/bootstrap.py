@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vlm_confidence_tasks.metrics._calibration import N_BINS, width_bins
-from vlm_confidence_tasks.metrics._checks import (
+from vlm_confidence_tasks.metrics.functional.calibration import N_BINS, uniform_bins
+from vlm_confidence_tasks.metrics.functional.checks import (
     Bools,
     Floats,
     Ints,
@@ -34,8 +34,9 @@ LEVEL = 0.95
 
 # Clusters drawn at once: bounds memory, and both paths use the same so that they agree.
 _BLOCK = 1 << 18
-# How often each was drawn is kept for the next metric on as many: 64 MiB with 2,000 draws.
-_KEPT_COUNTS = 1 << 25
+# Counts up to this many are cached for the next metric on as many clusters: 64 MiB with
+# 2,000 draws.
+_CACHED_COUNTS = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def _counts(clusters: int, draws: int, seed: int) -> Iterator[Counts]:
 
 
 @lru_cache(maxsize=1)
-def _kept_counts(clusters: int, draws: int, seed: int) -> tuple[Counts, ...]:
+def _cached_counts(clusters: int, draws: int, seed: int) -> tuple[Counts, ...]:
     return tuple(_counts(clusters, draws, seed))
 
 
@@ -106,8 +107,8 @@ class _Clusters:
         clusters = self.size.size
         table = np.zeros((clusters, columns.shape[1]))
         np.add.at(table, self.index, columns)
-        few = clusters * self.draws <= _KEPT_COUNTS
-        for counts in (_kept_counts if few else _counts)(clusters, self.draws, self.seed):
+        few = clusters * self.draws <= _CACHED_COUNTS
+        for counts in (_cached_counts if few else _counts)(clusters, self.draws, self.seed):
             yield from counts.astype(np.float64) @ table
 
 
@@ -309,7 +310,7 @@ def bootstrap_ece_interval(
     """Percentile interval of the equal-width ECE, or of a difference of two.
 
     Equal-width bins do not move with the draw, so N ECE is the sum over bins of
-    abs(sum of correct - confidence). Equal-mass bins do: use `bootstrap_interval`.
+    abs(sum of correct - confidence). Quantile bins do: use `bootstrap_interval`.
 
     Args:
         confidence: Probability given to each answer, [N], in [0, 1].
@@ -328,7 +329,7 @@ def bootstrap_ece_interval(
     0.25
     """
     confidence, correct = answered(confidence, correct)
-    bins = width_bins(confidence, positive_integer("n_bins", n_bins))
+    bins = uniform_bins(confidence, positive_integer("n_bins", n_bins))
     columns = np.zeros((confidence.size, 1 + n_bins))
     columns[:, 0] = 1.0
     columns[np.arange(confidence.size), 1 + bins] = correct - confidence

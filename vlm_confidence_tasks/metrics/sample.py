@@ -1,33 +1,20 @@
-"""What one document's answers look like to a metric."""
+"""What a metric is computed from: one document's answers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from vlm_confidence_tasks.types import Readout
 
-FAMILIES = (
-    "noise",
-    "translation",
-    "padcrop",
-    "scale",
-    "scalepad",
-    "rotation",
-    "textoverlay",
-    "textoverlay_random",
-    "textoverlay_empty",
-    "blur",
-    "motionblur",
-    "lowlight",
-    "occlusion",
-    "jpeg",
-)
+# What a metric keeps of a sample: JSON types, since it travels between processes and files.
+Value = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Document:
-    """The answers to one document, clean and perturbed, with what they are held against.
+class Sample:
+    """The answers to one document, clean and perturbed, and the right answer.
 
     Attributes:
         image_id: Name of the image: the cluster of every interval.

@@ -1,4 +1,4 @@
-"""How far a perturbation moves vectors inside the model, and how rough a grid of them is."""
+"""How far a perturbation moves vectors inside the model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vlm_confidence_tasks.metrics._checks import Floats, same_length, vector
+from vlm_confidence_tasks.metrics.functional.checks import Floats, same_length, vector
 
 
 def cosine_drift(clean: ArrayLike, moved: ArrayLike) -> float | None:
@@ -137,34 +137,6 @@ def cohens_d(perturbed: ArrayLike, control: ArrayLike) -> float | None:
     squares = (one.size - 1) * one.var(ddof=1) + (other.size - 1) * other.var(ddof=1)
     pooled = np.sqrt(squares / (one.size + other.size - 2))
     return float((one.mean() - other.mean()) / pooled) if varying and pooled > 0 else None
-
-
-def dirichlet_energy(grid: ArrayLike) -> float | None:
-    """Mean squared difference between neighbours on a grid of vectors.
-
-    The sum of |X[i, j] - X[k, l]|^2 over edges between 4-neighbours, divided by their number
-    H (W - 1) + W (H - 1).
-
-    Args:
-        grid: Vectors on a grid, [H, W, D].
-
-    Returns:
-        The energy, at least 0; None for a grid of one point, which has no edge.
-
-    Raises:
-        ValueError: Not [H, W, D], or a number that is not finite.
-
-    Source: "Same Answer, Different Representations" (arXiv 2602.06652).
-
-    >>> dirichlet_energy([[[0.0], [1.0]], [[2.0], [3.0]]])
-    2.5
-    """
-    x = np.asarray(grid, dtype=np.float64)
-    if x.ndim != 3 or 0 in x.shape or not np.isfinite(x).all():
-        raise ValueError(f"grid must be finite numbers [H, W, D], got shape {x.shape}")
-    steps = [np.diff(x, axis=axis) for axis in (0, 1)]
-    edges = sum(step.shape[0] * step.shape[1] for step in steps)
-    return float(sum(np.square(step).sum() for step in steps) / edges) if edges else None
 
 
 def _drifts(clean: Floats, rows: Floats) -> Floats | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vlm_confidence_tasks.metrics._checks import same_length
+from vlm_confidence_tasks.metrics.functional.checks import same_length
 
 
 @dataclass(frozen=True)
@@ -74,56 +74,3 @@ def confusion(gold: Sequence[str], answers: Sequence[str | None], positive: str)
     return Confusion(
         tp=pairs.count((True, True)), fp=pairs.count((False, True)), fn=pairs.count((True, False))
     )
-
-
-def precision(gold: Sequence[str], answers: Sequence[str | None], positive: str) -> float | None:
-    """Share of positive answers that are right; None if there are none.
-
-    Arguments and errors are those of `confusion`.
-
-    >>> precision(["Yes", "No"], ["Yes", "Yes"], "Yes")
-    0.5
-    >>> precision(["Yes", "No"], ["No", "No"], "Yes") is None
-    True
-    """
-    return confusion(gold, answers, positive).precision
-
-
-def recall(gold: Sequence[str], answers: Sequence[str | None], positive: str) -> float | None:
-    """Share of positive documents that were answered positive; None if there are none.
-
-    An unparsed answer to a positive document counts as missed. Arguments and errors are
-    those of `confusion`.
-
-    >>> recall(["Yes", "Yes"], ["Yes", None], "Yes")
-    0.5
-    """
-    return confusion(gold, answers, positive).recall
-
-
-def f1_score(gold: Sequence[str], answers: Sequence[str | None], positive: str) -> float | None:
-    """Harmonic mean of precision and recall, 2 tp / (2 tp + fp + fn).
-
-    None if neither gold nor answers are ever positive. Arguments and errors are those of
-    `confusion`.
-
-    >>> f1_score(["Yes", "No"], ["Yes", "Yes"], "Yes") == 2 / 3
-    True
-    """
-    return confusion(gold, answers, positive).f1
-
-
-def yes_ratio(answers: Sequence[str | None]) -> float:
-    """Share of all instances answered "Yes", in [0, 1]; unparsed ones are not.
-
-    Raises:
-        ValueError: There are no answers.
-
-    Source: Li et al. 2023 (POPE).
-
-    >>> yes_ratio(["Yes", "No", None, "Yes"])
-    0.5
-    """
-    if not answers:
-        raise ValueError(f"answers must not be empty, got {answers!r}")
-    return sum(answer == "Yes" for answer in answers) / len(answers)

@@ -1,29 +1,40 @@
-"""How a perturbation moves the entropy of what is generated."""
+"""How answers spread, and whether a perturbation moves the entropy of what is generated."""
 
 from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import wilcoxon
 
-from vlm_confidence_tasks.metrics._checks import vector
+from vlm_confidence_tasks.metrics.functional.checks import vector
 
 
-def entropy_drop_rate(difference: ArrayLike) -> float:
-    """Share of instances whose entropy the perturbation lowered, in [0, 1].
+def visual_entropy(answers: Sequence[str | None]) -> float:
+    """Entropy of the answers to one document, in nats.
+
+    -sum over distinct answers a of n_a/n ln(n_a/n): 0 if all agree.
 
     Args:
-        difference: H(variant) - H(clean) of each instance, [N], in nats.
+        answers: The answers to the clean image and to its variants, [1 + V]; None for one that
+            could not be read, which is an answer of its own.
 
     Raises:
-        ValueError: No differences, or one that is not finite.
+        ValueError: There are no answers.
 
-    Source: "The Confidence Trap", section 4.
+    Source: "Same Answer, Different Representations" (arXiv 2602.06652).
 
-    >>> entropy_drop_rate([-0.5, 0.25, 0.0, 0.125])
-    0.25
+    >>> round(visual_entropy(["Yes", "Yes", "No", None]), 4)
+    1.0397
     """
-    return float((vector("difference", difference) < 0).mean())
+    if not answers:
+        raise ValueError(f"answers must not be empty, got {answers!r}")
+    counts = sorted(Counter(answers).values())
+    # The form ln n - sum(n_a ln n_a)/n would leave rounding noise where all agree.
+    return math.fsum(n / len(answers) * math.log(len(answers) / n) for n in counts)
 
 
 def wilcoxon_p(difference: ArrayLike) -> float | None:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vlm_confidence_tasks.metrics._checks import Floats, Ints, answered, positive_integer, vector
+from vlm_confidence_tasks.metrics.functional.checks import (
+    Floats,
+    Ints,
+    answered,
+    positive_integer,
+    vector,
+)
 
-Binning = Literal["width", "mass"]
+Strategy = Literal["uniform", "quantile"]
 
 N_BINS = 15
 FLOOR_DRAWS = 200
 
-# Smallest normal float32: a probability of 0 is taken for it where a logarithm is.
+# The smallest normal float32.
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
 
 # Numbers drawn at once for the noise floor: bounds its memory, not its result.
@@ -27,8 +34,8 @@ class ReliabilityCurve:
     """The bins of a reliability diagram that hold any answer, in rising order.
 
     Attributes:
-        low: Lower edge of each bin, [B] (of mass bins: the smallest confidence in it).
-        high: Upper edge of each bin, [B] (of mass bins: the largest confidence in it).
+        low: Lower edge of each bin, [B] (of quantile bins: the smallest confidence in it).
+        high: Upper edge of each bin, [B] (of quantile bins: the largest confidence in it).
         count: Answers in each bin, [B].
         confidence: Mean confidence in each bin, [B].
         accuracy: Share of right answers in each bin, [B].
@@ -41,13 +48,13 @@ class ReliabilityCurve:
     accuracy: Floats
 
 
-def width_bins(confidence: Floats, n_bins: int) -> Ints:
+def uniform_bins(confidence: Floats, n_bins: int) -> Ints:
     """Number the equal-width bin [0, 1/n], (1/n, 2/n], ... of each confidence."""
     inner = np.arange(1, n_bins) / n_bins
     return np.searchsorted(inner, confidence, side="left")
 
 
-def mass_bins(confidence: Floats, n_bins: int) -> Ints:
+def quantile_bins(confidence: Floats, n_bins: int) -> Ints:
     """Number the equal-mass bin of each confidence; equal confidences share a bin.
 
     A run of ties goes where its middle rank falls: one value that most answers share
@@ -60,17 +67,17 @@ def mass_bins(confidence: Floats, n_bins: int) -> Ints:
     return bins
 
 
-def _bins(confidence: Floats, n_bins: int, binning: Binning) -> Ints:
+def _bins(confidence: Floats, n_bins: int, strategy: Strategy) -> Ints:
     positive_integer("n_bins", n_bins)
-    if binning == "width":
-        return width_bins(confidence, n_bins)
-    if binning == "mass":
-        return mass_bins(confidence, n_bins)
-    raise ValueError(f"binning must be 'width' or 'mass', got {binning!r}")
+    if strategy == "uniform":
+        return uniform_bins(confidence, n_bins)
+    if strategy == "quantile":
+        return quantile_bins(confidence, n_bins)
+    raise ValueError(f"strategy must be 'uniform' or 'quantile', got {strategy!r}")
 
 
 def reliability_curve(
-    confidence: ArrayLike, correct: ArrayLike, n_bins: int = N_BINS, binning: Binning = "width"
+    confidence: ArrayLike, correct: ArrayLike, n_bins: int = N_BINS, strategy: Strategy = "uniform"
 ) -> ReliabilityCurve:
     """Compute the data of a reliability diagram; empty bins are left out.
 
@@ -78,12 +85,12 @@ def reliability_curve(
         confidence: Probability given to each answer, [N], in [0, 1].
         correct: Whether each answer is right, [N].
         n_bins: Number of bins before the empty ones are dropped.
-        binning: "width" for [0, 1/n], (1/n, 2/n], ...; "mass" for bins of equal count,
+        strategy: "uniform" for [0, 1/n], (1/n, 2/n], ...; "quantile" for bins of equal count,
             in which equal confidences stay together.
 
     Raises:
         ValueError: Empty or unequal columns, NaN, a confidence outside [0, 1],
-            `n_bins` under 1 or an unknown `binning`.
+            `n_bins` under 1 or an unknown `strategy`.
 
     Source: Niculescu-Mizil and Caruana 2005; Guo et al. 2017, figure 1.
 
@@ -92,12 +99,12 @@ def reliability_curve(
     ([1, 2], [0.0, 0.5])
     """
     confidence, correct = answered(confidence, correct)
-    bins = _bins(confidence, n_bins, binning)
+    bins = _bins(confidence, n_bins, strategy)
     counts = np.bincount(bins)
     held = np.flatnonzero(counts)
     count = counts[held]
     low, high = held / n_bins, (held + 1) / n_bins
-    if binning == "mass":
+    if strategy == "quantile":
         ordered = np.sort(confidence)
         last = np.cumsum(count)
         low, high = ordered[last - count], ordered[last - 1]
@@ -111,7 +118,7 @@ def reliability_curve(
 
 
 def expected_calibration_error(
-    confidence: ArrayLike, correct: ArrayLike, n_bins: int = N_BINS, binning: Binning = "width"
+    confidence: ArrayLike, correct: ArrayLike, n_bins: int = N_BINS, strategy: Strategy = "uniform"
 ) -> float:
     """Mean gap between confidence and accuracy over bins, weighted by count, in [0, 1].
 
@@ -120,19 +127,19 @@ def expected_calibration_error(
     Biased upwards on few answers: compare with `calibration_noise_floor`.
     Arguments and errors are those of `reliability_curve`.
 
-    Source: Naeini et al. 2015; Guo et al. 2017, equation 3. Equal-mass bins: Nguyen and
+    Source: Naeini et al. 2015; Guo et al. 2017, equation 3. Quantile bins: Nguyen and
     O'Connor 2015.
 
     >>> round(expected_calibration_error([0.8, 0.8, 0.9], [1, 0, 1]), 4)
     0.2333
     """
-    curve = reliability_curve(confidence, correct, n_bins, binning)
+    curve = reliability_curve(confidence, correct, n_bins, strategy)
     gaps = np.abs(curve.accuracy - curve.confidence)
     return float(gaps @ curve.count / curve.count.sum())
 
 
 def maximum_calibration_error(
-    confidence: ArrayLike, correct: ArrayLike, n_bins: int = N_BINS, binning: Binning = "width"
+    confidence: ArrayLike, correct: ArrayLike, n_bins: int = N_BINS, strategy: Strategy = "uniform"
 ) -> float:
     """Largest gap between confidence and accuracy of any bin with answers, in [0, 1].
 
@@ -143,63 +150,26 @@ def maximum_calibration_error(
     >>> round(maximum_calibration_error([0.8, 0.8, 0.9], [1, 0, 1]), 4)
     0.3
     """
-    curve = reliability_curve(confidence, correct, n_bins, binning)
+    curve = reliability_curve(confidence, correct, n_bins, strategy)
     return float(np.abs(curve.accuracy - curve.confidence).max())
 
 
-def overconfidence(confidence: ArrayLike, correct: ArrayLike) -> float:
-    """Mean confidence minus accuracy, in [-1, 1]; under 0 is underconfidence.
+def log_probability(probability: float) -> float:
+    """Return ln p in nats, of a probability in [0, 1].
 
-    Raises:
-        ValueError: Empty or unequal columns, NaN, or a confidence outside [0, 1].
+    One under the smallest normal float32 (1.2e-38) counts as that number, so that an
+    underflow is worth -87.3 nats and not minus infinity, which JSON cannot hold.
 
-    >>> overconfidence([1.0, 0.5], [1, 0])
-    0.25
+    >>> round(log_probability(0.5), 4), round(log_probability(0.0), 4)
+    (-0.6931, -87.3365)
     """
-    confidence, correct = answered(confidence, correct)
-    return float(confidence.mean() - correct.mean())
-
-
-def brier_score(confidence: ArrayLike, correct: ArrayLike) -> float:
-    """Mean squared gap between confidence and correctness, in [0, 1].
-
-    mean of (confidence - correct)^2, on the given answer alone, not over all labels.
-
-    Raises:
-        ValueError: Empty or unequal columns, NaN, or a confidence outside [0, 1].
-
-    Source: Brier 1950.
-
-    >>> brier_score([1.0, 0.5], [1, 0])
-    0.125
-    """
-    confidence, correct = answered(confidence, correct)
-    return float(np.mean((confidence - correct) ** 2))
-
-
-def negative_log_likelihood(gold_probability: ArrayLike) -> float:
-    """Mean -ln of the probability given to the right label, in nats.
-
-    A probability under the smallest normal float32 (1.2e-38) counts as that number, so
-    that one underflow is worth 87.3 nats and not infinity, which JSON cannot hold.
-
-    Args:
-        gold_probability: p(gold) of each answer, [N], in [0, 1].
-
-    Raises:
-        ValueError: No probabilities, NaN, or one outside [0, 1].
-
-    >>> round(negative_log_likelihood([1.0, 0.5]), 4)
-    0.3466
-    """
-    probability = vector("gold_probability", gold_probability, 0.0, 1.0)
-    return float(-np.log(np.maximum(probability, SMALLEST_PROBABILITY)).mean())
+    return math.log(max(probability, SMALLEST_PROBABILITY))
 
 
 def calibration_noise_floor(
     confidence: ArrayLike,
     n_bins: int = N_BINS,
-    binning: Binning = "width",
+    strategy: Strategy = "uniform",
     draws: int = FLOOR_DRAWS,
     seed: int = 0,
 ) -> float:
@@ -213,13 +183,13 @@ def calibration_noise_floor(
     Args:
         confidence: Probability given to each answer, [N], in [0, 1].
         n_bins: As in `reliability_curve`.
-        binning: As in `reliability_curve`.
+        strategy: As in `reliability_curve`.
         draws: Number of draws.
         seed: Seed of the generator of this call; no global state is used.
 
     Raises:
         ValueError: No confidences, NaN, one outside [0, 1], `n_bins` or `draws` under 1
-            or an unknown `binning`.
+            or an unknown `strategy`.
 
     Source: consistency resampling, Broecker and Smith 2007.
 
@@ -228,7 +198,7 @@ def calibration_noise_floor(
     """
     ordered = np.sort(vector("confidence", confidence, 0.0, 1.0))
     positive_integer("draws", draws)
-    _, starts = np.unique(_bins(ordered, n_bins, binning), return_index=True)
+    _, starts = np.unique(_bins(ordered, n_bins, strategy), return_index=True)
     claimed = np.add.reduceat(ordered, starts)
     rng = np.random.default_rng(seed)
     total = 0.0

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import rankdata
 
-from vlm_confidence_tasks.metrics._checks import (
+from vlm_confidence_tasks.metrics.functional.checks import (
     Floats,
     Ints,
     answered,
@@ -50,31 +50,6 @@ def auroc(score: ArrayLike, positive: ArrayLike) -> float | None:
         return None
     above = rankdata(score)[positive].sum() - n_positive * (n_positive + 1) / 2
     return float(above / (n_positive * n_negative))
-
-
-def spearman(x: ArrayLike, y: ArrayLike) -> float | None:
-    """Spearman's rank correlation: Pearson's of the mid-ranks.
-
-    Args:
-        x: One number an instance, [N].
-        y: The other, [N].
-
-    Returns:
-        A number in [-1, 1]; None if one of the columns is constant, as it is for N = 1.
-
-    Raises:
-        ValueError: Empty or unequal columns, or a number that is not finite.
-
-    Source: Spearman 1904.
-
-    >>> spearman([0.1, 0.5, 0.9], [1.0, 2.0, 30.0]), spearman([0.1, 0.5], [1.0, 1.0])
-    (1.0, None)
-    """
-    x, y = vector("x", x), vector("y", y)
-    same_length(x=x, y=y)
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
-        return None
-    return float(np.clip(spearmanr(x, y).statistic, -1, 1))
 
 
 @dataclass(frozen=True)

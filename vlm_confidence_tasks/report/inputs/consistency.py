@@ -11,7 +11,7 @@ Pairs = Sequence[tuple[Row, Answer]]
 TOLERANCE = 1e-9
 # These need little time, and between them they depend on every answer, its correctness,
 # confidence and entropy: a samples file of another run, or a changed one, does not pass.
-QUICK = (
+QUICK_METRICS = (
     *("accuracy", "entropy", "confidence", "invalid_rate", "ece", "ifr"),
     *("accuracy_clean", "entropy_clean", "confidence_clean", "invalid_rate_clean", "ece_clean"),
 )

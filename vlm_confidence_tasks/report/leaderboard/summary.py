@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.metrics import Number, measure, metrics_for, task_metrics
-from vlm_confidence_tasks.report.inputs.consistency import QUICK, disagreement
+from vlm_confidence_tasks.report.inputs.consistency import QUICK_METRICS, disagreement
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.rows import Rows, read_rows
 from vlm_confidence_tasks.report.inputs.runs import TaskRun
@@ -92,7 +92,7 @@ def summarise(run: TaskRun, wanted: Wanted) -> Summary:
         numbers = measure(samples, wanted.draws)
         _compare(run, {name: number.value for name, number in numbers.items()}, list(known))
     else:
-        _compare(run, task_metrics(samples, QUICK), QUICK)
+        _compare(run, task_metrics(samples, QUICK_METRICS), QUICK_METRICS)
         numbers = {name: Number(value) for name, value in run.numbers.items()}
     return Summary(
         documents=len(rows.rows),

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn import metrics as sklearn
 
 from vlm_confidence_tasks import metrics
-from vlm_confidence_tasks.metrics import METRICS, Document, task_metrics
+from vlm_confidence_tasks.metrics import Sample, metrics_for, task_metrics
 
-from .making import EMPTY, NOISE, NOISE_1, TEXT, open_document, yes_no_document
+from . import reference
+from .making import EMPTY, METRICS, NOISE, NOISE_1, TEXT, open_document, yes_no_document
 
 ENTROPY_AND_DEFENSE = {
     *("entropy", "entropy_clean", "entropy_delta", "entropy_drop_rate", "entropy_delta_p"),
@@ -160,40 +162,41 @@ def many():
     return [random_document(rng) for _ in range(300)]
 
 
-def test_the_table_agrees_with_the_array_functions(many):
+def test_they_agree_with_independent_definitions(many):
     found = task_metrics(many)
     clean, variants = [d.clean for d in many], [list(d.perturbed) for d in many]
     rows = [(d.gold, d.clean, r) for d in many for r in d.perturbed]
     answers = [r.answer for _, _, r in rows]
     gold, base = [g for g, _, _ in rows], [c.answer for _, c, _ in rows]
+    truth, said = np.array(gold) == "Yes", np.array(answers) == "Yes"
     before, after = [c.correct for _, c, _ in rows], [r.correct for _, _, r in rows]
-    delta = [r.entropy - c.entropy for _, c, r in rows]
+    delta = np.array([r.entropy - c.entropy for _, c, r in rows])
     answered = [(r.confidence, r.correct, r.probs[g]) for g, _, r in rows if r.answer]
     confidence, correct, likelihood = zip(*answered, strict=True)
     defense = metrics.threshold_defense([c.entropy for c in clean], [r.entropy for _, _, r in rows])
     labels = [[r.answer for r in row] for row in variants]
     expected = {
         "accuracy": np.mean(after),
-        "precision": metrics.precision(gold, answers, "Yes"),
-        "recall": metrics.recall(gold, answers, "Yes"),
-        "f1": metrics.f1_score(gold, answers, "Yes"),
-        "yes_ratio": metrics.yes_ratio(answers),
+        "precision": sklearn.precision_score(truth, said),
+        "recall": sklearn.recall_score(truth, said),
+        "f1": sklearn.f1_score(truth, said),
+        "yes_ratio": np.mean(said),
         "entropy_delta": np.mean(delta),
-        "entropy_drop_rate": metrics.entropy_drop_rate(delta),
-        "ifr": metrics.instance_flip_rate([c.answer for c in clean], labels),
-        "iv": metrics.document_flip_rate([c.answer for c in clean], labels),
+        "entropy_drop_rate": np.mean(delta < 0),
+        "ifr": reference.flip_rate([c.answer for c in clean], labels),
+        "iv": reference.document_flip_rate([c.answer for c in clean], labels),
         "visual_entropy": np.mean(
             [metrics.visual_entropy([c.answer, *row]) for c, row in zip(clean, labels, strict=True)]
         ),
-        "right_to_wrong": metrics.right_to_wrong(before, after),
-        "wrong_to_right": metrics.wrong_to_right(before, after),
-        "fp_correction": metrics.fp_correction(gold, base, answers),
-        "fn_correction": metrics.fn_correction(gold, base, answers),
-        "overconfidence": metrics.overconfidence(confidence, correct),
-        "brier": metrics.brier_score(confidence, correct),
-        "nll": metrics.negative_log_likelihood(likelihood),
+        "right_to_wrong": reference.change_rate(before, after, True),
+        "wrong_to_right": reference.change_rate(before, after, False),
+        "fp_correction": reference.correction_rate(gold, base, answers, "No", "Yes"),
+        "fn_correction": reference.correction_rate(gold, base, answers, "Yes", "No"),
+        "overconfidence": np.mean(confidence) - np.mean(correct),
+        "brier": sklearn.brier_score_loss(correct, confidence),
+        "nll": -np.mean(np.log(likelihood)),
         "ece": metrics.expected_calibration_error(confidence, correct),
-        "ace": metrics.expected_calibration_error(confidence, correct, binning="mass"),
+        "ace": metrics.expected_calibration_error(confidence, correct, strategy="quantile"),
         "mce": metrics.maximum_calibration_error(confidence, correct),
         "auroc": metrics.auroc(confidence, correct),
         "aurc": metrics.aurc(confidence, correct),
@@ -213,25 +216,47 @@ def test_order_leaves_no_trace_in_many_documents(many):
 
 def test_what_is_kept_survives_json_and_pickle_and_strangers(many):
     for metric in METRICS.values():
-        kept = [value for value in map(metric.value, many) if value is not None]
+        kept = [value for value in map(metric.extract, many) if value is not None]
         travelled = [json.loads(json.dumps(value, allow_nan=False)) for value in kept]
         marked = [{**value, "image_id": "7"} for value in pickle.loads(pickle.dumps(travelled))]
         assert travelled == kept
-        assert metric.aggregate(marked) == metric.aggregate(kept)
+        assert metric.reduce(marked) == metric.reduce(kept)
 
 
 def test_means_and_only_means_keep_a_score():
-    pooled = METRICS["accuracy"].aggregate
+    pooled = METRICS["accuracy"].reduce
     for name, metric in METRICS.items():
-        kept = metric.value(A)
+        kept = metric.extract(A)
         if kept is not None:
-            assert ("score" in kept) == ("n" in kept) == (metric.aggregate is pooled), name
+            assert ("score" in kept) == ("n" in kept) == (metric.reduce is pooled), name
     for name in ("f1", "precision", "recall", "ece", "ace", "mce", "auroc", "aurc"):
-        assert METRICS[name].aggregate is not pooled
-    assert METRICS["accuracy"].value(A) == {"score": pytest.approx(1 / 3), "n": 3}
-    assert METRICS["iv"].value(A) == {"score": 1.0, "n": 1}
-    assert METRICS["precision"].value(A) == {"tp": 1, "fp": 0, "fn": 2}
-    assert METRICS["ece"].value(B) == {"confidence": [0.7, 0.55], "correct": [0, 1]}
+        assert METRICS[name].reduce is not pooled
+    assert METRICS["accuracy"].extract(A) == {"score": pytest.approx(1 / 3), "n": 3}
+    assert METRICS["iv"].extract(A) == {"score": 1.0, "n": 1}
+    assert METRICS["precision"].extract(A) == {"tp": 1, "fp": 0, "fn": 2}
+    assert METRICS["ece"].extract(B) == {"confidence": [0.7, 0.55], "correct": [0, 1]}
+
+
+def test_families_have_their_two_metrics_in_the_order_given():
+    names = list(metrics_for(["fog", "arc"]))
+    after = names.index("iv") + 1
+    assert names[after : after + 4] == ["ifr_fog", "iv_fog", "ifr_arc", "iv_arc"]
+    assert len(names) == len(metrics_for(())) + 4
+
+
+def test_a_task_has_the_metrics_of_what_it_measures():
+    protocols = ("verbal", "loglik", "representations")
+    everything, plain = metrics_for(["noise"]), metrics_for(["noise"], frozenset())
+    assert all(not metric.requires for metric in plain.values()) and "ifr_noise" in plain
+    for protocol in protocols:
+        own = metrics_for(["noise"], frozenset({protocol})).keys() - plain.keys()
+        assert own == {n for n, m in everything.items() if m.requires == {protocol}} != set()
+    assert list(metrics_for(["noise"], frozenset(protocols))) == list(everything)
+
+
+def test_numbers_of_named_metrics_alone_are_the_same(many):
+    found = task_metrics(many)
+    assert task_metrics(many, ("ece", "ifr", "verbal_ece")) == {n: found[n] for n in ("ifr", "ece")}
 
 
 def test_metrics_are_named_and_described():
@@ -244,7 +269,7 @@ def test_metrics_are_named_and_described():
 
 def test_nothing_at_all_gives_nothing():
     assert task_metrics([]) == {}
-    assert all(metric.aggregate([]) is None for metric in METRICS.values())
+    assert all(metric.reduce([]) is None for metric in METRICS.values())
 
 
 def test_a_caption_has_entropy_and_defense_alone():
@@ -320,12 +345,12 @@ def test_probability_zero_of_the_right_label_is_finite():
 
 
 def test_pooling_weighs_instances_and_not_documents():
-    pooled = METRICS["accuracy"].aggregate
+    pooled = METRICS["accuracy"].reduce
     assert pooled([{"score": 1.0, "n": 3}, {"score": 0.0, "n": 1}]) == 0.75
 
 
 def test_a_number_that_is_not_one_raises():
-    broken: Document = replace(A, clean=replace(A.clean, entropy=float("nan")))
+    broken: Sample = replace(A, clean=replace(A.clean, entropy=float("nan")))
     with pytest.raises(ValueError, match="image image: entropy_clean gave .nan"):
         task_metrics([broken])
     overdone = replace(A, clean=replace(A.clean, confidence=1.5))

@@ -7,28 +7,29 @@ from functools import partial
 
 import numpy as np
 import pytest
-
 from report.conftest import FAMILIES
 from report.synthetic import answers, noise, questions
-from vlm_confidence_tasks.metrics import METRICS, Document, bootstrap_interval, task_metrics
-from vlm_confidence_tasks.report.leaderboard.measuring import measure
+
+from vlm_confidence_tasks.metrics import Sample, bootstrap_interval, measure, task_metrics
+
+from .making import METRICS
 
 DRAWS = 30
 
 
-def documents(count: int = 30) -> list[Document]:
+def documents(count: int = 30) -> list[Sample]:
     held = answers(questions(count), [noise(0.3), *FAMILIES])
     return [document for _, document in held]
 
 
-def naive(name: str, held: Sequence[Document]) -> tuple[float, float, float] | None:
+def naive(name: str, held: Sequence[Sample]) -> tuple[float, float, float] | None:
     """Interval of a metric by computing it again on the drawn documents."""
     metric = METRICS[name]
-    kept = [(value, d.image_id) for d in held if (value := metric.value(d)) is not None]
+    kept = [(value, d.image_id) for d in held if (value := metric.extract(d)) is not None]
     if len({image for _, image in kept}) < 2:
         return None
     found = bootstrap_interval(
-        lambda rows: metric.aggregate([kept[row][0] for row in rows]),
+        lambda rows: metric.reduce([kept[row][0] for row in rows]),
         [image for _, image in kept],
         draws=DRAWS,
     )
@@ -41,7 +42,7 @@ def test_values_are_those_of_the_metrics() -> None:
     assert {name: number.value for name, number in measured.items()} == task_metrics(held)
 
 
-@pytest.mark.parametrize("name", [n for n in METRICS if "floor" not in n and n[-2:] != "_p"])
+@pytest.mark.parametrize("name", [n for n, m in METRICS.items() if m.interval])
 def test_intervals_equal_those_of_the_metric_computed_again(name: str) -> None:
     held = documents()
     number = measured(DRAWS).get(name)
@@ -63,7 +64,10 @@ def measured(draws: int) -> dict:
 
 def test_a_p_value_and_a_noise_floor_have_no_interval() -> None:
     numbers = measured(DRAWS)
-    for name in ("entropy_delta_p", "ece_floor", "ece_floor_clean"):
+    without = {n for n, m in METRICS.items() if m.interval is None}
+    kinds = ("ece_floor", "verbal_ece_floor", "loglik_ece_floor")
+    assert without == {"entropy_delta_p", *kinds, *(f"{kind}_clean" for kind in kinds)}
+    for name in without & numbers.keys():
         assert numbers[name].low is None and numbers[name].high is None
 
 
@@ -83,6 +87,6 @@ def test_one_image_has_no_interval() -> None:
     assert all(number.low is number.high is None for number in measure(alone, DRAWS).values())
 
 
-def replace_image(document: Document, number: int) -> Document:
+def replace_image(document: Sample, number: int) -> Sample:
     fields = {name: getattr(document, name) for name in document.__dataclass_fields__}
-    return partial(Document, **fields | {"image_id": f"image{number}"})()
+    return partial(Sample, **fields | {"image_id": f"image{number}"})()

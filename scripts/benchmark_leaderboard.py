@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from vlm_confidence_tasks import __version__
-from vlm_confidence_tasks.metrics import Sample, task_metrics
+from vlm_confidence_tasks import __version__, perturbations
+from vlm_confidence_tasks.metrics import Sample, metrics_for, task_metrics
 from vlm_confidence_tasks.types import CLEAN, Readout, Variant
 
 PROMPT = (

@@ -70,12 +70,8 @@ def mean_intervals(documents: list[Sample]) -> dict[str, Interval]:
     """Bootstrap every metric that is a mean, from what it keeps of each document."""
     found = {}
     for name, metric in metrics_for(["noise"]).items():
-        kept = [(doc.image_id, metric.extract(doc)) for doc in documents]
-        rows = [
-            (image, value["score"], value["n"])
-            for image, value in kept
-            if value and "score" in value
-        ]
+        values = [(doc.image_id, metric.extract(doc) or {}) for doc in documents]
+        rows = [(image, v["score"], v["n"]) for image, v in values if "score" in v]
         if rows:
             images, scores, instances = zip(*rows, strict=True)
             interval = bootstrap_mean_interval(scores, images, weights=instances)

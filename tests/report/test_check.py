@@ -34,7 +34,7 @@ def change(key: str, value: Callable[[dict], object]) -> Callable[[dict], None]:
 CHANGES = {
     "entropy": change("entropy", lambda a: a["entropy"] + 1e-6),
     "confidence": change("confidence", lambda a: a["confidence"] - 1e-6),
-    "answer": change("answer", lambda a: None),
+    "answer": lambda a: a.update(answer=None, confidence=None),
     "correct": change("correct", lambda a: not a["correct"]),
 }
 

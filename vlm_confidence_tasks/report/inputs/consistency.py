@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from vlm_confidence_tasks.metrics import expected_calibration_error
-from vlm_confidence_tasks.report.inputs.rows import Answer, Row, Rows
+from vlm_confidence_tasks.report.inputs.samples import Pairs, SamplesFile
 
-Pairs = Sequence[tuple[Row, Answer]]
 TOLERANCE = 1e-9
 
 
-def quick_numbers(rows: Rows) -> dict[str, float]:
+def quick_numbers(rows: SamplesFile) -> dict[str, float]:
     """Compute the metrics that need little time, from the rows alone.
 
     Between them they depend on every answer, its correctness, confidence and entropy,

@@ -13,8 +13,8 @@ from vlm_confidence_tasks.metrics import (
     risk_coverage_curve,
     threshold_defense,
 )
-from vlm_confidence_tasks.report.inputs.consistency import Pairs, calibrated
-from vlm_confidence_tasks.report.inputs.rows import Rows
+from vlm_confidence_tasks.report.inputs.consistency import calibrated
+from vlm_confidence_tasks.report.inputs.samples import Pairs, SamplesFile
 
 Curve = dict[str, list[float]]
 # A curve of more points than this looks the same and only makes the file larger.
@@ -73,7 +73,7 @@ def risk_coverage(pairs: Pairs) -> Curve | None:
     return _thin(coverage=curve.coverage, risk=curve.risk)
 
 
-def defense_roc(rows: Rows) -> Curve | None:
+def defense_roc(rows: SamplesFile) -> Curve | None:
     """Return the shares of clean and perturbed images over every entropy threshold.
 
     The last entry of `at_threshold` is the 95th percentile of clean entropies.
@@ -93,7 +93,7 @@ def _share_above(values: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDAr
     return np.concatenate([[0.0], above, [1.0]])
 
 
-def margins(rows: Rows) -> Curve | None:
+def margins(rows: SamplesFile) -> Curve | None:
     """Return histograms of the clean margin, for answers that flipped and that did not."""
     held = [
         (row.clean.margin, row.clean.answer != answer.answer)

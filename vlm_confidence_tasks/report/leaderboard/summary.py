@@ -12,12 +12,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from vlm_confidence_tasks.metrics import metrics_with
+from vlm_confidence_tasks.metrics import families_of, metrics_with
 from vlm_confidence_tasks.report.inputs.consistency import disagreement, quick_numbers
 from vlm_confidence_tasks.report.inputs.problems import Problems
-from vlm_confidence_tasks.report.inputs.rows import Rows, read_rows
 from vlm_confidence_tasks.report.inputs.runs import TaskRun
-from vlm_confidence_tasks.report.inputs.samples import read_samples
+from vlm_confidence_tasks.report.inputs.samples import SamplesFile, read_samples
 from vlm_confidence_tasks.report.leaderboard import curves
 from vlm_confidence_tasks.report.leaderboard.flipped_documents import Flip, surest_flips
 from vlm_confidence_tasks.report.leaderboard.measuring import Number, measure
@@ -83,14 +82,14 @@ def summarise(run: TaskRun, wanted: Wanted) -> Summary:
     Raises:
         ValueError: The samples cannot be used, or are not those of the results.
     """
-    rows = read_rows(run.samples)
-    families = sorted({answer.family for row in rows.rows for answer in row.readouts[1:]})
+    rows = read_samples(run.samples)
+    families = sorted(families_of(rows.samples))
     known = metrics_with(families)
     asked = _asked(run, known)
     quick = quick_numbers(rows)
     _compare(run, quick, list(quick))
     if wanted.draws:
-        numbers = measure(read_samples(run.samples), wanted.draws)
+        numbers = measure(rows.samples, wanted.draws)
         _compare(run, {name: number.value for name, number in numbers.items()}, list(known))
     else:
         numbers = {name: Number(value) for name, value in run.numbers.items()}
@@ -98,7 +97,7 @@ def summarise(run: TaskRun, wanted: Wanted) -> Summary:
         documents=len(rows.rows),
         failed=rows.failed,
         instances=len(rows.pairs),
-        images=len({row.image_id for row in rows.rows}),
+        images=len({sample.image_id for sample in rows.samples}),
         digest=rows.digest,
         epsilon=_epsilon(rows),
         families=families,
@@ -127,15 +126,17 @@ def _asked(run: TaskRun, known: Iterable[str]) -> set[str]:
     return listed or set(known)
 
 
-def _epsilon(rows: Rows) -> float | None:
-    shown = {(a.variant, a.parameters.get("epsilon")) for _, a in rows.pairs}
+def _epsilon(rows: SamplesFile) -> float | None:
+    shown = {
+        (r.variant.perturbation, dict(r.variant.parameters).get("epsilon")) for _, r in rows.pairs
+    }
     if len(shown) != 1:
         return None
     ((name, epsilon),) = shown
     return float(epsilon) if name == "gaussian_noise" and epsilon is not None else None
 
 
-def _curves(rows: Rows) -> dict[str, Any]:
+def _curves(rows: SamplesFile) -> dict[str, Any]:
     return {
         "risk_coverage_clean": curves.risk_coverage(rows.clean),
         "risk_coverage": curves.risk_coverage(rows.pairs),

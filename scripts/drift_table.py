@@ -125,7 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path, help="folder of the run")
     (file,) = parser.parse_args().results.rglob("*_samples_pope_invariance.jsonl")
-    documents = read_samples(file)
+    documents = read_samples(file).samples
     images = {document.image_id for document in documents}
     names = {family for document in documents for family in document.families}
     families = sorted(names, key=lambda f: -_average(moved(documents, f, "context")))

@@ -78,7 +78,7 @@ def line(epsilon: str, readouts: Sequence[Readout], images: Sequence[str]) -> st
 def read(results: Path, epsilon: float) -> list[Sample]:
     """Read the samples of one strength."""
     (file,) = results.rglob(f"*_samples_pope_eps{epsilon}.jsonl")
-    return read_samples(file)
+    return read_samples(file).samples
 
 
 def main() -> None:

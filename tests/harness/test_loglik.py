@@ -63,7 +63,7 @@ def test_numbers_again_from_the_samples(evaluate, tmp_path: Path) -> None:
     for task in ("seed_loglik", "pope_loglik", "pope_eps0.1", "mmmu_loglik"):
         file = tmp_path / f"{task}.jsonl"
         file.write_text(samples(found, task))
-        again = task_metrics(read_samples(file))
+        again = task_metrics(read_samples(file).samples)
         assert again == pytest.approx(numbers(found, task), abs=1e-12)
         assert any(name.startswith("loglik_") for name in again) == task.endswith("_loglik")
     # What two tasks share is asked once, and scored only where options are wanted.

@@ -118,7 +118,7 @@ def test_numbers_by_hand_and_again_from_the_samples(evaluate, tmp_path: Path) ->
     assert "verbal_alignment" not in values  # constant
     file = tmp_path / "samples.jsonl"
     file.write_text(samples(found, "pope_verbal3"))
-    again = task_metrics(read_samples(file))
+    again = task_metrics(read_samples(file).samples)
     assert {name for name in again if name.startswith("verbal")} >= {"verbal_ece", "verbal_f1"}
     assert again == pytest.approx(values, abs=1e-12)
 

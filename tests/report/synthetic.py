@@ -42,7 +42,10 @@ class Asked:
 
 
 def questions(count: int, images: int = 7) -> list[Asked]:
-    return [Asked(str(n), f"image{n % images}", LABELS[n % 2]) for n in range(count)]
+    return [
+        Asked(str(n), f"image{n % images}", LABELS[n % 2], text=f"Is thing {n} there?")
+        for n in range(count)
+    ]
 
 
 def answer(asked: Asked, variant: Variant, rng: np.random.Generator, skill: float) -> Readout:

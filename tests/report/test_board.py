@@ -15,14 +15,14 @@ from vlm_confidence_tasks.report.inputs.samples import read_samples
 def test_every_number_equals_a_recomputation_from_the_samples(board: dict) -> None:
     assert len(board["entries"]) == 9
     for entry in board["entries"]:
-        again = task_metrics(read_samples(Path(entry["samples"])))
+        again = task_metrics(read_samples(Path(entry["samples"])).samples)
         values = {name: number["value"] for name, number in entry["metrics"].items()}
         assert values == again
 
 
 def test_every_bin_equals_a_recomputation_from_the_samples(board: dict) -> None:
     for entry in board["entries"]:
-        documents = read_samples(Path(entry["samples"]))
+        documents = read_samples(Path(entry["samples"])).samples
         for side, pick in (("clean", lambda d: [d.clean]), ("perturbed", lambda d: d.perturbed)):
             held = [r for d in documents for r in pick(d) if r.confidence is not None]
             curve = reliability_curve([r.confidence for r in held], [r.correct for r in held])

@@ -21,7 +21,6 @@ from vlm_confidence_tasks.metrics import (
     wilcoxon_p,
 )
 from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
-from vlm_confidence_tasks.report.inputs.rows import read_rows
 from vlm_confidence_tasks.report.inputs.runs import TaskRun, find_runs
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
 from vlm_confidence_tasks.report.leaderboard.selection import newest
@@ -114,9 +113,9 @@ def _documents(samples: Path) -> Samples:
     Raises:
         ReportError: Two rows are the same question on the same image.
     """
-    rows = read_rows(samples).rows
+    rows = read_samples(samples).rows
     keys = [(row.question_id, row.category, row.image_sha256) for row in rows]
-    documents = dict(zip(keys, read_samples(samples), strict=True))
+    documents = dict(zip(keys, (row.sample for row in rows), strict=True))
     if len(documents) != len(keys):
         line = next(n for n, key in enumerate(keys, start=1) if key in keys[: n - 1])
         raise ReportError(f"{samples}, line {line}: question {keys[line - 1][0]} is there twice")

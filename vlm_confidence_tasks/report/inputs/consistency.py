@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from vlm_confidence_tasks.report.inputs.rows import Answer, Row
-
-Pairs = Sequence[tuple[Row, Answer]]
 TOLERANCE = 1e-9
 # These need little time, and between them they depend on every answer, its correctness,
 # confidence and entropy: a samples file of another run, or a changed one, does not pass.
@@ -15,16 +12,6 @@ QUICK_METRICS = (
     *("accuracy", "entropy", "confidence", "invalid_rate", "ece", "ifr"),
     *("accuracy_clean", "entropy_clean", "confidence_clean", "invalid_rate_clean", "ece_clean"),
 )
-
-
-def calibrated(pairs: Pairs) -> tuple[list[float], list[bool]]:
-    """Return confidence and correctness of the answers that have both."""
-    held = [
-        (answer.confidence, bool(answer.correct))
-        for row, answer in pairs
-        if answer.confidence is not None and row.labels and row.gold is not None
-    ]
-    return [sure for sure, _ in held], [right for _, right in held]
 
 
 def disagreement(

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from vlm_confidence_tasks.metrics import (
     bootstrap_mean_interval,
+    calibrated,
     reliability_curve,
     risk_coverage_curve,
     threshold_defense,
 )
-from vlm_confidence_tasks.report.inputs.consistency import Pairs, calibrated
-from vlm_confidence_tasks.report.inputs.rows import Rows
+from vlm_confidence_tasks.report.inputs.samples import Pairs, SamplesFile
 
 Curve = dict[str, list[float]]
 # A curve of more points than this looks the same and only makes the file larger.
@@ -28,22 +28,26 @@ def reliability_bins(pairs: Pairs, draws: int) -> list[dict[str, Any]]:
     Each has low, high, count, confidence and accuracy, and the ends of the accuracy's
     interval over images if `draws` is not 0 and the bin has several images.
     """
-    confidence, correct = calibrated(pairs)
-    if not confidence:
+    confidence, correct, images = _calibrated(pairs)
+    if not confidence.size:
         return []
     curve = reliability_curve(confidence, correct)
     fields = ("low", "high", "count", "confidence", "accuracy")
     columns = [getattr(curve, field).tolist() for field in fields]
     bins = [dict(zip(fields, cells, strict=True)) for cells in zip(*columns, strict=True)]
     if draws:
-        # Those of `calibrated`, in its order.
-        images = [
-            row.image_id
-            for row, a in pairs
-            if a.confidence is not None and row.labels and row.gold is not None
-        ]
-        _add_intervals(bins, np.array(confidence), np.array(correct), np.array(images), draws)
+        _add_intervals(bins, confidence, correct, images, draws)
     return bins
+
+
+def _calibrated(pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.str_]]:
+    """Return confidence, correctness and image of the answers that have both, [N] each."""
+    rows = [(*row, sample.image_id) for sample, r in pairs for row in calibrated(sample, [r])]
+    return (
+        np.array([confidence for confidence, _, _ in rows], np.float64),
+        np.array([correct for _, correct, _ in rows], np.bool_),
+        np.array([image for _, _, image in rows], np.str_),
+    )
 
 
 def _add_intervals(
@@ -66,14 +70,14 @@ def _add_intervals(
 
 def risk_coverage(pairs: Pairs) -> Curve | None:
     """Return coverage and risk, from the most confident answers on."""
-    confidence, correct = calibrated(pairs)
-    if not confidence:
+    confidence, correct, _ = _calibrated(pairs)
+    if not confidence.size:
         return None
     curve = risk_coverage_curve(confidence, correct)
     return _thin(coverage=curve.coverage, risk=curve.risk)
 
 
-def defense_roc(rows: Rows) -> Curve | None:
+def defense_roc(rows: SamplesFile) -> Curve | None:
     """Return the shares of clean and perturbed images over every entropy threshold.
 
     The last entry of `at_threshold` is the 95th percentile of clean entropies.
@@ -93,7 +97,7 @@ def _share_above(values: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDAr
     return np.concatenate([[0.0], above, [1.0]])
 
 
-def margins(rows: Rows) -> Curve | None:
+def margins(rows: SamplesFile) -> Curve | None:
     """Return histograms of the clean margin, for answers that flipped and that did not."""
     held = [
         (row.clean.margin, row.clean.answer != answer.answer)

@@ -13,12 +13,17 @@ from typing import Any
 from tqdm import tqdm
 
 from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.metrics import Number, measure, metrics_for, task_metrics
+from vlm_confidence_tasks.metrics import (
+    Number,
+    families_of,
+    measure,
+    metrics_for,
+    task_metrics,
+)
 from vlm_confidence_tasks.report.inputs.consistency import QUICK_METRICS, disagreement
 from vlm_confidence_tasks.report.inputs.problems import Problems
-from vlm_confidence_tasks.report.inputs.rows import Rows, read_rows
 from vlm_confidence_tasks.report.inputs.runs import TaskRun
-from vlm_confidence_tasks.report.inputs.samples import read_samples
+from vlm_confidence_tasks.report.inputs.samples import SamplesFile, read_samples
 from vlm_confidence_tasks.report.leaderboard import curves
 from vlm_confidence_tasks.report.leaderboard.flipped_documents import Flip, surest_flips
 
@@ -83,22 +88,21 @@ def summarise(run: TaskRun, wanted: Wanted) -> Summary:
     Raises:
         ValueError: The samples cannot be used, or are not those of the results.
     """
-    rows = read_rows(run.samples)
-    families = sorted({answer.family for row in rows.rows for answer in row.readouts[1:]})
+    rows = read_samples(run.samples)
+    families = sorted(families_of(rows.samples))
     known = metrics_for(dict.fromkeys((*perturbations.families(), *families)))
     asked = _asked(run, known)
-    samples = read_samples(run.samples)
     if wanted.draws:
-        numbers = measure(samples, wanted.draws)
+        numbers = measure(rows.samples, wanted.draws)
         _compare(run, {name: number.value for name, number in numbers.items()}, list(known))
     else:
-        _compare(run, task_metrics(samples, QUICK_METRICS), QUICK_METRICS)
+        _compare(run, task_metrics(rows.samples, QUICK_METRICS), QUICK_METRICS)
         numbers = {name: Number(value) for name, value in run.numbers.items()}
     return Summary(
         documents=len(rows.rows),
         failed=rows.failed,
         instances=len(rows.pairs),
-        images=len({row.image_id for row in rows.rows}),
+        images=len({sample.image_id for sample in rows.samples}),
         digest=rows.digest,
         epsilon=_epsilon(rows),
         families=families,
@@ -127,15 +131,17 @@ def _asked(run: TaskRun, known: Iterable[str]) -> set[str]:
     return listed or set(known)
 
 
-def _epsilon(rows: Rows) -> float | None:
-    shown = {(a.variant, a.parameters.get("epsilon")) for _, a in rows.pairs}
+def _epsilon(rows: SamplesFile) -> float | None:
+    shown = {
+        (r.variant.perturbation, dict(r.variant.parameters).get("epsilon")) for _, r in rows.pairs
+    }
     if len(shown) != 1:
         return None
     ((name, epsilon),) = shown
     return float(epsilon) if name == "gaussian_noise" and epsilon is not None else None
 
 
-def _curves(rows: Rows) -> dict[str, Any]:
+def _curves(rows: SamplesFile) -> dict[str, Any]:
     return {
         "risk_coverage_clean": curves.risk_coverage(rows.clean),
         "risk_coverage": curves.risk_coverage(rows.pairs),

@@ -14,6 +14,9 @@ from typing import Any
 
 Scalar = str | int | float | bool
 
+# Vectors that are read inside the model.
+CHANNELS = ("context", "answer", "vision")
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -91,7 +94,7 @@ CLEAN = Variant("clean")
 class Inside:
     """What happened inside the model in one answer, in numbers.
 
-    Channels are "context", "answer" and "vision"; a channel without a vector is left out.
+    Mappings by channel have the keys of `CHANNELS`; a channel without a vector is left out.
 
     Attributes:
         drift: 1 - cos with the vector of the clean image's answer, by channel; empty for
@@ -150,6 +153,10 @@ class Readout:
         entropy: Mean of `token_entropy`.
         token_entropy: Entropy over the whole vocabulary at each generated token
             before the end token (at the end token itself if it came first).
+        entropy_low: Lower bound of the mean entropy, where an engine gives only the likeliest
+            tokens' log-probabilities; `entropy` and `token_entropy` are then None, `entropy`
+            unless the bounds are less than 1e-3 nats apart.
+        entropy_high: Upper bound likewise.
         logprob: Mean log-probability of those tokens.
         probs: Probability of each label at the answer position, divided by their sum; None
             after a reasoning model's thinking, in which that position cannot be told.
@@ -187,6 +194,8 @@ class Readout:
     option_logprob: Mapping[str, float] | None = None
     option_logprob_mean: Mapping[str, float] | None = None
     inside: Inside | None = None
+    entropy_low: float | None = None
+    entropy_high: float | None = None
 
     @property
     def loglik_answer(self) -> str | None:
@@ -256,6 +265,8 @@ _OF_SOME_TASKS = {
     "option_logprob": "option_logprob",
     "option_logprob_mean": "option_logprob",
     "inside": "inside",
+    "entropy_low": "entropy_low",
+    "entropy_high": "entropy_low",
 }
 
 

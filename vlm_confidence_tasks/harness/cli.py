@@ -6,7 +6,7 @@ import itertools
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ def main() -> None:
     from lmms_eval import __main__ as harness
     from lmms_eval.cli import dispatch
 
+    from vlm_confidence_tasks.evaluation.signals import Interrupted, Interrupts
     from vlm_confidence_tasks.harness import plugin
-    from vlm_confidence_tasks.harness.interrupts import Interrupted, Interrupts
-    from vlm_confidence_tasks.harness.partial import remove_partial
+    from vlm_confidence_tasks.harness.partial_results import remove_partial
 
     # The entry point has done this already, unless it failed, which the harness only
     # logs: here a misfit is an error.
@@ -46,6 +46,8 @@ def main() -> None:
             if results is not None and args.output_path:
                 check_written(Path(args.output_path), samples or (), since)
                 remove_partial(Path(args.output_path), args.model_args, results["configs"])
+            if results is not None:
+                check_measured(results)
         except Exception as error:
             failures[error] = f"{where}{error}"
             raise
@@ -69,6 +71,24 @@ def main() -> None:
 
 def _lines(failures: Iterable[str]) -> list[str]:
     return [f"lmms_eval: error: {' '.join(failure.split())}" for failure in failures]
+
+
+def check_measured(results: Mapping[str, Any]) -> None:
+    """Make sure that of each task some document was measured.
+
+    Args:
+        results: What the harness's evaluation returned.
+
+    Raises:
+        RuntimeError: Every document of a task failed; the message has the first error.
+    """
+    for task, counts in results.get("n-samples", {}).items():
+        errors = [one["error"] for one in results.get("failed", ()) if one["task"] == task]
+        if errors and len(errors) >= counts["effective"]:
+            raise RuntimeError(
+                f"every document of {task} failed, so that it has no numbers; the first: "
+                f"{errors[0]}"
+            )
 
 
 def check_written(output: Path, tasks: Iterable[str], since: float) -> None:

@@ -1,15 +1,17 @@
 """How this package gets into lmms-eval: the entry point, the task folder, the one seam.
 
 lmms-eval loads the entry-point group `lmms_eval.models` in every process, whichever
-command started it; `manifests` is ours. It gives the model ids, and changes three things
-in the harness, each by wrapping one function:
+command started it; `manifests` is ours. It gives the model ids, and changes these
+functions of the harness, each by wrapping it:
 
 - `lmms_eval.tasks.TaskManager.initialize_tasks` also looks into our task folder, since
   the harness has no entry point for tasks;
+- `TaskManager.match_tasks` and `_load_individual_task_or_group` also know the tasks of
+  any epsilon (`epsilon_tasks`), which no file lists;
 - `lmms_eval.evaluator.evaluate`, the seam: if any task of a run is a `PerturbedTask`, a
   `Session` is opened around it. All else that we do to a run, the session does, and
-  takes back when the run is over. The seam is put in when the first perturbed task is
-  built, for the evaluator is only half imported when entry points are loaded;
+  takes back when the run is over. The seam is put in when a TaskManager is made or loads
+  a task, since the evaluator is only half imported when entry points are loaded;
 - `ResponseCache.create`, put in with the seam: it tells the session which folder
   `--use_cache` names, and makes no cache where no task of the run would use it.
 
@@ -25,14 +27,13 @@ from importlib import metadata, resources
 from typing import Any
 
 from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.harness.registration import register_metrics
+from vlm_confidence_tasks.harness import epsilon_tasks
+from vlm_confidence_tasks.harness.metric_registration import register_metrics
 from vlm_confidence_tasks.metrics import metrics_for
 from vlm_confidence_tasks.models import manifests as model_manifests
 
 TESTED = "0.7.3"
 _OURS = "_vlm_confidence_tasks"
-_EXPECTED = {"lm", "task_dict", "cli_args", "response_cache"}
-_EXPECTED_OF_CACHE = {"cache_root", "model", "model_args", "task_dict"}
 
 
 def manifests() -> list[Any]:
@@ -50,8 +51,16 @@ def misfit(what: str) -> RuntimeError:
     )
 
 
+def _signature(function: Any, *expected: str) -> inspect.Signature:
+    """Return a function's signature after making sure that it takes what we rely on."""
+    signature = inspect.signature(function)
+    if missing := sorted(set(expected) - set(signature.parameters)):
+        raise misfit(f"{function.__qualname__}() takes no {', '.join(missing)}")
+    return signature
+
+
 def install_tasks() -> None:
-    """Make every TaskManager index our task folder, after the user's own.
+    """Make every TaskManager know our tasks: the folder's, after the user's, and any epsilon's.
 
     Raises:
         RuntimeError: The harness has changed.
@@ -61,19 +70,38 @@ def install_tasks() -> None:
     original = TaskManager.initialize_tasks
     if hasattr(original, _OURS):
         return
-    if "include_path" not in inspect.signature(original).parameters:
-        raise misfit("TaskManager.initialize_tasks takes no include_path")
+    match, load = TaskManager.match_tasks, TaskManager._load_individual_task_or_group
+    _signature(original, "include_path")
+    _signature(match, "task_list")
+    _signature(load, "name_or_config", "update_config")
 
     @functools.wraps(original)
     def initialize_tasks(
         self: Any, include_path: str | Sequence[str] | None = None, **others: Any
     ) -> Any:
+        install_seam()
         given = [include_path] if isinstance(include_path, str) else list(include_path or [])
         # The folder comes last: where two define a task, the harness keeps the first.
         return original(self, include_path=[*given, task_folder()], **others)
 
+    @functools.wraps(match)
+    def match_tasks(self: Any, task_list: str | Sequence[str]) -> list[str]:
+        made = epsilon_tasks.named_after_epsilon(task_list, self.task_index, task_folder())
+        return sorted({*match(self, task_list), *made})
+
+    @functools.wraps(load)
+    def load_one(self: Any, name_or_config: Any = None, *args: Any, **kwargs: Any) -> Any:
+        install_seam()
+        config = epsilon_tasks.task_config(name_or_config, self.task_index, task_folder())
+        if config is None:
+            return load(self, name_or_config, *args, **kwargs)
+        config |= kwargs.get("update_config") or {}
+        return {config["task"]: config["class"](config=config)}
+
     setattr(initialize_tasks, _OURS, True)
     TaskManager.initialize_tasks = initialize_tasks
+    TaskManager.match_tasks = match_tasks
+    TaskManager._load_individual_task_or_group = load_one
 
 
 def task_folder() -> str:
@@ -82,19 +110,18 @@ def task_folder() -> str:
 
 
 def install_seam() -> None:
-    """Wrap the harness's `evaluate`, once.
+    """Wrap the harness's `evaluate`, once, and not before its module is whole.
 
     Raises:
         RuntimeError: The harness has changed.
     """
     from lmms_eval import evaluator
 
-    original = evaluator.evaluate
-    if hasattr(original, _OURS):
+    original = getattr(evaluator, "evaluate", None)
+    # Another plugin may make a TaskManager while the evaluator is being imported.
+    if original is None or hasattr(original, _OURS):
         return
-    signature = inspect.signature(original)
-    if missing := _EXPECTED - set(signature.parameters):
-        raise misfit(f"evaluate() takes no {', '.join(sorted(missing))}")
+    signature = _signature(original, "lm", "task_dict", "cli_args", "response_cache")
 
     @functools.wraps(original)
     def evaluate(*args: Any, **kwargs: Any) -> Any:
@@ -102,17 +129,17 @@ def install_seam() -> None:
         tasks = list(_perturbed(call.arguments["task_dict"]))
         if not tasks:
             return original(*args, **kwargs)
-        from vlm_confidence_tasks.harness.cache import PassBy
         from vlm_confidence_tasks.harness.session import Session
+        from vlm_confidence_tasks.harness.use_cache import OtherTasksCache
 
         lm, cache = call.arguments["lm"], call.arguments.get("response_cache")
         folder = getattr(cache, _OURS, None)
         session = Session(lm, tasks, call.arguments.get("cli_args"), folder)
         if cache is not None:
-            call.arguments["response_cache"] = PassBy(cache, session.owns)
+            call.arguments["response_cache"] = OtherTasksCache(cache, session.owns)
         with session:
             results = original(*call.args, **call.kwargs)
-            session.failures.report(results)
+            session.report_failures(results)
             return results
 
     setattr(evaluate, _OURS, True)
@@ -123,13 +150,11 @@ def install_seam() -> None:
 def _wrap_cache(cache_class: Any) -> None:
     """Wrap how the harness opens its response cache."""
     original = cache_class.create
-    signature = inspect.signature(original)
-    if missing := _EXPECTED_OF_CACHE - set(signature.parameters):
-        raise misfit(f"ResponseCache.create() takes no {', '.join(sorted(missing))}")
+    signature = _signature(original, "cache_root", "model", "model_args", "task_dict")
 
     @functools.wraps(original)
     def create(*args: Any, **kwargs: Any) -> Any:
-        from vlm_confidence_tasks.harness.cache import CacheFolder, NoCache
+        from vlm_confidence_tasks.harness.use_cache import CacheFolder, NoCache
 
         given = signature.bind(*args, **kwargs).arguments
         tasks = given.get("task_dict") or {}

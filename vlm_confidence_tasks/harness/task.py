@@ -6,33 +6,48 @@ import copy
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.task import ConfigurableTask
 
 from vlm_confidence_tasks import __version__, perturbations
-from vlm_confidence_tasks.benchmarks import DocumentError
-from vlm_confidence_tasks.harness import data
-from vlm_confidence_tasks.harness.config import check_greedy, read_config
-from vlm_confidence_tasks.harness.errors import TaskError
-from vlm_confidence_tasks.harness.failures import max_failures
+from vlm_confidence_tasks.benchmarks import DocumentError, dataset, option_texts
+from vlm_confidence_tasks.errors import TaskError
+from vlm_confidence_tasks.evaluation.failures import max_failures
+from vlm_confidence_tasks.evaluation.request import NeedProvider, TaskSpec
+from vlm_confidence_tasks.harness.task_config import check_greedy, read_config
 from vlm_confidence_tasks.metrics import Sample
-from vlm_confidence_tasks.types import CLEAN, Question, Variant
-
-if TYPE_CHECKING:
-    from vlm_confidence_tasks.harness.session import Session
+from vlm_confidence_tasks.sandbox import LOCAL_DATA, data_folder
+from vlm_confidence_tasks.types import CLEAN, Question, Readout, Variant
 
 IMAGES = "vlm_confidence_images"
 SECOND_PROMPT = "vlm_confidence_second_prompt"
 
 
+class Evaluation(Protocol):
+    """What a task may ask of the evaluation that it is part of.
+
+    Attributes:
+        chat: Whether the model takes chat messages.
+    """
+
+    chat: bool
+
+    def readouts(self, task: str, document: int) -> list[Readout]:
+        """Return what was measured on a document: the clean image first, then variants."""
+
+    def failure(self, task: str, document: int) -> str | None:
+        """Return why a document could not be measured, None if it was."""
+
+
 class Row(dict[str, Any]):
     """What a document adds to its row of the samples file.
 
-    The harness writes what the mapping holds to the file (`dict.update`), but collects
-    and gathers across ranks what `items()` gives: the metrics' values.
+    The harness writes the mapping to the file (`dict.update`), but collects and gathers
+    across ranks what `items()` returns: the metrics' values.
     """
 
     def __init__(self, record: Mapping[str, Any], values: Mapping[str, Any]) -> None:
@@ -55,7 +70,14 @@ class PerturbedTask(ConfigurableTask):
     A request's index, by which adapters look its document up, is
     `document * (1 + number of variants) + variant`, with variant 0 the clean image. The
     indices of second turns follow after all of these.
+
+    Attributes:
+        providers: For a class of one's own: what perturbations need beside the clean answer
+            (`perturbations.needs`), by need.
+        evaluation: The evaluation that the task is part of, None outside of one.
     """
+
+    providers: ClassVar[Mapping[str, NeedProvider]] = {}
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         """Build the task from its YAML.
@@ -63,25 +85,39 @@ class PerturbedTask(ConfigurableTask):
         Raises:
             TaskError: A key or value cannot be used, or the data is not there.
         """
-        # The harness's own modules are only half imported when the plugin is loaded; by the
-        # time that a task is built they are whole, and the seam can be put in.
-        from vlm_confidence_tasks.harness.plugin import install_seam
-
-        install_seam()
-        self.session: Session | None = None
+        self.evaluation: Evaluation | None = None
         self._questions: dict[int, Question] = {}
         try:
             self.plan, theirs = read_config(config)
+            _check_needs(self.plan.variants, self.providers)
             super().__init__(config=theirs)
         except ValueError as error:
             raise TaskError(f"task {config.get('task')}: {error}") from error
 
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None) -> None:
         """Load the documents; the harness gets them without images."""
-        self.documents = data.load(vars(self.config), self.plan.benchmark)
+        self.documents = dataset.load(vars(self.config), self.plan.benchmark, data_folder())
         split = self.config.test_split or self.config.validation_split
         self.dataset = {split: self.documents.text}
         self.dataset_no_image = self.dataset
+
+    @cached_property
+    def spec(self) -> TaskSpec:
+        """What an evaluation needs to know of the task."""
+        plan = self.plan
+        return TaskSpec(
+            name=str(self.task_name),
+            benchmark=plan.benchmark,
+            documents=self.documents,
+            max_side=plan.max_side,
+            verbal=plan.verbal,
+            loglik=plan.loglik,
+            representations=plan.representations,
+            max_failures=max_failures(plan.max_failures),
+            indices=len(self.documents.text) * (1 + len(plan.variants)),
+            until=tuple((self.config.generation_kwargs or {}).get("until") or ()),
+            providers=self.providers,
+        )
 
     def dump_config(self) -> dict[str, Any]:
         """Return the configuration as results files keep it, ours included."""
@@ -101,7 +137,7 @@ class PerturbedTask(ConfigurableTask):
 
     def _source(self) -> str:
         """Return where the documents came from: a hub id, a folder, or "sandbox"."""
-        local = os.environ.get(data.LOCAL_DATA)
+        local = os.environ.get(LOCAL_DATA)
         if not local:
             return str(self.config.dataset_path)
         return local if local == "sandbox" else os.path.abspath(local)
@@ -127,11 +163,11 @@ class PerturbedTask(ConfigurableTask):
 
     def doc_to_text(self, doc: Mapping[str, Any]) -> str:
         """Return the document's prompt."""
-        return self.question(doc[data.INDEX_COLUMN]).prompt
+        return self.question(doc[dataset.INDEX_COLUMN]).prompt
 
     def doc_to_target(self, doc: Mapping[str, Any]) -> str:
         """Return the right answer, "" where there is none."""
-        return self.question(doc[data.INDEX_COLUMN]).gold or ""
+        return self.question(doc[dataset.INDEX_COLUMN]).gold or ""
 
     def doc_to_visual(self, doc: Mapping[str, Any]) -> list[Any]:
         """Return the images that the session's view put into the document."""
@@ -149,7 +185,7 @@ class PerturbedTask(ConfigurableTask):
 
     def _content(self, doc: Mapping[str, Any]) -> tuple[str | int, ...]:
         """Return texts and positions of images, in the order in which they are shown."""
-        index, stored = doc[data.INDEX_COLUMN], range(len(doc[IMAGES]))
+        index, stored = doc[dataset.INDEX_COLUMN], range(len(doc[IMAGES]))
         if SECOND_PROMPT in doc:
             return (*stored, doc[SECOND_PROMPT])
         question = self.question(index)
@@ -167,41 +203,45 @@ class PerturbedTask(ConfigurableTask):
         document, variant = divmod(index, 1 + len(self.plan.variants))
         return document, (CLEAN, *self.plan.variants)[variant]
 
-    def second_turn_index(self, index: int) -> int:
-        """Return the index of the second turn that follows the request of an index."""
-        return len(self.documents.text) * (1 + len(self.plan.variants)) + index
-
     def build_all_requests(self, **kwargs: Any) -> None:
         """Build the requests of this rank.
 
         Raises:
             TaskError: Something is asked for that perturbed tasks do not do.
         """
-        for wanted, why in (
+        for given, why in (
             (kwargs.get("cache_requests"), "--cache_requests: requests are cheap to build"),
             (self.config.num_fewshot, "--num_fewshot: perturbed tasks are zero-shot"),
             ((self.config.repeats or 1) > 1, "--repeats: greedy answers do not vary"),
         ):
-            if wanted:
+            if given:
                 raise TaskError(f"task {self.task_name}: leave out {why}")
         try:
             check_greedy(self.config.generation_kwargs)
         except TaskError as error:
             raise TaskError(f"task {self.task_name}: {error}") from error
+        if self.plan.loglik and not any(map(self._options, range(len(self.documents.text)))):
+            raise TaskError(
+                f"task {self.task_name}: loglik is true, but no question of benchmark "
+                f"{self.plan.benchmark.name} has options to score: leave it out"
+            )
         super().build_all_requests(**kwargs)
 
+    def _options(self, document: int) -> tuple[str, ...]:
+        return option_texts(self.question(document))
+
     def construct_requests(self, doc_id: int, ctx: str, **kwargs: Any) -> list[Instance]:
-        """Make one request for the clean image and one for each variant that applies."""
+        """Make one instance for the clean image and one for each variant that applies."""
         labels = self.question(doc_id).labels
         width = 1 + len(self.plan.variants)
         return [
-            self.request(doc_id * width + position, position, ctx, kwargs["metadata"])
+            self.instance(doc_id * width + position, position, ctx, kwargs["metadata"])
             for position, variant in enumerate((CLEAN, *self.plan.variants))
             if variant == CLEAN or perturbations.applies(variant, labels)
         ]
 
-    def request(self, index: int, position: int, ctx: str, metadata: dict[str, Any]) -> Instance:
-        """Make a request as the model wants it.
+    def instance(self, index: int, position: int, ctx: str, metadata: dict[str, Any]) -> Instance:
+        """Make an instance as the model wants it; `read_instance` reads it back.
 
         Args:
             index: By which adapters look its document up.
@@ -209,27 +249,34 @@ class PerturbedTask(ConfigurableTask):
             ctx: The prompt.
             metadata: The harness's.
         """
-        if self.session is None:
-            raise TaskError(f"task {self.task_name}: requests are built inside an evaluation only")
         where = (index, self.config.task, metadata["split"])
         generation = copy.deepcopy(self.config.generation_kwargs)
         arguments = (
             (ctx, self.doc_to_messages, generation, *where)
-            if self.session.chat
+            if self._evaluation().chat
             else (ctx, generation, self.doc_to_visual, *where)
         )
         return Instance("generate_until", arguments, position, metadata)
 
+    def read_instance(self, instance: Instance) -> tuple[str, Mapping[str, Any], int]:
+        """Return prompt, generation arguments and index of an instance."""
+        prompt, first, second, index, *_ = instance.args
+        return prompt, second if self._evaluation().chat else first, index
+
+    def _evaluation(self) -> Evaluation:
+        if self.evaluation is None:
+            raise TaskError(f"task {self.task_name}: it works inside an evaluation only")
+        return self.evaluation
+
     def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> Row:
         """Turn a document's Readouts into the metrics' values and the samples' record."""
-        if self.session is None:
-            raise TaskError(f"task {self.task_name}: answers are read inside an evaluation only")
-        index = doc[data.INDEX_COLUMN]
+        evaluation, name = self._evaluation(), str(self.task_name)
+        index = doc[dataset.INDEX_COLUMN]
         question = self.question(index)
-        failure = self.session.failures.get(str(self.task_name), index)
+        failure = evaluation.failure(name, index)
         if failure is not None:
             return Row(_failed(question, failure), {})
-        clean, *variants = self.session.readouts(self, index)
+        clean, *variants = evaluation.readouts(name, index)
         upstream = self.plan.benchmark.upstream_score
         sample = Sample(
             image_id=question.image_id,
@@ -272,6 +319,21 @@ class PerturbedTask(ConfigurableTask):
                 found[extract] = value
         values = {name: found[self.plan.metrics[name].extract] for name in listed}
         return {name: value for name, value in values.items() if value is not None}
+
+
+def _check_needs(variants: Sequence[Variant], providers: Mapping[str, NeedProvider]) -> None:
+    """Refuse variants that need what nobody provides.
+
+    Raises:
+        TaskError: There is one.
+    """
+    for variant in variants:
+        missing = perturbations.needs_of(variant) - {"clean_answer"} - providers.keys()
+        if missing:
+            raise TaskError(
+                f"{variant.perturbation} needs {', '.join(sorted(missing))}, which this task's "
+                "class does not provide: name it in `providers` of a subclass of PerturbedTask"
+            )
 
 
 def _failed(question: Question, failure: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from transformers import GenerationMixin, StoppingCriteriaList
 
 from vlm_confidence_tasks.probe.backend import ProbeError
-from vlm_confidence_tasks.probe.inside import Capture, InsideWatcher
+from vlm_confidence_tasks.probe.hidden_states import Capture, InsideWatcher
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.recorder import LabelTokens, Recorder
 from vlm_confidence_tasks.probe.replacing import replaced

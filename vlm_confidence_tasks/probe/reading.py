@@ -50,14 +50,17 @@ class Reading:
     Attributes:
         tokens: Generated token ids before the end token.
         token_entropy: Entropy in nats at each generated token before the end token; at
-            the end token itself if it came first.
+            the end token itself if it came first. A lower bound where `token_entropy_high`
+            is given.
         token_logprob: Log-probability of those tokens in nats.
         label_logprob: ln p of each label at the answer position, () without labels.
         answer_step: Index of the first token that begins a label, or None if none does;
             `label_logprob` is then that of the first step.
         option_logprob: For each option that was scored after the prompt, ln p of each of
             its tokens.
-        inside: What was captured of the model's inside; None if that was not wanted.
+        inside: What was captured inside the model; None if nothing was.
+        token_entropy_high: Upper bound of each entropy, where only the likeliest tokens'
+            probabilities are known; None where entropies are exact.
     """
 
     tokens: tuple[int, ...]
@@ -67,11 +70,14 @@ class Reading:
     answer_step: int | None
     option_logprob: tuple[FloatArray, ...] = ()
     inside: Captured | None = None
+    token_entropy_high: FloatArray | None = None
 
     @property
     def finite(self) -> bool:
         """Whether every logit behind these numbers was usable (no NaN, no infinity)."""
         parts = [self.token_entropy, self.token_logprob, *self.option_logprob]
+        if self.token_entropy_high is not None:
+            parts.append(self.token_entropy_high)
         finite = all(np.isfinite(part).all() for part in parts)
         finite = finite and (self.inside is None or self.inside.finite)
         return finite and all(map(math.isfinite, self.label_logprob))

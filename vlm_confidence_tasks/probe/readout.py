@@ -7,6 +7,9 @@ from typing import Any
 from vlm_confidence_tasks.probe.reading import Reading, label_probabilities
 from vlm_confidence_tasks.types import Question, Readout, Variant
 
+# Bounds of an entropy that are less than this apart, in nats, are one number.
+SAME_ENTROPY = 1e-3
+
 
 def make_readout(
     question: Question,
@@ -38,10 +41,16 @@ def make_readout(
 
 def _tokens(reading: Reading) -> dict[str, Any]:
     entropies = tuple(float(value) for value in reading.token_entropy)
+    entropy = sum(entropies) / len(entropies)
+    logprob = float(reading.token_logprob.mean(dtype="float64"))
+    if reading.token_entropy_high is None:
+        return {"token_entropy": entropies, "entropy": entropy, "logprob": logprob}
+    high = sum(map(float, reading.token_entropy_high)) / len(entropies)
     return {
-        "token_entropy": entropies,
-        "entropy": sum(entropies) / len(entropies),
-        "logprob": float(reading.token_logprob.mean(dtype="float64")),
+        "entropy": (entropy + high) / 2 if high - entropy < SAME_ENTROPY else None,
+        "entropy_low": entropy,
+        "entropy_high": high,
+        "logprob": logprob,
     }
 
 

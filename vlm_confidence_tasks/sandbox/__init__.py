@@ -5,9 +5,28 @@
 Nothing else is loaded by importing this package.
 """
 
+from __future__ import annotations
+
+import os
 from pathlib import Path
+
+__all__ = ["DATA_DIR", "LOCAL_DATA", "MODEL_DIR", "SANDBOX", "data_folder"]
 
 DATA_DIR = Path(__file__).parent / "data"
 MODEL_DIR = Path(__file__).parent / "model"
 
-__all__ = ["DATA_DIR", "MODEL_DIR"]
+# Names a folder of local data, or `SANDBOX`.
+LOCAL_DATA = "VLM_CONFIDENCE_DATA"
+SANDBOX = "sandbox"
+
+
+def data_folder(source: str | None = None) -> Path | None:
+    """Return the folder that a name or path stands for; None without one.
+
+    Args:
+        source: A folder, or `sandbox` for `DATA_DIR`; None: the variable `LOCAL_DATA` counts.
+    """
+    source = source or os.environ.get(LOCAL_DATA)
+    if not source:
+        return None
+    return DATA_DIR if source == SANDBOX else Path(source)

@@ -1,7 +1,7 @@
 """All that decides an answer, as a digest.
 
 Two runs whose digests agree are given the same answers; so everything that can change an
-answer or a number read of it is in here, and nothing else: not the task, the order, the
+answer or a number read from it is in here, and nothing else: not the task, the order, the
 batch size or the number of processes.
 """
 
@@ -17,20 +17,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lmms_eval.utils import simple_parse_args_string
-
 from vlm_confidence_tasks import probe
-from vlm_confidence_tasks.harness.plan import Ask
+from vlm_confidence_tasks.evaluation.request import Request
 
-# Raised when what is measured changes without any version or field doing so.
-FORMAT = 1
+# Raised when what is measured, or what is in here, changes without any version or field doing so.
+FORMAT = 2
 # Packages whose code makes the numbers; those that are not installed count as such.
 PACKAGES = (
     *("vlm_confidence_tasks", "lmms_eval", "torch", "torchvision", "transformers"),
     *("tokenizers", "pillow", "bitsandbytes"),
 )
-# Whose fields an answer is kept with.
-READ = (probe.Reading, probe.Captured)
+# The records whose fields an answer is cached with.
+RECORDS = (probe.Reading, probe.Captured)
 # Model arguments that say how the work is laid out, not what is computed.
 LAYOUT = {
     *("batch_size", "batch_size_per_gpu", "max_batch_size"),
@@ -39,55 +37,58 @@ LAYOUT = {
 
 
 class UnknownWeights(ValueError):
-    """A model's weights cannot be told from others; answers of it cannot be kept."""
+    """A model's weights cannot be told from others; its answers cannot be cached."""
 
 
-def model_identity(lm: Any, model: Any, arguments: str | Mapping[str, Any] | None) -> str:
+def model_fingerprint(
+    adapter: Any, source: probe.LogitSource, arguments: Mapping[str, Any] | None
+) -> str:
     """Return a digest of the model, how it is loaded, and the code that runs it.
 
     Args:
-        lm: The adapter.
-        model: The transformers model in it, or None.
-        arguments: That it was made with, as text or mapping; None if they are not known.
+        adapter: The harness's adapter.
+        source: Where the numbers behind its answers come from.
+        arguments: That the adapter was made with; None if they are not known.
 
     Raises:
-        UnknownWeights: There is no such model, or it is neither from a folder that can be
-            read nor from a known commit of the hub.
+        UnknownWeights: The model is neither from a folder that can be read nor from a known
+            commit of the hub.
     """
-    if model is None:
+    origin = source.origin
+    if origin is None:
         raise UnknownWeights("it runs no transformers model here")
-    origin = probe.origin(model)
     return _digest(
         {
             "format": FORMAT,
             "versions": {name: _version(name) for name in PACKAGES},
-            "adapter": f"{type(lm).__module__}.{type(lm).__qualname__}",
-            "arguments": _arguments(lm, arguments, origin.name),
+            "adapter": f"{type(adapter).__module__}.{type(adapter).__qualname__}",
+            "arguments": _arguments(adapter, arguments, origin.name),
             "weights": _weights(origin),
-            "numerics": probe.numerics(model),
-            "reading": [f.name for kind in READ for f in fields(kind)],
+            "numerics": source.numerics(),
+            "reading": [f.name for kind in RECORDS for f in fields(kind)],
         }
     )
 
 
-def ask_key(model: str, ask: Ask, image_sha256: str) -> bytes:
-    """Return the key of an ask's answer.
+def request_fingerprint(model: str, request: Request, image_sha256: str) -> bytes:
+    """Return the key of a request's answer.
 
     Args:
-        model: The model's identity.
-        ask: What is asked.
-        image_sha256: Digest of the pixels as they are shown.
+        model: The model's fingerprint.
+        request: The request.
+        image_sha256: Digest of the pixels as they are shown: of whatever the perturbation
+            needs, they hold all that the model can see.
     """
-    content = ask.question.content if ask.first is None else ()
-    key = ask.key
-    asked = [model, image_sha256, key.prompt, content, key.generation, key.labels]
-    return bytes.fromhex(_digest(asked))
+    content = request.question.content if request.first is None else ()
+    key = request.key
+    decisive = [model, image_sha256, key.prompt, content, key.generation, key.labels]
+    return bytes.fromhex(_digest(decisive))
 
 
-def captured(ask: Ask) -> dict[str, Any]:
-    """Return what is measured of an ask beside its answer; an answer with more will do."""
-    options = {"options": list(ask.options)} if ask.options else {}
-    return {**options, "inside": True} if ask.inside else options
+def captured(request: Request) -> dict[str, Any]:
+    """Return what is measured beside the answer; a cached answer with more will do."""
+    options = {"options": list(request.options)} if request.options else {}
+    return {**options, "inside": True} if request.representations else options
 
 
 def folder_digest(folder: Path) -> str:
@@ -133,24 +134,20 @@ def _weights(origin: probe.Origin) -> dict[str, str]:
     return {"hub": origin.name, "commit": origin.revision}
 
 
-def _arguments(lm: Any, given: str | Mapping[str, Any] | None, weights: str) -> dict[str, Any]:
+def _arguments(adapter: Any, given: Mapping[str, Any] | None, weights: str) -> dict[str, Any]:
     """Return the arguments that decide answers; of an adapter loaded before, its settings.
 
-    An argument that names the weights is left out, since their identity says it better;
-    one that names another file or folder stands for what is in it.
+    An argument that names the weights is left out, since their digest is in the fingerprint;
+    one that names another file or folder is replaced by the digest of what is in it.
     """
-    arguments: Mapping[str, Any]
     if given is None:
         plain = (bool, int, float, str, type(None))
-        arguments = {name: value for name, value in vars(lm).items() if isinstance(value, plain)}
-    else:
-        arguments = simple_parse_args_string(given) if isinstance(given, str) else given
-    kept = {
-        name: value
-        for name, value in arguments.items()
+        given = {name: value for name, value in vars(adapter).items() if isinstance(value, plain)}
+    return {
+        name: _content(value)
+        for name, value in sorted(given.items())
         if name.lstrip("_") not in LAYOUT and value != weights
     }
-    return {name: _content(value) for name, value in sorted(kept.items())}
 
 
 def _content(value: Any) -> Any:

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from PIL import Image
 
-from vlm_confidence_tasks.harness.plan import Ask, Shown
+from vlm_confidence_tasks.evaluation.request import ImageSpec, Request
 from vlm_confidence_tasks.types import Variant
 
 NAME = "blank"
-# Instead of a stored image's digest: blank images of one size are one picture.
+# In place of a stored image's digest: blank images of one size are the same.
 SOURCE = b"blank"
 
 
@@ -40,19 +40,13 @@ def blank_variant(sizes: Iterable[tuple[int, int]]) -> Variant:
     return Variant(NAME, (("sizes", text),))
 
 
-def ask_blank(ask: Ask, sizes: Iterable[tuple[int, int]]) -> Ask:
+def blank_request(request: Request, sizes: Iterable[tuple[int, int]]) -> Request:
     """Ask the question of a clean image about a blank one of its size.
 
-    Asks of equal prompts and sizes have equal keys, whichever documents they are of.
+    Requests of equal prompts and sizes have equal keys, whichever documents they are of.
     """
-    shown = Shown(SOURCE, None, blank_variant(sizes))
-    request = ask.request
-    return replace(
-        ask,
-        request=ask.task.request(ask.index, request.idx, ask.key.prompt, request.metadata),
-        key=replace(ask.key, shown=shown),
-        options=(),
-    )
+    image = ImageSpec(SOURCE, None, blank_variant(sizes))
+    return replace(request, key=replace(request.key, image=image), options=())
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The harness's response cache: led past our requests, and what it was opened with."""
+"""`--use_cache`: what it names, and keeping the harness's own cache from our requests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lmms_eval.api.instance import Instance
+from lmms_eval.utils import simple_parse_args_string
 
 
 @dataclass(frozen=True)
@@ -15,25 +16,28 @@ class CacheFolder:
     """What the harness was told with `--use_cache`.
 
     Attributes:
-        folder: Where answers are to be kept.
+        folder: Where responses are to be cached; None: nowhere.
         model_args: The model's arguments; None if it was loaded before.
     """
 
-    folder: Path
-    model_args: str | Mapping[str, Any] | None
+    folder: Path | None = None
+    model_args: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, root: str, model: Any, model_args: Any) -> CacheFolder:
+    def of(cls, root: str, model: Any, model_args: str | Mapping[str, Any] | None) -> CacheFolder:
         """Read the harness's own arguments; of a file `*.db` it takes the folder."""
         path = Path(root).absolute()
         folder = path.parent if path.suffix == ".db" else path
-        return cls(folder, (model_args or "") if isinstance(model, str) else None)
+        if not isinstance(model, str):
+            return cls(folder, None)
+        given = model_args or {}
+        return cls(folder, simple_parse_args_string(given) if isinstance(given, str) else given)
 
 
 class NoCache:
-    """In the place of a response cache that no task of a run would use.
+    """Replaces the harness's cache where all tasks of a run are perturbed ones.
 
-    It makes no files, so that a run of ours alone goes on where these cannot be made.
+    It makes no files, so that such a run goes on where these cannot be made.
     """
 
     def execute(self, lm: Any, kind: str, requests: Sequence[Instance]) -> list[Any]:
@@ -45,15 +49,15 @@ class NoCache:
         """Do nothing."""
 
 
-class PassBy:
-    """A response cache that answers for other tasks only.
+class OtherTasksCache:
+    """The harness's cache, for other tasks than perturbed ones.
 
-    The harness's cache keeps text alone, under a key without pixels: from it our answers
-    would come without a reading, and those to a changed perturbation would be stale.
+    It keeps text alone, under a key without pixels: responses from it would have no readings,
+    and those to a changed perturbation would be stale.
     """
 
     def __init__(self, cache: Any, owns: Callable[[Instance], bool]) -> None:
-        """Stand in front of `cache` for the requests that `owns` does not claim."""
+        """Use `cache` for the requests that `owns` does not claim."""
         self._cache = cache
         self._owns = owns
 
@@ -61,7 +65,7 @@ class PassBy:
         """Answer all requests, in order."""
         ours = [request for request in requests if self._owns(request)]
         others = [request for request in requests if not self._owns(request)]
-        # Even without requests of ours: what several processes gather, each must take part in.
+        # Also without requests of ours: every process must take part in what they gather.
         answers = {
             True: iter(getattr(lm, kind)(ours) if ours or kind == "generate_until" else ()),
             False: iter(self._cache.execute(lm, kind, others) if others else ()),

@@ -1,7 +1,7 @@
-"""Results and samples of each task as soon as it is complete, while others are still run.
+"""Results and samples of each task as soon as it is complete, while others still run.
 
-They lie in `partial/` beside the run's own files, which come at the run's end and hold the
-same numbers. `TASK.jsonl` can be read like any samples file, `TASK.json` holds the numbers.
+They are in `partial/` beside the run's own files, which are written at the run's end and hold
+the same numbers. `TASK.jsonl` is a samples file, `TASK.json` holds the numbers.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 from lmms_eval.loggers.evaluation_tracker import GeneralConfigTracker
 from lmms_eval.utils import handle_non_serializable
 
-from vlm_confidence_tasks.harness.errors import TaskError
+from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.harness.task import PerturbedTask
 
 FOLDER = "partial"
 
 
 @dataclass(frozen=True)
-class Partial:
+class PartialResults:
     """Where partial results go, and who writes them.
 
     Attributes:
@@ -39,7 +39,7 @@ class Partial:
     ranks: int
 
     @classmethod
-    def of(cls, cli_args: Any, rank: int, ranks: int) -> Partial | None:
+    def of(cls, cli_args: Any, rank: int, ranks: int) -> PartialResults | None:
         """Read the harness's arguments; None if it was given no `--output_path`."""
         output = getattr(cli_args, "output_path", None)
         if not output:
@@ -48,7 +48,7 @@ class Partial:
         return cls(folder, bool(getattr(cli_args, "log_samples", False)), rank, ranks)
 
     def begin(self, tasks: Iterable[str]) -> None:
-        """Make the folder and remove the parts of a run before, not to be joined to this one's.
+        """Make the folder, and remove parts of an earlier run that would be joined to this one's.
 
         Raises:
             TaskError: The folder cannot be written to: better known now than at the end.
@@ -63,7 +63,7 @@ class Partial:
             ) from error
 
     def write(self, task: PerturbedTask, documents: Sequence[int]) -> Path | None:
-        """Write what a task came to; all whole, or not at all.
+        """Write a task's results and samples, each file whole or not at all.
 
         Args:
             task: All of whose documents in this process have been answered.
@@ -123,9 +123,9 @@ def _line(task: PerturbedTask, document: int) -> dict[str, Any]:
 def _results(task: PerturbedTask, lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
     numbers = {}
     for name, aggregate in task.aggregation().items():
-        kept = [line["values"][name] for line in lines if name in line["values"]]
-        if kept:
-            numbers[name] = aggregate(kept)
+        values = [line["values"][name] for line in lines if name in line["values"]]
+        if values:
+            numbers[name] = aggregate(values)
     failed = [line["row"] for line in lines if "failed" in line["row"]]
     return {
         "task": str(task.task_name),

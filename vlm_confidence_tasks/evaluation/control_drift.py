@@ -1,4 +1,4 @@
-"""What drift is held against: the same vectors of other images of the run."""
+"""Control drift: how far the vectors of different images lie apart."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ import numpy.typing as npt
 
 from vlm_confidence_tasks.metrics import control_drift
 
-# "Same Answer, Different Representations" (arXiv 2602.06652) takes as many.
+# K of "Same Answer, Different Representations" (arXiv 2602.06652).
 OTHERS = 25
 _TAG = b"vlm_confidence_tasks.control/1"
 
-# By channel; of length 1, for only directions are compared, in two bytes a number.
+# Vectors of length 1 by channel, in float16: only directions are compared.
 Units = Mapping[str, npt.NDArray[np.float16]]
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
-    """The clean answer to one document of a task.
+class CleanVectors:
+    """The vectors of the clean answer to one document of a task.
 
     Attributes:
         document: Its index.
         image: Digest of its stored images.
-        prompt: What was asked.
-        units: Its vectors.
+        prompt: The text put to the model.
+        units: The vectors, by channel.
     """
 
     document: int
@@ -39,11 +39,11 @@ class Shown:
     units: Units
 
 
-def drawn(image: bytes, images: Sequence[bytes], count: int = OTHERS) -> list[bytes]:
+def draw_other_images(image: bytes, images: Sequence[bytes], count: int = OTHERS) -> list[bytes]:
     """Draw other images for an image.
 
-    A function of the image and of which images there are: no order, process or other task
-    has a say in it.
+    A function of the image and of the set of images: independent of order, process and other
+    tasks.
 
     Args:
         image: Digest of the image.
@@ -59,28 +59,28 @@ def drawn(image: bytes, images: Sequence[bytes], count: int = OTHERS) -> list[by
 
 
 def control_drifts(
-    shown: Iterable[Shown], wanted: Iterable[int], count: int = OTHERS
+    vectors: Iterable[CleanVectors], documents: Iterable[int], count: int = OTHERS
 ) -> dict[int, dict[str, float]]:
-    """Return the control drift by channel of the wanted documents of a task.
+    """Return the control drift of documents of a task, by channel.
 
-    Where images have several questions, a document is held against those in the same place:
-    the second question about an image against the second about each other image, counted
-    round where that has fewer. Questions about an image are ordered by their prompts, not as
-    they stand in the data.
+    Where images have several questions, a document is compared with those of the same rank:
+    the second question about an image with the second about each other image, modulo the
+    number of questions there. Questions about an image are ranked by their prompts, not by
+    their order in the data.
 
     Args:
-        shown: Every document of the run, once.
-        wanted: Indices of the documents to return.
-        count: Of other images.
+        vectors: Those of every document of the run, once.
+        documents: Indices of the documents to return.
+        count: Number of other images.
     """
-    ordered = sorted(shown, key=attrgetter("image", "prompt", "document"))
+    ordered = sorted(vectors, key=attrgetter("image", "prompt", "document"))
     by_image = {image: list(group) for image, group in groupby(ordered, attrgetter("image"))}
     places = {s.document: (s, n) for group in by_image.values() for n, s in enumerate(group)}
     images = list(by_image)
     found = {}
-    for document in wanted:
+    for document in documents:
         own, place = places[document]
-        groups = [by_image[image] for image in drawn(own.image, images, count)]
+        groups = [by_image[image] for image in draw_other_images(own.image, images, count)]
         found[document] = _drifts(own.units, [g[place % len(g)].units for g in groups])
     return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -14,10 +13,8 @@ from typing import Any
 import datasets
 from PIL import Image, ImageFile
 
-from vlm_confidence_tasks import benchmarks
-from vlm_confidence_tasks.benchmarks import Benchmark
-from vlm_confidence_tasks.harness.errors import TaskError
-from vlm_confidence_tasks.sandbox import DATA_DIR
+from vlm_confidence_tasks.benchmarks.base import Benchmark
+from vlm_confidence_tasks.errors import TaskError
 
 LOCAL_DATA = "VLM_CONFIDENCE_DATA"
 INDEX_COLUMN = "vlm_confidence_index"
@@ -116,31 +113,44 @@ def _is_stored_image(feature: Any) -> bool:
     return isinstance(feature, dict) and feature.keys() == {"bytes", "path"}
 
 
-def load(config: Mapping[str, Any], benchmark: Benchmark) -> Documents:
+def load(config: Mapping[str, Any], benchmark: Benchmark, local: Path | None) -> Documents:
     """Load the documents that a task's configuration names, once for all tasks of a run.
 
-    With `VLM_CONFIDENCE_DATA=DIR` they come from `DIR/<benchmark>/**/<split>*.parquet`
-    (`sandbox`: the data that ships with the package), else from the data set's hub id.
+    Args:
+        config: The task's `test_split` or `validation_split`, `dataset_path`, `dataset_name` and
+            `dataset_kwargs`.
+        benchmark: Whose data set it is.
+        local: Folder with `<benchmark>/**/<split>*.parquet`; None: the data set is loaded
+            from the hub.
 
     Raises:
-        TaskError: The data set, folder, split or a column is missing.
+        TaskError: The data set, folder, split or a column is missing, or `dataset_kwargs` are
+            given that local data cannot heed.
     """
     split = config.get("test_split") or config.get("validation_split")
     if not split:
         raise TaskError("the task names no test_split or validation_split")
-    options = json.dumps(config.get("dataset_kwargs") or {}, sort_keys=True)
-    name = config.get("dataset_name")
-    local = os.environ.get(LOCAL_DATA) or None
-    return _load(benchmark.name, local, config.get("dataset_path"), name, str(split), options)
+    options = config.get("dataset_kwargs") or {}
+    if local is not None and options:
+        raise TaskError(
+            f"dataset_kwargs has {', '.join(sorted(options))}, which {LOCAL_DATA} overrides: leave "
+            "the key out or unset the variable"
+        )
+    path, name = config.get("dataset_path"), config.get("dataset_name")
+    return _load(benchmark, local, path, name, str(split), json.dumps(options, sort_keys=True))
 
 
 @lru_cache(maxsize=16)
 def _load(
-    name: str, local: str | None, path: str | None, config: str | None, split: str, options: str
+    benchmark: Benchmark,
+    local: Path | None,
+    path: str | None,
+    config: str | None,
+    split: str,
+    options: str,
 ) -> Documents:
-    benchmark = benchmarks.get(name)
     if local is not None:
-        rows, where = _local(Path(DATA_DIR if local == "sandbox" else local), benchmark, split)
+        rows, where = _local(local, benchmark, split)
     else:
         if not path:
             raise TaskError("the task names no dataset_path")

@@ -9,9 +9,9 @@ from typing import Any
 
 from vlm_confidence_tasks import benchmarks, perturbations
 from vlm_confidence_tasks.benchmarks import Benchmark
-from vlm_confidence_tasks.harness.errors import TaskError
-from vlm_confidence_tasks.harness.registration import metric_entry, register_metrics
-from vlm_confidence_tasks.harness.thinking import read_tags
+from vlm_confidence_tasks.errors import TaskError
+from vlm_confidence_tasks.harness.metric_registration import metric_entry, register_metrics
+from vlm_confidence_tasks.harness.reasoning import read_tags
 from vlm_confidence_tasks.metrics import Metric, metrics_for
 from vlm_confidence_tasks.types import Variant
 
@@ -205,7 +205,7 @@ def _metric_list(
         if name not in known:
             raise TaskError(f"unknown metric {name!r}; known: {', '.join(known)}")
         ours = metric_entry(known[name])
-        if unknown := sorted(set(entry) - set(ours)):
+        if unknown := sorted(map(str, set(entry) - set(ours))):
             raise TaskError(
                 f"metric {name!r} has unknown key {unknown[0]!r}; an entry of metric_list has "
                 f"{', '.join(ours)}"

@@ -1,39 +1,25 @@
-"""An answer as bytes, and back: every number bit for bit, and no pickle."""
+"""Answers as bytes and back: every number bit for bit, and no pickle."""
 
 from __future__ import annotations
 
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from vlm_confidence_tasks import probe
+from vlm_confidence_tasks.evaluation.request import Generation
 
 Arrays = list[np.ndarray[Any, Any]]
 # Numbers hardly shrink; the fastest level does as well as the best.
 _LEVEL = 1
 
 
-@dataclass(frozen=True)
-class Given:
-    """What the adapter gave for one ask, and what was read of it.
-
-    Attributes:
-        text: As the adapter returned it.
-        token_counts: The harness's counts of tokens by name, None if the adapter gave none.
-        reading: The model's numbers; None on a backend without logits.
-    """
-
-    text: str
-    token_counts: Mapping[str, int | None] | None
-    reading: probe.Reading | None
-
-
-def pack(given: Given) -> bytes:
-    """Write an answer down: a line of JSON, then the bytes of its arrays one after the other.
+def pack(generation: Generation, reading: probe.Reading | None) -> bytes:
+    """Serialise an answer: a line of JSON, then the bytes of its arrays one after the other.
 
     All of it is then deflated: an answer of 256 tokens takes about 3.5 kB. A Reading's fields
     may be numbers, text, None, arrays, tuples and mappings of these, and a Captured; floats
@@ -43,22 +29,21 @@ def pack(given: Given) -> bytes:
         TypeError: There is something else in it.
     """
     arrays: Arrays = []
-    reading = given.reading
     numbers = None if reading is None else _fields(reading, arrays)
-    counts = None if given.token_counts is None else dict(given.token_counts)
-    line = json.dumps([given.text, counts, numbers], separators=(",", ":"))
+    counts = None if generation.token_counts is None else dict(generation.token_counts)
+    line = json.dumps([generation.text, counts, numbers], separators=(",", ":"))
     blob = b"".join(array.tobytes() for array in arrays)
     return zlib.compress(b"\n".join([line.encode(), blob]), _LEVEL)
 
 
-def unpack(data: bytes) -> Given:
+def unpack(data: bytes) -> tuple[Generation, probe.Reading | None]:
     """Read back what `pack` wrote."""
     line, _, blob = zlib.decompress(data).partition(b"\n")
     text, counts, numbers = json.loads(line)
     if numbers is None:
-        return Given(text, counts, None)
+        return Generation(text, counts), None
     reading = probe.Reading(**{name: _decode(value, blob) for name, value in numbers.items()})
-    return Given(text, counts, reading)
+    return Generation(text, counts), reading
 
 
 def _fields(record: probe.Reading | probe.Captured, arrays: Arrays) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# Where adapters keep it; the first that is there counts.
+# Where adapters hold it; the first that is there counts.
 _NAMES = ("batch_size_per_gpu", "_batch_size", "batch_size")
 
 
@@ -12,7 +12,7 @@ class BatchSize:
     """An adapter's batch size, which it reads anew in each of its calls."""
 
     def __init__(self, adapter: Any) -> None:
-        """Remember what it is."""
+        """Read the value."""
         self._adapter = adapter
         self._name = next((name for name in _NAMES if name in vars(adapter)), None)
         self._before = self.now
@@ -32,6 +32,6 @@ class BatchSize:
         return True
 
     def restore(self) -> None:
-        """Put back what it was."""
+        """Restore the first value."""
         if self._before is not None:
             setattr(self._adapter, str(self._name), self._before)

@@ -1,4 +1,4 @@
-"""Being told to stop, and which of several processes this is."""
+"""Signals that end a run, and the rank of this process."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ def ranks() -> tuple[int, int]:
 
 
 class Interrupted(SystemExit):
-    """The run was told to stop, and has stopped where it can go on.
+    """A signal ended the run at a place from which it can go on.
 
-    Not an `Exception`, so that nobody takes it for a failed answer; the process ends with 1
+    Not an `Exception`, so that it is not handled as a failed answer; the process ends with 1
     and its one line.
     """
 
 
 class Interrupts:
-    """Holds back SIGINT and SIGTERM in the block until work comes to a good place to stop.
+    """Delays SIGINT and SIGTERM in the block until the run reaches a place where it can stop.
 
-    Only the first one: it puts back what was there before, so that a second one acts at
-    once. Other threads than the main one cannot do any of this, and do not.
+    Only the first signal is delayed: its handler restores the previous handlers, so that a
+    second one acts at once. Only the main thread may set handlers; in others nothing is done.
 
     Attributes:
-        caught: The one that came, if any.
-        last: The one that came last in this process, whichever run it came in: a run whose
-            answers were all given ends as ever, but none should begin after it.
+        caught: The signal that came, if any.
+        last: The last signal in this process, in whichever run: a run whose answers were all
+            given ends normally, but no further run should begin.
     """
 
     last: ClassVar[signal.Signals | None] = None
@@ -45,7 +45,7 @@ class Interrupts:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupts:
-        """Begin to hold back."""
+        """Set the handlers."""
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
@@ -56,31 +56,31 @@ class Interrupts:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Put back what was there before."""
+        """Restore the previous handlers."""
         for number, handler in self._before.items():
-            # None: put there by other than Python code, which cannot be put back.
+            # None: set by other than Python code, which cannot be restored.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.caught = Interrupts.last = signal.Signals(number)
         self.__exit__(None, None, None)
-        # Not by way of a stream or the logger, which may be at work in this very thread.
+        # Not through a stream or the logger, whose locks this very thread may hold.
         line = (
             f"\n{self.caught.name}: stops after the answers under way; a second one stops at once\n"
         )
         os.write(2, line.encode())
 
     def stop_if_asked(self, answers: int, total: int, folder: Path | None) -> None:
-        """End the run if a signal came and there is something left to ask.
+        """End the run if a signal came and answers are missing.
 
         Args:
-            answers: How many there are so far.
-            total: How many there were to be.
-            folder: Where they are kept, None if they are not.
+            answers: Number of answers of this process so far.
+            total: Number that it is to come to.
+            folder: Where they are cached, None if they are not.
 
         Raises:
-            Interrupted: One came.
+            Interrupted: A signal came.
         """
         if self.caught is None or answers >= total:
             return

@@ -1,0 +1,101 @@
+"""Documents that could not be measured: which they are, and how many a run may have."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from vlm_confidence_tasks import probe
+from vlm_confidence_tasks.errors import MeasurementError, Place, RequestError, TaskError
+
+MAX_FAILURES = "VLM_CONFIDENCE_MAX_FAILURES"
+
+
+@contextmanager
+def located(place: Place) -> Iterator[None]:
+    """Give the errors of the block their place: the one catch of `RequestError`.
+
+    Raises:
+        MeasurementError: A `RequestError` was raised in the block.
+    """
+    try:
+        yield
+    except RequestError as error:
+        raise MeasurementError(place, str(error)) from (error.__cause__ or error)
+
+
+def max_failures(of_yaml: int | None) -> int:
+    """Return how many documents of a task may fail in one process: the YAML's, or the user's.
+
+    Args:
+        of_yaml: The task's own `max_failures`; None: the environment variable counts.
+
+    Raises:
+        TaskError: The variable is not a whole number of 0 or more.
+    """
+    if of_yaml is not None:
+        return of_yaml
+    given = os.environ.get(MAX_FAILURES) or "0"
+    if not (given.isascii() and given.isdigit()):
+        raise TaskError(f"{MAX_FAILURES} is {given!r}, expected a whole number of 0 or more")
+    return int(given)
+
+
+class Failures:
+    """The failed documents of a run; never more than are allowed."""
+
+    def __init__(self, allowed: Mapping[str, int]) -> None:
+        """Start with none.
+
+        Args:
+            allowed: How many documents of each task may fail.
+        """
+        self._allowed = allowed
+        self._errors: dict[tuple[str, int], str] = {}
+
+    @property
+    def any_allowed(self) -> bool:
+        """Whether any task may have failures, in any process of the run."""
+        return any(self._allowed.values())
+
+    def add(self, error: MeasurementError, places: Iterable[Place]) -> None:
+        """Register the documents that a failed request belongs to.
+
+        Args:
+            error: Why it failed.
+            places: The documents, of all tasks, that needed its answer.
+
+        Raises:
+            MeasurementError: A task has more failures than are allowed.
+        """
+        for place in places:
+            own = MeasurementError(place._replace(variant=error.place.variant), error.what)
+            self._errors.setdefault((place.task, place.document), str(own))
+        for name, allowed in self._allowed.items():
+            if sum(task == name for task, _ in self._errors) > allowed:
+                raise error
+
+    def get(self, task: str, document: int) -> str | None:
+        """Return why a document failed, None if it did not."""
+        return self._errors.get((task, document))
+
+    def gather(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the failures of all processes by task; every process must call it.
+
+        Each failure is a record of `task`, `document` and `error`. Tasks that may have no
+        failures are left out; where none may, nothing is gathered.
+        """
+        if not self.any_allowed:
+            return {}
+        mine = [
+            {"task": task, "document": document, "error": error}
+            for (task, document), error in sorted(self._errors.items())
+        ]
+        everyone = [entry for part in probe.gather(mine) for entry in part]
+        return {
+            name: [entry for entry in everyone if entry["task"] == name]
+            for name, allowed in self._allowed.items()
+            if allowed
+        }

@@ -1,0 +1,138 @@
+"""Perturbed images, made by threads ahead of the model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from PIL import Image
+
+from vlm_confidence_tasks import perturbations
+from vlm_confidence_tasks.benchmarks.dataset import Documents
+from vlm_confidence_tasks.evaluation.blank_image import blank_images, is_blank
+from vlm_confidence_tasks.evaluation.request import ImageSpec
+from vlm_confidence_tasks.metrics import BANDS, band_powers
+from vlm_confidence_tasks.perturbations import Given
+from vlm_confidence_tasks.types import CLEAN
+
+# More threads than this only take the cores that the model itself needs.
+WORKERS = min(4, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class ShownImages:
+    """The images of one document as they are shown, and their digest."""
+
+    images: tuple[Image.Image, ...]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ImageJob:
+    """Images to make; jobs that are equal make the same pixels.
+
+    Attributes:
+        spec: Which stored images, and how they are shown.
+        identities: Identity of each thing that the perturbation needs, by need.
+        documents: Where the stored images are.
+        document: The document that holds them.
+        given: What the perturbation needs, by need.
+    """
+
+    spec: ImageSpec
+    identities: tuple[tuple[str, str], ...]
+    documents: Documents = field(compare=False)
+    document: int = field(compare=False)
+    given: Mapping[str, Given] = field(compare=False)
+
+    @property
+    def clean(self) -> ImageJob:
+        """The untouched images that these are made from."""
+        spec = replace(self.spec, variant=CLEAN)
+        return replace(self, spec=spec, identities=(), given={})
+
+
+class Images:
+    """Makes the images of each job once and holds them until their block is over."""
+
+    def __init__(self) -> None:
+        """Start the threads."""
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="vlm-confidence-image")
+        self._made: dict[ImageJob, Future[ShownImages]] = {}
+        self._spectra: dict[ImageJob, Future[Mapping[str, float]]] = {}
+
+    def prepare(self, job: ImageJob) -> Future[ShownImages]:
+        """Begin to make images, unless that was begun before."""
+        future = self._made.get(job)
+        if future is None:
+            # The clean images are queued before those that wait for them, so that waiting
+            # threads can never fill the pool.
+            clean = None if _is_root(job) else self.prepare(job.clean)
+            future = self._pool.submit(_make, job, clean)
+            self._made[job] = future
+        return future
+
+    def spectrum(self, job: ImageJob) -> Future[Mapping[str, float]]:
+        """Begin to measure the images' power by band, unless that was begun before."""
+        future = self._spectra.get(job)
+        if future is None:
+            # Both image sets are queued before what waits for them.
+            shown, clean = self.prepare(job), self.prepare(job.clean)
+            future = self._pool.submit(_measure, shown, clean)
+            self._spectra[job] = future
+        return future
+
+    def discard(self, sources: Sequence[bytes]) -> None:
+        """Drop all images that were made from the given stored images."""
+        gone = set(sources)
+        for held in (self._made, self._spectra):
+            for job in [job for job in held if job.spec.source in gone]:
+                del held[job]
+
+    def close(self) -> None:
+        """Stop the threads; images that were not begun are not made."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _is_root(job: ImageJob) -> bool:
+    """Whether images are made without the clean ones."""
+    return job.spec.variant == CLEAN or is_blank(job.spec.variant)
+
+
+def _make(job: ImageJob, clean: Future[ShownImages] | None) -> ShownImages:
+    if is_blank(job.spec.variant):
+        shown = blank_images(job.spec.variant)
+    elif clean is None:
+        stored = job.documents.images(job.document)
+        side = job.spec.max_side
+        shown = [image if side is None else perturbations.fit(image, side) for image in stored]
+    else:
+        source = clean.result()
+        digest = source.sha256 if len(source.images) == 1 else None
+        shown = [
+            perturbations.apply(image, job.spec.variant, given=job.given, digest=digest)
+            for image in source.images
+        ]
+    return ShownImages(tuple(shown), perturbations.images_digest(shown))
+
+
+def _measure(shown: Future[ShownImages], clean: Future[ShownImages]) -> Mapping[str, float]:
+    """Return the images' mean power in each band, at the clean images' sizes."""
+    powers = [
+        band_powers(np.asarray(_resized(image, as_stored.size)) / 255.0)
+        for image, as_stored in zip(shown.result().images, clean.result().images, strict=True)
+    ]
+    found = {}
+    for band in BANDS:
+        values = [power[band] for power in powers]
+        present = [value for value in values if value is not None]
+        if present and len(present) == len(values):
+            found[band] = sum(present) / len(present)
+    return found
+
+
+def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)

@@ -1,0 +1,50 @@
+"""How far a run is."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from tqdm import tqdm
+
+
+class Progress:
+    """Counts a run's answers; a progress bar only shows the count.
+
+    A bar that is disabled, as on all ranks but the first, does not count.
+
+    Attributes:
+        done: Number of answers so far.
+        total: Number of answers to come to.
+    """
+
+    def __init__(self, total: int, *, show: bool) -> None:
+        """Start at 0.
+
+        Args:
+            total: Number of answers to come to.
+            show: Whether to draw a bar.
+        """
+        self.done, self.total = 0, total
+        self._bar = tqdm(total=total, unit="answer", desc="Perturbed", disable=not show)
+
+    def __enter__(self) -> Progress:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the bar."""
+        self._bar.close()
+
+    def add(self, answers: int) -> None:
+        """Count more answers."""
+        self.move_to(self.done + answers)
+
+    def move_to(self, done: int) -> None:
+        """Set the count, also back, where answers that were counted are to be repeated."""
+        self._bar.update(done - self.done)
+        self.done = done

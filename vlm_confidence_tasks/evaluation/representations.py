@@ -1,0 +1,159 @@
+"""From vectors captured in the model to the numbers that a task records of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from vlm_confidence_tasks import probe
+from vlm_confidence_tasks.evaluation.blank_image import blank_request, is_blank
+from vlm_confidence_tasks.evaluation.control_drift import CleanVectors, Units, control_drifts
+from vlm_confidence_tasks.evaluation.request import Request, RequestKey
+from vlm_confidence_tasks.metrics import cosine_drift, l2_distance
+from vlm_confidence_tasks.types import CHANNELS, CLEAN, Inside
+
+Spectrum = Mapping[str, float]
+Vectors = Mapping[str, npt.NDArray[np.float32]]
+
+
+class Representations:
+    """The captured vectors of a run, reduced to numbers block by block.
+
+    A block's vectors are held in float32 until its variants are compared with their clean
+    images. Held to the end are, of each clean answer, unit vectors in float16 for the control
+    drift, which needs all images of the run; and one of each blank image.
+
+    Attributes:
+        compared: Whether the images of the run have been compared with each other.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing captured."""
+        self.compared = False
+        self._captured: dict[RequestKey, tuple[probe.Captured, Spectrum]] = {}
+        self._units: dict[RequestKey, Units] = {}
+        self._blanks: dict[RequestKey, RequestKey] = {}
+        self._measured: dict[RequestKey, Inside] = {}
+        # Apart from the rest, four bytes a number: large models have many layers.
+        self._layers: dict[RequestKey, npt.NDArray[np.float32]] = {}
+        self._controls: dict[tuple[str, int], Mapping[str, float]] = {}
+
+    def take(self, request: Request, captured: probe.Captured, spectrum: Spectrum) -> None:
+        """Add what was captured of a response.
+
+        Args:
+            request: The request.
+            captured: The vectors and numbers of the model.
+            spectrum: Of the images shown, by band; empty for blank ones.
+        """
+        vectors = _vectors(captured)
+        if is_blank(request.variant):
+            self._units[request.key] = _units({"context": vectors["context"]})
+            return
+        self._captured[request.key] = captured, spectrum
+        if request.variant == CLEAN:
+            self._units[request.key] = _units(vectors)
+
+    def blank_requests(
+        self, clean: Iterable[tuple[Request, Sequence[tuple[int, int]]]]
+    ) -> list[Request]:
+        """Return the requests about blank images that are not answered yet, one of each key.
+
+        Args:
+            clean: Requests of clean images, with the (width, height) of these.
+        """
+        new: dict[RequestKey, Request] = {}
+        for request, sizes in clean:
+            blank = blank_request(request, sizes)
+            self._blanks[request.key] = blank.key
+            if blank.key not in self._units:
+                new.setdefault(blank.key, blank)
+        return list(new.values())
+
+    def reduce(self, block: Iterable[Request]) -> None:
+        """Compare the responses of a block with their clean ones, and drop the vectors.
+
+        Requests that failed have no vectors, and nothing is compared with them.
+        """
+        for request in block:
+            key = request.key
+            if key in self._captured and self._blanks.get(request.clean) in self._units:
+                self._measured[key] = self._compare(request)
+                self._layers[key] = self._captured[key][0].layer_entropy
+        self._captured.clear()
+
+    def _compare(self, request: Request) -> Inside:
+        captured, spectrum = self._captured[request.key]
+        vectors = _vectors(captured)
+        clean = {} if request.variant == CLEAN else _vectors(self._captured[request.clean][0])
+        pairs = {name: (clean[name], vectors[name]) for name in vectors if name in clean}
+        drifts = {name: cosine_drift(*pair) for name, pair in pairs.items()}
+        blank = self._units[self._blanks[request.clean]].get("context")
+        return Inside(
+            drift={name: drift for name, drift in drifts.items() if drift is not None},
+            distance={name: l2_distance(*pair) for name, pair in pairs.items()},
+            control={},
+            prior_drift=None if blank is None else cosine_drift(captured.context, blank),
+            prior_probs=None,
+            dirichlet_energy=captured.dirichlet_energy,
+            layer_entropy=(),
+            spectrum=spectrum,
+        )
+
+    def compare_images(self, requests: Iterable[Request]) -> None:
+        """Compute the control drift of all documents; every process must call it.
+
+        The clean vectors of all processes are gathered, so that the numbers do not depend on
+        how many processes there are.
+
+        Args:
+            requests: All requests of this process.
+        """
+        self.compared = True
+        mine: dict[str, dict[int, CleanVectors]] = {}
+        for request in requests:
+            key = request.key
+            if request.representations and request.variant == CLEAN and key in self._units:
+                vectors = CleanVectors(
+                    request.document, key.image.source, key.prompt, self._units[key]
+                )
+                mine.setdefault(request.task.name, {})[request.document] = vectors
+        gathered = probe.gather(mine)
+        for name, documents in mine.items():
+            everywhere: dict[int, CleanVectors] = {}
+            for part in gathered:
+                everywhere |= part.get(name, {})
+            drifts = control_drifts(everywhere.values(), documents)
+            self._controls |= {(name, index): control for index, control in drifts.items()}
+
+    def record(self, request: Request) -> Inside:
+        """Return what a task records of a response, without the blank's probabilities."""
+        layers = tuple(map(float, self._layers[request.key]))
+        inside = replace(self._measured[request.key], layer_entropy=layers)
+        if request.variant != CLEAN:
+            return inside
+        return replace(inside, control=self._controls[request.task.name, request.document])
+
+    def blank(self, request: Request) -> RequestKey | None:
+        """Return the key of the blank image of a clean request; None for other requests."""
+        return self._blanks.get(request.key)
+
+
+def _vectors(captured: probe.Captured) -> Vectors:
+    named = ((name, getattr(captured, name)) for name in CHANNELS)
+    return {name: vector for name, vector in named if vector is not None}
+
+
+def _units(vectors: Vectors) -> Units:
+    """Divide vectors by their length; one of length 0 has no direction and is left out."""
+    return dict(_unit_items(vectors))
+
+
+def _unit_items(vectors: Vectors) -> Iterator[tuple[str, npt.NDArray[np.float16]]]:
+    for name, vector in vectors.items():
+        length = float(np.linalg.norm(vector.astype(np.float64)))
+        if length:
+            yield name, (vector / length).astype(np.float16)

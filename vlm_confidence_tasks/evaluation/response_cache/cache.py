@@ -1,0 +1,123 @@
+"""Responses of earlier runs, and where this run's go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from vlm_confidence_tasks import probe
+from vlm_confidence_tasks.evaluation.request import Generation, Request
+from vlm_confidence_tasks.evaluation.response_cache.fingerprint import (
+    UnknownWeights,
+    captured,
+    model_fingerprint,
+    request_fingerprint,
+)
+from vlm_confidence_tasks.evaluation.response_cache.serialization import pack, unpack
+from vlm_confidence_tasks.evaluation.response_cache.sqlite_journal import Entry, Journal
+
+SUBFOLDER = "vlm_confidence"
+
+# What the engine returned, and the numbers behind it.
+Answer = tuple[Generation, probe.Reading | None]
+
+
+class ResponseCache:
+    """Answers by request, in a journal; without one there are none.
+
+    Attributes:
+        folder: The folder that the user named; None: nothing is cached.
+        reused: How many answers were found.
+        added: How many were added.
+    """
+
+    def __init__(self, folder: Path | None = None, model: str = "", rank: int = 0) -> None:
+        """Open the journal of a folder.
+
+        Args:
+            folder: What `--use_cache` names.
+            model: The model's fingerprint.
+            rank: Of this process.
+        """
+        self.folder = folder
+        self.reused = self.added = 0
+        self._model = model
+        self._journal = None if folder is None else Journal(folder / SUBFOLDER, rank)
+
+    def close(self) -> None:
+        """Close the journal."""
+        if self._journal is not None:
+            self._journal.close()
+
+    def find(self, request: Request, image_sha256: Callable[[], str]) -> Answer | None:
+        """Return the cached answer to a request, None if there is none.
+
+        Args:
+            request: The request.
+            image_sha256: Makes the image and gives its digest.
+        """
+        if not self._journal:
+            return None
+        key = request_fingerprint(self._model, request, image_sha256())
+        packed = self._journal.find(key, captured(request))
+        if packed is None:
+            return None
+        self.reused += 1
+        return unpack(packed)
+
+    def add(self, answers: Iterable[tuple[Request, str, Answer]]) -> None:
+        """Add answers, each with the digest of the images that were shown."""
+        if self._journal is None:
+            return
+        entries = [
+            Entry(
+                request_fingerprint(self._model, request, image_sha256),
+                captured(request),
+                pack(*answer),
+            )
+            for request, image_sha256, answer in answers
+        ]
+        if entries:
+            self._journal.add(entries)
+            self.added += len(entries)
+
+    def summary(self, rank: int, ranks: int) -> str | None:
+        """Return the line that a run logs at its end, None if nothing is cached."""
+        if self._journal is None:
+            return None
+        whose = f"rank {rank}: " if ranks > 1 else ""
+        line = f"{whose}reused {self.reused} of {self.reused + self.added} answers"
+        damaged = self._journal.damaged
+        return line if not damaged else f"{line}; damaged and asked again: {damaged}"
+
+
+def open_cache(
+    folder: Path | None,
+    adapter: Any,
+    source: probe.LogitSource,
+    arguments: Mapping[str, Any] | None,
+    rank: int,
+) -> ResponseCache:
+    """Open the cache of a run.
+
+    Args:
+        folder: What `--use_cache` names; None if it was not given.
+        adapter: The harness's adapter.
+        source: Where the numbers behind its answers come from.
+        arguments: That the adapter was made with; None if they are not known.
+        rank: Of this process.
+    """
+    if folder is None:
+        return ResponseCache()
+    try:
+        fingerprint = model_fingerprint(adapter, source, arguments)
+    except UnknownWeights as error:
+        logger.warning(
+            f"--use_cache: answers of {type(adapter).__name__} are not kept, for they could not "
+            f"be told from those of other weights: {error}"
+        )
+        return ResponseCache()
+    return ResponseCache(folder, fingerprint, rank)

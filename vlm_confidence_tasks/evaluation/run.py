@@ -1,0 +1,221 @@
+"""One evaluation: every request answered, each key once, and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+from loguru import logger
+
+from vlm_confidence_tasks import probe
+from vlm_confidence_tasks.benchmarks import parse_certainty
+from vlm_confidence_tasks.benchmarks.dataset import strict_decoding
+from vlm_confidence_tasks.errors import Place
+from vlm_confidence_tasks.evaluation.blank_image import SOURCE
+from vlm_confidence_tasks.evaluation.engine import Engine
+from vlm_confidence_tasks.evaluation.failures import Failures
+from vlm_confidence_tasks.evaluation.follow_up import FollowUps
+from vlm_confidence_tasks.evaluation.progress import Progress
+from vlm_confidence_tasks.evaluation.representations import Representations
+from vlm_confidence_tasks.evaluation.request import Request, Response, TaskSpec
+from vlm_confidence_tasks.evaluation.response_cache import ResponseCache
+from vlm_confidence_tasks.evaluation.runner import Runner
+from vlm_confidence_tasks.evaluation.schedule import blocks, calls, distinct
+from vlm_confidence_tasks.evaluation.signals import Interrupts
+from vlm_confidence_tasks.types import CLEAN, Inside, Readout
+
+# Called with a task's name and the documents of this process, once all of them are measured.
+OnComplete = Callable[[str, list[int]], None]
+
+
+class Run:
+    """Answers the requests of an evaluation and holds what was measured.
+
+    Attributes:
+        runner: Answers requests; adapters look documents up there.
+        failures: The documents that could not be measured.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        tasks: Iterable[TaskSpec],
+        cache: ResponseCache,
+        on_complete: OnComplete,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            engine: Answers requests.
+            tasks: The tasks of the run.
+            cache: Responses of earlier runs; this run's are added.
+            on_complete: Called as soon as a task is complete, while others still run.
+            rank: Of this process.
+            ranks: How many processes there are.
+        """
+        specs = list(tasks)
+        self.failures = Failures({task.name: task.max_failures for task in specs})
+        self._engine = engine
+        self._cache = cache
+        self._on_complete = on_complete
+        self._rank, self._ranks = rank, ranks
+        self._captured_tasks = {
+            task.name
+            for task in specs
+            if task.representations and "representations" in engine.source.measures
+        }
+        self._follow_ups = FollowUps()
+        self._representations = Representations()
+        self.runner = Runner(engine, cache, self._representations, self.failures, self._dependents)
+        self._requests: dict[tuple[str, int], dict[int, Request]] = {}
+        self._unfinished: dict[str, set[bytes]] = {}
+
+    def close(self) -> None:
+        """Stop the threads and close the cache."""
+        self.runner.close()
+        self._cache.close()
+
+    def answer(self, requests: Sequence[Request]) -> list[Response | None]:
+        """Answer requests, each key once, and return their responses; None where it failed.
+
+        Raises:
+            MeasurementError: More failed than is allowed.
+            Interrupted: A signal came while answers were missing.
+        """
+        for request in requests:
+            document = self._requests.setdefault((request.task.name, request.document), {})
+            document[request.index] = request
+            images = self._unfinished.setdefault(request.task.name, set())
+            images.add(request.key.image.source)
+        self._follow_ups.expect(requests)
+        new = distinct(request for request in requests if self._has_more(request))
+        if new:
+            self._answer_blocks(list(blocks(new)))
+        # Of the tasks, not of the requests: all ranks must take part in the comparison.
+        if self._captured_tasks:
+            everything = self._requests.values()
+            self._representations.compare_images(
+                request for document in everything for request in document.values()
+            )
+            self._complete(())
+        return [self.runner.responses.get(request.key) for request in requests]
+
+    def _has_more(self, request: Request) -> bool:
+        """Whether a request may have something that is not measured yet."""
+        known = request.key in self.runner.responses
+        more = request.task.verbal or request.options or request.representations
+        return not known or bool(more)
+
+    def readouts(self, task: str, document: int) -> list[Readout]:
+        """Return what was measured on a document: the clean image first, then variants."""
+        requests = self._requests[task, document]
+        return [self._readout(request) for _, request in sorted(requests.items())]
+
+    def _readout(self, request: Request) -> Readout:
+        task, question = request.task, request.question
+        response = self.runner.responses[request.key]
+        readout = probe.make_readout(
+            question,
+            request.variant,
+            response.image_sha256,
+            response.text,
+            response.answer,
+            task.benchmark.is_right(question, response.answer, response.text),
+            response.reading,
+            loglik=task.loglik,
+        )
+        if request.representations:
+            readout = replace(readout, inside=self._inside(request))
+        second = self._follow_ups.key(request)
+        if second is None:
+            return readout
+        text = self.runner.responses[second].text
+        return replace(readout, verbal_text=text, verbal_confidence=parse_certainty(text))
+
+    def _inside(self, request: Request) -> Inside:
+        inside = self._representations.record(request)
+        blank = self._representations.blank(request)
+        reading = None if blank is None else self.runner.responses[blank].reading
+        if reading is None or not reading.label_logprob:
+            return inside
+        values, _ = probe.label_probabilities(reading.label_logprob)
+        labels = request.key.labels
+        return replace(inside, prior_probs=dict(zip(labels, values, strict=True)))
+
+    def _answer_blocks(self, work: Sequence[Sequence[Request]]) -> None:
+        blanks = sum(len(_clean_captured(block)) for block in work)
+        total = sum(map(len, work)) + self._follow_ups.expected() + blanks
+        with ExitStack() as stack:
+            # First: whoever sees the bar may send a signal.
+            self._interrupts = stack.enter_context(Interrupts())
+            progress = stack.enter_context(Progress(total, show=self._rank == 0))
+            stack.enter_context(strict_decoding())
+            stack.enter_context(self._engine.quiet())
+            stack.enter_context(self.runner.reading(progress, bool(self._captured_tasks)))
+            for block, following in zip(work, [*work[1:], ()], strict=True):
+                self.runner.prepare(block)
+                self.runner.prepare(following)
+                self._answer(block, progress)
+                self._answer_blanks(block, progress)
+                sources = [request.key.image.source for request in block]
+                expected = self._follow_ups.expected(sources)
+                second = self._follow_ups.take(sources, self.runner.responses)
+                self._answer(second, progress)
+                progress.add(expected - len(second))
+                self.runner.discard([*sources, SOURCE])
+                self._complete(sources)
+                self._stop_if_signalled(progress)
+        if (line := self._cache.summary(self._rank, self._ranks)) is not None:
+            logger.info(line)
+
+    def _answer(self, requests: Sequence[Request], progress: Progress) -> None:
+        """Answer requests, those of clean images first."""
+        for call in calls(requests, self.runner.batch_size):
+            self.runner.run(call)
+            self._stop_if_signalled(progress)
+
+    def _answer_blanks(self, block: Sequence[Request], progress: Progress) -> None:
+        """Ask about blank images of the clean images' sizes, then reduce the block's vectors."""
+        expected = _clean_captured(block)
+        clean = [request for request in expected if request.key not in self.runner.failed]
+        sizes = [[image.size for image in self.runner.images(request).images] for request in clean]
+        blanks = self._representations.blank_requests(zip(clean, sizes, strict=True))
+        # One that failed in an earlier block is tried again: this block's documents need it.
+        self.runner.failed.difference_update(blank.key for blank in blanks)
+        self._answer(blanks, progress)
+        progress.add(len(expected) - len(blanks))
+        self._representations.reduce(block)
+
+    def _stop_if_signalled(self, progress: Progress) -> None:
+        self._interrupts.stop_if_asked(progress.done, progress.total, self._cache.folder)
+
+    def _complete(self, sources: Iterable[bytes]) -> None:
+        """Report the tasks that have no image left to ask about but these.
+
+        Those that compare images of the whole run wait until that is done.
+        """
+        for images in self._unfinished.values():
+            images.difference_update(sources)
+        for name in [name for name, images in self._unfinished.items() if not images]:
+            if name in self._captured_tasks and not self._representations.compared:
+                continue
+            del self._unfinished[name]
+            documents = sorted(document for task, document in self._requests if task == name)
+            self._on_complete(name, documents)
+
+    def _dependents(self, failed: Request) -> Iterator[Place]:
+        """Return the documents that need the answer to a request."""
+        for requests in self._requests.values():
+            for request in requests.values():
+                second = self._follow_ups.key(request)
+                blank = self._representations.blank(request)
+                if failed.key in (request.key, second, blank):
+                    yield request.place
+
+
+def _clean_captured(block: Iterable[Request]) -> list[Request]:
+    """Return the requests of clean images whose hidden states are captured."""
+    return [r for r in block if r.representations and r.variant == CLEAN]

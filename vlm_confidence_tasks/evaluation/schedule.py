@@ -1,0 +1,80 @@
+"""The order of requests: each key once, whole images in blocks, clean before perturbed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+from vlm_confidence_tasks.evaluation.request import Request, RequestKey
+from vlm_confidence_tasks.types import CLEAN
+
+# Perturbed images that a block may hold at once; with the block after it, which is
+# being prepared, about 300 MB at 1024 x 768.
+BLOCK_IMAGES = 64
+# Answers are cached when a call is over, so a kill costs at most one call: on large models a
+# minute or two of this many.
+CALL_REQUESTS = 96
+
+
+def distinct(requests: Iterable[Request]) -> list[Request]:
+    """Keep one request of each key, in order of first appearance.
+
+    It is the first, or the first that scores options; hidden states are captured if any
+    request of the key wants them.
+    """
+    chosen: dict[RequestKey, Request] = {}
+    captured = set()
+    for request in requests:
+        if not chosen.setdefault(request.key, request).options and request.options:
+            chosen[request.key] = request
+        if request.representations:
+            captured.add(request.key)
+    return [
+        replace(request, representations=True)
+        if key in captured and not request.representations
+        else request
+        for key, request in chosen.items()
+    ]
+
+
+def blocks(requests: Sequence[Request], limit: int = BLOCK_IMAGES) -> Iterator[list[Request]]:
+    """Cut requests into blocks of whole images, in order of first appearance.
+
+    All requests about an image stand in one block, so that its variants can depend on its
+    clean answers and its pixels are made once. A block takes images until it shows `limit`
+    perturbed ones; the requests about one image are never split.
+    """
+    by_image: dict[bytes, list[Request]] = {}
+    for request in requests:
+        by_image.setdefault(request.key.image.source, []).append(request)
+    block: list[Request] = []
+    shown = 0
+    for group in by_image.values():
+        count = len({request.key.image for request in group})
+        if block and shown + count > limit:
+            yield block
+            block, shown = [], 0
+        block.extend(group)
+        shown += count
+    if block:
+        yield block
+
+
+def calls(requests: Sequence[Request], batch_size: int = 1) -> Iterator[list[Request]]:
+    """Split requests into calls of the engine: clean before variants, one task at a time.
+
+    Adapters take the task of a batch's first request for the whole batch. A call has whole
+    batches, and about `CALL_REQUESTS` requests at most.
+    """
+    most = batch_size * math.ceil(CALL_REQUESTS / batch_size)
+
+    def order(request: Request) -> tuple[Any, ...]:
+        return (request.variant != CLEAN, request.task.name)
+
+    for _, group in groupby(sorted(requests, key=order), key=order):
+        same = list(group)
+        for start in range(0, len(same), most):
+            yield same[start : start + most]

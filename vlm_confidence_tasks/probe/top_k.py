@@ -1,0 +1,111 @@
+"""Readings from the k likeliest tokens of each step, as serving engines return them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vlm_confidence_tasks.probe.reading import Reading
+
+
+@dataclass(frozen=True)
+class TopKStep:
+    """One generated token and the likeliest alternatives.
+
+    Attributes:
+        token: The token that was chosen.
+        logprob: Its log-probability in nats.
+        likeliest: Log-probabilities in nats of the k likeliest tokens, by token.
+    """
+
+    token: int
+    logprob: float
+    likeliest: Mapping[int, float]
+
+
+def entropy_bounds(logprobs: ArrayLike, vocabulary: int) -> tuple[float, float]:
+    """Return bounds of the entropy of a distribution of which k probabilities are known.
+
+    With p_1 >= ... >= p_k, r = 1 - sum p and H_k = -sum p ln p, the entropy is at least
+    H_k - m p_k ln p_k - q ln q with m = floor(r / p_k) and q = r - m p_k: the rest
+    concentrated as far as no token may exceed p_k. It is at most H_k - r ln(r / (V - k)): the
+    rest spread evenly.
+
+    Args:
+        logprobs: ln of the k largest probabilities, [k], in any order, nats.
+        vocabulary: Number V of tokens in the vocabulary.
+
+    Returns:
+        Lower and upper bound in nats; equal where all V are known.
+
+    Raises:
+        ValueError: There are none, more than V, one that is not finite, or they sum to more
+            than 1 (by more than float32 rounding).
+
+    Source: DEFINITIONS, section 3; both are the extremes of Schur-concave H under the
+    constraint that no unknown probability exceeds p_k.
+
+    >>> low, high = entropy_bounds(np.log([0.5, 0.25]), vocabulary=4)
+    >>> round(low, 4), round(high, 4)
+    (1.0397, 1.213)
+    """
+    known = np.sort(np.asarray(logprobs, dtype=np.float64))[::-1]
+    if known.ndim != 1 or not 0 < known.size <= vocabulary or not np.isfinite(known).all():
+        raise ValueError(
+            f"expected 1 to {vocabulary} finite log-probabilities, got shape {known.shape}"
+        )
+    p = np.exp(known)
+    rest = 1.0 - math.fsum(p)
+    if rest < -1e-4:
+        raise ValueError(f"probabilities sum to {1 - rest}, expected at most 1")
+    entropy = -math.fsum(p * known)
+    unknown = vocabulary - known.size
+    if rest <= 0 or unknown == 0:
+        return entropy, entropy
+    smallest = float(p[-1])
+    whole = math.floor(rest / smallest)
+    left = rest - whole * smallest
+    low = entropy - whole * smallest * float(known[-1]) - (left * math.log(left) if left else 0.0)
+    high = entropy - rest * math.log(rest / unknown)
+    # Rounding can put the bounds, which meet in uniform distributions, in the wrong order.
+    return min(low, high), high
+
+
+def read_top_k(
+    steps: Sequence[TopKStep], labels: Sequence[Sequence[int]], vocabulary: int
+) -> Reading:
+    """Turn one answer's steps into a reading, with bounds in place of entropies.
+
+    Label probabilities are given only where every label has a token among the k likeliest of
+    the answer's step; else they are left out, since one that is not among them is only
+    known to be at most p_k.
+
+    Args:
+        steps: The generated tokens before the end token; the end token itself if it came first.
+        labels: Token ids that say each label.
+        vocabulary: Number of tokens in the vocabulary.
+
+    Raises:
+        ValueError: There are no steps, or see `entropy_bounds`.
+    """
+    if not steps:
+        raise ValueError("an answer needs at least one step")
+    bounds = [entropy_bounds(list(step.likeliest.values()), vocabulary) for step in steps]
+    says = {token for spelled in labels for token in spelled}
+    found = next((t for t, step in enumerate(steps) if step.token in says), None)
+    likeliest = steps[found or 0].likeliest
+    known = [[likeliest[token] for token in spelled if token in likeliest] for spelled in labels]
+    return Reading(
+        tokens=tuple(step.token for step in steps),
+        token_entropy=np.array([low for low, _ in bounds], np.float32),
+        token_logprob=np.array([step.logprob for step in steps], np.float32),
+        label_logprob=tuple(float(np.logaddexp.reduce(part)) for part in known)
+        if all(known)
+        else (),
+        answer_step=found,
+        token_entropy_high=np.array([high for _, high in bounds], np.float32),
+    )

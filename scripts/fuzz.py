@@ -153,20 +153,6 @@ def check_samples(data: bytes) -> None:
             assert "\n" not in message, message
 
 
-def check_rows(data: bytes) -> None:
-    """The fast reader reads a file, or says in one line why not."""
-    from vlm_confidence_tasks.report.rows import read_rows
-    from vlm_confidence_tasks.report.samples import SamplesError
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "samples.jsonl")
-        path.write_bytes(data)
-        try:
-            read_rows(path)
-        except SamplesError as error:
-            assert str(path) in str(error) and "\n" not in str(error), str(error)
-
-
 names = st.sampled_from(sorted(registry.names()))
 specs = st.fixed_dictionaries(
     {"name": names},
@@ -210,7 +196,6 @@ def check_yaml(config: Mapping[str, Any]) -> None:
 TARGETS: dict[str, tuple[Callable[..., None], tuple[st.SearchStrategy[Any], ...]]] = {
     "answers": (check_answer, (answers, st.sampled_from(LABELS))),
     "samples": (check_samples, (files,)),
-    "rows": (check_rows, (files,)),
     "yaml": (check_yaml, (yamls,)),
 }
 

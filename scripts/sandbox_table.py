@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from vlm_confidence_tasks.metrics import (
-    Document,
+    Sample,
     bootstrap_ece_interval,
     bootstrap_mean_interval,
 )
-from vlm_confidence_tasks.report.samples import read_samples
+from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.types import Readout
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "sandbox-pope.md"
@@ -75,10 +75,10 @@ def line(epsilon: str, readouts: Sequence[Readout], images: Sequence[str]) -> st
     return f"| {' | '.join(cells)} |\n"
 
 
-def read(results: Path, epsilon: float) -> list[Document]:
+def read(results: Path, epsilon: float) -> list[Sample]:
     """Read the samples of one strength."""
     (file,) = results.rglob(f"*_samples_pope_eps{epsilon}.jsonl")
-    return read_samples(file)
+    return read_samples(file).samples
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vlm_confidence_tasks.report import samples
+from vlm_confidence_tasks.report.inputs import samples
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "fuzz.py"
 spec = importlib.util.spec_from_file_location("fuzz", SCRIPT)
@@ -21,8 +21,8 @@ def test_nothing_but_answers_and_clear_errors(name: str) -> None:
 
 
 def test_a_reader_that_does_not_check_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples, "check_row", lambda row: None)
-    with pytest.raises(Exception, match="distinct failures"):
+    monkeypatch.setattr(samples, "check_agreement", lambda record: None)
+    with pytest.raises(Exception, match="distinct failures|Failing test case"):
         fuzz.fuzz("samples", seconds=30)
 
 
@@ -31,7 +31,7 @@ def test_an_answer_may_hold_any_sign_that_ends_a_line_elsewhere(tmp_path: Path) 
     row["readouts"][0]["text"] = "Yes\u2028it\x85is\x0b"
     path = tmp_path / "samples.jsonl"
     path.write_text(fuzz.json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
-    (document,) = samples.read_samples(path)
+    (document,) = samples.read_samples(path).samples
     assert document.clean.text == "Yes\u2028it\x85is\x0b"
 
 
@@ -39,7 +39,7 @@ def test_documents_that_failed_are_left_out(tmp_path: Path) -> None:
     failed = {**fuzz.row(), "readouts": [], "failed": "task x, document 1: boom"}
     path = tmp_path / "samples.jsonl"
     path.write_text("\n".join(fuzz.json.dumps(row) for row in (fuzz.row(), failed)))
-    assert len(samples.read_samples(path)) == 1
+    assert len(samples.read_samples(path).samples) == 1
     path.write_text(fuzz.json.dumps(failed))
     with pytest.raises(samples.SamplesError, match="every document in it failed"):
         samples.read_samples(path)

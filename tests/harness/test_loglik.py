@@ -11,7 +11,7 @@ from lmms_eval.tasks import TaskManager
 from harness.conftest import load, numbers, samples
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.metrics import task_metrics
-from vlm_confidence_tasks.report.samples import read_samples
+from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_numbers_again_from_the_samples(evaluate, tmp_path: Path) -> None:
     for task in ("seed_loglik", "pope_loglik", "pope_eps0.1", "mmmu_loglik"):
         file = tmp_path / f"{task}.jsonl"
         file.write_text(samples(found, task))
-        again = task_metrics(read_samples(file))
+        again = task_metrics(read_samples(file).samples)
         assert again == pytest.approx(numbers(found, task), abs=1e-12)
         assert any(name.startswith("loglik_") for name in again) == task.endswith("_loglik")
     # What two tasks share is asked once, and scored only where options are wanted.

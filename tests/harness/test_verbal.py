@@ -13,7 +13,7 @@ from vlm_confidence_tasks.benchmarks import parse_certainty
 from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.metrics import task_metrics
 from vlm_confidence_tasks.probe import logit_source
-from vlm_confidence_tasks.report.samples import read_samples
+from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 DOCUMENTS, VARIANTS = 2, 5
 QUOTED = re.compile(r"asked: (?P<question>.*?) (?:Model's|Your) answer was: (?P<answer>.*?)\. How")
@@ -118,7 +118,7 @@ def test_numbers_by_hand_and_again_from_the_samples(evaluate, tmp_path: Path) ->
     assert "verbal_alignment" not in values  # constant
     file = tmp_path / "samples.jsonl"
     file.write_text(samples(found, "pope_verbal3"))
-    again = task_metrics(read_samples(file))
+    again = task_metrics(read_samples(file).samples)
     assert {name for name in again if name.startswith("verbal")} >= {"verbal_ece", "verbal_f1"}
     assert again == pytest.approx(values, abs=1e-12)
 

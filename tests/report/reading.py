@@ -6,7 +6,7 @@ import html.parser
 from collections import defaultdict
 from pathlib import Path
 
-from vlm_confidence_tasks.report.table import build_tables
+from vlm_confidence_tasks.report.leaderboard.tables import build_tables
 
 
 class Reader(html.parser.HTMLParser):

@@ -7,21 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from vlm_confidence_tasks.metrics import METRICS, reliability_curve, task_metrics
-from vlm_confidence_tasks.report.samples import read_samples
+from vlm_confidence_tasks import perturbations
+from vlm_confidence_tasks.metrics import metrics_for, reliability_curve, task_metrics
+from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 
 def test_every_number_equals_a_recomputation_from_the_samples(board: dict) -> None:
     assert len(board["entries"]) == 9
     for entry in board["entries"]:
-        again = task_metrics(read_samples(Path(entry["samples"])))
+        again = task_metrics(read_samples(Path(entry["samples"])).samples)
         values = {name: number["value"] for name, number in entry["metrics"].items()}
         assert values == again
 
 
 def test_every_bin_equals_a_recomputation_from_the_samples(board: dict) -> None:
     for entry in board["entries"]:
-        documents = read_samples(Path(entry["samples"]))
+        documents = read_samples(Path(entry["samples"])).samples
         for side, pick in (("clean", lambda d: [d.clean]), ("perturbed", lambda d: d.perturbed)):
             held = [r for d in documents for r in pick(d) if r.confidence is not None]
             curve = reliability_curve([r.confidence for r in held], [r.correct for r in held])
@@ -76,9 +77,10 @@ def test_intervals_hold_most_values(board: dict) -> None:
 
 
 def test_metrics_carry_their_direction_and_meaning(board: dict) -> None:
+    known = metrics_for(perturbations.families())
     for name, about in board["metrics"].items():
-        assert about["higher_is_better"] is METRICS[name].higher_is_better
-        assert about["description"] == METRICS[name].description
+        assert about["higher_is_better"] is known[name].higher_is_better
+        assert about["description"] == known[name].description
 
 
 def test_the_file_is_strict_json(written: Path) -> None:

@@ -14,7 +14,7 @@ from report.synthetic import Asked, answers, noise, questions, write_run
 from vlm_confidence_tasks.metrics import bootstrap_mean_interval, task_metrics
 from vlm_confidence_tasks.report import cli
 from vlm_confidence_tasks.report.compare import TEST, compare_runs
-from vlm_confidence_tasks.report.problems import Problems
+from vlm_confidence_tasks.report.inputs.problems import Problems
 
 TASK = "pope_eps0.3"
 ASKED = questions(60, images=11)

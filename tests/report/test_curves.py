@@ -9,17 +9,18 @@ import pytest
 
 from report.conftest import FAMILIES
 from report.synthetic import answers, noise, questions, write_run
-from vlm_confidence_tasks.metrics import task_metrics
-from vlm_confidence_tasks.report import curves
-from vlm_confidence_tasks.report.rows import Answer, Row, Rows, read_rows
-from vlm_confidence_tasks.report.samples import read_samples
+from vlm_confidence_tasks.metrics import Sample, calibrated, task_metrics
+from vlm_confidence_tasks.report.inputs.samples import Row, SamplesFile, read_samples
+from vlm_confidence_tasks.report.leaderboard import curves
+from vlm_confidence_tasks.types import CLEAN, Readout
 
 
 @pytest.fixture(params=[[noise(0.3)], FAMILIES])
-def task(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Rows, dict[str, float]]:
+def task(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[SamplesFile, dict[str, float]]:
     write_run(tmp_path, {"t": answers(questions(90), request.param)})
     (file,) = tmp_path.rglob("*.jsonl")
-    return read_rows(file), task_metrics(read_samples(file))
+    held = read_samples(file)
+    return held, task_metrics(held.samples)
 
 
 def test_ece_of_the_bins_is_the_tables(task: tuple) -> None:
@@ -42,15 +43,18 @@ def test_bins_have_intervals_of_their_own_answers(task: tuple) -> None:
         assert held["accuracy_low"] <= np.mean(inside) <= held["accuracy_high"]
 
 
+def one_answer(image: str, gold: str | None, confidence: float, correct: bool) -> Row:
+    clean = Readout(CLEAN, "", "", "Yes", correct, confidence=confidence)
+    sample = Sample(image, gold, ("Yes", "No"), "Yes", clean, ())
+    return Row("q", "", "", "", sample)
+
+
 def test_confidences_on_the_edges_of_bins_stay_in_theirs() -> None:
     edges = [n / 15 for n in range(16)] + [1 - n / 15 for n in range(16)]
     rows = []
     for n, sure in enumerate(edges):
-        held = {"variant": "clean", "parameters": {}, "seed": 0, "family": "", "control": False}
-        held |= {"image_sha256": "", "text": "", "answer": "Yes", "correct": sure > 0.5}
-        held |= {"entropy": None, "confidence": sure, "margin": None}
-        rows.append(Row(str(n), f"i{n}", "", "Yes", ["Yes", "No"], [Answer(**held)]))
-    bins = curves.reliability_bins(Rows(rows).clean, draws=50)
+        rows.append(one_answer(f"i{n}", "Yes", sure, sure > 0.5))
+    bins = curves.reliability_bins(SamplesFile(rows).clean, draws=50)
     assert sum(held["count"] for held in bins) == len(edges)
     for held in bins:
         if held["count"] == 1:
@@ -74,7 +78,7 @@ def test_area_under_the_roc_is_the_tables(task: tuple) -> None:
 def test_risk_at_full_coverage_is_the_share_of_wrong_answers(task: tuple) -> None:
     rows, _ = task
     curve = curves.risk_coverage(rows.pairs)
-    _, correct = curves.calibrated(rows.pairs)
+    correct = [right for sample, r in rows.pairs for _, right in calibrated(sample, [r])]
     assert curve["coverage"][-1] == 1
     assert curve["risk"][-1] == pytest.approx(1 - np.mean(correct))
     assert curve["coverage"] == sorted(curve["coverage"])
@@ -91,7 +95,7 @@ def test_margins_count_every_answer_once(task: tuple) -> None:
 def test_long_curves_are_thinned_and_keep_their_ends(tmp_path: Path) -> None:
     write_run(tmp_path, {"t": answers(questions(900), [noise(0.3)])})
     (file,) = tmp_path.rglob("*.jsonl")
-    curve = curves.risk_coverage(read_rows(file).pairs)
+    curve = curves.risk_coverage(read_samples(file).pairs)
     assert len(curve["coverage"]) == curves.MOST_POINTS
     assert curve["coverage"][-1] == 1
 
@@ -99,16 +103,13 @@ def test_long_curves_are_thinned_and_keep_their_ends(tmp_path: Path) -> None:
 def test_without_confidence_or_entropy_there_is_no_curve() -> None:
     assert curves.risk_coverage([]) is None
     assert curves.reliability_bins([], draws=10) == []
-    assert curves.defense_roc(Rows([])) is None
-    assert curves.margins(Rows([])) is None
+    assert curves.defense_roc(SamplesFile([])) is None
+    assert curves.margins(SamplesFile([])) is None
 
 
 def test_answers_without_a_right_one_are_in_no_bins_interval() -> None:
     rows = []
     for n, gold in enumerate([None, "Yes", "Yes"]):
-        held = {"variant": "clean", "parameters": {}, "seed": 0, "family": "", "control": False}
-        held |= {"image_sha256": "", "text": "", "answer": "Yes", "correct": n > 1}
-        held |= {"entropy": None, "confidence": 0.9, "margin": None}
-        rows.append(Row(str(n), f"i{n // 2}", "", gold, ["Yes", "No"], [Answer(**held)]))
-    (held,) = curves.reliability_bins(Rows(rows).clean, draws=50)
+        rows.append(one_answer(f"i{n // 2}", gold, 0.9, n > 1))
+    (held,) = curves.reliability_bins(SamplesFile(rows).clean, draws=50)
     assert held["count"] == 2 and held["accuracy_low"] <= 0.5 <= held["accuracy_high"]

@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vlm_confidence_tasks.report.drawing import COLOURS, DASHES, HATCHES, MARKS, draw, to_bytes
-from vlm_confidence_tasks.report.drawn import MOST_MODELS, Figure, Panel, Series
+from vlm_confidence_tasks.report.figures.drawing import (
+    COLOURS,
+    DASHES,
+    HATCHES,
+    MARKS,
+    draw,
+    to_bytes,
+)
+from vlm_confidence_tasks.report.figures.figure_data import MOST_MODELS, Figure, Panel, Series
 
 LONG = "org/" + "a-very-long-model-name-" * 4 + "$5 and $6"
 LINES = tuple(

@@ -11,10 +11,10 @@ import yaml
 from conftest import run_command
 
 from report.reading import cells, cells_of, pages
-from vlm_confidence_tasks.report.latex import to_latex
-from vlm_confidence_tasks.report.markdown import to_markdown
-from vlm_confidence_tasks.report.spreadsheet import to_csv
-from vlm_confidence_tasks.report.table import build_tables
+from vlm_confidence_tasks.report.formats.csv import to_csv
+from vlm_confidence_tasks.report.formats.latex import to_latex
+from vlm_confidence_tasks.report.formats.markdown import to_markdown
+from vlm_confidence_tasks.report.leaderboard.tables import build_tables
 
 FOLDER = Path(__file__).parents[2] / "docs" / "leaderboard"
 README = (FOLDER / "README.md").read_text()

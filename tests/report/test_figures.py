@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from vlm_confidence_tasks.report.board import build_board, collect
-from vlm_confidence_tasks.report.drawn import MOST_MODELS, Figure
-from vlm_confidence_tasks.report.figures import all_figures, curves_by_entry
-from vlm_confidence_tasks.report.figures_over_tasks import drift
-from vlm_confidence_tasks.report.problems import Problems
-from vlm_confidence_tasks.report.runs import find_runs
-from vlm_confidence_tasks.report.summary import Wanted
+from vlm_confidence_tasks.report.figures.all_figures import all_figures, curves_by_entry
+from vlm_confidence_tasks.report.figures.figure_data import MOST_MODELS, Figure
+from vlm_confidence_tasks.report.figures.sweeps import drift
+from vlm_confidence_tasks.report.inputs.problems import Problems
+from vlm_confidence_tasks.report.inputs.runs import find_runs
+from vlm_confidence_tasks.report.leaderboard.leaderboard import build_board, collect
+from vlm_confidence_tasks.report.leaderboard.summary import Wanted
 
 
 @pytest.fixture(scope="module")

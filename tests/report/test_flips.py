@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from report.conftest import FAMILIES
 from report.synthetic import Asked, answers, noise, questions, write_run
-from vlm_confidence_tasks.report.flips import merge, surest_flips
-from vlm_confidence_tasks.report.rows import Rows, read_rows
+from vlm_confidence_tasks.report.inputs.samples import SamplesFile, read_samples
+from vlm_confidence_tasks.report.leaderboard.flipped_documents import merge, surest_flips
 
 
-def rows(folder: Path) -> Rows:
+def rows(folder: Path) -> SamplesFile:
     write_run(folder, {"t": answers(questions(50), FAMILIES, skill=0)})
     (file,) = folder.rglob("*.jsonl")
-    return read_rows(file)
+    return read_samples(file)
 
 
 def test_flips_are_documents_that_changed_by_falling_confidence(tmp_path: Path) -> None:
@@ -24,14 +26,14 @@ def test_flips_are_documents_that_changed_by_falling_confidence(tmp_path: Path) 
     assert len(found) == 20 and sure == sorted(sure, reverse=True)
     assert len({flip.question_id for flip in found}) == 20
     for flip in found:
-        row = next(row for row in held.rows if row.question_id == flip.question_id)
-        others = [a for a in row.readouts[1:] if a.answer not in (None, row.clean.answer)]
+        sample = next(row.sample for row in held.rows if row.question_id == flip.question_id)
+        others = [a for a in sample.variants if a.answer not in (None, sample.clean.answer)]
         assert flip.clean["answer"] != flip.perturbed["answer"] is not None
         assert flip.perturbed["confidence"] == max(a.confidence for a in others)
     rest = [row for row in held.rows if row.question_id not in {f.question_id for f in found}]
     for row in rest:
-        for answer in row.readouts[1:]:
-            if answer.answer not in (None, row.clean.answer):
+        for answer in row.sample.variants:
+            if answer.answer not in (None, row.sample.clean.answer):
                 assert answer.confidence <= sure[-1]
 
 
@@ -47,10 +49,46 @@ def test_merging_keeps_each_question_once(tmp_path: Path) -> None:
 def test_categories_that_number_their_questions_alike_do_not_hide_each_other(
     tmp_path: Path,
 ) -> None:
-    asked = [Asked(str(n % 30), f"image{n % 3}", category="ab"[n // 30]) for n in range(60)]
+    asked = [
+        Asked(str(n % 30), f"image{n % 3}", category="ab"[n // 30], text=f"Is thing {n} there?")
+        for n in range(60)
+    ]
     write_run(tmp_path, {"t": answers(asked, [noise(0.3)], skill=0)})
     (file,) = tmp_path.rglob("*.jsonl")
-    found = surest_flips("t", read_rows(file), most=60)
+    found = surest_flips("t", read_samples(file), most=60)
     alike = [(flip.question_id, flip.image_sha256) for flip in found]
     assert len(set(alike)) < len(alike)
     assert merge(found, most=60) == found
+
+
+@pytest.mark.parametrize("most", [60, 3])
+def test_a_question_in_several_categories_is_shown_once_with_its_surest_flip(
+    tmp_path: Path, most: int
+) -> None:
+    """POPE asks the same of an image among its random, popular and adversarial questions."""
+    asked = [
+        Asked(f"{k}{n}", f"image{n % 4}", category=category, text=f"Is thing {n} there?")
+        for k, category in enumerate(("random", "popular", "adversarial"))
+        for n in range(20)
+    ]
+    write_run(tmp_path, {"t": answers(asked, [noise(0.3)], skill=0)})
+    (file,) = tmp_path.rglob("*.jsonl")
+    held = read_samples(file)
+    surest: dict[str, tuple[float, set[str]]] = {}
+    for row in held.rows:
+        (perturbed,) = row.sample.variants
+        if perturbed.answer not in (None, row.sample.clean.answer):
+            best, categories = surest.get(row.prompt, (0.0, set()))
+            surest[row.prompt] = max(best, perturbed.confidence), categories | {row.category}
+    assert max(len(categories) for _, categories in surest.values()) == 3
+    expected = sorted(surest.items(), key=lambda item: -item[1][0])[:most]
+    found = surest_flips("t", held, most=most)
+    assert [(f.question, f.perturbed["confidence"], f.categories) for f in found] == [
+        (prompt, best, sorted(categories)) for prompt, (best, categories) in expected
+    ]
+
+
+def test_questions_without_a_plain_prompt_are_told_apart_by_their_ids(tmp_path: Path) -> None:
+    (one,) = surest_flips("t", rows(tmp_path), most=1)
+    two = replace(one, question="", question_id="a"), replace(one, question="", question_id="b")
+    assert len(merge(two)) == 2

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr
 
-from vlm_confidence_tasks.metrics import Document
-from vlm_confidence_tasks.report.inside import inside_numbers
-from vlm_confidence_tasks.report.measuring import measure
+from vlm_confidence_tasks.metrics import Sample, measure
+from vlm_confidence_tasks.report.representation_statistics import inside_numbers
 from vlm_confidence_tasks.types import CLEAN, Inside, Readout, Variant
 
 NOISE = Variant("gaussian_noise", family="noise")
@@ -23,7 +22,7 @@ def answer(variant, said, right, inside) -> Readout:
     return Readout(variant, "", said, said, said == "Yes", probs=probs, inside=inside)
 
 
-def document(n: int, energy, drift, power, flip, right) -> Document:
+def document(n: int, energy, drift, power, flip, right) -> Sample:
     clean = Inside({}, {}, {"context": 0.5 + n / 10}, None, None, 5.0, (2.0, 1.0 + n), {"low": 2.0})
     moved = replace(
         clean,
@@ -33,7 +32,7 @@ def document(n: int, energy, drift, power, flip, right) -> Document:
         layer_entropy=(3.0, n),
         spectrum={"low": 2.0 * (1 + power)},
     )
-    return Document(
+    return Sample(
         image_id=str(n),
         gold="Yes",
         labels=("Yes", "No"),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from vlm_confidence_tasks.report.naming import Model, name_models, slugs
-from vlm_confidence_tasks.report.problems import Problems
+from vlm_confidence_tasks.report.inputs.model_names import Model, name_models, slugs
+from vlm_confidence_tasks.report.inputs.problems import Problems
 
 
 @dataclass(frozen=True)

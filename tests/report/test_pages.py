@@ -58,7 +58,7 @@ def test_figures_are_inline_with_a_text(written: Path) -> None:
 def evil(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pages of a run in which every text is hostile."""
     folder = tmp_path_factory.mktemp("evil")
-    asked = [Asked(f"{n}{EVIL}", "i", ("Yes", "No")[n % 2], text=EVIL) for n in range(30)]
+    asked = [Asked(f"{n}{EVIL}", f"i{n}", ("Yes", "No")[n % 2], text=EVIL) for n in range(30)]
     held = answers(asked, [noise(0.3)], skill=0)
     for _, document in held:
         for readout in (document.clean, *document.variants):

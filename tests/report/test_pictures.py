@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.report.pictures import Shown, make_pictures
-from vlm_confidence_tasks.report.stored import data_folder, stored_images
+from vlm_confidence_tasks.report.inputs.stored_images import data_folder, stored_images
+from vlm_confidence_tasks.report.leaderboard.flip_images import Shown, make_pictures
 from vlm_confidence_tasks.sandbox import DATA_DIR
 from vlm_confidence_tasks.types import Variant
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from report.synthetic import answers, noise, questions, write_run
-from vlm_confidence_tasks.report.problems import Problems
-from vlm_confidence_tasks.report.runs import find_runs
+from vlm_confidence_tasks.report.inputs.problems import Problems
+from vlm_confidence_tasks.report.inputs.runs import find_runs
 
 ANSWERS = answers(questions(6), [noise(0.3)])
 

@@ -10,13 +10,13 @@ import pytest
 
 from report.synthetic import answers, noise, questions, write_run
 from vlm_confidence_tasks.report import cli
-from vlm_confidence_tasks.report.board import build_board, collect
-from vlm_confidence_tasks.report.markdown import to_markdown
-from vlm_confidence_tasks.report.pages import write_pages
-from vlm_confidence_tasks.report.problems import Problems
-from vlm_confidence_tasks.report.runs import find_runs
-from vlm_confidence_tasks.report.summary import Wanted
-from vlm_confidence_tasks.report.table import build_tables
+from vlm_confidence_tasks.report.formats.html import write_pages
+from vlm_confidence_tasks.report.formats.markdown import to_markdown
+from vlm_confidence_tasks.report.inputs.problems import Problems
+from vlm_confidence_tasks.report.inputs.runs import find_runs
+from vlm_confidence_tasks.report.leaderboard.leaderboard import build_board, collect
+from vlm_confidence_tasks.report.leaderboard.summary import Wanted
+from vlm_confidence_tasks.report.leaderboard.tables import build_tables
 
 ASKED = questions(12)
 ANSWERS = answers(ASKED, [noise(0.3)])

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from vlm_confidence_tasks.report.problems import ReportError
-from vlm_confidence_tasks.report.table import HEADLINE, Cell, build_tables
+from vlm_confidence_tasks.report.inputs.problems import ReportError
+from vlm_confidence_tasks.report.leaderboard.tables import HEADLINE, Cell, build_tables
 
 
 def small_board(metric: str, better: bool | None, *numbers: tuple | None) -> dict:

@@ -6,10 +6,10 @@ import csv
 import io
 import re
 
-from vlm_confidence_tasks.report.latex import to_latex
-from vlm_confidence_tasks.report.markdown import to_markdown
-from vlm_confidence_tasks.report.spreadsheet import to_csv
-from vlm_confidence_tasks.report.table import Cell, Heading, Table, build_tables
+from vlm_confidence_tasks.report.formats.csv import to_csv
+from vlm_confidence_tasks.report.formats.latex import to_latex
+from vlm_confidence_tasks.report.formats.markdown import to_markdown
+from vlm_confidence_tasks.report.leaderboard.tables import Cell, Heading, Table, build_tables
 
 NASTY = "=evil|<script>$x_1$ & 50% #{\\}\n"
 CELLS = (Cell(0.25, 0.2, 0.3, best=True), None)

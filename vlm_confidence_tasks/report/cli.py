@@ -11,9 +11,9 @@ from pathlib import Path
 
 from vlm_confidence_tasks import __version__
 from vlm_confidence_tasks.metrics import task_metrics
-from vlm_confidence_tasks.report.inside import inside_numbers
-from vlm_confidence_tasks.report.problems import ReportError
-from vlm_confidence_tasks.report.samples import SamplesError, count_failed, read_samples
+from vlm_confidence_tasks.report.inputs.problems import ReportError
+from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
+from vlm_confidence_tasks.report.representation_statistics import inside_numbers
 
 DRAWS = 2000
 
@@ -143,15 +143,14 @@ def _later(name: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _numbers(file: Path) -> dict[str, float]:
-    documents = read_samples(file)
+    held = read_samples(file)
     try:
-        numbers = task_metrics(documents) | inside_numbers(documents)
+        numbers = task_metrics(held.samples) | inside_numbers(held.samples)
     except ValueError as error:
         raise SamplesError(f"{file}: {error}") from error
     if not numbers:
         raise SamplesError(f"{file}: no metric can be computed from it")
-    failed = count_failed(file)
-    return {**numbers, "failed": failed} if failed else numbers
+    return {**numbers, "failed": held.failed} if held.failed else numbers
 
 
 def _recompute(options: argparse.Namespace) -> int:

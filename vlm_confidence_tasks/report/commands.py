@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 
-from vlm_confidence_tasks.metrics import METRICS
-from vlm_confidence_tasks.report import compare, outputs
-from vlm_confidence_tasks.report.board import build_board, collect
-from vlm_confidence_tasks.report.figures import all_figures, curves_by_entry
-from vlm_confidence_tasks.report.problems import Problems
-from vlm_confidence_tasks.report.runs import find_runs
-from vlm_confidence_tasks.report.stored import data_folder
-from vlm_confidence_tasks.report.summary import Wanted
-from vlm_confidence_tasks.report.table import build_tables, check_names
+from vlm_confidence_tasks.metrics import metrics_for
+from vlm_confidence_tasks.report import compare
+from vlm_confidence_tasks.report.figures.all_figures import all_figures, curves_by_entry
+from vlm_confidence_tasks.report.formats import files
+from vlm_confidence_tasks.report.inputs.problems import Problems
+from vlm_confidence_tasks.report.inputs.runs import find_runs
+from vlm_confidence_tasks.report.inputs.stored_images import data_folder
+from vlm_confidence_tasks.report.leaderboard.leaderboard import build_board, collect
+from vlm_confidence_tasks.report.leaderboard.summary import Wanted
+from vlm_confidence_tasks.report.leaderboard.tables import build_tables, check_names
 
 FLIPS = ("ifr_", "iv_")
 
@@ -21,7 +22,7 @@ FLIPS = ("ifr_", "iv_")
 def leaderboard(options: argparse.Namespace) -> int:
     """Make the leaderboard's files; 1 if something was wrong with the input."""
     # Families of one's own have flip rates that only the runs tell of.
-    check_names([name for name in options.metrics if not name.startswith(FLIPS)], METRICS)
+    check_names([name for name in options.metrics if not name.startswith(FLIPS)], metrics_for(()))
     problems = Problems()
     runs = find_runs(options.folders, problems)
     wanted = _wanted(options, curves=not options.no_figures)
@@ -32,7 +33,7 @@ def leaderboard(options: argparse.Namespace) -> int:
     tables = build_tables(board, options.by, options.metrics)
     figures = all_figures(board, curves_by_entry(board, found)) if wanted.curves else []
     data = data_folder(options.data)
-    outputs.write_board(options.output, board, tables, options.by, figures, data, options.quiet)
+    files.write_board(options.output, board, tables, options.by, figures, data, options.quiet)
     if not options.quiet:
         print(options.output / "index.html")
     return problems.exit_code()
@@ -46,7 +47,7 @@ def figures(options: argparse.Namespace) -> int:
     if found:
         board = build_board(found, older, wanted.draws, problems)
         drawn = all_figures(board, curves_by_entry(board, found))
-        outputs.write_figures(options.output, drawn, options.quiet)
+        files.write_figures(options.output, drawn, options.quiet)
     return problems.exit_code()
 
 

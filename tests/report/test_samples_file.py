@@ -1,0 +1,140 @@
+"""Reading a samples file: what is in it, and where it says that a file is torn."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from report.synthetic import answers, noise, questions, write_run
+from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
+from vlm_confidence_tasks.types import Inside
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Path:
+    write_run(tmp_path, {"t": answers(questions(5), [noise(0.1), noise(0.3)])})
+    (file,) = tmp_path.rglob("*.jsonl")
+    return file
+
+
+def test_samples_are_what_the_file_holds(samples: Path) -> None:
+    held = read_samples(samples)
+    for line, row in zip(samples.read_text().splitlines(), held.rows, strict=True):
+        record, sample = json.loads(line), row.sample
+        for name in ("question_id", "category", "image_sha256"):
+            assert getattr(row, name) == record[name]
+        assert row.prompt == record["input"]
+        for name in ("image_id", "gold", "positive", "upstream_clean"):
+            assert getattr(sample, name) == record[name]
+        assert list(sample.labels) == record["labels"]
+        assert [r.to_dict() for r in (sample.clean, *sample.variants)] == record["readouts"]
+
+
+def test_every_field_of_a_readout_is_read(tmp_path: Path) -> None:
+    """What only some tasks measure comes back as it was written."""
+    numbers = {"context": 0.1, "vision": 0.3}
+    spectrum = {"low": 1.0, "high": 0.0}
+    inside = Inside(numbers, numbers, {}, 0.4, {"Yes": 0.5, "No": 0.5}, 3.0, (0.7, 0.2), spectrum)
+    more = {
+        "verbal_text": "80%",
+        "verbal_confidence": 0.8,
+        "option_logprob": {"Yes": -0.1, "No": -2.0},
+        "option_logprob_mean": {"Yes": -0.1, "No": -2.0},
+        "inside": inside,
+    }
+    ((asked, document),) = answers(questions(1), [])
+    clean = replace(document.clean, answer="Yes", confidence=0.5, answer_step=2, **more)
+    write_run(tmp_path, {"t": [(asked, replace(document, clean=clean))]})
+    (file,) = tmp_path.rglob("*.jsonl")
+    assert read_samples(file).samples[0].clean == clean
+
+
+def test_the_digest_is_of_questions_and_images_in_any_order(samples: Path) -> None:
+    lines = samples.read_text().splitlines()
+    before = read_samples(samples).digest
+    samples.write_text("\n".join(reversed(lines)) + "\n")
+    assert read_samples(samples).digest == before
+    samples.write_text("\n".join(lines[1:]) + "\n")
+    assert read_samples(samples).digest != before
+
+
+@pytest.mark.parametrize(
+    ("key", "other"),
+    [("question_id", "x"), ("category", "x"), ("image_sha256", "x"), ("gold", "No")],
+)
+def test_the_digest_changes_with_the_question(samples: Path, key: str, other: str) -> None:
+    before = read_samples(samples).digest
+    first, *others = samples.read_text().splitlines()
+    samples.write_text("\n".join([json.dumps(json.loads(first) | {key: other}), *others]))
+    assert read_samples(samples).digest != before
+
+
+def test_a_models_answer_may_hold_what_ends_lines_elsewhere(samples: Path) -> None:
+    text = "one\u2028two\u2029three\x85four"
+    first, *others = map(json.loads, samples.read_text().splitlines())
+    first["readouts"][0]["text"] = text
+    lines = [json.dumps(row, ensure_ascii=False) for row in (first, *others)]
+    samples.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert read_samples(samples).samples[0].clean.text == text
+
+
+def torn(lines: list[str]) -> list[str]:
+    return [*lines[:2], lines[2][:100]]
+
+
+def foreign(lines: list[str]) -> list[str]:
+    return [*lines[:2], json.dumps({"doc_id": 1, "resps": ["x"]})]
+
+
+def with_row(**changes: object) -> Callable[[list[str]], list[str]]:
+    return lambda lines: [*lines[:2], json.dumps(json.loads(lines[2]) | changes)]
+
+
+def with_readout(**changes: object) -> Callable[[list[str]], list[str]]:
+    def damage(lines: list[str]) -> list[str]:
+        row = json.loads(lines[2])
+        row["readouts"][1].update(changes)
+        return [*lines[:2], json.dumps(row)]
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (torn, "not JSON"),
+        (foreign, "is it from a task of this package?"),
+        (with_row(readouts=[]), "no readouts"),
+        (with_row(gold="Maybe"), "gold 'Maybe' is not one of the labels"),
+        (with_row(gold=3), "Expected `str | null`, got `int` - at `$.gold`"),
+        (with_readout(entropy="high"), "$.readouts[1].entropy"),
+        (with_readout(entropy=math.nan), "not JSON"),
+        (with_readout(answer_mass=1.5), "Expected `float` <= 1.0 - at `$.readouts[1].answer_mass`"),
+        (with_readout(probs={"Yes": -0.5, "No": 0.5}), "$.readouts[1].probs[...]"),
+        (with_readout(probs={"Yes": 0.5}), "readout 1: probs has other keys than the labels"),
+        (with_readout(probs=None), "readout 1: answer, probs and confidence do not fit together"),
+        (with_readout(answer="Maybe"), "readout 1: answer is 'Maybe', which is none of the labels"),
+        (with_readout(option_logprob={"Yes": -1, "No": -2}), "do not fit together"),
+        (with_readout(inside={"drift": {}}), "missing required field `distance`"),
+    ],
+)
+def test_a_bad_line_is_named(
+    samples: Path, damage: Callable[[list[str]], list[str]], message: str
+) -> None:
+    samples.write_text("\n".join(damage(samples.read_text().splitlines())))
+    with pytest.raises(SamplesError, match="line 3") as caught:
+        read_samples(samples)
+    assert str(samples) in str(caught.value) and message in str(caught.value)
+
+
+def test_an_empty_or_missing_file_is_named(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    for file in (empty, tmp_path / "gone.jsonl"):
+        with pytest.raises(SamplesError, match=str(file)):
+            read_samples(file)

@@ -1,0 +1,1 @@
+"""The data of every figure, and how it is drawn."""

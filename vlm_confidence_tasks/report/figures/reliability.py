@@ -1,0 +1,150 @@
+"""Figures of one task: reliability, risk-coverage, margins, the defence's ROC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
+
+Styles = Mapping[str, int]
+Curves = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+def reliability(board: Board) -> Iterator[Figure]:
+    """Draw each model's reliability, clean beside perturbed, with the table's ECE."""
+    for entry in board["entries"]:
+        sides = (("clean", "ece_clean"), ("perturbed", "ece"))
+        panels = [_reliability(entry, side, ece) for side, ece in sides if entry["bins"][side]]
+        if panels:
+            model, column = entry["model"], entry["column"]
+            title = f"{model}, {column}: reliability, clean and perturbed"
+            yield Figure(f"reliability_{column}_{model}", title, tuple(panels), model)
+
+
+def _reliability(entry: Board, side: str, ece: str) -> Panel:
+    bins = entry["bins"][side]
+    has_ends = any("accuracy_low" in held for held in bins)
+    series = Series(
+        "",
+        [held["confidence"] for held in bins],
+        [held["accuracy"] for held in bins],
+        [held.get("accuracy_low", held["accuracy"]) for held in bins] if has_ends else [],
+        [held.get("accuracy_high", held["accuracy"]) for held in bins] if has_ends else [],
+        counts=[held["count"] for held in bins],
+    )
+    words = f"ECE {entry['metrics'][ece]['value']:.3f}" if ece in entry["metrics"] else ""
+    return Panel(
+        "reliability",
+        side,
+        "mean confidence of the bin",
+        "accuracy",
+        (series,),
+        diagonal=True,
+        unit_x=True,
+        unit_y=True,
+        text=words,
+    )
+
+
+def margins(board: Board, curves: Curves) -> Iterator[Figure]:
+    """Draw how sure the clean answers were that flipped, and those that did not."""
+    for entry in board["entries"]:
+        model, column = entry["model"], entry["column"]
+        held = curves[model, column].get("margins")
+        if not held or not sum(held["flipped"]) or not sum(held["kept"]):
+            continue
+        series = tuple(
+            Series(
+                f"{name} (n = {sum(held[key])})",
+                held["edges"],
+                [count / sum(held[key]) for count in held[key]],
+                style=style,
+                dashed=key == "kept",
+            )
+            for style, (key, name) in enumerate([("flipped", "flipped"), ("kept", "unflipped")])
+        )
+        label = "margin of the clean answer, ln p(best) − ln p(second)"
+        panel = Panel("steps", "", label, "share of answers", series)
+        title = f"{model}, {column}: clean margins of flipped and unflipped answers"
+        yield Figure(f"margins_{column}_{model}", title, (panel,), model)
+
+
+def risk_coverage(board: Board, styles: Styles, curves: Curves) -> Iterator[Figure]:
+    """Draw the share of wrong answers against the share of answers given."""
+    sides = (("clean", "risk_coverage_clean"), ("perturbed", "risk_coverage"))
+    for column, entries in _by_column(board):
+        panels = [
+            Panel(
+                "line",
+                side,
+                "coverage: share of answers given",
+                "risk: share of them wrong",
+                _lines(entries, styles, curves, key, "coverage", "risk"),
+                unit_x=True,
+            )
+            for side, key in sides
+        ]
+        if drawn := tuple(panel for panel in panels if panel.series):
+            title = f"{column}: risk against coverage, clean and perturbed"
+            yield Figure(f"risk_coverage_{column}", title, drawn)
+
+
+def defense(board: Board, styles: Styles, curves: Curves) -> Iterator[Figure]:
+    """Draw the ROC of "reject where the entropy is high", and the 95% threshold on it."""
+    for column, entries in _by_column(board):
+        lines = _lines(entries, styles, curves, "defense_roc", "clean", "perturbed", _auroc)
+        if not lines:
+            continue
+        points = tuple(
+            Series("", [point[0]], [point[1]], style=styles[entry["model"]])
+            for entry in entries
+            if (roc := curves[entry["model"], column].get("defense_roc"))
+            and (point := roc["at_threshold"])
+        )
+        panel = Panel(
+            "line",
+            "",
+            "clean images rejected",
+            "perturbed images rejected",
+            lines + points,
+            diagonal=True,
+            unit_x=True,
+            unit_y=True,
+        )
+        title = f"{column}: the entropy defence's ROC; marks: 95th percentile of clean entropies"
+        yield Figure(f"defense_{column}", title, (panel,))
+
+
+def _auroc(entry: Board) -> str:
+    held = entry["metrics"].get("defense_auroc")
+    return f"{entry['model']}: AUROC {held['value']:.3f}" if held else str(entry["model"])
+
+
+def _name(entry: Board) -> str:
+    return str(entry["model"])
+
+
+def _by_column(board: Board) -> Iterator[tuple[str, list[Board]]]:
+    for column in board["columns"]:
+        held = [entry for entry in board["entries"] if entry["column"] == column["id"]]
+        yield column["id"], held
+
+
+def _lines(
+    entries: Sequence[Board],
+    styles: Styles,
+    curves: Curves,
+    key: str,
+    x: str,
+    y: str,
+    label: Callable[[Board], str] = _name,
+) -> tuple[Series, ...]:
+    drawn = []
+    for entry in entries:
+        curve = curves[entry["model"], entry["column"]].get(key)
+        if curve:
+            style = styles[entry["model"]]
+            drawn.append(Series(label(entry), curve[x], curve[y], style=style))
+    return tuple(drawn)

@@ -1,0 +1,1 @@
+"""A leaderboard as JSON, Markdown, CSV, LaTeX and HTML."""

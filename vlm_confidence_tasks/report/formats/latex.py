@@ -1,0 +1,70 @@
+"""Tables as LaTeX, for the booktabs package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vlm_confidence_tasks.report.leaderboard.tables import Cell, Table
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "−": "$-$",
+    **{sign: f"\\{sign}" for sign in "&%$#_"},
+}
+
+
+def to_latex(tables: Sequence[Table]) -> str:
+    """Write every table as a `table` of its own, for the booktabs package."""
+    head = "% Made by vlm-confidence leaderboard. Needs \\usepackage{booktabs}."
+    return "\n\n".join([head, *("\n".join(_lines(table)) for table in tables)]) + "\n"
+
+
+def escape(text: str) -> str:
+    r"""Escape what LaTeX would act on.
+
+    >>> escape("pope_eps0.3 & 5%")
+    'pope\\_eps0.3 \\& 5\\%'
+    """
+    return "".join(_SPECIAL.get(sign, sign) for sign in " ".join(text.split()))
+
+
+def _lines(table: Table) -> Iterator[str]:
+    yield r"\begin{table}"
+    yield r"\centering"
+    yield rf"\caption{{{_caption(table)}}}"
+    yield rf"\begin{{tabular}}{{l{'r' * len(table.headings)}}}"
+    yield r"\toprule"
+    heads = [f"{h.name} {h.arrow}".strip() for h in table.headings]
+    yield _line(["Model", *map(escape, heads)])
+    yield r"\midrule"
+    for model, cells in table.rows:
+        yield _line([escape(model), *map(_cell, cells)])
+    yield r"\bottomrule"
+    yield r"\end{tabular}"
+    yield r"\end{table}"
+
+
+def _caption(table: Table) -> str:
+    notes = [f"{h.name}: {h.note}" for h in table.headings if h.note and not table.caption]
+    about = [f"{text}." for text in (table.title, table.caption, *notes) if text]
+    return escape(" ".join(about))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _cell(cell: Cell | None) -> str:
+    if cell is None:
+        return "--"
+    value = rf"\textbf{{{escape(cell.text)}}}" if cell.best else escape(cell.text)
+    return f"{value} {{\\scriptsize {escape(cell.interval)}}}" if cell.interval else value

@@ -1,0 +1,88 @@
+"""Tables as Markdown, with the notes that belong to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
+from vlm_confidence_tasks.report.leaderboard.tables import Cell, Heading, Table
+
+
+def to_markdown(board: Board, tables: Sequence[Table]) -> str:
+    """Write the whole leaderboard as one Markdown page."""
+    parts = ["# Leaderboard", _legend(board)]
+    for table in tables:
+        parts += [f"## {_safe(table.title)}", *([_safe(table.caption)] if table.caption else [])]
+        parts += ["\n".join(_lines(table)), *_notes(table.headings)]
+    parts += _list("Failed documents, in no number", failures(board))
+    parts += _list("Replaced runs, not shown", [older_run(run) for run in board["older"]])
+    parts += _list("Problems", board["problems"])
+    return "\n\n".join(parts) + "\n"
+
+
+def _legend(board: Board) -> str:
+    return legend(board) + " All numbers are in `leaderboard.json`."
+
+
+def legend(board: Board) -> str:
+    """Say how to read a table's cells."""
+    if board["interval"] is None:
+        return "↑ higher is better, ↓ lower is better. Intervals were not computed."
+    return (
+        "↑ higher is better, ↓ lower is better. Brackets hold 95% intervals, from "
+        f"{board['interval']['draws']} bootstrap draws over images. Bold: the best, where its "
+        "interval does not overlap the second's."
+    )
+
+
+def failures(board: Board) -> list[str]:
+    """Say of each run that could not measure all of its documents how many it could not."""
+    return [
+        f"{entry['model']}, {entry['column']}: "
+        f"{entry['n']['failed']} of {entry['n']['failed'] + entry['n']['documents']}"
+        for entry in board["entries"]
+        if entry["n"]["failed"]
+    ]
+
+
+def older_run(run: Board) -> str:
+    """Describe a run that another one replaces."""
+    return f"{run['model']}, {run['task']}, {run['date']}: {run['results']}"
+
+
+def _lines(table: Table) -> Iterator[str]:
+    heads = ["model", *(f"{h.name} {h.arrow}".strip() for h in table.headings)]
+    yield _line([_safe(head) for head in heads])
+    yield _line(["---", *("---:" for _ in table.headings)])
+    for model, cells in table.rows:
+        yield _line([_safe(model), *(_cell(cell) for cell in cells)])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(cell: Cell | None) -> str:
+    if cell is None:
+        return ""
+    value = f"**{cell.text}**" if cell.best else cell.text
+    return f"{value} {cell.interval}".strip()
+
+
+def _safe(text: str) -> str:
+    r"""Take away what Markdown or HTML would act on.
+
+    >>> _safe("a|b<script>_x_")
+    'a\\|b\\<script\\>\\_x\\_'
+    """
+    return re.sub(r"([\\`*_{}\[\]<>|~#])", r"\\\1", " ".join(text.split()))
+
+
+def _notes(headings: Sequence[Heading]) -> list[str]:
+    notes = [f"- {_safe(h.name)}: {_safe(h.note)}" for h in headings if h.note]
+    return ["\n".join(notes)] if notes else []
+
+
+def _list(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"## {title}", "\n".join(f"- {_safe(line)}" for line in lines)] if lines else []

@@ -1,0 +1,1 @@
+"""Reading runs: results files, samples files, names of models."""

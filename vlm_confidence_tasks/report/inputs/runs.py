@@ -1,0 +1,153 @@
+"""Finding the harness's runs in folders, and reading their results files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlm_confidence_tasks.report.inputs.model_names import Model
+from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
+
+RESULTS = "_results.json"
+# A task's configuration holds this key if and only if the task is one of ours.
+OWN_KEY = "vlm_confidence_tasks"
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """One task of one run of the harness.
+
+    Attributes:
+        model: The model and its arguments.
+        task: The task's name.
+        date: When the run was written, as the harness writes it; sorts as text.
+        results: The results file.
+        samples: The samples file beside it.
+        numbers: The task's metrics as the results file has them.
+        config: The task's configuration.
+        limit: The run's `--limit`, None for the whole benchmark.
+        offset: The run's `--offset`: how many documents it passed over.
+        lmms_eval: Version of the harness.
+    """
+
+    model: Model
+    task: str
+    date: str
+    results: Path
+    samples: Path
+    numbers: Mapping[str, float]
+    config: Mapping[str, Any]
+    limit: float | None
+    offset: int
+    lmms_eval: str
+
+    @property
+    def whole(self) -> bool:
+        """Whether it asked all documents of its task."""
+        return self.limit is None and not self.offset
+
+    @property
+    def versions(self) -> dict[str, str | None]:
+        """The versions that the numbers were made with; None where the run kept none."""
+        known = self.config.get("versions") or {}
+        return {
+            OWN_KEY: self.config.get(OWN_KEY),
+            "lmms_eval": self.lmms_eval,
+            "torch": known.get("torch"),
+            "transformers": known.get("transformers"),
+        }
+
+
+def find_runs(folders: Iterable[Path], problems: Problems) -> list[TaskRun]:
+    """Read every results file under the folders; what cannot be read is a problem.
+
+    A folder may also be a results file itself. Tasks of other packages are left alone.
+    """
+    runs: dict[tuple[Path, str], TaskRun] = {}
+    for folder in folders:
+        for file in _results_files(folder, problems):
+            try:
+                found = list(_read_results(file))
+            except ReportError as error:
+                problems.add_line(str(error))
+                continue
+            if not found:
+                problems.add(file, "no task of this package in it")
+            runs.update({(file.resolve(), run.task): run for run in found})
+    return [run for run in runs.values() if _has_samples(run, problems)]
+
+
+def _results_files(folder: Path, problems: Problems) -> list[Path]:
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        problems.add(folder, "no such folder")
+        return []
+    files = sorted(folder.rglob(f"*{RESULTS}"))
+    if not files:
+        problems.add(folder, f"no run in it: no file *{RESULTS}")
+    return files
+
+
+def _has_samples(run: TaskRun, problems: Problems) -> bool:
+    if run.samples.is_file():
+        return True
+    problems.add(
+        run.results,
+        f"no samples of {run.task}: no file {run.samples.name} beside it; was the run "
+        "made without --log_samples?",
+    )
+    return False
+
+
+def _read_results(file: Path) -> Iterator[TaskRun]:
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ReportError(f"{file}, line {error.lineno}: not JSON ({error.msg})") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReportError(f"{file}: cannot be read: {error}") from error
+    try:
+        for task, config in record["configs"].items():
+            if OWN_KEY in config:
+                yield _task_run(file, record, task, config)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise ReportError(f"{file}: not a results file of the harness ({what})") from error
+
+
+def _task_run(
+    file: Path, record: Mapping[str, Any], task: str, config: Mapping[str, Any]
+) -> TaskRun:
+    stem = file.name.removesuffix(RESULTS)
+    return TaskRun(
+        model=Model.of(record["config"]["model"], record["config"].get("model_args")),
+        task=task,
+        date=str(record.get("date") or stem),
+        results=file,
+        samples=file.with_name(f"{stem}_samples_{task}.jsonl"),
+        numbers=_numbers(record["results"][task]),
+        config=config,
+        limit=_limit(record["config"].get("limit")),
+        offset=int(record["config"].get("offset") or 0),
+        lmms_eval=str(record.get("lmms_eval_version", "")),
+    )
+
+
+def _limit(given: float | None) -> float | None:
+    """Return the run's `--limit`; -1 is the harness's other word for all."""
+    return None if given == -1 else given
+
+
+def _numbers(results: Mapping[str, Any]) -> dict[str, float]:
+    """Pick a task's metrics, without their errors and without those that are absent."""
+    numbers = {}
+    for key, value in results.items():
+        name, comma, _ = key.partition(",")
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if comma and "_stderr" not in name and is_number:
+            numbers[name] = float(value)
+    return numbers

@@ -1,0 +1,1 @@
+"""Runs -> one leaderboard: numbers, intervals, columns, tables, flips."""

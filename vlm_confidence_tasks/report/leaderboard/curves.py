@@ -1,0 +1,118 @@
+"""What a figure shows of one task: bins, curves and histograms, as plain numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlm_confidence_tasks.metrics import (
+    bootstrap_mean_interval,
+    calibrated,
+    reliability_curve,
+    risk_coverage_curve,
+    threshold_defense,
+)
+from vlm_confidence_tasks.report.inputs.samples import Pairs, SamplesFile
+
+Curve = dict[str, list[float]]
+# A curve of more points than this looks the same and only makes the file larger.
+MOST_POINTS = 200
+MARGIN_BINS = 24
+
+
+def reliability_bins(pairs: Pairs, draws: int) -> list[dict[str, Any]]:
+    """Return the filled bins of a reliability diagram.
+
+    Each has low, high, count, confidence and accuracy, and the ends of the accuracy's
+    interval over images if `draws` is not 0 and the bin has several images.
+    """
+    confidence, correct, images = _calibrated(pairs)
+    if not confidence.size:
+        return []
+    curve = reliability_curve(confidence, correct)
+    fields = ("low", "high", "count", "confidence", "accuracy")
+    columns = [getattr(curve, field).tolist() for field in fields]
+    bins = [dict(zip(fields, cells, strict=True)) for cells in zip(*columns, strict=True)]
+    if draws:
+        _add_intervals(bins, confidence, correct, images, draws)
+    return bins
+
+
+def _calibrated(pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.str_]]:
+    """Return confidence, correctness and image of the answers that have both, [N] each."""
+    rows = [(*row, sample.image_id) for sample, r in pairs for row in calibrated(sample, [r])]
+    return (
+        np.array([confidence for confidence, _, _ in rows], np.float64),
+        np.array([correct for _, correct, _ in rows], np.bool_),
+        np.array([image for _, _, image in rows], np.str_),
+    )
+
+
+def _add_intervals(
+    bins: list[dict[str, Any]],
+    confidence: NDArray[np.float64],
+    correct: NDArray[np.bool_],
+    images: NDArray[np.str_],
+    draws: int,
+) -> None:
+    # Bins rise with confidence, so that their counts alone say who is in which.
+    order = np.argsort(confidence, kind="stable")
+    ends = np.cumsum([held["count"] for held in bins])
+    for held, inside in zip(bins, np.split(order, ends[:-1]), strict=True):
+        if len(set(images[inside])) < 2:
+            continue
+        found = bootstrap_mean_interval(correct[inside], images[inside], draws=draws)
+        assert found is not None  # the bin is filled
+        held.update(accuracy_low=found.low, accuracy_high=found.high)
+
+
+def risk_coverage(pairs: Pairs) -> Curve | None:
+    """Return coverage and risk, from the most confident answers on."""
+    confidence, correct, _ = _calibrated(pairs)
+    if not confidence.size:
+        return None
+    curve = risk_coverage_curve(confidence, correct)
+    return _thin(coverage=curve.coverage, risk=curve.risk)
+
+
+def defense_roc(rows: SamplesFile) -> Curve | None:
+    """Return the shares of clean and perturbed images over every entropy threshold.
+
+    The last entry of `at_threshold` is the 95th percentile of clean entropies.
+    """
+    clean = np.sort([a.entropy for _, a in rows.clean if a.entropy is not None])
+    perturbed = np.sort([a.entropy for _, a in rows.pairs if a.entropy is not None])
+    if not clean.size or not perturbed.size:
+        return None
+    cuts = np.unique(np.concatenate([clean, perturbed]))[::-1]
+    curve = _thin(clean=_share_above(clean, cuts), perturbed=_share_above(perturbed, cuts))
+    defense = threshold_defense(clean, perturbed)
+    return curve | {"at_threshold": [defense.reject_clean, defense.reject]}
+
+
+def _share_above(values: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDArray[np.float64]:
+    above = 1.0 - np.searchsorted(values, cuts, side="right") / values.size
+    return np.concatenate([[0.0], above, [1.0]])
+
+
+def margins(rows: SamplesFile) -> Curve | None:
+    """Return histograms of the clean margin, for answers that flipped and that did not."""
+    held = [
+        (row.clean.margin, row.clean.answer != answer.answer)
+        for row, answer in rows.pairs
+        if row.labels and row.clean.margin is not None
+    ]
+    if not held:
+        return None
+    margin, flipped = np.array([m for m, _ in held]), np.array([f for _, f in held])
+    edges = np.linspace(0.0, max(float(margin.max()), 1e-6), MARGIN_BINS + 1)
+    counts = [np.histogram(margin[side], edges)[0] for side in (flipped, ~flipped)]
+    return {"edges": edges.tolist(), "flipped": counts[0].tolist(), "kept": counts[1].tolist()}
+
+
+def _thin(**columns: NDArray[np.float64]) -> Curve:
+    size = len(next(iter(columns.values())))
+    picked = np.unique(np.linspace(0, size - 1, MOST_POINTS).round().astype(int))
+    return {name: column[picked].tolist() for name, column in columns.items()}

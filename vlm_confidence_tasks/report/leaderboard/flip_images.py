@@ -1,0 +1,101 @@
+"""The images of flipped documents, made again from the data set.
+
+A perturbed image is a function of the stored image, the perturbation, its parameters
+and the seed. So none needs to be kept: it is made again, and its digest must be the one
+in the samples file. A picture of which that cannot be said is left out, with a note.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from vlm_confidence_tasks import perturbations
+from vlm_confidence_tasks.report.inputs.stored_images import SANDBOX, data_folder, stored_images
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
+from vlm_confidence_tasks.types import Variant
+
+# Shown images are no larger, so that twenty documents make a page that still opens.
+MOST_SIDE = 480
+# Up to this side, PNG shows the pixels as they are.
+EXACT_SIDE = 256
+
+ABSENT = "images left out: the data set is not here; name its folder with --data"
+OTHER_DATA = "images left out: the data set has no such document with this image"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A flip's pictures as data URIs, or the reason why there are none."""
+
+    clean: tuple[str, ...] = ()
+    perturbed: tuple[str, ...] = ()
+    note: str = ""
+
+
+def make_pictures(board: Board, model: str, root: Path | None) -> list[Shown]:
+    """Make the pictures of a model's flips.
+
+    Args:
+        board: The leaderboard.
+        model: The model's name.
+        root: Folder of the data sets; None for the one that each run was made with, if
+            it is still there.
+    """
+    entries = {entry["task"]: entry for entry in board["entries"] if entry["model"] == model}
+    sides = {column["id"]: column["max_side"] for column in board["columns"]}
+    flips: list[Board] = board["flips"].get(model, [])
+    shown = []
+    for flip in flips:
+        entry = entries[flip["task"]]
+        folder = root or _folder(entry)
+        if folder is None:
+            shown.append(Shown(note=ABSENT))
+            continue
+        try:
+            shown.append(_show(flip, folder, entry["benchmark"], sides[entry["column"]]))
+        except (ValueError, OSError, KeyError, SyntaxError) as error:
+            shown.append(Shown(note=f"images left out: {error}"))
+    return shown
+
+
+def _folder(entry: Board) -> Path | None:
+    source = (entry.get("data") or {}).get("source")
+    return data_folder(source) if source == SANDBOX or Path(source or "").is_absolute() else None
+
+
+def _show(flip: Board, folder: Path, benchmark: str, side: int | None) -> Shown:
+    for stored in stored_images(folder, benchmark, flip["question_id"]):
+        clean = [image if side is None else perturbations.fit(image, side) for image in stored]
+        if clean and perturbations.images_digest(clean) == flip["image_sha256"]:
+            return _shown(flip, clean)
+    return Shown(note=OTHER_DATA)
+
+
+def _shown(flip: Board, clean: Sequence[Image.Image]) -> Shown:
+    said = flip["perturbed"]
+    parameters = tuple(sorted(said["parameters"].items()))
+    variant = Variant(said["perturbation"], parameters, said["seed"])
+    given = {}
+    if "clean_answer" in perturbations.needs_of(variant):
+        phrase = perturbations.phrase(variant, flip["labels"], flip["clean"]["answer"])
+        given["clean_answer"] = perturbations.Given(phrase, phrase)
+    perturbed = [perturbations.apply(image, variant, given=given) for image in clean]
+    if perturbations.images_digest(perturbed) != said["image_sha256"]:
+        note = "perturbed image left out: made again, it is not the one that the model saw"
+        return Shown(tuple(map(_data_uri, clean)), (), note)
+    return Shown(tuple(map(_data_uri, clean)), tuple(map(_data_uri, perturbed)))
+
+
+def _data_uri(image: Image.Image) -> str:
+    shown = perturbations.fit(image, MOST_SIDE)
+    exact = max(shown.size) <= EXACT_SIDE
+    file = io.BytesIO()
+    shown.save(file, format="PNG" if exact else "JPEG", quality=92)
+    kind = "png" if exact else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,0 +1,135 @@
+"""The leaderboard itself: one JSON object from which every table and page is made."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from vlm_confidence_tasks import __version__, perturbations
+from vlm_confidence_tasks.metrics import metrics_for
+from vlm_confidence_tasks.report.inputs.model_names import Model, name_models
+from vlm_confidence_tasks.report.inputs.problems import Problems
+from vlm_confidence_tasks.report.inputs.runs import OWN_KEY, TaskRun
+from vlm_confidence_tasks.report.leaderboard import flipped_documents as flips
+from vlm_confidence_tasks.report.leaderboard.selection import (
+    Column,
+    Setting,
+    Summarised,
+    columns,
+    newest,
+)
+from vlm_confidence_tasks.report.leaderboard.summary import Summary, Wanted, summarise_all
+
+Board = dict[str, Any]
+FORMAT = 1
+COUNTS = ("documents", "failed", "instances", "images")
+
+
+def collect(
+    runs: Sequence[TaskRun], wanted: Wanted, problems: Problems
+) -> tuple[list[Summarised], list[TaskRun]]:
+    """Read the newest run of each model and task; return also what that replaces."""
+    current, older = newest(runs)
+    return summarise_all(current, wanted, problems), older
+
+
+def build_board(
+    found: Sequence[Summarised], older: Sequence[TaskRun], draws: int, problems: Problems
+) -> Board:
+    """Put summaries together into the leaderboard, made of JSON types alone."""
+    everyone = [*(run for run, _ in found), *older]
+    names = name_models(everyone, problems)
+    shared = columns(found)
+    found = sorted(found, key=lambda pair: (names[pair[0].model], pair[0].task))
+    return {
+        "format": FORMAT,
+        "made_by": {OWN_KEY: __version__},
+        "interval": {"level": 0.95, "draws": draws, "clusters": "images"} if draws else None,
+        "models": [_model(model, names[model]) for model in _order(found, names)],
+        "columns": [_column(column) for column in shared.values()],
+        "metrics": _metrics(found),
+        "entries": [_entry(*pair, names, shared) for pair in found],
+        "flips": _flips(found, names),
+        "older": [_older(run, names) for run in older],
+        "problems": problems.lines,
+    }
+
+
+def _order(found: Iterable[Summarised], names: dict[Model, str]) -> list[Model]:
+    return sorted({run.model for run, _ in found}, key=lambda model: names[model])
+
+
+def _model(model: Model, name: str) -> Board:
+    return {
+        "name": name,
+        "adapter": model.adapter,
+        "args": dict(model.args),
+        "revision": model.revision,
+    }
+
+
+def _column(column: Column) -> Board:
+    return {
+        "id": column.id,
+        "task": column.task,
+        "note": column.note,
+        **asdict(column.setting),
+        "perturbations": list(column.setting.perturbations),
+    }
+
+
+def _metrics(found: Sequence[Summarised]) -> Board:
+    used = {name for _, summary in found for name in summary.numbers}
+    families = {name for _, summary in found for name in summary.families}
+    return {
+        name: {
+            "higher_is_better": metric.higher_is_better,
+            "description": metric.description,
+        }
+        for name, metric in metrics_for(
+            dict.fromkeys((*perturbations.families(), *sorted(families)))
+        ).items()
+        if name in used
+    }
+
+
+def _entry(
+    run: TaskRun,
+    summary: Summary,
+    names: dict[Model, str],
+    shared: dict[tuple[str, Setting], Column],
+) -> Board:
+    return {
+        "model": names[run.model],
+        "column": shared[run.task, Setting.of(run, summary)].id,
+        "task": run.task,
+        "benchmark": run.config.get("benchmark"),
+        "perturbations": list(run.config.get("perturbations") or ()),
+        "epsilon": summary.epsilon,
+        "n": {key: getattr(summary, key) for key in COUNTS},
+        "metrics": {name: asdict(number) for name, number in summary.numbers.items()},
+        "bins": summary.bins,
+        "versions": run.versions,
+        "data": run.config.get("data"),
+        "date": run.date,
+        "results": str(run.results),
+        "samples": str(run.samples),
+    }
+
+
+def _older(run: TaskRun, names: dict[Model, str]) -> Board:
+    return {
+        "model": names[run.model],
+        "task": run.task,
+        "date": run.date,
+        "results": str(run.results),
+    }
+
+
+def _flips(found: Sequence[Summarised], names: dict[Model, str]) -> Board:
+    by_model: dict[str, list[flips.Flip]] = defaultdict(list)
+    for run, summary in found:
+        by_model[names[run.model]].extend(summary.flips)
+    return {name: [asdict(flip) for flip in flips.merge(held)] for name, held in by_model.items()}

@@ -1,0 +1,181 @@
+"""Tables of a leaderboard: models down, tasks or metrics across."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from vlm_confidence_tasks.report.inputs.problems import ReportError
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
+
+By = Literal["task", "metric"]
+# What a table shows unless other metrics are named; `leaderboard.json` has all.
+HEADLINE = (
+    "accuracy_clean",
+    "accuracy",
+    "right_to_wrong",
+    "ifr",
+    "iv",
+    "entropy_clean",
+    "entropy_delta",
+    "entropy_drop_rate",
+    "confidence_clean",
+    "confidence",
+    "ece_clean",
+    "ece",
+    "overconfidence",
+    "auroc",
+    "defense_auroc",
+    "invalid_rate",
+    "drift_context",
+    "drift_ratio_context",
+    "verbal_ece",
+    "verbal_alignment",
+)
+ARROWS = {True: "↑", False: "↓", None: ""}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of a model, with its interval, and whether it is clearly the best."""
+
+    value: float
+    low: float | None
+    high: float | None
+    best: bool = False
+
+    @property
+    def text(self) -> str:
+        """The value in three digits after the point, with a true minus sign.
+
+        >>> Cell(-0.01234, None, None).text, Cell(1e-7, None, None).text
+        ('−0.012', '1.0e−07')
+        """
+        return _digits(self.value)
+
+    @property
+    def interval(self) -> str:
+        """The interval likewise, "" without one."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"[{_digits(self.low)}, {_digits(self.high)}]"
+
+
+def _digits(value: float) -> str:
+    small = 0 < abs(value) < 5e-4
+    text = f"{value:.1e}" if small else f"{value:.3f}"
+    return "0.000" if not small and float(text) == 0 else text.replace("-", "−")
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The head of a column: what it is, the better direction and what to know of it."""
+
+    name: str
+    arrow: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes:
+        name: The metric, or the task's column, that it is about.
+        title: The name, with an arrow in the better direction.
+        caption: What the title means.
+        headings: Its columns, after the models' names.
+        rows: (model, one cell a column; None where the model has no such number).
+    """
+
+    name: str
+    title: str
+    caption: str
+    headings: tuple[Heading, ...]
+    rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
+
+
+def build_tables(board: Board, by: By, metrics: Sequence[str] = ()) -> list[Table]:
+    """Lay a leaderboard out: a table a metric (`by` task) or a table a task (`by` metric).
+
+    Raises:
+        ReportError: A metric is named that the leaderboard does not have.
+    """
+    check_names(metrics, board["metrics"])
+    names = [name for name in metrics or HEADLINE if name in board["metrics"]]
+    tasks = [column["id"] for column in board["columns"]]
+    entries = {(entry["model"], entry["column"]): entry for entry in board["entries"]}
+    cells = {(name, task): _column(board, entries, name, task) for name in names for task in tasks}
+    if by == "task":
+        tables = [_table(board, name, tasks, {t: cells[name, t] for t in tasks}) for name in names]
+    else:
+        tables = [_table(board, task, names, {n: cells[n, task] for n in names}) for task in tasks]
+    return [table for table in tables if table.rows]
+
+
+def check_names(metrics: Sequence[str], known: Iterable[str]) -> None:
+    """Refuse metrics that are not among the known.
+
+    Raises:
+        ReportError: Names the first of them.
+    """
+    known = list(known)
+    for name in metrics:
+        if name not in known:
+            raise ReportError(f"no metric {name!r} here; there are {', '.join(known) or 'none'}")
+
+
+def _column(board: Board, entries: Mapping[Any, Board], name: str, task: str) -> dict[str, Cell]:
+    held = {}
+    for model in board["models"]:
+        number = entries.get((model["name"], task), {}).get("metrics", {}).get(name)
+        if number is not None:
+            held[model["name"]] = Cell(**number)
+    best = _best(held, board["metrics"][name]["higher_is_better"])
+    return {
+        model: Cell(cell.value, cell.low, cell.high, best=model == best)
+        for model, cell in held.items()
+    }
+
+
+def _best(cells: Mapping[str, Cell], higher_is_better: bool | None) -> str | None:
+    """Return the model whose interval lies beyond the second's, if one does."""
+    if higher_is_better is None or len(cells) < 2:
+        return None
+    sign = 1 if higher_is_better else -1
+    first, second = sorted(cells, key=lambda model: -sign * cells[model].value)[:2]
+    ends = {True: ("low", "high"), False: ("high", "low")}[higher_is_better]
+    near, far = getattr(cells[first], ends[0]), getattr(cells[second], ends[1])
+    if near is None or far is None or math.isclose(near, far):
+        return None
+    return first if sign * near > sign * far else None
+
+
+def _table(
+    board: Board, title: str, across: Sequence[str], cells: Mapping[str, Mapping[str, Cell]]
+) -> Table:
+    filled = [name for name in across if cells[name]]
+    models = [model["name"] for model in board["models"]]
+    rows = [(model, tuple(cells[name].get(model) for name in filled)) for model in models]
+    return Table(
+        name=title,
+        title=_with_arrow(board, title),
+        caption=heading(board, title).note,
+        headings=tuple(heading(board, name) for name in filled),
+        rows=tuple(row for row in rows if any(cell is not None for cell in row[1])),
+    )
+
+
+def _with_arrow(board: Board, name: str) -> str:
+    return f"{name} {heading(board, name).arrow}".strip()
+
+
+def heading(board: Board, name: str) -> Heading:
+    """Return the head of a metric's or a task's column."""
+    metric = board["metrics"].get(name)
+    if metric is not None:
+        return Heading(name, ARROWS[metric["higher_is_better"]], metric["description"])
+    (column,) = (column for column in board["columns"] if column["id"] == name)
+    return Heading(name, "", column["note"])

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lmms_eval import evaluator
 from lmms_eval.tasks import TaskManager, get_task_dict
-from vlm_confidence_tasks.harness.errors import TaskError
 
 from harness.conftest import load, samples
 from vlm_confidence_tasks.errors import TaskError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -152,7 +152,7 @@ def make_request(
     variant: Variant,
     prompt: str,
     generation: Mapping[str, Any],
-    representations: bool,
+    measures: Collection[str],
 ) -> Request:
     """Build the request of one document and variant.
 
@@ -164,7 +164,7 @@ def make_request(
         variant: How its images are shown.
         prompt: The text put to the model.
         generation: Generation arguments.
-        representations: Whether the task measures hidden states and the engine gives them.
+        measures: What the engine can give (`probe.LogitSource`).
     """
     needs = sorted(perturbations.needs_of(variant) & task.providers.keys())
     providers = tuple((need, task.providers[need].name) for need in needs)
@@ -179,7 +179,7 @@ def make_request(
         question,
         RequestKey(image, prompt, arguments, question.labels),
         options=option_texts(question) if task.loglik else (),
-        representations=representations,
+        representations=task.representations and "representations" in measures,
     )
 
 

@@ -18,13 +18,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import torch
+from commands import Commands, rows
 from conftest import Run, evaluate_command, write_pope
 from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 
 from vlm_confidence_tasks.harness.errors import MeasurementError
 
-from .commands import Commands, rows, serving
 from .kept_runs import evaluate, said, write_tasks
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
@@ -64,12 +64,6 @@ def happened() -> Iterator[Callable[[str, str, str], None]]:
         table = ["| fault | what was done | what happened |", "|---|---|---|"]
         kept = [found[fault] for fault in FAULTS if fault in found]
         PAGE.write_text(before + "\n".join(table + kept) + "\n")
-
-
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
-    with serving() as commands:
-        yield commands
 
 
 @pytest.fixture(scope="module")

@@ -10,26 +10,18 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from commands import Commands, rows, values
 from conftest import BIN, Run, evaluate_command, run_command
 
 from vlm_confidence_tasks.report import cli
-
-from .commands import Commands, rows, serving, values
 
 TASKS = "pope_eps,caption_eps0.3"
 COMMAND = evaluate_command(TASKS, "--use_cache", "cache")[1:]
 KILLS = 20
 TOTAL = 24 * 5 + 19 * 2
-
-
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
-    with serving() as commands:
-        yield commands
 
 
 @pytest.fixture(scope="module")

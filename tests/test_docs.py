@@ -71,7 +71,7 @@ def test_commands_that_list_run(line: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def manager() -> TaskManager:
-    return TaskManager("WARNING")
+    return TaskManager("WARNING", include_defaults=False)
 
 
 @pytest.mark.parametrize("line", OF_THE_HUB)
@@ -111,7 +111,7 @@ def test_the_readmes_yaml_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (yaml,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     (tmp_path / "mine.yaml").write_text(yaml)
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", "sandbox")
-    manager = TaskManager("WARNING", include_path=str(tmp_path))
+    manager = TaskManager("WARNING", str(tmp_path), include_defaults=False)
     task = manager.load_task_or_group(["pope_three_draws"])["pope_three_draws"]
     assert [variant.seed for variant in task.plan.variants] == [0, 1, 2]
     assert set(task.aggregation()) == {"entropy_delta", "ifr"}

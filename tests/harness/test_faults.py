@@ -10,7 +10,6 @@ import re
 import shutil
 import signal
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -123,9 +122,7 @@ def test_two_signals(
     child = commands.start(tmp_path, *COMMAND, environment=data)
     child.wait_for_rows(1)
     child.signal(signal.SIGTERM)
-    deadline = time.monotonic() + 60
-    while "SIGTERM: stops" not in child.log.read_text() and time.monotonic() < deadline:
-        time.sleep(0.001)
+    child.wait_for_words("SIGTERM: stops")
     child.signal(signal.SIGTERM)
     stopped = child.wait()
     (first,) = lines_of(stopped, "stops after the answers under way")
@@ -252,7 +249,7 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
     folder = tmp_path_factory.mktemp("tasks")
     noise = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
     write_tasks(folder, noisy=noise, lenient=f"{noise}\nmax_failures: 1")
-    return TaskManager("WARNING", include_path=str(folder))
+    return TaskManager("WARNING", str(folder), include_defaults=False)
 
 
 def load(batch_size: int = 1):

@@ -27,7 +27,7 @@ def zoo_environment():
 
 @pytest.fixture(scope="session")
 def task_manager(zoo_environment) -> TaskManager:
-    return TaskManager()
+    return TaskManager(include_defaults=False)
 
 
 @pytest.fixture(scope="session")

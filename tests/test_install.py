@@ -64,7 +64,7 @@ def test_a_wheel_outside_the_checkout_brings_its_tasks(wheel: Path, tmp_path: Pa
 
 
 def test_our_command_lists_our_tasks(tmp_path: Path) -> None:
-    done = run_command(["lmms_eval", "tasks", "list"], tmp_path)
+    done = run_command(["lmms_eval", "tasks", "list"], tmp_path, fresh=True)
     assert done.code == 0
     listed = {line.strip() for line in done.output.splitlines()}
     assert set(NEEDED) <= listed

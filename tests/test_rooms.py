@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -43,13 +44,23 @@ ONLY_IN = {
 }
 
 
-def imports(file: Path) -> Iterator[tuple[str, str | None]]:
+def imports(file: Path) -> Sequence[tuple[str, str | None]]:
     """Find the imports of a file, wherever they stand: (module, name taken from it or None).
 
     Imports under TYPE_CHECKING, in functions and by `import_module("...")` are among them;
     relative ones begin with a dot.
     """
-    for node in ast.walk(ast.parse(file.read_text())):
+    return _imports(file.read_text())
+
+
+# A file and its copies are parsed once.
+@cache
+def _imports(text: str) -> Sequence[tuple[str, str | None]]:
+    return tuple(_found_imports(ast.parse(text)))
+
+
+def _found_imports(tree: ast.Module) -> Iterator[tuple[str, str | None]]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

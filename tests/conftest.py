@@ -29,6 +29,9 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 settings.register_profile("vlm_confidence_tasks", deadline=None)
 settings.load_profile("vlm_confidence_tasks")
 
+# Names by which a file of tests is seen to run commands and evaluations.
+OF_SLOW_FILES = {"run_command", "Commands", "TaskManager", "evaluate", "FAMILIES", "cli"}
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start what serves the commands, in the process that starts pytest's other processes."""
@@ -38,6 +41,11 @@ def pytest_configure(config: pytest.Config) -> None:
         served = serving()
         served.__enter__()
         config.add_cleanup(lambda: served.__exit__(None, None, None))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files that run evaluations first: at the end, small ones keep all processes busy."""
+    items.sort(key=lambda item: not OF_SLOW_FILES & set(dir(getattr(item, "module", None))))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -43,7 +43,7 @@ REFUSED = {
 @pytest.fixture(scope="module")
 def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
     folder = write_tasks(tmp_path_factory.mktemp("tasks"), **REFUSED)
-    return TaskManager("WARNING", include_path=folder)
+    return TaskManager("WARNING", folder, include_defaults=False)
 
 
 @pytest.fixture(autouse=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import BIN, evaluate_command, run_command, write_pope
+from commands import Commands
+from conftest import evaluate_command, run_command, write_pope
 from safetensors.torch import load_file, save_file
 
 from vlm_confidence_tasks.harness.cli import check_written
@@ -200,22 +200,12 @@ def test_every_failed_run_of_a_config_file(few_questions: Path, tmp_path: Path) 
     assert run.numbers("caption_eps0.3")
 
 
-def test_killed_in_the_middle_leaves_no_results(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            [str(BIN / "lmms_eval"), *evaluate_command("pope_eps")[1:]],
-            cwd=tmp_path,
-            stdout=stream,
-            stderr=stream,
-            env={**os.environ, "VLM_CONFIDENCE_DATA": "sandbox"},
-        )
-        deadline = time.monotonic() + 300
-        while "Perturbed:   1%" not in log.read_text() and time.monotonic() < deadline:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+def test_killed_in_the_middle_leaves_no_results(commands: Commands, tmp_path: Path) -> None:
+    sandbox = {"VLM_CONFIDENCE_DATA": "sandbox"}
+    child = commands.start(tmp_path, *evaluate_command("pope_eps")[1:], environment=sandbox)
+    child.wait_for_words("Perturbed:   1%")
+    child.signal(signal.SIGKILL)
+    assert child.wait().code == -signal.SIGKILL, child.log.read_text()
     assert not list(tmp_path.rglob("*_results.json"))
     assert not list(tmp_path.rglob("*.jsonl"))
 

@@ -49,7 +49,7 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
     folder = tmp_path_factory.mktemp("tasks")
     for name, body in MINE.items():
         (folder / f"{name}.yaml").write_text(f"{TEMPLATE}task: {name}\n{body}\n")
-    return TaskManager("WARNING", include_path=str(folder))
+    return TaskManager("WARNING", str(folder), include_defaults=False)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_other_tasks_of_the_run_are_left_alone(
         "metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]\n"
     )
     (tmp_path / "utils.py").write_text("def visual(doc):\n    return [doc['image']]\n")
-    manager = TaskManager("WARNING", include_path=str(tmp_path))
+    manager = TaskManager("WARNING", str(tmp_path), include_defaults=False)
     both = evaluator.simple_evaluate(
         load(),
         tasks=["plain", "pope_eps0.3"],

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
+import forking
 import pytest
 import yaml
 from conftest import run_command
@@ -27,7 +29,9 @@ ARGUMENTS = ({}, {"load_in_4bit": "True"})
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the script makes of eight questions and one strength of noise."""
     folder = tmp_path_factory.mktemp("example")
-    done = run_command(["bash", str(FOLDER / "make.sh")], folder, "", OUTPUT="board", **LESS)
+    # Where the script looks for the commands.
+    less = {**LESS, "BIN": os.environ[forking.COMMANDS], "OUTPUT": "board"}
+    done = run_command(["bash", str(FOLDER / "make.sh")], folder, "", **less)
     assert done.code == 0, done.output
     assert done.output.count("will be cast") <= 1
     return folder / "board"

@@ -9,8 +9,8 @@ import pytest
 from conftest import write_pope
 from lmms_eval.tasks import TaskManager
 
-from vlm_confidence_tasks.harness.config import read_config
-from vlm_confidence_tasks.harness.errors import TaskError
+from vlm_confidence_tasks.errors import TaskError
+from vlm_confidence_tasks.harness.task_config import read_config
 
 from .kept_runs import evaluate, write_tasks
 

@@ -44,7 +44,7 @@ def main() -> None:
 
 def weigh(folder: Path) -> None:
     """Print how long the digest of a model folder takes."""
-    from vlm_confidence_tasks.harness.identity import folder_digest
+    from vlm_confidence_tasks.evaluation.response_cache.fingerprint import folder_digest
 
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     start = time.perf_counter()
@@ -92,8 +92,8 @@ def evaluate(tasks: list[str], limit: int, manager: Any, folder: str | None) -> 
 @contextmanager
 def timed_journal() -> Iterator[list[float]]:
     """Collect the CPU seconds of each call that the session makes of the journal."""
+    from vlm_confidence_tasks.evaluation.response_cache import ResponseCache
     from vlm_confidence_tasks.harness import session
-    from vlm_confidence_tasks.harness.kept import Kept
     from vlm_confidence_tasks.probe import replaced
 
     spent: list[float] = []
@@ -109,7 +109,11 @@ def timed_journal() -> Iterator[list[float]]:
         return timing
 
     with ExitStack() as stack:
-        for owner, name in ((Kept, "add"), (Kept, "find"), (session, "open_kept")):
+        for owner, name in (
+            (ResponseCache, "add"),
+            (ResponseCache, "find"),
+            (session, "open_cache"),
+        ):
             stack.enter_context(replaced(owner, name, timed(getattr(owner, name))))
         yield spent
 

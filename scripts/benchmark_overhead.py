@@ -125,17 +125,15 @@ def requests_of(task: Any, adapter: Any, start: int, count: int) -> list[Any]:
 
 def time_without(task: Any, adapter: Any, requests: list[Any]) -> float:
     """Time the stock adapter on images that were perturbed beforehand."""
-    from vlm_confidence_tasks.harness.pictures import Pictures, Wanted
-    from vlm_confidence_tasks.harness.plan import make_ask
+    from vlm_confidence_tasks import perturbations
     from vlm_confidence_tasks.harness.task import IMAGES
 
-    pictures, view = Pictures(), {}
+    view = {}
     for request in requests:
-        ask = make_ask(task, request, chat=True)
-        wanted = Wanted(task.documents, ask.document, ask.key.shown)
-        images = list(pictures.prepare(wanted).result().images)
-        view[ask.index] = task.documents.text[ask.document] | {IMAGES: images}
-    pictures.close()
+        index = request.args[3]
+        document, variant = task.locate(index)
+        images = [perturbations.apply(i, variant) for i in task.documents.images(document)]
+        view[index] = task.documents.text[document] | {IMAGES: images}
     adapter.task_dict[TASK] = {"test": view}
     start = time.perf_counter()
     adapter.generate_until(requests)
@@ -195,13 +193,13 @@ def measure_representations(parts: int, count: int) -> None:
         write_model(folder / "model")
         task = load_task(folder / "data", "pope_invariance")
         task.config.generation_kwargs["max_new_tokens"] = 4
-        plans = {wanted: replace(task.plan, representations=wanted) for wanted in (False, True)}
+        specs = {wanted: replace(task.spec, representations=wanted) for wanted in (False, True)}
         adapter = load_adapter(folder / "model")
         seconds: dict[bool, list[float]] = {False: [], True: []}
         work = {False: 0.0, True: 0.0}
         for part in tqdm(range(parts), desc="Parts"):
             for wanted in (False, True) if part % 2 else (True, False):
-                task.plan = plans[wanted]
+                task.spec = specs[wanted]
                 requests = requests_of(task, adapter, 6 * part, count)
                 before = time.process_time()
                 seconds[wanted].append(time_with(task, adapter, requests))
@@ -277,7 +275,9 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def measure_planning() -> None:
     """Print how long 9,000 questions about 1,500 images of 150 kB take to plan."""
-    from vlm_confidence_tasks.harness.plan import blocks, make_ask
+    from vlm_confidence_tasks.evaluation.schedule import blocks
+    from vlm_confidence_tasks.harness.adapter import HarnessAdapter
+    from vlm_confidence_tasks.harness.reasoning import ReasoningTags
     from vlm_confidence_tasks.harness.session import Session
     from vlm_confidence_tasks.models.llava import TinyLlava
 
@@ -287,11 +287,12 @@ def measure_planning() -> None:
         task, adapter = load_task(Path(name)), TinyLlava()
         with Session(adapter, [task]):
             task.build_all_requests(rank=0, world_size=1)
-        start = time.perf_counter()
-        asks = [make_ask(task, request, chat=True) for request in task.instances]
-        number = sum(1 for _ in blocks(asks))
-        seconds = time.perf_counter() - start
-    print(f"{len(asks)} requests, {stored / 2**20:.0f} MiB of data, {number} blocks")
+            engine = HarnessAdapter(adapter, {TASK: task}, ReasoningTags())
+            start = time.perf_counter()
+            requests = engine.requests(task.instances)
+            number = sum(1 for _ in blocks(requests))
+            seconds = time.perf_counter() - start
+    print(f"{len(requests)} requests, {stored / 2**20:.0f} MiB of data, {number} blocks")
     print(f"planning {seconds:.2f} s")
 
 

@@ -184,7 +184,7 @@ yamls = st.fixed_dictionaries(
 
 def check_yaml(config: Mapping[str, Any]) -> None:
     """A YAML's keys are taken, or refused in one line."""
-    from vlm_confidence_tasks.harness.config import check_greedy, read_config
+    from vlm_confidence_tasks.harness.task_config import check_greedy, read_config
 
     try:
         read_config(config)

@@ -14,9 +14,9 @@ from lmms_eval.tasks import TaskManager
 from lmms_eval.utils import load_yaml_config
 
 from vlm_confidence_tasks import perturbations
+from vlm_confidence_tasks.benchmarks.dataset import INDEX_COLUMN, LOCAL_DATA
+from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.harness import plugin
-from vlm_confidence_tasks.harness.data import INDEX_COLUMN, LOCAL_DATA
-from vlm_confidence_tasks.harness.errors import TaskError
 from vlm_confidence_tasks.harness.task import IMAGES
 
 ROOT = Path(__file__).parent.parent

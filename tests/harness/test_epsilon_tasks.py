@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lmms_eval import evaluator
 from lmms_eval.tasks import TaskManager, get_task_dict
-from vlm_confidence_tasks.harness.errors import TaskError
 
 from harness.conftest import load, samples
+from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.harness import plugin
 from vlm_confidence_tasks.harness.epsilon_tasks import split_name, task_config
 

@@ -13,7 +13,7 @@ from conftest import write_pope
 from lmms_eval.tasks import TaskManager
 from PIL import Image
 
-from vlm_confidence_tasks.harness import pictures, plan, session
+from vlm_confidence_tasks.evaluation import images, run, schedule
 
 from .kept_runs import evaluate
 
@@ -83,8 +83,8 @@ def test_a_blank_image_that_fails_in_one_block_fails_in_the_next(
         raise OSError("no blank")
 
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
-    monkeypatch.setattr(pictures, "blank_images", unmade)
-    monkeypatch.setattr(session, "blocks", partial(plan.blocks, limit=1))
+    monkeypatch.setattr(images, "blank_images", unmade)
+    monkeypatch.setattr(run, "blocks", partial(schedule.blocks, limit=1))
     monkeypatch.setenv("VLM_CONFIDENCE_MAX_FAILURES", "3")
     found = evaluate(manager, ["caption_drift"])
     assert [failed["document"] for failed in found["failed"]] == [0, 1, 2]

@@ -22,7 +22,7 @@ from conftest import Run, evaluate_command, write_pope
 from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 
-from vlm_confidence_tasks.harness.errors import MeasurementError
+from vlm_confidence_tasks.errors import MeasurementError
 
 from .commands import Commands, rows, serving
 from .kept_runs import evaluate, said, write_tasks

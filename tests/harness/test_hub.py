@@ -14,8 +14,8 @@ import pytest
 from conftest import Run, evaluate_command, run_command
 
 from vlm_confidence_tasks import benchmarks
-from vlm_confidence_tasks.harness import data
-from vlm_confidence_tasks.harness.errors import TaskError
+from vlm_confidence_tasks.benchmarks import dataset as data
+from vlm_confidence_tasks.errors import TaskError
 
 POPE, AMBER = "lmms-lab-encoder/POPE", "qgallouedec/amber"
 SEED, MMMU = "lmms-lab-encoder/SEED-Bench", "lmms-lab-encoder/MMMU"
@@ -75,7 +75,7 @@ def test_a_hub_out_of_reach_is_said_with_the_way_round(monkeypatch: pytest.Monke
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     task = {"dataset_path": f"{POPE}-of-nobody", "dataset_name": "Full", "test_split": "test"}
     with pytest.raises(TaskError) as caught:
-        data.load(task, benchmarks.get("pope"))
+        data.load(task, benchmarks.get("pope"), None)
     said = str(caught.value)
     assert said.startswith(f"data set {POPE}-of-nobody/Full, split test: cannot be loaded: ")
     assert "Couldn't reach" in said and said.endswith("VLM_CONFIDENCE_DATA=DIR reads a local copy")

@@ -14,11 +14,13 @@ from lmms_eval.tasks import TaskManager
 from PIL import Image
 from scipy.spatial.distance import cosine
 
-from vlm_confidence_tasks import probe
-from vlm_confidence_tasks.harness import data, plugin
-from vlm_confidence_tasks.harness.config import read_config
-from vlm_confidence_tasks.harness.errors import TaskError
+from vlm_confidence_tasks.benchmarks import dataset as data
+from vlm_confidence_tasks.errors import TaskError
+from vlm_confidence_tasks.evaluation import run as runs
+from vlm_confidence_tasks.harness import plugin
+from vlm_confidence_tasks.harness.task_config import read_config
 from vlm_confidence_tasks.metrics import band_powers, metrics_for
+from vlm_confidence_tasks.probe import logit_source
 
 QUESTION = "Is there a red circle in the image?"
 
@@ -209,7 +211,7 @@ def test_without_representations_the_model_is_not_even_looked_at(
         raise AssertionError("looked at")
 
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(four_images))
-    monkeypatch.setattr(probe, "InsideWatcher", refuse)
+    monkeypatch.setattr(logit_source, "InsideWatcher", refuse)
     evaluate(manager, load(), "pope_eps0.1", limit=1)
     with pytest.raises(AssertionError, match="looked at"):
         evaluate(manager, load(), "pope_drift", limit=1)
@@ -218,17 +220,15 @@ def test_without_representations_the_model_is_not_even_looked_at(
 def test_vectors_are_let_go(
     manager: TaskManager, four_images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vlm_confidence_tasks.harness import session
-
     kept = []
-    make = session.Insides
+    make = runs.Representations
 
     def keeping():
         kept.append(make())
         return kept[-1]
 
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(four_images))
-    monkeypatch.setattr(session, "Insides", keeping)
+    monkeypatch.setattr(runs, "Representations", keeping)
     evaluate(manager, load(), "pope_drift", limit=2)
     (left,) = kept
     assert not left._captured

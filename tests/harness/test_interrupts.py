@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from lmms_eval import __main__ as harness
 
+from vlm_confidence_tasks.evaluation.signals import Interrupted, Interrupts
 from vlm_confidence_tasks.harness import cli
-from vlm_confidence_tasks.harness.interrupts import Interrupted, Interrupts
 
 
 @pytest.fixture(autouse=True)

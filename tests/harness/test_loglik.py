@@ -9,7 +9,7 @@ import pytest
 from lmms_eval.tasks import TaskManager
 
 from harness.conftest import load, numbers, samples
-from vlm_confidence_tasks.harness.errors import TaskError
+from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.metrics import task_metrics
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 

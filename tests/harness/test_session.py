@@ -18,7 +18,7 @@ from transformers import LlavaForConditionalGeneration
 
 from harness.conftest import load
 from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.harness.errors import MeasurementError, TaskError
+from vlm_confidence_tasks.errors import MeasurementError, TaskError
 from vlm_confidence_tasks.perturbations import image_digest, perturb, registry
 
 TEMPLATE = (

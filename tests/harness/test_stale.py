@@ -10,7 +10,7 @@ import pytest
 from lmms_eval.tasks import TaskManager
 from safetensors.torch import load_file, save_file
 
-from vlm_confidence_tasks.harness import identity
+from vlm_confidence_tasks.evaluation.response_cache import fingerprint
 from vlm_confidence_tasks.perturbations import text as overlay
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
@@ -139,23 +139,23 @@ def test_a_changed_file_that_an_argument_names(
     digests = set()
     for weights in ("one", "other"):
         (tmp_path / "adapter" / "weights").write_text(weights)
-        digests.add(str(identity._arguments(None, f"peft={written}", "base")))
+        digests.add(str(fingerprint._arguments(None, {"peft": written}, "base")))
     assert len(digests) == 2
     (tmp_path / "adapter" / "gone").symlink_to("nowhere")
-    with pytest.raises(identity.UnknownWeights, match="adapter cannot be read"):
-        identity._arguments(None, f"peft={written}", "base")
+    with pytest.raises(fingerprint.UnknownWeights, match="adapter cannot be read"):
+        fingerprint._arguments(None, {"peft": written}, "base")
 
 
 def test_another_adapter(run: Callable[..., str]) -> None:
     assert run("noisy", force_simple=True).startswith(NONE)
 
 
-@pytest.mark.parametrize("package", identity.PACKAGES[:5])
+@pytest.mark.parametrize("package", fingerprint.PACKAGES[:5])
 def test_another_version(
     run: Callable[..., str], package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = identity._version
-    monkeypatch.setattr(identity, "_version", lambda name: (name == package) or version(name))
+    version = fingerprint._version
+    monkeypatch.setattr(fingerprint, "_version", lambda name: (name == package) or version(name))
     assert run("noisy").startswith(NONE)
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from harness.conftest import load, numbers, samples
 from vlm_confidence_tasks.benchmarks import parse_certainty
-from vlm_confidence_tasks.harness import session as sessions
-from vlm_confidence_tasks.harness.errors import MeasurementError
+from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.metrics import task_metrics
+from vlm_confidence_tasks.probe import logit_source
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 DOCUMENTS, VARIANTS = 2, 5
@@ -132,7 +132,7 @@ def test_what_is_read_is_what_was_said(evaluate) -> None:
 
 def test_without_logits_certainty_is_still_stated(evaluate, monkeypatch) -> None:
     lm = Watched()
-    monkeypatch.setattr(sessions.probe, "find_model", lambda adapter: None)
+    monkeypatch.setattr(logit_source, "find_model", lambda adapter: None)
     lm.adapter.generate_until = lambda requests: [
         "75%" if "certain" in request.args[0] else "Yes" for request in requests
     ]

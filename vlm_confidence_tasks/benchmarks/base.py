@@ -1,4 +1,4 @@
-"""What a benchmark has to say about its documents."""
+"""The record of a benchmark: how its documents become questions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One benchmark: how its rows become questions. Data and functions, no pixels kept.
+    """One benchmark: how its rows become questions. It holds no documents and no pixels.
 
     Attributes:
         name: The benchmark's key in a task's YAML.
@@ -37,11 +37,11 @@ class Benchmark:
         columns: Columns that a data set must have (images included).
         image_columns: Those of them that hold an image or a list of images.
         question: (document without images, text before, text after) -> Question.
-        upstream_score: Upstream's own 0/1 score of an answer text, to compare with (the
-            expected one where upstream guesses); None where upstream has no such task.
+        upstream_score: Upstream's own score of an answer text, 0 or 1, or its expected value
+            where upstream guesses; None where upstream has no such task.
         correct: Whether the answer to an open question, one without labels, is right;
             None where all questions have labels or no right answer.
-        select: Which rows to ask, from the columns without images.
+        select: Columns without images -> indices of the rows to evaluate.
         convert: How a decoded image becomes RGB.
     """
 
@@ -55,21 +55,21 @@ class Benchmark:
     select: Callable[[Mapping[str, Sequence[Any]]], list[int]] = every_row
     convert: Callable[[Image.Image], Image.Image] = to_rgb
 
-    def is_right(self, asked: Question, answer: str | None, text: str) -> bool | None:
+    def is_right(self, question: Question, answer: str | None, text: str) -> bool | None:
         """Say whether an answer is the right one; None where there is no right answer.
 
         Args:
-            asked: The question.
+            question: The question that was answered.
             answer: The label read from the answer.
             text: The answer itself, which decides on open questions.
 
         Raises:
             ValueError: The benchmark has open questions but no `correct`.
         """
-        if asked.gold is None:
+        if question.gold is None:
             return None
-        if asked.labels:
-            return answer == asked.gold
+        if question.labels:
+            return answer == question.gold
         if self.correct is None:
             raise ValueError(f"benchmark {self.name} asks open questions but has no `correct`")
-        return self.correct(asked, text)
+        return self.correct(question, text)

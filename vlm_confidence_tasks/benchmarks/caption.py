@@ -1,6 +1,6 @@
 """Captions of POPE's distinct images: the Confidence Trap paper's own setting.
 
-There is no right answer; what counts is how sure the model is of its words.
+There is no right answer: only the entropy of the generated words is measured.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PROMPT = "Describe this image in detail."
 
 
 def question(document: Document, pre_prompt: str, post_prompt: str) -> Question:
-    """Ask for a description of a POPE row's image, whatever the row asked."""
+    """Turn a POPE row into a question that asks for a description of its image."""
     name = str(document["image_source"])
     return Question(question_id=name, image_id=name, prompt=f"{pre_prompt}{PROMPT}{post_prompt}")
 

@@ -36,19 +36,19 @@ def lettered(options: Sequence[str]) -> str:
     return "\n".join(f"{letter}. {option}" for letter, option in pairs)
 
 
-def option_texts(asked: Question) -> tuple[str, ...]:
-    """Return the texts whose likelihood as an answer can be asked for, one for each label.
+def option_texts(question: Question) -> tuple[str, ...]:
+    """Return the texts whose likelihood as an answer can be scored, one for each label.
 
-    They are the labels themselves where these stand for nothing else ("Yes", "No").
+    These are the options, or the labels where there are no options ("Yes", "No").
 
     Returns:
         The texts without white space at their ends; () for an open question, and where an
-        option is empty or has a picture in it, for which no text stands.
+        option is empty or holds a picture, which no text can replace.
 
     >>> option_texts(Question("1", "x", "Which?", ("A", "B"), options=("red ", "blue")))
     ('red', 'blue')
     >>> option_texts(Question("1", "x", "Which?", ("A", "B"), options=("red", "<image 2>")))
     ()
     """
-    texts = tuple(text.strip() for text in asked.options or asked.labels)
+    texts = tuple(text.strip() for text in question.options or question.labels)
     return () if any(not text or _PICTURE.search(text) for text in texts) else texts

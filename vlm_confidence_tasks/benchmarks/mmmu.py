@@ -2,7 +2,7 @@
 
 Prompts and `upstream_score` are those of lmms-eval's `mmmu_val` task, character for
 character, with its images between the words where a model takes chat messages; the tests
-hold them to its functions.
+compare them with its functions.
 """
 
 from __future__ import annotations
@@ -102,17 +102,17 @@ def interleaved(prompt: str) -> tuple[str | int, ...]:
     return (*content, last)
 
 
-def correct(asked: Question, text: str) -> bool:
+def correct(question: Question, text: str) -> bool:
     """Say whether the answer to an open question is right, by upstream's rule.
 
     An answer that the data set writes as a list of texts names several right ones, of
-    which each will do; upstream takes such a list for a single text.
+    which any is right; upstream takes such a list for a single text.
 
-    >>> asked = Question("1", "x", "How far?", gold="['2.5', 'five halves']")
-    >>> correct(asked, "The answer is 2.50"), correct(asked, "Five halves.")
+    >>> question = Question("1", "x", "How far?", gold="['2.5', 'five halves']")
+    >>> correct(question, "The answer is 2.50"), correct(question, "Five halves.")
     (True, True)
     """
-    gold = str(asked.gold)
+    gold = str(question.gold)
     try:
         several = ast.literal_eval(gold)
     except (ValueError, SyntaxError):
@@ -121,21 +121,21 @@ def correct(asked: Question, text: str) -> bool:
     return says(text, several if is_list and several else [gold])
 
 
-def upstream_score(asked: Question, text: str) -> float:
+def upstream_score(question: Question, text: str) -> float:
     """Score as upstream does, by looser rules than `parse_answer`'s.
 
     Where upstream finds no letter, it guesses one at random. This gives the expected
     score of the guess.
 
-    >>> asked = Question("1", "x", "Which?", ("A", "B"), "B", options=("red", "blue"))
-    >>> upstream_score(asked, "(B) blue"), upstream_score(asked, "None")
+    >>> question = Question("1", "x", "Which?", ("A", "B"), "B", options=("red", "blue"))
+    >>> upstream_score(question, "(B) blue"), upstream_score(question, "None")
     (1.0, 0.5)
     """
     text = text.strip()
-    if not asked.labels:
-        return float(says(text, [str(asked.gold)]))
-    named = named_letter(text, asked.labels, asked.options)
-    return 1 / len(asked.labels) if named is None else float(named == asked.gold)
+    if not question.labels:
+        return float(says(text, [str(question.gold)]))
+    named = named_letter(text, question.labels, question.options)
+    return 1 / len(question.labels) if named is None else float(named == question.gold)
 
 
 MMMU = Benchmark(

@@ -1,7 +1,7 @@
 """How MMMU reads an answer: the rules that lmms-eval's `mmmu_val` scores by.
 
-They are kept for comparison, quirks included, and hold for the whole of what upstream's
-functions take; the tests compare them on random texts.
+They reproduce upstream's functions with their quirks, for comparison; the tests compare
+both on random texts.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _agrees(found: str | float, wanted: Sequence[str | float]) -> bool:
 
 
 def _readings(text: str) -> Iterator[str | float]:
-    """Yield what a text might be meant to say: the ends of its lines, and their numbers."""
+    """Yield the candidate answers in a text: the ends of its lines, and their numbers."""
     text = text.strip().strip(".").lower()
     *lines, last = text.split("\n")
     tails = [*(_tail(line, _CUES) for line in lines), _tail(last, (*_CUES, "="))]

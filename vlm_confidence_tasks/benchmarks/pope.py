@@ -1,7 +1,7 @@
 """POPE (Li et al. 2023, arXiv 2305.10355): is an object in the image, yes or no?
 
 Prompts and `upstream_score` are those of lmms-eval's `pope` task, character for
-character; the tests hold them to its functions.
+character; the tests compare them with its functions.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def question(document: Document, pre_prompt: str, post_prompt: str) -> Question:
     )
 
 
-def upstream_score(asked: Question, text: str) -> float:
+def upstream_score(question: Question, text: str) -> float:
     """Score as upstream does: the whole text, stripped and lower-cased, is the answer.
 
-    >>> asked = Question("1", "x", "Is it?", LABELS, "Yes")
-    >>> upstream_score(asked, " yes "), upstream_score(asked, "Yes.")
+    >>> question = Question("1", "x", "Is it?", LABELS, "Yes")
+    >>> upstream_score(question, " yes "), upstream_score(question, "Yes.")
     (1.0, 0.0)
     """
-    return float(text.strip().lower() == str(asked.gold).lower())
+    return float(text.strip().lower() == str(question.gold).lower())
 
 
 POPE = Benchmark(

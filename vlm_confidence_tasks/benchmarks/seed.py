@@ -1,7 +1,7 @@
 """SEED-Bench (Li et al. 2023, arXiv 2307.16125), the questions about images.
 
 Prompts and `upstream_score` are those of lmms-eval's `seedbench` task, character for
-character; the tests hold them to its functions. Upstream also asks about the frames of
+character; the tests compare them with its functions. Upstream also asks about the frames of
 videos, and reports images alone as `seed_image`: that is the number to compare with.
 """
 
@@ -30,8 +30,8 @@ def question(document: Document, pre_prompt: str, post_prompt: str) -> Question:
     asked = f"{document['question']}\n{lettered(options)}\n{ASK_FOR_LETTER}"
     return Question(
         question_id=str(document["question_id"]),
-        # Columns of the hub's data set that nothing hangs on: without the image's name, the
-        # harness names it by its digest.
+        # Optional columns of the hub's data set: without the image's name, the task uses
+        # the image's digest.
         image_id=str(document.get("data_id", "")),
         category=str(document.get("question_type_id", "")),
         prompt=f"{pre_prompt}{asked}{post_prompt}",
@@ -41,14 +41,14 @@ def question(document: Document, pre_prompt: str, post_prompt: str) -> Question:
     )
 
 
-def upstream_score(asked: Question, text: str) -> float:
+def upstream_score(question: Question, text: str) -> float:
     """Score as upstream does: the first character of the text is the answer.
 
-    >>> asked = Question("1", "x", "Which?", LABELS, "A")
-    >>> upstream_score(asked, " a) red"), upstream_score(asked, "(A)")
+    >>> question = Question("1", "x", "Which?", LABELS, "A")
+    >>> upstream_score(question, " a) red"), upstream_score(question, "(A)")
     (1.0, 0.0)
     """
-    return float(text.strip()[:1].lower() == str(asked.gold).lower())
+    return float(text.strip()[:1].lower() == str(question.gold).lower())
 
 
 def images_only(columns: Mapping[str, Sequence[Any]]) -> list[int]:

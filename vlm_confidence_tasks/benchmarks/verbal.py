@@ -10,7 +10,7 @@ import re
 
 from vlm_confidence_tasks.types import Question
 
-# Whose answer it is said to be -> the prompt.
+# Person of the prompt -> the prompt.
 PROMPTS = {
     "third": "A Language model was asked: {question} Model's answer was: {answer}. "
     "How certain are you about model's answer? Answer with a percentage.",
@@ -30,12 +30,12 @@ def second_turn(person: str, question: Question, answer: str | None, text: str) 
 
     The question is quoted alone, without the ending that says how to answer, which would
     contradict "Answer with a percentage." The answer is quoted as the label that was read
-    from it: so "Yes", "yes." and "Yes, there is" are asked about alike. One that could not
-    be read is quoted as it is, without white space and full stops at its ends.
+    from it, so that "Yes", "yes." and "Yes, there is" give one prompt. One that could not
+    be parsed is quoted as it is, without white space and full stops at its ends.
 
     Args:
-        person: Whose answer it is said to be, a key of `PROMPTS`.
-        question: What was asked.
+        person: Grammatical person of the prompt, a key of `PROMPTS`.
+        question: The question of the first turn.
         answer: The label read from the model's answer, or None.
         text: The answer itself.
 
@@ -44,8 +44,8 @@ def second_turn(person: str, question: Question, answer: str | None, text: str) 
     'You were asked: Is it red? Your answer was: Yes. How ce'
     """
     asked = question.asked or question.prompt
-    said = text.strip().rstrip(".").strip() if answer is None else answer
-    return PROMPTS[person].format(question=asked, answer=said)
+    quoted = text.strip().rstrip(".").strip() if answer is None else answer
+    return PROMPTS[person].format(question=asked, answer=quoted)
 
 
 def parse_certainty(text: str) -> float | None:

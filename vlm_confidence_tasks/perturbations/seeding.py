@@ -77,8 +77,8 @@ def generator(
     Raises:
         ValueError: The digest is not a hex sha256.
     """
-    kept = {key: value for key, value in parameters.items() if key != strength}
-    canonical = json.dumps(kept, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    seeded = {key: value for key, value in parameters.items() if key != strength}
+    canonical = json.dumps(seeded, sort_keys=True, separators=(",", ":"), allow_nan=False)
     fields = (TAG, _digest_bytes(digest), name.encode(), canonical.encode(), str(seed).encode())
     entropy = hashlib.sha256(b"".join(len(f).to_bytes(8, "big") + f for f in fields)).digest()
     return Generator(SFC64(int.from_bytes(entropy, "big")))

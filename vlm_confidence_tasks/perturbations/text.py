@@ -42,8 +42,8 @@ def text_overlay(
     pixels on each side; what does not fit on the image is cut off. `semantic` writes
     the phrase. `random` writes 6 to 12 characters drawn from A-Z and 0-9 on the same
     base line, cut to the phrase's width. `empty` writes nothing. All three cover the
-    same pixels. `index` says which of the question's wrong labels is meant (see
-    `overlay_labels`), and enters the seed.
+    same pixels. `index` selects the label among those of `overlay_labels`, and enters
+    the seed.
 
     Source: "Same Answer, Different Representations", arXiv 2602.06652.
 

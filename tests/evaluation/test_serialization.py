@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from vlm_confidence_tasks.harness.packing import Given, pack, unpack
+from vlm_confidence_tasks.evaluation.request import Generation
+from vlm_confidence_tasks.evaluation.response_cache.serialization import pack, unpack
 from vlm_confidence_tasks.probe import Captured, Reading
 
 float32 = arrays(np.float32, st.integers(0, 9), elements=st.floats(width=32))
@@ -31,6 +32,7 @@ readings = st.builds(
     answer_step=st.none() | st.integers(0, 9),
     option_logprob=st.lists(float32, max_size=4).map(tuple),
     inside=st.none() | insides,
+    token_entropy_high=st.none() | float32,
 )
 counts = st.none() | st.fixed_dictionaries({"output_tokens": st.none() | st.integers(0, 99)})
 
@@ -48,14 +50,14 @@ def same(one: object, other: object) -> bool:
 
 @given(st.text(), counts, readings)
 def test_every_bit_comes_back(text: str, counts: dict | None, reading: Reading) -> None:
-    again = unpack(pack(Given(text, counts, reading)))
-    assert (again.text, again.token_counts) == (text, counts)
+    generation, again = unpack(pack(Generation(text, counts), reading))
+    assert generation == Generation(text, counts)
     for field in fields(Reading):
-        assert same(getattr(reading, field.name), getattr(again.reading, field.name)), field.name
+        assert same(getattr(reading, field.name), getattr(again, field.name)), field.name
 
 
 def test_without_a_reading() -> None:
-    assert unpack(pack(Given("Yes\n", None, None))) == Given("Yes\n", None, None)
+    assert unpack(pack(Generation("Yes\n"), None)) == (Generation("Yes\n"), None)
 
 
 @given(
@@ -66,7 +68,7 @@ def test_without_a_reading() -> None:
 def test_fields_of_other_kinds_travel_too(array: np.ndarray) -> None:
     odd = {"layers": (array, array[..., None].T), "name": "x", "none": None, "flag": True}
     given_reading = Reading((), np.zeros(1, np.float32), np.zeros(1, np.float32), odd, None)
-    again = unpack(pack(Given("", None, given_reading))).reading.label_logprob
+    again = unpack(pack(Generation(""), given_reading))[1].label_logprob
     assert same(again["layers"][0], array) or again["layers"][0].tobytes() == array.tobytes()
     assert again["layers"][1].tobytes() == np.ascontiguousarray(array[..., None].T).tobytes()
     assert {**again, "layers": ()} == {**odd, "layers": ()}
@@ -76,7 +78,7 @@ def test_fields_of_other_kinds_travel_too(array: np.ndarray) -> None:
 def test_what_cannot_be_kept_is_refused(odd: object) -> None:
     reading = Reading((), np.zeros(1, np.float32), np.zeros(1, np.float32), (odd,), None)
     with pytest.raises(TypeError, match="cannot be kept in a journal"):
-        pack(Given("", None, reading))
+        pack(Generation(""), reading)
 
 
 def test_an_answer_of_256_tokens_takes_less_than_4_kb() -> None:
@@ -85,4 +87,4 @@ def test_an_answer_of_256_tokens_takes_less_than_4_kb() -> None:
     numbers = rng.random((2, 256)).astype(np.float32)
     reading = Reading(tokens, numbers[0], numbers[1], (-0.1234567890123, -2.3456789012345), 3)
     text = " ".join(rng.choice(["a", "the", "table", "small", "flower", "behind"], 200))
-    assert len(pack(Given(text, {"output_tokens": 256}, reading))) < 4000
+    assert len(pack(Generation(text, {"output_tokens": 256}), reading)) < 4000

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
-from vlm_confidence_tasks.harness.plan import Ask, Key, Shown
-from vlm_confidence_tasks.harness.turns import SecondTurns
-from vlm_confidence_tasks.types import CLEAN, Question, Variant
+from vlm_confidence_tasks.evaluation.follow_up import FollowUps
+from vlm_confidence_tasks.evaluation.request import Request
+from vlm_confidence_tasks.types import CLEAN, Variant
+
+from . import making
 
 NOISE = Variant("gaussian_noise")
-SAID = SimpleNamespace(answer="Yes", text="yes")
+YES = making.response("yes", "Yes")
 
 
-class Task(SimpleNamespace):
-    def second_turn_index(self, index: int) -> int:
-        return 1000 + index
-
-    def question(self, document: int) -> Question:
-        return Question(str(document), "x", "Is it?\nAnswer.", ("Yes", "No"), asked="Is it?")
-
-    def request(self, *given):
-        return given
+def ask(verbal=None, image=b"a", variant=CLEAN, prompt="Is it?\nAnswer.", index=0) -> Request:
+    return making.request(image, variant, prompt, index, making.spec("t", verbal=verbal))
 
 
-def ask(verbal=None, image=b"a", variant=CLEAN, prompt="Is it?\nAnswer.", index=0) -> Ask:
-    key = Key(Shown(image, None, variant), prompt, "{}", ("Yes", "No"))
-    task = Task(task_name="t", plan=SimpleNamespace(verbal=verbal))
-    return Ask(task, index, index, SimpleNamespace(idx=0, metadata={}), key)
-
-
-def expecting(*asks: Ask) -> SecondTurns:
-    turns = SecondTurns()
+def expecting(*asks: Request) -> FollowUps:
+    turns = FollowUps()
     turns.expect(asks)
     return turns
 
@@ -41,21 +28,21 @@ def test_only_tasks_that_want_a_second_turn_get_one():
     plain, wanted = ask(), ask("third")
     turns = expecting(plain, wanted)
     assert turns.expected() == 1
-    (second,) = turns.after([b"a"], {wanted.key: SAID})
+    (second,) = turns.take([b"a"], {wanted.key: YES})
     assert turns.key(wanted) == second.key and turns.key(plain) is None
     assert second.index == 1000 and second.first is wanted and second.key.labels == ()
-    assert second.request[2] == second.key.prompt
+    assert second.options == () and not second.representations
     assert second.key.prompt.startswith(
         "A Language model was asked: Is it? Model's answer was: Yes."
     )
-    assert turns.expected() == 0 and turns.after([b"a"], {}) == []
+    assert turns.expected() == 0 and turns.take([b"a"], {}) == []
 
 
 def test_equal_first_turns_have_one_second_turn_for_each_person():
     asks = [ask("third"), ask("third"), ask("first"), ask("first", variant=NOISE)]
     turns = expecting(*asks)
     assert turns.expected([b"a"]) == turns.expected() == 3
-    second = turns.after([b"a"], {one.key: SAID for one in asks})
+    second = turns.take([b"a"], {one.key: YES for one in asks})
     assert len(second) == len({one.key for one in second}) == 3
     assert turns.key(asks[0]) == turns.key(asks[1]) != turns.key(asks[2])
 
@@ -64,20 +51,20 @@ def test_prompts_that_differ_only_in_their_ending_may_have_one_second_turn():
     asks = [ask("third"), ask("third", prompt="Is it?\nAnswer briefly.")]
     turns = expecting(*asks)
     assert turns.expected() == 2
-    assert len(turns.after([b"a"], {one.key: SAID for one in asks})) == 1
+    assert len(turns.take([b"a"], {one.key: YES for one in asks})) == 1
 
 
 def test_images_whose_turn_has_not_come_wait():
     asks = [ask("third"), ask("third", image=b"b")]
     turns = expecting(*asks)
     assert turns.expected([b"b", b"c"]) == 1
-    turns.after([b"b"], {asks[1].key: SAID})
+    turns.take([b"b"], {asks[1].key: YES})
     assert turns.expected() == 1 and turns.key(asks[0]) is None
 
 
 def test_the_clean_key_of_a_second_turn_is_that_of_the_first():
     first = ask("third", variant=NOISE)
-    (second,) = expecting(first).after([b"a"], {first.key: SAID})
+    (second,) = expecting(first).take([b"a"], {first.key: YES})
     assert second.clean == first.clean == ask().key
     assert second.opening is first and first.opening is first
 
@@ -85,6 +72,6 @@ def test_the_clean_key_of_a_second_turn_is_that_of_the_first():
 @pytest.mark.parametrize("text", ["", " . "])
 def test_an_empty_answer_is_asked_about_as_it_is(text):
     first = ask("first")
-    said = SimpleNamespace(answer=None, text=text)
-    (second,) = expecting(first).after([b"a"], {first.key: said})
+    said = making.response(text, None)
+    (second,) = expecting(first).take([b"a"], {first.key: said})
     assert "Your answer was: . How certain" in second.key.prompt

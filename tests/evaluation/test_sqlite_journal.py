@@ -9,12 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from harness.kept_runs import said
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vlm_confidence_tasks.harness.journal import Entry, Journal
-
-from .kept_runs import said
+from vlm_confidence_tasks.evaluation.response_cache.sqlite_journal import Entry, Journal
 
 ROWS = 300
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_confidence_tasks.harness import plan
-from vlm_confidence_tasks.harness.blanks import blank_images, blank_variant
-from vlm_confidence_tasks.harness.controls import OTHERS, Shown, control_drifts, drawn
-from vlm_confidence_tasks.harness.inside import Insides
+from vlm_confidence_tasks.evaluation.blank_image import blank_images, blank_variant
+from vlm_confidence_tasks.evaluation.control_drift import (
+    OTHERS,
+    CleanVectors,
+    control_drifts,
+    draw_other_images,
+)
+from vlm_confidence_tasks.evaluation.representations import Representations
+from vlm_confidence_tasks.evaluation.request import Request
 from vlm_confidence_tasks.metrics import control_drift
 from vlm_confidence_tasks.probe import Captured
-from vlm_confidence_tasks.types import CLEAN
+
+from . import making
 
 digests = st.lists(st.binary(min_size=2, max_size=2), min_size=2, max_size=60, unique=True)
 
@@ -24,15 +28,15 @@ digests = st.lists(st.binary(min_size=2, max_size=2), min_size=2, max_size=60, u
 def test_the_draw_is_of_others_each_once(images, which, count):
     images.sort()
     own = images[which % len(images)]
-    found = drawn(own, images, count)
+    found = draw_other_images(own, images, count)
     assert own not in found and set(found) <= set(images)
     assert len(set(found)) == len(found) == min(count, len(images) - 1)
-    assert drawn(own, images, count) == found
+    assert draw_other_images(own, images, count) == found
 
 
 def test_the_draw_differs_by_image_and_is_even():
     images = sorted(n.to_bytes(2, "big") for n in range(40))
-    draws = [drawn(image, images, 10) for image in images]
+    draws = [draw_other_images(image, images, 10) for image in images]
     assert len(set(map(tuple, draws))) == 40
     counts = [sum(image in draw for draw in draws) for image in images]
     # 10 of 39 others, 40 times over: 10 each, give or take.
@@ -40,8 +44,8 @@ def test_the_draw_differs_by_image_and_is_even():
 
 
 def test_one_image_alone_has_no_others():
-    assert drawn(b"a", [b"a"]) == []
-    alone = [Shown(n, b"a", f"{n}", {"context": np.ones(2, np.float16)}) for n in range(2)]
+    assert draw_other_images(b"a", [b"a"]) == []
+    alone = [CleanVectors(n, b"a", f"{n}", {"context": np.ones(2, np.float16)}) for n in range(2)]
     assert control_drifts(alone, [0, 1]) == {0: {}, 1: {}}
 
 
@@ -49,11 +53,11 @@ def unit(angle: float) -> np.ndarray:
     return np.array([np.cos(angle), np.sin(angle)], dtype=np.float16)
 
 
-def run_of(images: int, questions: int) -> list[Shown]:
+def run_of(images: int, questions: int) -> list[CleanVectors]:
     rng = np.random.default_rng(0)
     angles = iter(rng.uniform(0, 6, size=images * questions))
     return [
-        Shown(q * images + i, bytes([i]), f"question {q}", {"context": unit(next(angles))})
+        CleanVectors(q * images + i, bytes([i]), f"question {q}", {"context": unit(next(angles))})
         for i in range(images)
         for q in range(questions)
     ]
@@ -65,7 +69,7 @@ def test_the_mean_is_over_25_other_images_asked_in_the_same_place():
     found = control_drifts(run, by_document)
     images = [bytes([i]) for i in range(30)]
     for document, drifts in found.items():
-        others = drawn(by_document[document].image, images, OTHERS)
+        others = draw_other_images(by_document[document].image, images, OTHERS)
         assert len(others) == 25
         place = document // 30
         rows = [by_document[place * 30 + other[0]].units["context"] for other in others]
@@ -85,18 +89,18 @@ def test_neither_order_nor_a_part_of_the_documents_has_a_say(order, processes):
 
 def test_images_with_fewer_questions_are_counted_round():
     run = [
-        Shown(0, b"a", "q", {"context": unit(0)}),
-        Shown(1, b"a", "r", {"context": unit(0)}),
-        Shown(2, b"b", "q", {"context": unit(np.pi)}),
+        CleanVectors(0, b"a", "q", {"context": unit(0)}),
+        CleanVectors(1, b"a", "r", {"context": unit(0)}),
+        CleanVectors(2, b"b", "q", {"context": unit(np.pi)}),
     ]
     assert control_drifts(run, [1])[1]["context"] == pytest.approx(2, abs=1e-3)
 
 
 def test_others_without_a_channel_are_left_out():
     run = [
-        Shown(0, b"a", "q", {"context": unit(0), "answer": unit(0)}),
-        Shown(1, b"b", "q", {"context": unit(0)}),
-        Shown(2, b"c", "q", {"context": unit(0), "answer": unit(np.pi / 2)}),
+        CleanVectors(0, b"a", "q", {"context": unit(0), "answer": unit(0)}),
+        CleanVectors(1, b"b", "q", {"context": unit(0)}),
+        CleanVectors(2, b"c", "q", {"context": unit(0), "answer": unit(np.pi / 2)}),
     ]
     found = control_drifts(run, [0])[0]
     assert found == {"context": pytest.approx(0), "answer": pytest.approx(1, abs=1e-3)}
@@ -110,20 +114,18 @@ def test_blank_images_are_white_and_of_the_given_sizes():
     assert blank_variant([(5, 3)]) == blank_variant([(5, 3)]) != blank_variant([(3, 5)])
 
 
-def clean_ask(image: bytes, prompt: str) -> plan.Ask:
-    task = SimpleNamespace(request=lambda *given: given)
-    key = plan.Key(plan.Shown(image, None, CLEAN), prompt, "{}", ())
-    return plan.Ask(task, 0, 0, SimpleNamespace(idx=0, metadata={}), key, inside=True)
+def clean(image: bytes, prompt: str) -> Request:
+    return making.request(image, prompt=prompt, labels=(), representations=True)
 
 
 def test_a_blank_image_is_asked_about_once_in_a_run() -> None:
-    insides = Insides()
-    first, second = clean_ask(b"a", "Is it?"), clean_ask(b"b", "Is it?")
-    (blank,) = insides.blanks([(first, [(4, 2)]), (second, [(4, 2)])])
-    assert insides.blank(first) == insides.blank(second) == blank.key
+    measured = Representations()
+    first, second = clean(b"a", "Is it?"), clean(b"b", "Is it?")
+    (blank,) = measured.blank_requests([(first, [(4, 2)]), (second, [(4, 2)])])
+    assert measured.blank(first) == measured.blank(second) == blank.key
     one = np.ones(3, dtype=np.float32)
-    insides.take(blank, Captured(one, None, None, None, one), {})
+    measured.take(blank, Captured(one, None, None, None, one), {})
     # In a later block: nothing new, unless the size or the prompt is.
-    assert insides.blanks([(second, [(4, 2)])]) == []
-    others = [(clean_ask(b"c", "Is it?"), [(2, 4)]), (clean_ask(b"d", "Was it?"), [(4, 2)])]
-    assert len(insides.blanks(others)) == 2
+    assert measured.blank_requests([(second, [(4, 2)])]) == []
+    others = [(clean(b"c", "Is it?"), [(2, 4)]), (clean(b"d", "Was it?"), [(4, 2)])]
+    assert len(measured.blank_requests(others)) == 2

@@ -1,0 +1,45 @@
+"""Requests without a data set behind them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from vlm_confidence_tasks.evaluation.request import ImageSpec, Request, RequestKey, TaskSpec
+from vlm_confidence_tasks.types import CLEAN, Question, Variant
+
+
+def spec(name: str = "a", **others) -> TaskSpec:
+    """Return a task of no benchmark."""
+    given = dict(
+        benchmark=None,
+        documents=None,
+        max_side=None,
+        verbal=None,
+        loglik=False,
+        representations=False,
+        max_failures=0,
+        indices=1000,
+        until=(),
+        providers={},
+    )
+    return TaskSpec(name, **{**given, **others})
+
+
+def request(
+    image: bytes = b"a",
+    variant: Variant = CLEAN,
+    prompt: str = "Is it?",
+    index: int = 0,
+    task: TaskSpec | None = None,
+    labels: tuple[str, ...] = ("Yes", "No"),
+    **others,
+) -> Request:
+    """Return a request about an image of a digest."""
+    key = RequestKey(ImageSpec(image, None, variant), prompt, "{}", labels)
+    question = Question(str(index), "x", "Is it?\nAnswer.", labels, asked="Is it?")
+    return Request(task or spec(), index, index, question, key, **others)
+
+
+def response(text: str, answer: str | None) -> SimpleNamespace:
+    """Return what follow-ups read of a response."""
+    return SimpleNamespace(text=text, answer=answer)

@@ -24,14 +24,15 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from vlm_confidence_tasks import __version__
-from vlm_confidence_tasks.metrics import METRICS, Document, task_metrics
+from vlm_confidence_tasks import __version__, perturbations
+from vlm_confidence_tasks.metrics import Sample, metrics_for, task_metrics
 from vlm_confidence_tasks.types import CLEAN, Readout, Variant
 
 PROMPT = (
     "Is there an orange square in the image?\nAnswer the question using a single word or phrase."
 )
 LABELS = ("Yes", "No")
+METRICS = metrics_for(perturbations.families())
 
 
 def main() -> None:
@@ -106,11 +107,11 @@ def _task(samples: int, seed: int) -> tuple[bytes, dict[str, float]]:
     return ("\n".join(lines) + "\n").encode(), task_metrics(documents)
 
 
-def _document(number: int, rng: np.random.Generator) -> Document:
+def _document(number: int, rng: np.random.Generator) -> Sample:
     gold = LABELS[number % 2]
     shown = (CLEAN, Variant("gaussian_noise", (("epsilon", 0.3),), family="noise"))
     clean, noisy = (_readout(number, variant, gold, rng) for variant in shown)
-    return Document(f"COCO_{number // 6:012d}", gold, LABELS, "Yes", clean, (noisy,), 1.0)
+    return Sample(f"COCO_{number // 6:012d}", gold, LABELS, "Yes", clean, (noisy,), 1.0)
 
 
 def _readout(number: int, variant: Variant, gold: str, rng: np.random.Generator) -> Readout:
@@ -136,9 +137,9 @@ def _readout(number: int, variant: Variant, gold: str, rng: np.random.Generator)
     )
 
 
-def _row(number: int, document: Document) -> dict:
+def _row(number: int, document: Sample) -> dict:
     readouts = (document.clean, *document.variants)
-    values = {name: metric.value(document) for name, metric in METRICS.items()}
+    values = {name: metric.extract(document) for name, metric in METRICS.items()}
     return {
         "doc_id": number,
         "target": document.gold,

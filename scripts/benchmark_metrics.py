@@ -16,11 +16,11 @@ import time
 import numpy as np
 
 from vlm_confidence_tasks.metrics import (
-    METRICS,
-    Document,
     Interval,
+    Sample,
     bootstrap_ece_interval,
     bootstrap_mean_interval,
+    metrics_for,
     task_metrics,
 )
 from vlm_confidence_tasks.types import CLEAN, Readout, Variant
@@ -45,7 +45,7 @@ def make_readout(rng: np.random.Generator, variant: Variant, gold: str) -> Reado
     )
 
 
-def make_documents(documents: int, images: int) -> list[Document]:
+def make_documents(documents: int, images: int) -> list[Sample]:
     """Draw the answers of a task like POPE's."""
     rng = np.random.default_rng(0)
     made = []
@@ -53,7 +53,7 @@ def make_documents(documents: int, images: int) -> list[Document]:
         gold = "Yes" if rng.random() < 0.5 else "No"
         readouts = [make_readout(rng, variant, gold) for variant in (CLEAN, NOISE)]
         made.append(
-            Document(
+            Sample(
                 image_id=f"image {number % images}",
                 gold=gold,
                 labels=("Yes", "No"),
@@ -66,14 +66,12 @@ def make_documents(documents: int, images: int) -> list[Document]:
     return made
 
 
-def mean_intervals(documents: list[Document]) -> dict[str, Interval]:
+def mean_intervals(documents: list[Sample]) -> dict[str, Interval]:
     """Bootstrap every metric that is a mean, from what it keeps of each document."""
     found = {}
-    for name, metric in METRICS.items():
-        if metric.aggregate is not METRICS["accuracy"].aggregate:
-            continue
-        kept = [(doc.image_id, metric.value(doc)) for doc in documents]
-        rows = [(image, value["score"], value["n"]) for image, value in kept if value]
+    for name, metric in metrics_for(["noise"]).items():
+        values = [(doc.image_id, metric.extract(doc) or {}) for doc in documents]
+        rows = [(image, v["score"], v["n"]) for image, v in values if "score" in v]
         if rows:
             images, scores, instances = zip(*rows, strict=True)
             interval = bootstrap_mean_interval(scores, images, weights=instances)
@@ -82,7 +80,7 @@ def mean_intervals(documents: list[Document]) -> dict[str, Interval]:
     return found
 
 
-def ece_intervals(documents: list[Document]) -> dict[str, Interval | None]:
+def ece_intervals(documents: list[Sample]) -> dict[str, Interval | None]:
     """Bootstrap both ECEs and the paired differences."""
     rows = [(doc.image_id, side, r) for doc in documents for side, r in enumerate(both(doc))]
     confidence = np.array([r.confidence for _, _, r in rows], dtype=float)
@@ -97,7 +95,7 @@ def ece_intervals(documents: list[Document]) -> dict[str, Interval | None]:
     }
 
 
-def both(document: Document) -> tuple[Readout, Readout]:
+def both(document: Sample) -> tuple[Readout, Readout]:
     """Return the clean and the perturbed answer."""
     return document.clean, document.variants[0]
 

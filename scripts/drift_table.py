@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vlm_confidence_tasks.metrics import Document, bootstrap_mean_interval
+from vlm_confidence_tasks.metrics import Sample, bootstrap_mean_interval
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.report.representation_statistics import inside_numbers
 from vlm_confidence_tasks.types import Readout
@@ -60,13 +60,13 @@ def cell(values: Sequence[tuple[float, str]]) -> str:
     return f"{found.estimate:.3g} [{found.low:.3g}, {found.high:.3g}]"
 
 
-def moved(documents: Sequence[Document], family: str, channel: str) -> dict[int, float]:
+def moved(documents: Sequence[Sample], family: str, channel: str) -> dict[int, float]:
     """Return the mean drift of a family in each document that it applies to."""
     means = ((n, mean(d.families.get(family, ()), channel)) for n, d in enumerate(documents))
     return {n: value for n, value in means if value is not None}
 
 
-def rows(documents: Sequence[Document], families: Sequence[str]) -> Iterator[str]:
+def rows(documents: Sequence[Sample], families: Sequence[str]) -> Iterator[str]:
     """Yield the table's lines: families, the most moving first, and the control."""
     for family in families:
         cells = [
@@ -90,7 +90,7 @@ def rows(documents: Sequence[Document], families: Sequence[str]) -> Iterator[str
     yield f"| other images (control) | {' | '.join(map(cell, controls))} | |"
 
 
-def verdicts(documents: Sequence[Document], families: Sequence[str]) -> Iterator[str]:
+def verdicts(documents: Sequence[Sample], families: Sequence[str]) -> Iterator[str]:
     """Yield what the paired differences say of the source's findings, for each channel."""
     for claim, family, given in CLAIMS:
         for channel in CHANNELS:
@@ -111,7 +111,7 @@ def _average(drifts: dict[int, float]) -> float:
     return sum(drifts.values()) / len(drifts)
 
 
-def correlations(documents: Sequence[Document]) -> Iterator[str]:
+def correlations(documents: Sequence[Sample]) -> Iterator[str]:
     """Yield the correlations with their intervals."""
     numbers = inside_numbers(documents)
     for name, value in numbers.items():

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from vlm_confidence_tasks.metrics import (
-    Document,
+    Sample,
     bootstrap_ece_interval,
     bootstrap_mean_interval,
 )
@@ -75,7 +75,7 @@ def line(epsilon: str, readouts: Sequence[Readout], images: Sequence[str]) -> st
     return f"| {' | '.join(cells)} |\n"
 
 
-def read(results: Path, epsilon: float) -> list[Document]:
+def read(results: Path, epsilon: float) -> list[Sample]:
     """Read the samples of one strength."""
     (file,) = results.rglob(f"*_samples_pope_eps{epsilon}.jsonl")
     return read_samples(file).samples

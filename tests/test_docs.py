@@ -12,7 +12,8 @@ from conftest import Run, run_command
 from lmms_eval import models
 from lmms_eval.tasks import TaskManager
 
-from vlm_confidence_tasks.metrics import BANDS, FAMILIES, METRICS
+from vlm_confidence_tasks import perturbations
+from vlm_confidence_tasks.metrics import BANDS, metrics_for
 
 CHANNELS = ("context", "answer", "vision")
 PREFIXES = ("verbal_", "loglik_")
@@ -123,10 +124,11 @@ def test_every_metric_is_explained() -> None:
     for place, names in (("<channel>", CHANNELS), ("<band>", BANDS)):
         for column in re.findall(rf"`([a-z0-9_]+{place}[a-z0-9_]*)`", page):
             explained |= {column.replace(place, name) for name in names}
-    for name in METRICS:
+    families = perturbations.families()
+    for name in metrics_for(families):
         plain = name if name in explained else name.removesuffix("_clean")
         prefix = plain.split("_")[0] + "_"
-        family = plain.split("_", 1)[-1] in FAMILIES and prefix in ("ifr_", "iv_")
+        family = plain.split("_", 1)[-1] in families and prefix in ("ifr_", "iv_")
         assert plain in explained or family or (prefix in explained and prefix in PREFIXES), name
 
 

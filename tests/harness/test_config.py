@@ -9,6 +9,7 @@ import pytest
 from conftest import write_pope
 from lmms_eval.tasks import TaskManager
 
+from vlm_confidence_tasks.harness.config import read_config
 from vlm_confidence_tasks.harness.errors import TaskError
 
 from .kept_runs import evaluate, write_tasks
@@ -16,6 +17,9 @@ from .kept_runs import evaluate, write_tasks
 REFUSED = {
     "no_such_metric": "perturbations: []\nmetric_list: [{metric: acc_norm}]",
     "aggregated": "perturbations: []\nmetric_list: [{metric: accuracy, aggregation: mean}]",
+    "extra_key": "perturbations: []\nmetric_list: [{metric: ece, n_bins: 10}]",
+    "worse_is_better": "perturbations: []\nmetric_list: [{metric: ece, higher_is_better: true}]",
+    "neither": "perturbations: []\nmetric_list: [{metric: entropy, higher_is_better: maybe}]",
     "no_metrics": "perturbations: []\nmetric_list: []",
     "empty_prompt": "perturbations: []\n"
     "lmms_eval_specific_kwargs: {default: {pre_prompt: , post_prompt: x}}",
@@ -52,6 +56,9 @@ def data(few_questions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("no_such_metric", "task no_such_metric: unknown metric 'acc_norm'; known: accuracy"),
         ("aggregated", "task aggregated: metric 'accuracy' has aggregation 'mean': leave it out"),
+        ("extra_key", "task extra_key: metric 'ece' has unknown key 'n_bins'; an entry of metric_"),
+        ("worse_is_better", "metric 'ece' has higher_is_better True, expected False: leave it out"),
+        ("neither", "metric 'entropy' has higher_is_better 'maybe', expected true or false"),
         ("no_metrics", "task no_metrics: metric_list is empty: leave it out"),
         ("empty_prompt", "task empty_prompt: pre_prompt is None, expected text"),
         ("misspelt_prompt", "unknown key 'post_promt' in lmms_eval_specific_kwargs; it has pre"),
@@ -72,6 +79,14 @@ def data(few_questions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_yaml_that_cannot_be_used(manager: TaskManager, task: str, message: str) -> None:
     with pytest.raises(TaskError, match=message.replace("num_beams to? ?1?", "num_beams: 1")):
         evaluate(manager, [task])
+
+
+def test_a_direction_is_passed_on_where_the_metric_has_none() -> None:
+    listed = [{"metric": "entropy", "higher_is_better": False}, {"metric": "ece"}]
+    task = {"task": "t", "benchmark": "pope", "perturbations": [], "metric_list": listed}
+    _, config = read_config(task)
+    assert [entry["higher_is_better"] for entry in config["metric_list"]] == [False, False]
+    assert listed[1] == {"metric": "ece"}
 
 
 @pytest.mark.parametrize(

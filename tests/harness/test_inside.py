@@ -18,7 +18,7 @@ from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.harness import data, plugin
 from vlm_confidence_tasks.harness.config import read_config
 from vlm_confidence_tasks.harness.errors import TaskError
-from vlm_confidence_tasks.metrics import INSIDE, band_powers
+from vlm_confidence_tasks.metrics import band_powers, metrics_for
 
 QUESTION = "Is there a red circle in the image?"
 
@@ -194,7 +194,8 @@ def test_other_tasks_of_the_run_have_none_of_it(
     )
     beside = {key.split(",")[0] for key in found["results"]["pope_eps0.1"]}
     own = {key.split(",")[0] for key in found["results"]["pope_drift"]}
-    assert not beside & set(INSIDE)
+    metrics = metrics_for(())
+    assert not any(metrics[name].requires for name in beside & metrics.keys())
     assert {"drift_context", "drift_control_vision", "stability_answer", "dirichlet_delta"} < own
     # What both ask is captured for the one that wants it, whichever asked first.
     for record, alone in zip(insides(found), insides(run[0])[:10], strict=True):

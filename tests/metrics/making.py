@@ -1,10 +1,12 @@
-"""Short ways to write down answers and documents."""
+"""Short ways to write down answers and samples."""
 
 from dataclasses import replace
 
-from vlm_confidence_tasks.metrics import Document
+from vlm_confidence_tasks import perturbations
+from vlm_confidence_tasks.metrics import Sample, metrics_for
 from vlm_confidence_tasks.types import CLEAN, Readout, Variant
 
+METRICS = metrics_for(perturbations.families())
 NOISE = Variant("gaussian_noise", (("epsilon", 0.3),), family="noise")
 NOISE_1 = replace(NOISE, seed=1)
 TEXT = Variant("text_overlay", (("content", "semantic"),), family="textoverlay")
@@ -29,7 +31,7 @@ def yes_no(variant, gold, answer, entropy=None, p_yes=None, mass=None):
 
 def yes_no_document(gold, clean, variants, upstream=None, positive="Yes"):
     """A document of answers given as (variant, answer, entropy, p_yes, mass)."""
-    return Document(
+    return Sample(
         image_id="image",
         gold=gold,
         labels=("Yes", "No"),
@@ -46,7 +48,7 @@ def open_document(gold, clean, variants):
     def readout(variant, text, correct, entropy):
         return Readout(variant, "", text, None, correct, entropy=entropy)
 
-    return Document(
+    return Sample(
         image_id="image",
         gold=gold,
         labels=(),

@@ -72,13 +72,13 @@ def test_equal_to_a_naive_loop(data):
 
 def test_blocks_give_the_draws_of_one_pass(data, monkeypatch):
     whole = bootstrap_mean_interval(data["confidence"], data["clusters"], draws=100)
-    monkeypatch.setattr("vlm_confidence_tasks.metrics._bootstrap._BLOCK", 80)
+    monkeypatch.setattr("vlm_confidence_tasks.metrics.functional.bootstrap._BLOCK", 80)
     # Nor do kept counts change them: these are counted anew.
-    monkeypatch.setattr("vlm_confidence_tasks.metrics._bootstrap._KEPT_COUNTS", 0)
+    monkeypatch.setattr("vlm_confidence_tasks.metrics.functional.bootstrap._CACHED_COUNTS", 0)
     same(bootstrap_mean_interval(data["confidence"], data["clusters"], draws=100), whole)
 
 
-def test_kept_counts_are_those_of_their_own_seed_draws_and_clusters(data):
+def test_cached_counts_are_those_of_their_own_seed_draws_and_clusters(data):
     def interval(seed, draws, clusters):
         return bootstrap_mean_interval(data["confidence"], clusters, seed=seed, draws=draws)
 

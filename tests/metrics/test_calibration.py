@@ -1,29 +1,28 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import brier_score_loss, log_loss
 from torchmetrics.functional.classification import binary_calibration_error
 
 from vlm_confidence_tasks.metrics import (
-    brier_score,
     calibration_noise_floor,
     expected_calibration_error,
+    log_probability,
     maximum_calibration_error,
-    negative_log_likelihood,
-    overconfidence,
     reliability_curve,
 )
-from vlm_confidence_tasks.metrics._calibration import mass_bins, width_bins
+from vlm_confidence_tasks.metrics.functional.calibration import quantile_bins, uniform_bins
 
 # Multiples of 1/60 fall on edges of 15 bins and tie often.
 confidences = st.one_of(st.integers(0, 60).map(lambda k: k / 60), st.floats(0, 1))
 answers = st.lists(st.tuples(confidences, st.booleans()), min_size=1, max_size=60)
 
 BINNED = [expected_calibration_error, maximum_calibration_error]
-ON_ANSWERS = [*BINNED, overconfidence, brier_score, reliability_curve]
+ON_ANSWERS = [*BINNED, reliability_curve]
 
 
 def columns(pairs):
@@ -45,7 +44,7 @@ def naive_gaps(confidence, correct, n_bins):
 
 
 @given(answers, st.integers(1, 20))
-def test_width_bins_equal_a_naive_loop(pairs, n_bins):
+def test_uniform_bins_equal_a_naive_loop(pairs, n_bins):
     confidence, correct = columns(pairs)
     gaps = naive_gaps(confidence, correct, n_bins)
     ece = sum(n * gap for n, gap in gaps) / len(pairs)
@@ -73,9 +72,9 @@ def test_agrees_with_torchmetrics_and_sklearn_away_from_edges():
 
 def test_edges_belong_to_the_bin_below_and_zero_and_one_to_the_outer_bins():
     edges = np.arange(16) / 15
-    assert width_bins(edges, 15).tolist() == [0, *range(15)]
+    assert uniform_bins(edges, 15).tolist() == [0, *range(15)]
     above = np.nextafter(edges[:15], 1)
-    assert width_bins(above, 15).tolist() == list(range(15))
+    assert uniform_bins(above, 15).tolist() == list(range(15))
 
 
 def test_hand_worked():
@@ -83,95 +82,87 @@ def test_hand_worked():
     # Two bins: {0, .2} has mean .1 and accuracy .5; {.6, .7, 1} has mean 2.3/3 and 2/3.
     assert expected_calibration_error(confidence, correct, 2) == pytest.approx((0.8 + 0.3) / 5)
     assert maximum_calibration_error(confidence, correct, 2) == pytest.approx(0.4)
-    assert overconfidence(confidence, correct) == pytest.approx(0.5 - 0.6)
-    assert brier_score(confidence, correct) == pytest.approx((0.64 + 0.16 + 0.49) / 5)
     curve = reliability_curve([0.1, 0.95], [0, 1], 10)  # eight bins are empty
     assert curve.low.tolist() == [0.0, 0.9] and curve.high.tolist() == [0.1, 1.0]
 
 
 def test_one_bin_compares_the_means():
     confidence, correct = [0.25, 0.5, 1.0], [1, 0, 0]
-    for binning in ("width", "mass"):
-        assert expected_calibration_error(confidence, correct, 1, binning) == pytest.approx(0.25)
+    for strategy in ("uniform", "quantile"):
+        assert expected_calibration_error(confidence, correct, 1, strategy) == pytest.approx(0.25)
 
 
-def test_mass_bins_hold_equal_counts_without_ties():
+def test_quantile_bins_hold_equal_counts_without_ties():
     confidence = np.random.default_rng(0).permutation(100) / 100
-    counts = np.bincount(mass_bins(confidence, 15))
+    counts = np.bincount(quantile_bins(confidence, 15))
     assert counts.size == 15 and counts.min() == 6 and counts.max() == 7
-    assert mass_bins(np.array([0.1, 0.9]), 15).tolist() == [3, 11]
+    assert quantile_bins(np.array([0.1, 0.9]), 15).tolist() == [3, 11]
 
 
-def test_mass_bins_keep_ties_together_and_do_not_swallow_a_lone_value():
+def test_quantile_bins_keep_ties_together_and_do_not_swallow_a_lone_value():
     # The edge of two bins lies inside the run of 0.9; the run goes where its middle is.
-    assert mass_bins(np.array([0.5] + [0.9] * 29), 2).tolist() == [0] + [1] * 29
-    curve = reliability_curve([0.2, 0.2, 0.2, 0.4], [0, 0, 1, 1], 2, "mass")
+    assert quantile_bins(np.array([0.5] + [0.9] * 29), 2).tolist() == [0] + [1] * 29
+    curve = reliability_curve([0.2, 0.2, 0.2, 0.4], [0, 0, 1, 1], 2, "quantile")
     assert curve.count.tolist() == [3, 1]
     assert curve.low.tolist() == curve.high.tolist() == [0.2, 0.4]
 
 
 @given(answers, st.integers(1, 20))
-def test_mass_bins_properties(pairs, n_bins):
+def test_quantile_bins_properties(pairs, n_bins):
     confidence, _ = columns(pairs)
-    bins = mass_bins(confidence, n_bins)
+    bins = quantile_bins(confidence, n_bins)
     assert 0 <= bins.min() and bins.max() < n_bins
     order = np.argsort(confidence)
     assert np.all(np.diff(bins[order]) >= 0)
     for value in np.unique(confidence):
         assert np.unique(bins[confidence == value]).size == 1
-    assert np.array_equal(mass_bins(np.tile(confidence, 3), n_bins), np.tile(bins, 3))
+    assert np.array_equal(quantile_bins(np.tile(confidence, 3), n_bins), np.tile(bins, 3))
 
 
-@given(answers, st.sampled_from(["width", "mass"]), st.randoms())
-def test_order_and_copies_do_not_matter_and_bounds_hold(pairs, binning, random):
-    ece = expected_calibration_error(*columns(pairs), binning=binning)
-    mce = maximum_calibration_error(*columns(pairs), binning=binning)
+@given(answers, st.sampled_from(["uniform", "quantile"]), st.randoms())
+def test_order_and_copies_do_not_matter_and_bounds_hold(pairs, strategy, random):
+    ece = expected_calibration_error(*columns(pairs), strategy=strategy)
+    mce = maximum_calibration_error(*columns(pairs), strategy=strategy)
     shuffled = random.sample(pairs, len(pairs))
-    assert expected_calibration_error(*columns(shuffled), binning=binning) == pytest.approx(ece)
-    assert expected_calibration_error(*columns(pairs * 3), binning=binning) == pytest.approx(ece)
-    gap = abs(overconfidence(*columns(pairs)))
+    assert expected_calibration_error(*columns(shuffled), strategy=strategy) == pytest.approx(ece)
+    assert expected_calibration_error(*columns(pairs * 3), strategy=strategy) == pytest.approx(ece)
+    confidence, correct = columns(pairs)
+    gap = abs(confidence.mean() - correct.mean())
     assert gap - 1e-12 <= ece <= mce + 1e-12 <= 1 + 2e-12
-    assert 0 <= brier_score(*columns(pairs)) <= 1
 
 
-@pytest.mark.parametrize("binning", ["width", "mass"])
-def test_perfect_calibration_is_zero(binning):
+@pytest.mark.parametrize("strategy", ["uniform", "quantile"])
+def test_perfect_calibration_is_zero(strategy):
     confidence = np.repeat([0.0, 0.25, 0.5, 1.0], 4)
     correct = [0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 1]
-    assert expected_calibration_error(confidence, correct, binning=binning) == 0
-    assert maximum_calibration_error(confidence, correct, binning=binning) == 0
+    assert expected_calibration_error(confidence, correct, strategy=strategy) == 0
+    assert maximum_calibration_error(confidence, correct, strategy=strategy) == 0
 
 
-def test_brier_and_nll_equal_sklearn():
-    rng = np.random.default_rng(2)
-    p, y = rng.uniform(0.01, 0.99, 500), rng.random(500) < 0.5
-    assert brier_score(p, y) == pytest.approx(brier_score_loss(y, p))
-    assert negative_log_likelihood(np.where(y, p, 1 - p)) == pytest.approx(log_loss(y, p))
+def test_the_logarithm_of_probability_zero_is_finite():
+    assert log_probability(0.0) == pytest.approx(-87.3365, abs=1e-4)
+    assert log_probability(1.0) == 0
+    assert log_probability(0.25) == math.log(0.25)
 
 
-def test_nll_of_probability_zero_is_finite():
-    assert negative_log_likelihood([0.0]) == pytest.approx(87.3365, abs=1e-4)
-    assert negative_log_likelihood([1.0]) == 0
-
-
-@pytest.mark.parametrize("binning", ["width", "mass"])
-def test_noise_floor_is_what_calibrated_answers_score(binning):
+@pytest.mark.parametrize("strategy", ["uniform", "quantile"])
+def test_noise_floor_is_what_calibrated_answers_score(strategy):
     rng = np.random.default_rng(3)
     confidence = rng.uniform(0.5, 1, 300)
-    floor = calibration_noise_floor(confidence, binning=binning)
+    floor = calibration_noise_floor(confidence, strategy=strategy)
     scores = [
-        expected_calibration_error(confidence, rng.random(300) < confidence, binning=binning)
+        expected_calibration_error(confidence, rng.random(300) < confidence, strategy=strategy)
         for _ in range(400)
     ]
     assert floor == pytest.approx(np.mean(scores), abs=4 * np.std(scores) / np.sqrt(200))
-    assert floor == calibration_noise_floor(rng.permutation(confidence), binning=binning)
+    assert floor == calibration_noise_floor(rng.permutation(confidence), strategy=strategy)
     assert floor > 5 * calibration_noise_floor(np.repeat(confidence, 100), draws=5)
 
 
 def test_noise_floor_does_not_depend_on_its_block(monkeypatch):
     confidence = np.random.default_rng(4).random(50)
     floor = calibration_noise_floor(confidence)
-    monkeypatch.setattr("vlm_confidence_tasks.metrics._calibration._BLOCK", 170)
+    monkeypatch.setattr("vlm_confidence_tasks.metrics.functional.calibration._BLOCK", 170)
     assert calibration_noise_floor(confidence) == pytest.approx(floor, rel=1e-12)
 
 
@@ -195,14 +186,12 @@ def test_bad_answers_raise(metric, confidence, correct, message):
 
 @pytest.mark.parametrize("metric", [*BINNED, reliability_curve])
 def test_bad_bins_raise(metric):
-    with pytest.raises(ValueError, match="'quantile'"):
-        metric([0.5], [1], binning="quantile")
+    with pytest.raises(ValueError, match="strategy must be 'uniform' or 'quantile', got 'mass'"):
+        metric([0.5], [1], strategy="mass")
     with pytest.raises(ValueError, match="n_bins must be at least 1, got 0"):
         metric([0.5], [1], n_bins=0)
 
 
-def test_bad_probabilities_and_draws_raise():
-    with pytest.raises(ValueError, match="1.25"):
-        negative_log_likelihood([1.25])
+def test_bad_draws_raise():
     with pytest.raises(ValueError, match="draws must be at least 1, got 0"):
         calibration_noise_floor([0.5], draws=0)

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from vlm_confidence_tasks.metrics import confusion, f1_score, precision, recall, yes_ratio
+from vlm_confidence_tasks.metrics import confusion
 
 pairs = st.lists(
     st.tuples(st.sampled_from(["Yes", "No"]), st.sampled_from(["Yes", "No", None])),
@@ -16,13 +16,13 @@ pairs = st.lists(
 def test_equal_to_sklearn_with_unparsed_as_not_positive(rows, positive):
     gold, answers = zip(*rows, strict=True)
     truth, said = [g == positive for g in gold], [a == positive for a in answers]
-    for ours, theirs in (
-        (precision, sk.precision_score),
-        (recall, sk.recall_score),
-        (f1_score, sk.f1_score),
+    counts = confusion(gold, answers, positive)
+    for found, theirs in (
+        (counts.precision, sk.precision_score),
+        (counts.recall, sk.recall_score),
+        (counts.f1, sk.f1_score),
     ):
         expected = theirs(truth, said, zero_division=float("nan"))
-        found = ours(gold, answers, positive)
         assert (found is None and expected != expected) or found == pytest.approx(expected)
 
 
@@ -33,20 +33,14 @@ def test_an_unparsed_answer_is_a_missed_positive_and_no_negative():
 
 
 def test_f1_is_zero_where_positives_exist_and_none_was_found():
-    assert f1_score(["Yes"], ["No"], "Yes") == 0
-    assert precision(["Yes"], ["No"], "Yes") is None
-    assert f1_score(["No"], ["No"], "Yes") is None
-    assert recall(["No"], ["Yes"], "Yes") is None
-
-
-def test_yes_ratio_counts_unparsed_in_the_denominator():
-    assert yes_ratio(["Yes", None, "No", "No"]) == 0.25
+    missed = confusion(["Yes"], ["No"], "Yes")
+    assert missed.f1 == 0 and missed.precision is None
+    assert confusion(["No"], ["No"], "Yes").f1 is None
+    assert confusion(["No"], ["Yes"], "Yes").recall is None
 
 
 def test_bad_input_raises():
     with pytest.raises(ValueError, match="'gold': 1, 'answers': 2"):
-        precision(["Yes"], ["Yes", "No"], "Yes")
+        confusion(["Yes"], ["Yes", "No"], "Yes")
     with pytest.raises(ValueError, match="empty"):
-        recall([], [], "Yes")
-    with pytest.raises(ValueError, match="empty"):
-        yes_ratio([])
+        confusion([], [], "Yes")

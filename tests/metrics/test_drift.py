@@ -13,7 +13,6 @@ from vlm_confidence_tasks.metrics import (
     cohens_d,
     control_drift,
     cosine_drift,
-    dirichlet_energy,
     drift_ratio,
     l2_distance,
 )
@@ -107,49 +106,3 @@ def test_cohens_d_changes_sign_with_the_arguments(one, other):
         assert turned is None
     else:
         assert turned == pytest.approx(-d)
-
-
-def test_energy_of_a_2x2_grid():
-    #   0 1   Edges: 1, 1 across, 2, 2 down: squares 1 + 1 + 4 + 4 over 4.
-    #   2 3
-    assert dirichlet_energy([[[0], [1]], [[2], [3]]]) == pytest.approx(10 / 4)
-    # A second channel of the same adds the same.
-    assert dirichlet_energy([[[0, 0], [1, 1]], [[2, 2], [3, 3]]]) == pytest.approx(20 / 4)
-
-
-def test_energy_of_a_3x3_grid():
-    # Alone in the middle: its four edges of twelve.
-    grid = np.zeros((3, 3, 1))
-    grid[1, 1] = 3
-    assert dirichlet_energy(grid) == pytest.approx(4 * 9 / 12)
-    # In a corner: two edges.
-    grid = np.zeros((3, 3, 1))
-    grid[0, 0] = 3
-    assert dirichlet_energy(grid) == pytest.approx(2 * 9 / 12)
-
-
-@given(grids, st.floats(0.01, 100))
-def test_energy_is_quadratic_in_scale_and_blind_to_a_constant(grid, scale):
-    energy = dirichlet_energy(grid)
-    assert dirichlet_energy(scale * grid) == pytest.approx(scale**2 * energy)
-    assert dirichlet_energy(np.full_like(grid, scale)) == 0
-    assert dirichlet_energy(grid.transpose(1, 0, 2)) == pytest.approx(energy)
-
-
-@given(grids)
-def test_energy_is_the_loop_over_edges(grid):
-    total, edges = 0.0, 0
-    height, width, _ = grid.shape
-    for i in range(height):
-        for j in range(width):
-            for k, m in ((i + 1, j), (i, j + 1)):
-                if k < height and m < width:
-                    total += sum((a - b) ** 2 for a, b in zip(grid[i, j], grid[k, m], strict=True))
-                    edges += 1
-    assert dirichlet_energy(grid) == pytest.approx(total / edges)
-
-
-def test_a_grid_of_one_point_has_no_energy():
-    assert dirichlet_energy([[[1.0]]]) is None
-    with pytest.raises(ValueError, match="grid must be finite numbers"):
-        dirichlet_energy([[1.0]])

@@ -2,18 +2,27 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import entropy, norm
 
-from vlm_confidence_tasks.metrics import entropy_drop_rate, wilcoxon_p
+from vlm_confidence_tasks.metrics import visual_entropy, wilcoxon_p
+
+answer = st.sampled_from(["Yes", "No", None])
 
 
-def test_drop_rate_counts_falls_alone():
-    assert entropy_drop_rate([-1, -0.5, 0, 2]) == 0.5
-    assert entropy_drop_rate([0.0]) == 0
-    with pytest.raises(ValueError, match="nan"):
-        entropy_drop_rate([float("nan")])
-    with pytest.raises(ValueError, match="shape"):
-        entropy_drop_rate([])
+@given(st.lists(answer, min_size=1, max_size=30))
+def test_visual_entropy_equals_scipy(answers):
+    counts = [answers.count(label) for label in ("Yes", "No", None)]
+    assert visual_entropy(answers) == pytest.approx(entropy(counts))
+    assert visual_entropy(answers[::-1]) == visual_entropy(answers)
+    assert visual_entropy(answers * 2) == pytest.approx(visual_entropy(answers))
+    assert (visual_entropy(answers) == 0) == (len(set(answers)) == 1)
+
+
+def test_the_entropy_of_no_answers_raises():
+    with pytest.raises(ValueError, match="empty"):
+        visual_entropy([])
 
 
 def test_wilcoxon_small_equals_all_sign_patterns():

@@ -5,7 +5,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vlm_confidence_tasks.perturbations import perturb
+from vlm_confidence_tasks.perturbations import Given, perturb
+
+
+def answering(phrase):
+    """What satisfies the need for a clean answer."""
+    return {"clean_answer": Given(phrase, phrase)}
+
 
 laws = settings(max_examples=40)
 
@@ -20,7 +26,7 @@ EXAMPLES = {
     "rotate": {"degrees": 30},
     "scale": {"factor": 0.9},
     "scale_pad": {"factor": 0.9},
-    "text_overlay": {"content": "random", "phrase": "Answer is Yes"},
+    "text_overlay": {"content": "random", "given": answering("Answer is Yes")},
     "translate": {"dx": 4},
 }
 

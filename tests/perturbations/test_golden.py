@@ -7,10 +7,12 @@ is left with the image that is made here.
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 from sklearn.datasets import load_sample_image
 
 from vlm_confidence_tasks.perturbations import image_digest, perturb
+
+from .strategies import answering
 
 DECODED = {
     "china": "8ede8189547e842d73e6480f767e8c6614c665aa7e0e9df281c1d14ba46cf7f2",
@@ -70,6 +72,13 @@ GOLDEN = {
     },
 }
 
+FREETYPE = "2.14.3"
+OVERLAYS = {
+    "semantic": "ee869959a0a0d8e945f6f38456233774ad4c732bf78a1df38cc7bd6c9a0fa21f",
+    "random": "ba722fe7f4662276dfbfea0fecc33f0dc93f1f780e805f3b530755963f37c7cc",
+    "empty": "beafb829453df1e31422eefa5a0ea5651ccb74c7c6bd1abe5f72e6385b02dd9f",
+}
+
 
 def made_image():
     """A pattern of 96 x 64 pixels, with every value and both edges of the range."""
@@ -95,3 +104,13 @@ def test_golden(source, case):
 
 def test_the_made_image():
     assert image_digest(made_image()) == DECODED["made"]
+
+
+@pytest.mark.parametrize("content", OVERLAYS)
+def test_golden_overlays(content):
+    if features.version("freetype2") != FREETYPE:
+        pytest.skip(f"these glyphs are those of FreeType {FREETYPE}")
+    image = made_image().resize((192, 128), Image.Resampling.NEAREST)
+    given = answering("Answer is B")
+    shown = perturb(image, "text_overlay", content=content, index=1, given=given)
+    assert image_digest(shown) == OVERLAYS[content]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import ImageOps
 
-from vlm_confidence_tasks.perturbations import get, names, perturb, register
+from vlm_confidence_tasks.perturbations import families, get, names, perturb, register
 from vlm_confidence_tasks.perturbations.registry import unregister
 
 from .strategies import EXAMPLES, noise_image, same
@@ -21,6 +21,9 @@ from vlm_confidence_tasks.perturbations import register
 def invert(image: Image.Image, *, top: bool = False) -> Image.Image:
     return ImageOps.flip(ImageOps.invert(image)) if top else ImageOps.invert(image)
 """
+
+
+OVERLAY_DEFAULTS = {"content": "semantic", "index": 0}
 
 
 def flip(image):
@@ -41,24 +44,43 @@ def test_every_perturbation_of_the_definitions_is_there():
 
 
 @pytest.mark.parametrize(
-    ("name", "family", "strength", "draws", "needs_answer", "defaults"),
+    ("name", "family", "strength", "draws", "needs", "defaults"),
     [
-        ("gaussian_noise", "noise", "epsilon", True, False, {"epsilon": None}),
-        ("scale", "scale", "factor", False, False, {"factor": 0.9, "restore": False}),
-        ("text_overlay", "textoverlay", None, True, True, {"content": "semantic", "index": 0}),
-        ("jpeg", "jpeg", "severity", False, False, {"severity": None}),
+        ("gaussian_noise", "noise", "epsilon", True, set(), {"epsilon": None}),
+        ("scale", "scale", "factor", False, set(), {"factor": 0.9, "restore": False}),
+        ("text_overlay", "textoverlay", None, True, {"clean_answer"}, OVERLAY_DEFAULTS),
+        ("jpeg", "jpeg", "severity", False, set(), {"severity": None}),
     ],
 )
-def test_what_is_known_of_a_perturbation(name, family, strength, draws, needs_answer, defaults):
+def test_what_is_known_of_a_perturbation(name, family, strength, draws, needs, defaults):
     found = get(name)
     assert (found.name, found.family, found.strength) == (name, family, strength)
-    assert (found.draws, found.needs_answer) == (draws, needs_answer)
+    assert (found.draws, found.needs) == (draws, needs)
     assert {parameter.name: parameter.default for parameter in found.parameters} == defaults
     assert hash(found) == hash(get(name))
 
 
-def test_families_are_apart():
-    assert len({get(name).family for name in names()}) == len(names())
+def test_families_in_the_order_of_tables(registered):
+    known = (
+        *("noise", "translation", "padcrop", "scale", "scalepad", "rotation", "textoverlay"),
+        *("textoverlay_random", "textoverlay_empty"),
+        *("blur", "motionblur", "lowlight", "occlusion", "jpeg"),
+    )
+    assert families() == known
+    register("toy", family="noise")(flip)
+    register("other_toy", family="toys")(flip)
+    assert families() == (*known, "toys")
+
+
+def test_every_combination_of_controls_is_a_family(registered):
+    @register("toy", family="toy", controls={"a": (1,), "b": ("x", "y")})
+    def toy(image, *, a: int = 0, b: str = "z"):
+        return image.copy()
+
+    assert get("toy").families == ("toy", "toy_x", "toy_y", "toy_1", "toy_1_x", "toy_1_y")
+    assert {get("toy").family_of({"a": a, "b": b}) for a in (0, 1) for b in "xyz"} == set(
+        get("toy").families
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from vlm_confidence_tasks.perturbations import image_digest, perturb
 from vlm_confidence_tasks.perturbations.seeding import generator
 from vlm_confidence_tasks.perturbations.text import _font, _ink, _random_text
 
-from .strategies import flat_image, images, laws, noise_image, same
+from .strategies import answering, flat_image, images, laws, noise_image, same
 
 CONTENTS = ("semantic", "random", "empty")
 PHRASES = ("Answer is Yes", "Answer is No", "Answer is A", "Answer is (jqy)")
 
 
 def overlay(image, content="semantic", phrase="Answer is Yes", **values):
-    return perturb(image, "text_overlay", content=content, phrase=phrase, **values)
+    return perturb(image, "text_overlay", content=content, given=answering(phrase), **values)
 
 
 def extent(image, other):

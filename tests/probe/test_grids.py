@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from metrics.reference import dirichlet_energy
 
-from vlm_confidence_tasks.metrics import dirichlet_energy
 from vlm_confidence_tasks.probe import grids as under_test
 from vlm_confidence_tasks.probe.grids import grids, roughness
 
@@ -83,6 +83,13 @@ def test_no_grid_and_grids_without_an_edge_have_no_roughness():
     assert roughness(tokens, None) is None
     assert roughness(tokens, []) is None
     assert roughness(tokens, [[(0, 1, 1)]]) is None
+
+
+def test_roughness_of_a_2x2_grid_by_hand():
+    #   0 1   Edges: 1, 1 across, 2, 2 down: squares 1 + 1 + 4 + 4 over 4.
+    #   2 3
+    grid = torch.tensor([[[0.0], [1.0]], [[2.0], [3.0]]])
+    assert float(under_test.dirichlet_energy(grid)) == dirichlet_energy(grid.numpy()) == 10 / 4
 
 
 def test_half_precision_is_summed_in_float32():

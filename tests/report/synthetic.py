@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from vlm_confidence_tasks.metrics import METRICS, Document, task_metrics
+from vlm_confidence_tasks import perturbations
+from vlm_confidence_tasks.metrics import Sample, metrics_for, task_metrics
 from vlm_confidence_tasks.types import CLEAN, Readout, Variant
 
+METRICS = metrics_for(perturbations.families())
 LABELS = ("Yes", "No")
 
 
@@ -82,7 +84,7 @@ def marked(readout: Readout, gold: str | None) -> Readout:
     )
 
 
-Answers = list[tuple[Asked, Document]]
+Answers = list[tuple[Asked, Sample]]
 
 
 def answers(
@@ -95,7 +97,7 @@ def answers(
             marked(answer(question, variant, rng, skill), question.gold)
             for variant in (CLEAN, *variants)
         )
-        document = Document(
+        document = Sample(
             image_id=question.image_id,
             gold=question.gold,
             labels=LABELS,
@@ -133,9 +135,9 @@ def captions(asked: Sequence[Asked], variants: Sequence[Variant]) -> Answers:
     ]
 
 
-def row(asked: Asked, document: Document, number: int) -> dict[str, Any]:
+def row(asked: Asked, document: Sample, number: int) -> dict[str, Any]:
     """Lay a document out as `PerturbedTask.process_results` and the harness do."""
-    values = {name: metric.value(document) for name, metric in METRICS.items()}
+    values = {name: metric.extract(document) for name, metric in METRICS.items()}
     return {
         "doc_id": number,
         "target": document.gold or "",

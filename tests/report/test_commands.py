@@ -68,12 +68,12 @@ def test_bad_input_is_named_and_the_rest_is_reported(
     for words, path in said.items():
         (line,) = (line for line in lines if words in line)
         assert line.startswith("vlm-confidence: error: /") and path in line
-    board = json.loads((tmp_path / "board" / "leaderboard.json").read_text())
-    assert sorted((e["model"], e["task"]) for e in board["entries"]) == [
+    leaderboard = json.loads((tmp_path / "board" / "leaderboard.json").read_text())
+    assert sorted((e["model"], e["task"]) for e in leaderboard["entries"]) == [
         ("llava: pretrained=/x/m", "whole"),
         ("llava: pretrained=/y/m", "whole"),
     ]
-    assert [f"vlm-confidence: error: {line}" for line in board["problems"]] == lines
+    assert [f"vlm-confidence: error: {line}" for line in leaderboard["problems"]] == lines
 
 
 def test_nothing_to_report_writes_nothing(
@@ -104,12 +104,14 @@ def test_several_processes_give_the_same_files(runs: Path, written: Path, tmp_pa
             assert (tmp_path / file.relative_to(written)).read_bytes() == file.read_bytes()
 
 
-def test_without_intervals_the_values_are_the_same(runs: Path, board: dict, tmp_path: Path) -> None:
+def test_without_intervals_the_values_are_the_same(
+    runs: Path, leaderboard: dict, tmp_path: Path
+) -> None:
     options = ["--no-intervals", "--no-figures", "--quiet", "--workers", "1"]
     assert run("leaderboard", runs, "--output", tmp_path, *options) == 0
     quick = json.loads((tmp_path / "leaderboard.json").read_text())
     assert quick["interval"] is None
-    for one, other in zip(quick["entries"], board["entries"], strict=True):
+    for one, other in zip(quick["entries"], leaderboard["entries"], strict=True):
         for name, number in one["metrics"].items():
             assert number == {"value": number["value"], "low": None, "high": None}
             assert number["value"] == pytest.approx(other["metrics"][name]["value"], abs=1e-12)

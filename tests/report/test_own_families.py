@@ -31,8 +31,10 @@ def test_on_the_leaderboard(two: tuple, tmp_path: Path, intervals: list[str]) ->
     options += ["--metrics", "accuracy,ifr_fog"]
     output = tmp_path / "board"
     cli.main(["leaderboard", str(first), str(second), "--output", str(output), *options])
-    board = json.loads((output / "leaderboard.json").read_text())
-    found = {entry["model"]: entry["metrics"]["ifr_fog"]["value"] for entry in board["entries"]}
+    leaderboard = json.loads((output / "leaderboard.json").read_text())
+    found = {
+        entry["model"]: entry["metrics"]["ifr_fog"]["value"] for entry in leaderboard["entries"]
+    }
     assert numbers["ifr_fog"] > 0
     assert found["org/m1"] == pytest.approx(numbers["ifr_fog"], abs=1e-12)
     assert "ifr\\_fog: share of fog images" in (output / "leaderboard.md").read_text()

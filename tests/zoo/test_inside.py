@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from metrics.reference import dirichlet_energy
 from transformers import AutoModelForCausalLM
 
-from vlm_confidence_tasks.metrics import dirichlet_energy
 from vlm_confidence_tasks.probe import InsideWatcher, ProbeError, Reading, label_tokens, watched
 
 from . import FAMILIES

@@ -312,4 +312,4 @@ class Answers:
 
 
 def _needs_answer(ask: Ask) -> bool:
-    return not is_blank(ask.variant) and perturbations.needs_answer(ask.variant)
+    return not is_blank(ask.variant) and bool(perturbations.needs_of(ask.variant))

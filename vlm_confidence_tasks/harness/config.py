@@ -12,7 +12,7 @@ from vlm_confidence_tasks.benchmarks import Benchmark
 from vlm_confidence_tasks.harness.errors import TaskError
 from vlm_confidence_tasks.harness.registration import metric_entry, register_metrics
 from vlm_confidence_tasks.harness.thinking import read_tags
-from vlm_confidence_tasks.metrics import INSIDE, Metric, metrics_with
+from vlm_confidence_tasks.metrics import Metric, metrics_for
 from vlm_confidence_tasks.types import Variant
 
 OWN_KEYS = (
@@ -125,7 +125,7 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
     verbal = _person(config.get("verbal"))
     loglik = _flag("loglik", config.get("loglik", False))
     representations = _flag("representations", config.get("representations", False))
-    measured = {"verbal": verbal is not None, "loglik": loglik}
+    measured = {"verbal": verbal is not None, "loglik": loglik, "representations": representations}
     plan = Plan(
         benchmark=benchmarks.get(config["benchmark"]),
         variants=variants,
@@ -134,7 +134,7 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
         loglik=loglik,
         representations=representations,
         max_failures=_whole_or_none("max_failures", config.get("max_failures"), 0),
-        metrics=_metrics(variants, measured, representations),
+        metrics=_metrics(variants, measured),
     )
     theirs = {key: value for key, value in config.items() if key not in OWN_KEYS}
     register_metrics(plan.metrics.values())
@@ -183,14 +183,10 @@ def _flag(key: str, value: Any) -> bool:
     return value
 
 
-def _metrics(
-    variants: Sequence[Variant], measured: Mapping[str, bool], representations: bool
-) -> dict[str, Metric]:
-    """Return the metrics of the variants, less those of protocols that are not run."""
-    left_out = tuple(f"{protocol}_" for protocol, runs in measured.items() if not runs)
-    left_out += () if representations else tuple(INSIDE)
-    known = metrics_with(variant.family for variant in variants)
-    return {name: metric for name, metric in known.items() if not name.startswith(left_out)}
+def _metrics(variants: Sequence[Variant], measured: Mapping[str, bool]) -> dict[str, Metric]:
+    """Return the metrics of the variants, less those that need what is not measured."""
+    families = dict.fromkeys((*perturbations.families(), *(v.family for v in variants)))
+    return metrics_for(families, frozenset(name for name, runs in measured.items() if runs))
 
 
 def _metric_list(
@@ -209,11 +205,23 @@ def _metric_list(
         if name not in known:
             raise TaskError(f"unknown metric {name!r}; known: {', '.join(known)}")
         ours = metric_entry(known[name])
+        if unknown := sorted(set(entry) - set(ours)):
+            raise TaskError(
+                f"metric {name!r} has unknown key {unknown[0]!r}; an entry of metric_list has "
+                f"{', '.join(ours)}"
+            )
         aggregation = entry.get("aggregation", ours["aggregation"])
         if aggregation != ours["aggregation"] and not callable(aggregation):
             raise TaskError(
-                f"metric {name!r} has aggregation {aggregation!r}: leave it out, for what is kept "
-                "of a document is no plain number"
+                f"metric {name!r} has aggregation {aggregation!r}: leave it out, since what a "
+                "metric keeps of a document is no plain number"
+            )
+        better = ours["higher_is_better"]
+        given = entry.get("higher_is_better", better)
+        if not isinstance(given, bool | None) or better not in (None, given):
+            raise TaskError(
+                f"metric {name!r} has higher_is_better {given!r}, expected "
+                f"{'true or false' if better is None else better}: leave it out"
             )
         entries.append(ours | dict(entry))
     return entries

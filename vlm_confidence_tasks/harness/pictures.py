@@ -114,8 +114,10 @@ def _make(wanted: Wanted, clean: Future[Picture] | None) -> Picture:
     else:
         source = clean.result()
         digest = source.sha256 if len(source.images) == 1 else None
+        phrase = wanted.phrase
+        given = {} if phrase is None else {"clean_answer": perturbations.Given(phrase, phrase)}
         shown = [
-            perturbations.apply(image, wanted.shown.variant, phrase=wanted.phrase, digest=digest)
+            perturbations.apply(image, wanted.shown.variant, given=given, digest=digest)
             for image in source.images
         ]
     return Picture(tuple(shown), perturbations.images_digest(shown))

@@ -24,8 +24,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata, resources
 from typing import Any
 
+from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.harness.registration import register_metrics
-from vlm_confidence_tasks.metrics import METRICS
+from vlm_confidence_tasks.metrics import metrics_for
 from vlm_confidence_tasks.models import manifests as model_manifests
 
 TESTED = "0.7.3"
@@ -37,7 +38,7 @@ _EXPECTED_OF_CACHE = {"cache_root", "model", "model_args", "task_dict"}
 def manifests() -> list[Any]:
     """Put the tasks and metrics in and return the models: the entry point."""
     install_tasks()
-    register_metrics(METRICS.values())
+    register_metrics(metrics_for(perturbations.families()).values())
     return model_manifests()
 
 

@@ -36,10 +36,10 @@ def register_metrics(metrics: Iterable[Metric]) -> None:
     for metric in metrics:
         if aggregation_name(metric) in registry.AGGREGATION_REGISTRY:
             continue
-        registry.register_aggregation(aggregation_name(metric))(metric.aggregate)
+        registry.register_aggregation(aggregation_name(metric))(metric.reduce)
         if metric.name not in registry.METRIC_REGISTRY:
             registry.register_metric(
                 metric=metric.name,
                 higher_is_better=metric.higher_is_better,
                 aggregation=aggregation_name(metric),
-            )(metric.value)
+            )(metric.extract)

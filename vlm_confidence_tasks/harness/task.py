@@ -18,7 +18,7 @@ from vlm_confidence_tasks.harness import data
 from vlm_confidence_tasks.harness.config import check_greedy, read_config
 from vlm_confidence_tasks.harness.errors import TaskError
 from vlm_confidence_tasks.harness.failures import max_failures
-from vlm_confidence_tasks.metrics import Document
+from vlm_confidence_tasks.metrics import Sample
 from vlm_confidence_tasks.types import CLEAN, Question, Variant
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ class PerturbedTask(ConfigurableTask):
             return Row(_failed(question, failure), {})
         clean, *variants = self.session.readouts(self, index)
         upstream = self.plan.benchmark.upstream_score
-        document = Document(
+        sample = Sample(
             image_id=question.image_id,
             gold=question.gold,
             labels=question.labels,
@@ -246,30 +246,31 @@ class PerturbedTask(ConfigurableTask):
             "image_sha256": clean.image_sha256,
             "readouts": [readout.to_dict() for readout in (clean, *variants)],
             **{
-                name: getattr(document, name)
+                name: getattr(sample, name)
                 for name in ("image_id", "gold", "labels", "positive", "upstream_clean")
             },
         }
-        return Row(record, self._values(document))
+        return Row(record, self._values(sample))
 
-    def _values(self, document: Document) -> dict[str, dict[str, Any]]:
-        """Return the value of every listed metric that applies to the document.
+    def _values(self, sample: Sample) -> dict[str, dict[str, Any]]:
+        """Return what every listed metric that applies keeps of the sample.
 
-        The harness keeps them all to the end of the run: equal ones are one.
+        Metrics that keep the same share one object, since the harness holds all of them in
+        memory until the run ends.
         """
         # "bypass", which --predict_only puts in, is the harness's.
         listed = [name for name in self._aggregation_list if name in self.plan.metrics]
-        kept: dict[Any, dict[str, Any] | None] = {}
+        found: dict[Any, dict[str, Any] | None] = {}
         means: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for measure in (self.plan.metrics[name].value for name in listed):
-            if measure not in kept:
-                value = measure(document)
+        for extract in (self.plan.metrics[name].extract for name in listed):
+            if extract not in found:
+                value = extract(sample)
                 if value is not None:
-                    value = {**value, "image_id": document.image_id}
+                    value = {**value, "image_id": sample.image_id}
                     if "score" in value:
                         value = means.setdefault(tuple(value.values()), value)
-                kept[measure] = value
-        values = {name: kept[self.plan.metrics[name].value] for name in listed}
+                found[extract] = value
+        values = {name: found[self.plan.metrics[name].extract] for name in listed}
         return {name: value for name, value in values.items() if value is not None}
 
 

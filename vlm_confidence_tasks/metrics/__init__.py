@@ -1,84 +1,79 @@
-"""Arrays to numbers: calibration, ranking, entropy, flips, defence, intervals.
+"""What is computed from the answers of a task, and how sure it is.
 
-Pure functions of arrays, and the table of a task's metrics made from them. A measure
-that is undefined on its input is None, never 0. Needs numpy and scipy alone.
+`functional` holds the measures as functions of arrays; `metrics_for` gives a task's metrics,
+each of which takes a `Sample` apart and joins what it kept of all; `task_metrics` and
+`measure` compute them. A measure that is undefined on its input is None, never 0. Needs
+numpy and scipy alone.
 """
 
-from vlm_confidence_tasks.metrics._bootstrap import (
+from vlm_confidence_tasks.metrics.extractors.generated_answers import calibrated
+from vlm_confidence_tasks.metrics.extractors.representation_shift import (
+    CHANNELS,
+    energy_change,
+    power_change,
+    score_change,
+)
+from vlm_confidence_tasks.metrics.functional.bootstrap import (
     Interval,
     bootstrap_ece_interval,
     bootstrap_interval,
     bootstrap_mean_interval,
     bootstrap_sums_interval,
 )
-from vlm_confidence_tasks.metrics._calibration import (
+from vlm_confidence_tasks.metrics.functional.calibration import (
     ReliabilityCurve,
-    brier_score,
     calibration_noise_floor,
     expected_calibration_error,
+    log_probability,
     maximum_calibration_error,
-    negative_log_likelihood,
-    overconfidence,
     reliability_curve,
 )
-from vlm_confidence_tasks.metrics._classification import (
-    Confusion,
-    confusion,
-    f1_score,
-    precision,
-    recall,
-    yes_ratio,
+from vlm_confidence_tasks.metrics.functional.classification import Confusion, confusion
+from vlm_confidence_tasks.metrics.functional.correlation import (
+    bootstrap_pearson_interval,
+    pearson,
+    spearman,
 )
-from vlm_confidence_tasks.metrics._correlation import bootstrap_pearson_interval, pearson
-from vlm_confidence_tasks.metrics._defense import ThresholdDefense, threshold_defense
-from vlm_confidence_tasks.metrics._drift import (
+from vlm_confidence_tasks.metrics.functional.defense import ThresholdDefense, threshold_defense
+from vlm_confidence_tasks.metrics.functional.drift import (
     cohens_d,
     control_drift,
     cosine_drift,
-    dirichlet_energy,
     drift_ratio,
     l2_distance,
 )
-from vlm_confidence_tasks.metrics._entropy import entropy_drop_rate, wilcoxon_p
-from vlm_confidence_tasks.metrics._flips import (
-    document_flip_rate,
-    fn_correction,
-    fp_correction,
-    instance_flip_rate,
-    right_to_wrong,
-    visual_entropy,
-    wrong_to_right,
-)
-from vlm_confidence_tasks.metrics._inside import energy_change, power_change, score_change
-from vlm_confidence_tasks.metrics._ranking import (
+from vlm_confidence_tasks.metrics.functional.entropy import visual_entropy, wilcoxon_p
+from vlm_confidence_tasks.metrics.functional.ranking import (
     RiskCoverageCurve,
     aurc,
     auroc,
     risk_coverage_curve,
-    spearman,
 )
-from vlm_confidence_tasks.metrics._spectra import BANDS, band_powers
-from vlm_confidence_tasks.metrics.document import FAMILIES, Document
-from vlm_confidence_tasks.metrics.table import (
-    INSIDE,
-    METRICS,
-    Metric,
+from vlm_confidence_tasks.metrics.functional.spectra import BANDS, band_powers
+from vlm_confidence_tasks.metrics.intervals import Columns
+from vlm_confidence_tasks.metrics.measuring import (
+    Number,
+    extract_columns,
     families_of,
-    metrics_with,
+    interval,
+    measure,
     task_metrics,
 )
+from vlm_confidence_tasks.metrics.metric import Metric
+from vlm_confidence_tasks.metrics.registry import metrics_for
+from vlm_confidence_tasks.metrics.sample import Sample
 
 __all__ = [
     "BANDS",
+    "CHANNELS",
+    "Columns",
     "Confusion",
-    "Document",
-    "FAMILIES",
-    "INSIDE",
     "Interval",
-    "METRICS",
     "Metric",
+    "Number",
     "ReliabilityCurve",
     "RiskCoverageCurve",
+    "Sample",
     "ThresholdDefense",
     "aurc",
     "auroc",
@@ -88,34 +83,26 @@ __all__ = [
     "bootstrap_mean_interval",
     "bootstrap_pearson_interval",
     "bootstrap_sums_interval",
-    "brier_score",
+    "calibrated",
     "calibration_noise_floor",
     "cohens_d",
     "confusion",
     "control_drift",
     "cosine_drift",
-    "dirichlet_energy",
-    "document_flip_rate",
     "drift_ratio",
     "energy_change",
-    "entropy_drop_rate",
     "expected_calibration_error",
+    "extract_columns",
     "families_of",
-    "f1_score",
-    "fn_correction",
-    "fp_correction",
-    "instance_flip_rate",
+    "interval",
     "l2_distance",
+    "log_probability",
     "maximum_calibration_error",
-    "metrics_with",
-    "negative_log_likelihood",
-    "overconfidence",
+    "measure",
+    "metrics_for",
     "pearson",
     "power_change",
-    "precision",
-    "recall",
     "reliability_curve",
-    "right_to_wrong",
     "risk_coverage_curve",
     "score_change",
     "spearman",
@@ -123,6 +110,4 @@ __all__ = [
     "threshold_defense",
     "visual_entropy",
     "wilcoxon_p",
-    "wrong_to_right",
-    "yes_ratio",
 ]

@@ -1,48 +1,55 @@
-"""Image -> image: perturbations by name, the same pixels wherever they are made.
+"""Image -> image: perturbations by name, with the same pixels on every machine.
 
-A perturbed image is a function of the image's content, the perturbation, its
-parameters and the seed, and of nothing else. Strength zero gives back the image
-byte for byte. A perturbation that fails raises.
+A perturbed image is a function of the image's content, the perturbation, its parameters,
+the seed and what the perturbation declares that it needs (`NEEDS`), and of nothing else.
+Strength zero gives back the image byte for byte. A perturbation that fails raises.
 
 Add one of your own with `register`; importing the file that holds it is enough.
 """
 
-from vlm_confidence_tasks.perturbations import (
-    blur,
-    compression,
-    light,
-    noise,
-    occlusion,
-    resize,
-    rotation,
-    shift,
-    text,
-)
-from vlm_confidence_tasks.perturbations.answers import applies, needs_answer, overlay_labels, phrase
+from importlib import import_module
+
+from vlm_confidence_tasks.perturbations.applying import apply, perturb
 from vlm_confidence_tasks.perturbations.expansion import variants
+from vlm_confidence_tasks.perturbations.needs import NEEDS, Given, Need
+from vlm_confidence_tasks.perturbations.overlay_phrases import applies, overlay_labels, phrase
 from vlm_confidence_tasks.perturbations.parameters import Parameter, Range, Severity
 from vlm_confidence_tasks.perturbations.perturbation import Perturbation
-from vlm_confidence_tasks.perturbations.registry import get, names, register
-from vlm_confidence_tasks.perturbations.resize import fit
-from vlm_confidence_tasks.perturbations.running import apply, perturb
+from vlm_confidence_tasks.perturbations.registry import families, get, names, needs_of, register
 from vlm_confidence_tasks.perturbations.seeding import image_digest, images_digest
+from vlm_confidence_tasks.perturbations.sizing import fit
 
-# Importing a family registers it.
-FAMILIES = (noise, shift, resize, rotation, text, blur, light, occlusion, compression)
+# Importing a module registers its families, in the order in which tables list them.
+for _module in (
+    "noise",
+    "shift",
+    "resize",
+    "rotation",
+    "text",
+    "blur",
+    "light",
+    "occlusion",
+    "compression",
+):
+    import_module(f"{__name__}.{_module}")
 
 __all__ = [
+    "NEEDS",
+    "Given",
+    "Need",
     "Parameter",
     "Perturbation",
     "Range",
     "Severity",
     "applies",
     "apply",
+    "families",
     "fit",
     "get",
     "image_digest",
     "images_digest",
     "names",
-    "needs_answer",
+    "needs_of",
     "overlay_labels",
     "perturb",
     "phrase",

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 from vlm_confidence_tasks.perturbations.registry import get
-from vlm_confidence_tasks.perturbations.running import check_seed
 from vlm_confidence_tasks.types import Variant
 
 
@@ -54,7 +53,7 @@ def _values(key: str, value: object) -> Sequence[object]:
 
 def _variant(name: str, given: dict[str, object]) -> Variant:
     perturbation = get(name)
-    seed = check_seed(perturbation, given.pop("seed", 0))
+    seed = perturbation.check_seed(given.pop("seed", 0))
     parameters = perturbation.complete(given)
     return Variant(
         perturbation=name,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 
 from PIL import Image
 
+from vlm_confidence_tasks.perturbations.needs import Need
 from vlm_confidence_tasks.perturbations.parameters import Parameter
 from vlm_confidence_tasks.types import Scalar
 
@@ -25,7 +27,7 @@ class Perturbation:
         strength: The parameter that is left out of the seed, so that a sweep over it
             uses one draw; None if there is none.
         draws: Whether the function takes a random generator.
-        needs_answer: Whether the function takes a phrase about the answer.
+        needs: What the function takes besides, keys of `NEEDS`.
         controls: For a parameter, the values that make a control condition.
     """
 
@@ -35,7 +37,7 @@ class Perturbation:
     parameters: tuple[Parameter, ...] = ()
     strength: str | None = None
     draws: bool = False
-    needs_answer: bool = False
+    needs: frozenset[Need] = frozenset()
     controls: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict, hash=False)
 
     def complete(self, given: Mapping[str, object]) -> dict[str, Scalar]:
@@ -56,12 +58,39 @@ class Perturbation:
             )
         return {parameter.name: self._value(parameter, given) for parameter in self.parameters}
 
+    def check_seed(self, seed: object) -> int:
+        """Return the seed if this perturbation can use it.
+
+        Raises:
+            ValueError: It is no integer of at least 0, or not 0 where nothing is drawn:
+                such runs would be counted as independent, although they are the same.
+        """
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise ValueError(f"{self.name}: seed must be an int of at least 0, got {seed!r}")
+        if seed and not self.draws:
+            raise ValueError(f"{self.name} draws nothing: seed must be 0, got {seed}")
+        return seed
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The names of all families, those of control conditions after `family` itself.
+
+        >>> from vlm_confidence_tasks.perturbations import get
+        >>> get("text_overlay").families
+        ('textoverlay', 'textoverlay_random', 'textoverlay_empty')
+        """
+        choices = [(None, *values) for values in self.controls.values()]
+        combinations = (
+            dict(zip(self.controls, values, strict=True)) for values in product(*choices)
+        )
+        return tuple(self.family_of(values) for values in combinations)
+
     def control(self, parameters: Mapping[str, object]) -> bool:
         """Say whether these parameters make a control condition."""
         return bool(self._control_values(parameters))
 
     def family_of(self, parameters: Mapping[str, object]) -> str:
-        """Name the family of these parameters: a control condition is one of its own.
+        """Name the family of these parameters: a control condition has its own.
 
         >>> from vlm_confidence_tasks.perturbations import get
         >>> get("text_overlay").family_of({"content": "empty"})

@@ -12,13 +12,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
+from vlm_confidence_tasks.perturbations.needs import NEEDS, Need
 from vlm_confidence_tasks.perturbations.parameters import Parameter, read_parameters
 from vlm_confidence_tasks.perturbations.perturbation import Function, Perturbation
-from vlm_confidence_tasks.types import CLEAN, Scalar
+from vlm_confidence_tasks.types import CLEAN, Scalar, Variant
 
-RESERVED = frozenset({"name", "seed", "phrase", "digest"})
+RESERVED = frozenset({"name", "seed", "given", "digest", *NEEDS.values()})
 
 _REGISTRY: dict[str, Perturbation] = {}
 
@@ -29,12 +30,13 @@ def register(
     family: str,
     strength: str | None = None,
     controls: Mapping[str, tuple[Scalar, ...]] | None = None,
+    needs: Set[Need] = frozenset(),
 ) -> Callable[[Function], Function]:
-    """Make a function known by a name; the function itself stays as it is.
+    """Register a function under a name; the function itself stays as it is.
 
-    The function is `(image, [rng], [phrase], *, parameters) -> image`, on RGB images.
-    It takes `rng` (a `numpy.random.Generator` of its own) if it draws, and `phrase` if
-    it shows a text that depends on the clean answer. It must not change `image`.
+    The function is `(image, [rng], [phrase], [gradient], [masks], *, parameters) -> image`,
+    on RGB images. It takes `rng` (a `numpy.random.Generator` of its own) if it draws, and
+    the arguments of the needs that it declares (`NEEDS`). It must not change `image`.
 
     Args:
         name: The name, which must be free.
@@ -42,9 +44,11 @@ def register(
         strength: The parameter that is left out of the seed.
         controls: For a parameter, the values that make a control condition; their
             family is `<family>_<value>`.
+        needs: What it depends on besides image, parameters and seed, keys of `NEEDS`.
 
     Raises:
-        ValueError: The name is taken, or the function's signature is not as above.
+        ValueError: The name is taken, a need is unknown, or the function's signature
+            is not as above.
     """
     if name in _REGISTRY or name == CLEAN.perturbation:
         raise ValueError(f"the perturbation {name!r} is registered already")
@@ -52,9 +56,13 @@ def register(
         # It becomes part of metrics' names (`ifr_<family>`).
         raise ValueError(f"{name}: family must be letters, digits and _, got {family!r}")
 
+    if unknown := sorted(needs - NEEDS.keys()):
+        raise ValueError(f"{name}: unknown need {unknown[0]!r}; known: {', '.join(NEEDS)}")
+
     def add(function: Function) -> Function:
         parameters = read_parameters(function)
         extras = _extras(name, function)
+        _check_needs(name, extras, needs)
         _check_names(name, parameters, {*(controls or {}), *([strength] if strength else [])})
         _REGISTRY[name] = Perturbation(
             name=name,
@@ -63,7 +71,7 @@ def register(
             parameters=parameters,
             strength=strength,
             draws="rng" in extras,
-            needs_answer="phrase" in extras,
+            needs=frozenset(needs),
             controls=dict(controls or {}),
         )
         return function
@@ -96,16 +104,41 @@ def get(name: str) -> Perturbation:
     return _REGISTRY[name]
 
 
+def families() -> tuple[str, ...]:
+    """Return the names of all families, control conditions' too, in order of registration."""
+    found = (family for perturbation in _REGISTRY.values() for family in perturbation.families)
+    return tuple(dict.fromkeys(found))
+
+
+def needs_of(variant: Variant) -> frozenset[Need]:
+    """Return what a variant needs besides the image (`NEEDS`); nothing for the clean one.
+
+    Raises:
+        ValueError: The variant's perturbation is unknown.
+    """
+    clean = variant.perturbation == CLEAN.perturbation
+    return frozenset() if clean else get(variant.perturbation).needs
+
+
 def _extras(name: str, function: Function) -> list[str]:
     arguments = inspect.signature(function).parameters.values()
     positional = [a.name for a in arguments if a.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    order = ("rng", *NEEDS.values())
     extras = positional[1:]
-    if not positional or extras not in ([], ["rng"], ["phrase"], ["rng", "phrase"]):
+    if not positional or extras != [extra for extra in order if extra in extras]:
         raise ValueError(
-            f"{name}: the function must take (image, [rng], [phrase], *, parameters), "
+            f"{name}: the function must take (image, [{'], ['.join(order)}], *, parameters), "
             f"but takes {positional} before its keywords"
         )
     return extras
+
+
+def _check_needs(name: str, extras: list[str], needs: Set[Need]) -> None:
+    for need, argument in NEEDS.items():
+        if need in needs and argument not in extras:
+            raise ValueError(f"{name} declares the need {need}, but takes no argument {argument}")
+        if argument in extras and need not in needs:
+            raise ValueError(f"{name} takes {argument}, but does not declare needs={{{need!r}}}")
 
 
 def _check_names(name: str, parameters: tuple[Parameter, ...], used: set[str]) -> None:

@@ -1,8 +1,4 @@
-"""Families `scale` and `scalepad`: bicubic resizing.
-
-Pillow's bicubic filter, which widens with the factor and so does not alias, and works
-in fixed point: OpenCV's is faster, but its result depends on the processor.
-Sides are rounded as Python's `round` does, half to even, and never below one pixel.
+"""Families `scale` and `scalepad`: bicubic resizing, as `sizing` does it.
 
 Source: "Same Answer, Different Representations", arXiv 2602.06652.
 """
@@ -15,6 +11,7 @@ from PIL import Image
 
 from vlm_confidence_tasks.perturbations.parameters import Range
 from vlm_confidence_tasks.perturbations.registry import register
+from vlm_confidence_tasks.perturbations.sizing import rescaled
 
 
 @register("scale", family="scale", strength="factor")
@@ -26,7 +23,7 @@ def scale(
     `restore` resizes back to the original size. The source's text does, its code does
     not: the default is the code's.
     """
-    scaled = _resize(image, factor)
+    scaled = rescaled(image, factor)
     return scaled.resize(image.size, Image.Resampling.BICUBIC) if restore else scaled
 
 
@@ -41,32 +38,8 @@ def scale_pad(
 
     Where the margin is odd, the left or upper one is the smaller.
     """
-    scaled = _resize(image, factor)
+    scaled = rescaled(image, factor)
     canvas = Image.new("RGB", image.size, fill)
     margins = (image.width - scaled.width) // 2, (image.height - scaled.height) // 2
     canvas.paste(scaled, margins)
     return canvas
-
-
-def fit(image: Image.Image, max_side: int) -> Image.Image:
-    """Return the image with its longer side at most `max_side` pixels.
-
-    What a task does before anything else (`max_side`), so not a perturbation. An image
-    that is small enough does not change.
-
-    >>> fit(Image.new("RGB", (2048, 1000)), 1024).size
-    (1024, 500)
-
-    Raises:
-        ValueError: `max_side` is under 1.
-    """
-    if max_side < 1:
-        raise ValueError(f"max_side must be at least 1, got {max_side}")
-    if max(image.size) <= max_side:
-        return image.copy()
-    return _resize(image, max_side / max(image.size))
-
-
-def _resize(image: Image.Image, factor: float) -> Image.Image:
-    width, height = (max(1, round(factor * side)) for side in image.size)
-    return image.resize((width, height), Image.Resampling.BICUBIC)

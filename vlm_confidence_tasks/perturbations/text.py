@@ -19,7 +19,12 @@ PADDING = 4
 WHITE, RED = (255, 255, 255), (255, 0, 0)
 
 
-@register("text_overlay", family="textoverlay", controls={"content": ("random", "empty")})
+@register(
+    "text_overlay",
+    family="textoverlay",
+    controls={"content": ("random", "empty")},
+    needs={"clean_answer"},
+)
 def text_overlay(
     image: Image.Image,
     rng: Generator,

@@ -10,15 +10,23 @@ from typing import Any
 
 from tqdm import tqdm
 
-from vlm_confidence_tasks.metrics import Document, Metric, families_of, metrics_with, wilcoxon_p
+from vlm_confidence_tasks.metrics import (
+    Columns,
+    Metric,
+    Sample,
+    extract_columns,
+    families_of,
+    interval,
+    metrics_for,
+    wilcoxon_p,
+)
 from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
 from vlm_confidence_tasks.report.inputs.runs import TaskRun, find_runs
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
-from vlm_confidence_tasks.report.leaderboard.measuring import Sample, interval, keep
 from vlm_confidence_tasks.report.leaderboard.selection import newest
 
 TEST = "Wilcoxon signed-rank, two-sided, on images' mean differences"
-Documents = Mapping[tuple[str, str, str], Document]
+Samples = Mapping[tuple[str, str, str], Sample]
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ def _tasks(path: Path, problems: Problems) -> dict[str, TaskRun]:
     return {run.task: run for run in found}
 
 
-def _documents(samples: Path) -> Documents:
+def _documents(samples: Path) -> Samples:
     """Read a samples file's documents by question, category and image.
 
     POPE counts its questions anew in each category, about the same images.
@@ -115,7 +123,7 @@ def _documents(samples: Path) -> Documents:
 
 
 def _notes(
-    task: str, runs: Sequence[TaskRun], documents: Sequence[Documents], common: int
+    task: str, runs: Sequence[TaskRun], documents: Sequence[Samples], common: int
 ) -> Iterator[str]:
     sizes = [len(held) for held in documents]
     if sizes != [common, common]:
@@ -127,11 +135,11 @@ def _notes(
 
 
 def _differences(
-    task: str, first: Sequence[Document], second: Sequence[Document], draws: int
+    task: str, first: Sequence[Sample], second: Sequence[Sample], draws: int
 ) -> Iterator[Difference]:
-    for name, metric in metrics_with(families_of([*first, *second])).items():
-        one, other = keep(metric, first), keep(metric, second)
-        a, b = (metric.aggregate([dict(k) for k in sample.kept]) for sample in (one, other))
+    for name, metric in metrics_for(families_of([*first, *second])).items():
+        one, other = (extract_columns(metric, samples) for samples in (first, second))
+        a, b = (metric.reduce(columns.values) for columns in (one, other))
         if a is None or b is None:
             continue
         found = interval(metric, _paired(one, other), draws)
@@ -140,18 +148,18 @@ def _differences(
         yield Difference(task, name, len(first), a, b, b - a, low, high, p)
 
 
-def _paired(one: Sample, other: Sample) -> Sample:
-    return Sample(
-        kept=[*one.kept, *other.kept],
+def _paired(one: Columns, other: Columns) -> Columns:
+    return Columns(
+        values=[*one.values, *other.values],
         clusters=[*one.clusters, *other.clusters],
-        paired=[False] * len(one.kept) + [True] * len(other.kept),
+        paired=[False] * len(one.values) + [True] * len(other.values),
     )
 
 
-def _p(metric: Metric, first: Sequence[Document], second: Sequence[Document]) -> float | None:
+def _p(metric: Metric, first: Sequence[Sample], second: Sequence[Sample]) -> float | None:
     by_image: dict[str, list[float]] = defaultdict(list)
     for one, other in zip(first, second, strict=True):
-        a, b = metric.value(one), metric.value(other)
+        a, b = metric.extract(one), metric.extract(other)
         if (a is None) != (b is None):
             return None
         if a is None or b is None:
@@ -159,7 +167,9 @@ def _p(metric: Metric, first: Sequence[Document], second: Sequence[Document]) ->
         if "score" not in a:
             return None
         by_image[one.image_id].append(b["score"] - a["score"])
-    return wilcoxon_p([sum(held) / len(held) for held in by_image.values()]) if by_image else None
+    return (
+        wilcoxon_p([sum(group) / len(group) for group in by_image.values()]) if by_image else None
+    )
 
 
 def to_text(comparison: Comparison) -> str:

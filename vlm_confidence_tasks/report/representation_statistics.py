@@ -1,6 +1,6 @@
-"""What a samples file tells of the model's inside beyond the task's own metrics.
+"""Statistics of hidden states and spectra that are no metrics of a task.
 
-Entropies layer by layer, whose number the harness's table cannot know beforehand, and the
+Entropies layer by layer, whose number is known only when a model has run, and the
 correlations that "Same Answer, Different Representations" (arXiv 2602.06652) reports.
 """
 
@@ -11,7 +11,7 @@ from functools import partial
 
 from vlm_confidence_tasks.metrics import (
     BANDS,
-    Document,
+    Sample,
     bootstrap_pearson_interval,
     energy_change,
     pearson,
@@ -20,12 +20,12 @@ from vlm_confidence_tasks.metrics import (
 )
 from vlm_confidence_tasks.types import Readout
 
-# From a document and one of its perturbed answers to a number, None if there is none.
-Change = Callable[[Document, Readout], float | None]
+# From a sample and one of its perturbed answers to a number, None if there is none.
+Change = Callable[[Sample, Readout], float | None]
 
 
-def inside_numbers(documents: Sequence[Document]) -> dict[str, float]:
-    """Return entropies by layer and correlations; nothing if no inside was measured.
+def inside_numbers(samples: Sequence[Sample]) -> dict[str, float]:
+    """Return entropies by layer and correlations; nothing without representations.
 
     `layer_entropy_<n>` is the mean over perturbed answers in nats, n = 1 the first layer,
     with `_clean` over clean ones. `pearson_<x>_<y>` is over perturbed answers, with its 95%
@@ -36,29 +36,27 @@ def inside_numbers(documents: Sequence[Document]) -> dict[str, float]:
       flipped (0 or 1);
     - `pearson_spectral_<band>_score`: the same, change in p(right label).
     """
-    numbers = dict(_layers(documents))
+    numbers = dict(_layers(samples))
     for name, x, y in _PAIRS:
-        numbers |= _correlation(f"pearson_{name}", documents, x, y)
+        numbers |= _correlation(f"pearson_{name}", samples, x, y)
     return numbers
 
 
-def _layers(documents: Sequence[Document]) -> Iterator[tuple[str, float]]:
-    clean = [document.clean for document in documents]
-    perturbed = [readout for document in documents for readout in document.perturbed]
+def _layers(samples: Sequence[Sample]) -> Iterator[tuple[str, float]]:
+    clean = [sample.clean for sample in samples]
+    perturbed = [readout for sample in samples for readout in sample.perturbed]
     for suffix, readouts in (("", perturbed), ("_clean", clean)):
         lenses = [r.inside.layer_entropy for r in readouts if r.inside is not None]
         for n, column in enumerate(zip(*lenses, strict=True), start=1):
             yield f"layer_entropy_{n}{suffix}", sum(column) / len(column)
 
 
-def _correlation(
-    name: str, documents: Sequence[Document], x: Change, y: Change
-) -> dict[str, float]:
+def _correlation(name: str, samples: Sequence[Sample], x: Change, y: Change) -> dict[str, float]:
     rows = [
-        (one, other, document.image_id)
-        for document in documents
-        for readout in document.perturbed
-        if (one := x(document, readout)) is not None and (other := y(document, readout)) is not None
+        (one, other, sample.image_id)
+        for sample in samples
+        for readout in sample.perturbed
+        if (one := x(sample, readout)) is not None and (other := y(sample, readout)) is not None
     ]
     if not rows:
         return {}
@@ -70,12 +68,12 @@ def _correlation(
     return {name: value, **ends, f"{name}_n": float(len(rows))}
 
 
-def _context_drift(document: Document, readout: Readout) -> float | None:
+def _context_drift(sample: Sample, readout: Readout) -> float | None:
     return None if readout.inside is None else readout.inside.drift.get("context")
 
 
-def _flip(document: Document, readout: Readout) -> float | None:
-    return float(readout.answer != document.clean.answer) if document.labels else None
+def _flip(sample: Sample, readout: Readout) -> float | None:
+    return float(readout.answer != sample.clean.answer) if sample.labels else None
 
 
 _PAIRS: tuple[tuple[str, Change, Change], ...] = (

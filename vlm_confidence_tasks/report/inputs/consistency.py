@@ -3,54 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-
-import numpy as np
-
-from vlm_confidence_tasks.metrics import expected_calibration_error
-from vlm_confidence_tasks.report.inputs.samples import Pairs, SamplesFile
+from collections.abc import Mapping, Sequence
 
 TOLERANCE = 1e-9
-
-
-def quick_numbers(rows: SamplesFile) -> dict[str, float]:
-    """Compute the metrics that need little time, from the rows alone.
-
-    Between them they depend on every answer, its correctness, confidence and entropy,
-    so that a samples file of another run, or one that was changed, does not pass.
-    """
-    numbers = dict(_sided("_clean", rows.clean))
-    numbers.update(_sided("", rows.pairs))
-    flips = [row.clean.answer != answer.answer for row, answer in rows.pairs if row.labels]
-    return numbers | _mean("ifr", flips)
-
-
-def _sided(suffix: str, pairs: Pairs) -> Iterator[tuple[str, float]]:
-    right = [bool(answer.correct) for row, answer in pairs if row.gold is not None]
-    entropy = [answer.entropy for _, answer in pairs if answer.entropy is not None]
-    answers = [answer for row, answer in pairs if row.labels]
-    sure = [answer.confidence for answer in answers if answer.confidence is not None]
-    yield from _mean(f"accuracy{suffix}", right).items()
-    yield from _mean(f"entropy{suffix}", entropy).items()
-    yield from _mean(f"confidence{suffix}", sure).items()
-    yield from _mean(f"invalid_rate{suffix}", [a.answer is None for a in answers]).items()
-    confidence, correct = calibrated(pairs)
-    if confidence:
-        yield f"ece{suffix}", expected_calibration_error(confidence, correct)
-
-
-def calibrated(pairs: Pairs) -> tuple[list[float], list[bool]]:
-    """Return confidence and correctness of the answers that have both."""
-    held = [
-        (answer.confidence, bool(answer.correct))
-        for row, answer in pairs
-        if answer.confidence is not None and row.labels and row.gold is not None
-    ]
-    return [sure for sure, _ in held], [right for _, right in held]
-
-
-def _mean(name: str, values: Sequence[float]) -> dict[str, float]:
-    return {name: float(np.mean(values))} if values else {}
+# These need little time, and between them they depend on every answer, its correctness,
+# confidence and entropy: a samples file of another run, or a changed one, does not pass.
+QUICK_METRICS = (
+    *("accuracy", "entropy", "confidence", "invalid_rate", "ece", "ifr"),
+    *("accuracy_clean", "entropy_clean", "confidence_clean", "invalid_rate_clean", "ece_clean"),
+)
 
 
 def disagreement(

@@ -16,10 +16,11 @@ from typing import Annotated, Any
 
 import msgspec
 
-from vlm_confidence_tasks.metrics import Document
+from vlm_confidence_tasks.metrics import Sample
 from vlm_confidence_tasks.types import Inside, Readout, Scalar, Variant
 
-Pairs = Sequence[tuple[Document, Readout]]
+# Samples, each with some of its readouts.
+Answers = Sequence[tuple[Sample, Sequence[Readout]]]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -43,7 +44,7 @@ class Row:
     category: str
     image_sha256: str
     prompt: str
-    sample: Document
+    sample: Sample
 
 
 @dataclass(frozen=True)
@@ -59,19 +60,19 @@ class SamplesFile:
     failed: int = 0
 
     @cached_property
-    def samples(self) -> list[Document]:
+    def samples(self) -> list[Sample]:
         """What metrics are computed from, in the file's order."""
         return [row.sample for row in self.rows]
 
     @cached_property
-    def clean(self) -> Pairs:
+    def clean(self) -> Answers:
         """Every sample with its clean readout."""
-        return [(sample, sample.clean) for sample in self.samples]
+        return [(sample, (sample.clean,)) for sample in self.samples]
 
     @cached_property
-    def pairs(self) -> Pairs:
-        """Every instance: a sample with one of the readouts that pooled metrics count."""
-        return [(sample, readout) for sample in self.samples for readout in sample.perturbed]
+    def perturbed(self) -> Answers:
+        """Every sample with the perturbed readouts that pooled metrics count."""
+        return [(sample, sample.perturbed) for sample in self.samples]
 
     @property
     def digest(self) -> str:
@@ -135,7 +136,7 @@ _FIELDS = attrgetter(*list(Readout.__dataclass_fields__)[1:])
 def read_samples(path: Path) -> SamplesFile:
     """Read a samples file that a perturbed task wrote.
 
-    Documents that failed, which a run may be allowed, are counted and left out.
+    Samples that failed, which a run may be allowed, are counted and left out.
 
     Raises:
         SamplesError: There is no such file, it is empty, or a line is torn or is not
@@ -174,7 +175,7 @@ def _row(record: _Row) -> Row:
         category=record.category,
         image_sha256=record.image_sha256,
         prompt=record.input if isinstance(record.input, str) else "",
-        sample=Document(
+        sample=Sample(
             image_id=record.image_id,
             gold=record.gold,
             labels=record.labels,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from vlm_confidence_tasks.metrics import Document
+from vlm_confidence_tasks.metrics import Sample
 from vlm_confidence_tasks.report.inputs.samples import Row, SamplesFile
 from vlm_confidence_tasks.types import Readout
 
@@ -81,7 +81,7 @@ def merge(flips: Iterable[Flip], most: int = MOST) -> list[Flip]:
     ]
 
 
-def _surest_flip(sample: Document) -> Readout | None:
+def _surest_flip(sample: Sample) -> Readout | None:
     flipped = [
         (readout.confidence, readout)
         for readout in sample.variants

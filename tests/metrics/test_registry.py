@@ -1,0 +1,358 @@
+import itertools
+import json
+import math
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn import metrics as sklearn
+
+from vlm_confidence_tasks import metrics
+from vlm_confidence_tasks.metrics import Sample, metrics_for, task_metrics
+
+from . import reference
+from .making import EMPTY, METRICS, NOISE, NOISE_1, TEXT, open_document, yes_no_document
+
+ENTROPY_AND_DEFENSE = {
+    *("entropy", "entropy_clean", "entropy_delta", "entropy_drop_rate", "entropy_delta_p"),
+    *("defense_reject_clean", "defense_reject", "defense_bypass", "defense_auroc"),
+}
+
+# (variant, answer, entropy, p(Yes), answer mass); the control is the last of each.
+A = yes_no_document(
+    "Yes",
+    ("Yes", 0.25, 0.9, 0.75),
+    [
+        (NOISE, "Yes", 0.125, 0.8, 0.5),
+        (NOISE_1, "No", 0.5, 0.4, 0.5),
+        (TEXT, "No", 0.125, 0.3, 1.0),
+        (EMPTY, "No", 9.0, 0.2, 0.1),
+    ],
+    upstream=1.0,
+)
+B = yes_no_document(
+    "No",
+    ("Yes", 0.625, 0.6, 0.75),
+    [
+        (NOISE, "Yes", 0.5, 0.7, 0.5),
+        (NOISE_1, "No", 0.625, 0.45, 0.5),
+        (TEXT, None, 0.875, 0.5, 1.0),
+        (EMPTY, "Yes", 9.0, 0.9, 0.1),
+    ],
+    upstream=0.0,
+)
+C = yes_no_document(
+    "Yes",
+    ("No", 0.5, 0.2, 0.75),
+    [
+        (NOISE, "Yes", 0.375, 0.5, 0.5),
+        (NOISE_1, "No", 0.25, 0.1, 0.5),
+        (TEXT, "No", 0.125, 0.05, 1.0),
+        (EMPTY, None, 9.0, 0.5, 0.1),
+    ],
+    upstream=0.0,
+)
+DOCUMENTS = [A, B, C]
+
+# Nine perturbed answers, as (confidence, right):
+#   A  .80 right  .60 wrong  .70 wrong      gold Yes: Yes No No
+#   B  .70 wrong  .55 right  unparsed       gold No:  Yes No ?
+#   C  .50 right  .90 wrong  .95 wrong      gold Yes: Yes No No
+# and three clean ones: A .9 right (Yes), B .6 wrong (Yes), C .8 wrong (No).
+HAND_WORKED = {
+    "accuracy": 3 / 9,
+    "accuracy_clean": 1 / 3,
+    "accuracy_upstream_clean": 1 / 3,
+    "precision": 2 / 3,
+    "precision_clean": 1 / 2,
+    "recall": 2 / 6,
+    "recall_clean": 1 / 2,
+    "f1": 4 / (4 + 1 + 4),
+    "f1_clean": 2 / (2 + 1 + 1),
+    "yes_ratio": 3 / 9,
+    "yes_ratio_clean": 2 / 3,
+    "invalid_rate": 1 / 9,
+    "invalid_rate_clean": 0,
+    "answer_mass": (6 * 0.5 + 3 * 1.0) / 9,
+    "answer_mass_clean": 0.75,
+    # Entropies: A .75, B 2, C .75 in all; differences A 0, B .125, C -.75 in all.
+    "entropy": 3.5 / 9,
+    "entropy_clean": 1.375 / 3,
+    "entropy_delta": -0.625 / 9,
+    "entropy_drop_rate": (2 + 1 + 3) / 9,
+    # A's mean is 0 and drops out; of two ranks the smaller is positive: W+ = 1, p = 1.
+    "entropy_delta_p": 1,
+    "ifr": (2 + 2 + 1) / 9,
+    "iv": 3 / 3,
+    "ifr_noise": (1 + 1 + 1) / 6,
+    "iv_noise": 3 / 3,
+    "ifr_textoverlay": (1 + 1 + 0) / 3,
+    "iv_textoverlay": 2 / 3,
+    "ifr_textoverlay_empty": (1 + 0 + 1) / 3,
+    "iv_textoverlay_empty": 2 / 3,
+    # Answers A 2:2, B 2:1:1, C 3:1.
+    "visual_entropy": (math.log(2) + 1.5 * math.log(2) + math.log(4) - 0.75 * math.log(3)) / 3,
+    "right_to_wrong": 2 / 3,
+    "wrong_to_right": (1 + 1) / 6,
+    "fp_correction": 1 / 3,
+    "fn_correction": 1 / 3,
+    "confidence": 5.7 / 8,
+    "confidence_clean": 2.3 / 3,
+    "overconfidence": 5.7 / 8 - 3 / 8,
+    "overconfidence_clean": 2.3 / 3 - 1 / 3,
+    "brier": (0.04 + 0.36 + 0.49 + 0.49 + 0.2025 + 0.25 + 0.81 + 0.9025) / 8,
+    "brier_clean": (0.01 + 0.36 + 0.64) / 3,
+    "nll": -math.log(0.8 * 0.4 * 0.3 * 0.3 * 0.55 * 0.5 * 0.1 * 0.05) / 8,
+    "nll_clean": -math.log(0.9 * 0.4 * 0.2) / 3,
+    # Bins {.5}, {.55, .6} (.6 is the edge 9/15), {.7, .7}, {.8}, {.9}, {.95}.
+    "ece": (0.5 + 0.15 + 1.4 + 0.2 + 0.9 + 0.95) / 8,
+    "ece_clean": (0.1 + 0.6 + 0.8) / 3,
+    # Fewer answers than bins: each has its own, but for the two of .7.
+    "ace": (0.5 + 0.45 + 0.6 + 1.4 + 0.2 + 0.9 + 0.95) / 8,
+    "ace_clean": (0.1 + 0.6 + 0.8) / 3,
+    "mce": 0.95,
+    "mce_clean": 0.8,
+    # Of 15 pairs of a right and a wrong answer only .8 against .6, .7, .7 is in order.
+    "auroc": 3 / 15,
+    "auroc_clean": 1,
+    "aurc": (1 + 1 + 2 / 3 + 3 / 4 + 4 / 5 + 5 / 6 + 5 / 7 + 5 / 8) / 8,
+    "aurc_clean": (0 + 1 / 2 + 2 / 3) / 3,
+    "ece_floor": metrics.calibration_noise_floor([0.5, 0.55, 0.6, 0.7, 0.7, 0.8, 0.9, 0.95]),
+    "ece_floor_clean": metrics.calibration_noise_floor([0.6, 0.8, 0.9]),
+    # Threshold: .5 + .9 * .125 = .6125; above it clean .625, perturbed .625 and .875.
+    "defense_reject_clean": 1 / 3,
+    "defense_reject": 2 / 9,
+    "defense_bypass": 7 / 9,
+    # Wins of nine perturbed over clean .25, .5 and .625, ties a half.
+    "defense_auroc": (5.5 + 3 + 1.5) / 27,
+}
+
+
+def test_three_documents_by_hand():
+    results = task_metrics(DOCUMENTS)
+    assert set(results) == set(HAND_WORKED)
+    for name, expected in HAND_WORKED.items():
+        assert results[name] == pytest.approx(expected, abs=1e-12), name
+
+
+def test_results_are_floats_and_do_not_depend_on_order():
+    results = task_metrics(DOCUMENTS)
+    assert all(type(value) is float for value in results.values())
+    for order in itertools.permutations(DOCUMENTS):
+        assert task_metrics(order) == results
+
+
+def random_document(rng):
+    """A document with unparsed answers, one to four variants and some controls."""
+
+    def answered():
+        p_yes = float(rng.random())
+        answer = None if rng.random() < 0.2 else "Yes" if p_yes > 0.5 else "No"
+        return answer, float(rng.exponential()), p_yes, float(rng.random())
+
+    variants = [NOISE, NOISE_1, TEXT, EMPTY][: rng.integers(1, 5)]
+    gold = "Yes" if rng.random() < 0.5 else "No"
+    return yes_no_document(gold, answered(), [(variant, *answered()) for variant in variants])
+
+
+@pytest.fixture(scope="module")
+def many():
+    rng = np.random.default_rng(5)
+    return [random_document(rng) for _ in range(300)]
+
+
+def test_they_agree_with_independent_definitions(many):
+    found = task_metrics(many)
+    clean, variants = [d.clean for d in many], [list(d.perturbed) for d in many]
+    rows = [(d.gold, d.clean, r) for d in many for r in d.perturbed]
+    answers = [r.answer for _, _, r in rows]
+    gold, base = [g for g, _, _ in rows], [c.answer for _, c, _ in rows]
+    truth, said = np.array(gold) == "Yes", np.array(answers) == "Yes"
+    before, after = [c.correct for _, c, _ in rows], [r.correct for _, _, r in rows]
+    delta = np.array([r.entropy - c.entropy for _, c, r in rows])
+    answered = [(r.confidence, r.correct, r.probs[g]) for g, _, r in rows if r.answer]
+    confidence, correct, likelihood = zip(*answered, strict=True)
+    defense = metrics.threshold_defense([c.entropy for c in clean], [r.entropy for _, _, r in rows])
+    labels = [[r.answer for r in row] for row in variants]
+    expected = {
+        "accuracy": np.mean(after),
+        "precision": sklearn.precision_score(truth, said),
+        "recall": sklearn.recall_score(truth, said),
+        "f1": sklearn.f1_score(truth, said),
+        "yes_ratio": np.mean(said),
+        "entropy_delta": np.mean(delta),
+        "entropy_drop_rate": np.mean(delta < 0),
+        "ifr": reference.flip_rate([c.answer for c in clean], labels),
+        "iv": reference.document_flip_rate([c.answer for c in clean], labels),
+        "visual_entropy": np.mean(
+            [metrics.visual_entropy([c.answer, *row]) for c, row in zip(clean, labels, strict=True)]
+        ),
+        "right_to_wrong": reference.change_rate(before, after, True),
+        "wrong_to_right": reference.change_rate(before, after, False),
+        "fp_correction": reference.correction_rate(gold, base, answers, "No", "Yes"),
+        "fn_correction": reference.correction_rate(gold, base, answers, "Yes", "No"),
+        "overconfidence": np.mean(confidence) - np.mean(correct),
+        "brier": sklearn.brier_score_loss(correct, confidence),
+        "nll": -np.mean(np.log(likelihood)),
+        "ece": metrics.expected_calibration_error(confidence, correct),
+        "ace": metrics.expected_calibration_error(confidence, correct, strategy="quantile"),
+        "mce": metrics.maximum_calibration_error(confidence, correct),
+        "auroc": metrics.auroc(confidence, correct),
+        "aurc": metrics.aurc(confidence, correct),
+        "ece_floor": metrics.calibration_noise_floor(confidence),
+        "defense_reject": defense.reject,
+        "defense_auroc": defense.auroc,
+        "invalid_rate": np.mean([a is None for a in answers]),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value), name
+
+
+def test_order_leaves_no_trace_in_many_documents(many):
+    shuffled = [many[k] for k in np.random.default_rng(6).permutation(len(many))]
+    assert task_metrics(shuffled) == task_metrics(many)
+
+
+def test_what_is_kept_survives_json_and_pickle_and_strangers(many):
+    for metric in METRICS.values():
+        kept = [value for value in map(metric.extract, many) if value is not None]
+        travelled = [json.loads(json.dumps(value, allow_nan=False)) for value in kept]
+        marked = [{**value, "image_id": "7"} for value in pickle.loads(pickle.dumps(travelled))]
+        assert travelled == kept
+        assert metric.reduce(marked) == metric.reduce(kept)
+
+
+def test_means_and_only_means_keep_a_score():
+    pooled = METRICS["accuracy"].reduce
+    for name, metric in METRICS.items():
+        kept = metric.extract(A)
+        if kept is not None:
+            assert ("score" in kept) == ("n" in kept) == (metric.reduce is pooled), name
+    for name in ("f1", "precision", "recall", "ece", "ace", "mce", "auroc", "aurc"):
+        assert METRICS[name].reduce is not pooled
+    assert METRICS["accuracy"].extract(A) == {"score": pytest.approx(1 / 3), "n": 3}
+    assert METRICS["iv"].extract(A) == {"score": 1.0, "n": 1}
+    assert METRICS["precision"].extract(A) == {"tp": 1, "fp": 0, "fn": 2}
+    assert METRICS["ece"].extract(B) == {"confidence": [0.7, 0.55], "correct": [0, 1]}
+
+
+def test_families_have_their_two_metrics_in_the_order_given():
+    names = list(metrics_for(["fog", "arc"]))
+    after = names.index("iv") + 1
+    assert names[after : after + 4] == ["ifr_fog", "iv_fog", "ifr_arc", "iv_arc"]
+    assert len(names) == len(metrics_for(())) + 4
+
+
+def test_a_task_has_the_metrics_of_what_it_measures():
+    protocols = ("verbal", "loglik", "representations")
+    everything, plain = metrics_for(["noise"]), metrics_for(["noise"], frozenset())
+    assert all(not metric.requires for metric in plain.values()) and "ifr_noise" in plain
+    for protocol in protocols:
+        own = metrics_for(["noise"], frozenset({protocol})).keys() - plain.keys()
+        assert own == {n for n, m in everything.items() if m.requires == {protocol}} != set()
+    assert list(metrics_for(["noise"], frozenset(protocols))) == list(everything)
+
+
+def test_numbers_of_named_metrics_alone_are_the_same(many):
+    found = task_metrics(many)
+    assert task_metrics(many, ("ece", "ifr", "verbal_ece")) == {n: found[n] for n in ("ifr", "ece")}
+
+
+def test_metrics_are_named_and_described():
+    for name, metric in METRICS.items():
+        assert metric.name == name
+        assert metric.description and "{" not in metric.description
+        assert "\n" not in metric.description
+    assert METRICS["ece"].higher_is_better is False and METRICS["f1"].higher_is_better is True
+
+
+def test_nothing_at_all_gives_nothing():
+    assert task_metrics([]) == {}
+    assert all(metric.reduce([]) is None for metric in METRICS.values())
+
+
+def test_a_caption_has_entropy_and_defense_alone():
+    caption = open_document(None, ("a cat", None, 1.0), [("a dog", None, 2.0)])
+    assert set(task_metrics([caption])) == ENTROPY_AND_DEFENSE
+
+
+def test_an_open_question_has_accuracy_too():
+    asked = open_document("cat", ("cat", True, 1.0), [("dog", False, 2.0), ("cat", True, 0.5)])
+    results = task_metrics([asked])
+    accuracy = {"accuracy", "accuracy_clean", "right_to_wrong"}
+    assert set(results) == ENTROPY_AND_DEFENSE | accuracy
+    assert results["accuracy"] == results["right_to_wrong"] == 0.5
+
+
+def without_logits(document):
+    bare = dict(entropy=None, probs=None, answer_mass=None, confidence=None)
+    return replace(
+        document,
+        clean=replace(document.clean, **bare),
+        variants=tuple(replace(r, **bare) for r in document.variants),
+    )
+
+
+def test_without_logits_what_needs_them_is_absent_and_the_rest_is_the_same():
+    results = task_metrics([without_logits(document) for document in DOCUMENTS])
+    needs = ("entropy", "defense", "confidence", "overconfidence", "brier", "nll", "ece", "ace")
+    needs += ("mce", "auroc", "aurc", "answer_mass")
+    kept = {n: v for n, v in HAND_WORKED.items() if not n.startswith(needs)}
+    assert results == pytest.approx(kept)
+
+
+def test_a_task_of_controls_alone_pools_these():
+    document = replace(A, variants=A.variants[3:])
+    results = task_metrics([document])
+    assert results["entropy"] == 9 and results["ifr"] == results["ifr_textoverlay_empty"] == 1
+
+
+def test_undefined_is_absent_and_not_zero():
+    never = yes_no_document("No", ("No", 0.5, 0.25, 1.0), [(NOISE, "No", 0.5, 0.25, 1.0)])
+    results = task_metrics([never])
+    absent = {"precision", "recall", "f1", "auroc", "entropy_delta_p", "wrong_to_right"}
+    absent |= {"fp_correction", "fn_correction", "ifr_textoverlay", "accuracy_upstream_clean"}
+    assert not absent & set(results)
+    assert results["ifr"] == 0 and results["right_to_wrong"] == 0
+
+
+def test_unparsed_alone_has_no_calibration():
+    lost = yes_no_document("No", (None, 0.5, 0.5, 1.0), [(NOISE, None, 0.5, 0.5, 1.0)])
+    results = task_metrics([lost])
+    assert results["accuracy"] == 0 and results["invalid_rate"] == 1 and results["ifr"] == 0
+    assert not {"ece", "nll", "confidence", "brier", "ece_floor"} & set(results)
+
+
+def test_no_as_the_positive_class():
+    document = yes_no_document("No", ("Yes",), [(NOISE, "No"), (NOISE_1, "Yes")], positive="No")
+    results = task_metrics([document])
+    assert results["precision"] == 1 and results["recall"] == 0.5
+    assert results["yes_ratio"] == 0.5  # of "Yes", whichever class is positive
+    assert not {"fp_correction", "fn_correction"} & set(results)
+
+
+def test_letters_have_flips_and_no_precision():
+    document = replace(A, positive=None)
+    results = task_metrics([document])
+    assert "ifr" in results
+    assert not {"precision", "recall", "f1", "yes_ratio", "fn_correction"} & set(results)
+
+
+def test_probability_zero_of_the_right_label_is_finite():
+    document = yes_no_document("Yes", ("No", 0.5, 0.0, 1.0), [])
+    assert task_metrics([document])["nll_clean"] == pytest.approx(87.3365, abs=1e-4)
+
+
+def test_pooling_weighs_instances_and_not_documents():
+    pooled = METRICS["accuracy"].reduce
+    assert pooled([{"score": 1.0, "n": 3}, {"score": 0.0, "n": 1}]) == 0.75
+
+
+def test_a_number_that_is_not_one_raises():
+    broken: Sample = replace(A, clean=replace(A.clean, entropy=float("nan")))
+    with pytest.raises(ValueError, match="image image: entropy_clean gave .nan"):
+        task_metrics([broken])
+    overdone = replace(A, clean=replace(A.clean, confidence=1.5))
+    with pytest.raises(ValueError, match="1.5"):
+        task_metrics([overdone])

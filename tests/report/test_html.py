@@ -1,0 +1,85 @@
+"""The HTML pages: the leaderboard's numbers, escaped, and nothing from outside."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from report.reading import cells, cells_of, pages
+from report.synthetic import Asked, answers, noise, write_run
+from vlm_confidence_tasks.report import cli
+
+EVIL = "<script>document.title = 'owned'</script><img src=x onerror=alert(1)>\"'{{ 7*7 }}"
+
+
+def test_every_number_on_the_page_is_the_leaderboards(written: Path, leaderboard: dict) -> None:
+    shown = cells(pages(written)["index.html"])
+    assert shown == cells_of(leaderboard) and len(shown) > 100
+
+
+def test_every_number_on_a_models_page_is_the_leaderboards(
+    written: Path, leaderboard: dict
+) -> None:
+    page = pages(written)["models/org_tiny_load_in_8bit_True.html"]
+    name = "org/tiny (load_in_8bit=True)"
+    cells = {float(cell["data-value"]) for cell in page.tags["td"] if "data-value" in cell}
+    entries = [entry for entry in leaderboard["entries"] if entry["model"] == name]
+    assert cells == {n["value"] for entry in entries for n in entry["metrics"].values()}
+    shown = [float(span["data-value"]) for span in page.tags["span"] if "data-value" in span]
+    expected = [
+        flip[side][key]
+        for flip in leaderboard["flips"][name]
+        for side in ("clean", "perturbed")
+        for key in ("confidence", "entropy")
+        if flip[side][key] is not None
+    ]
+    assert shown == expected and len(expected) > 20
+
+
+def test_no_page_loads_anything(written: Path) -> None:
+    for name, page in pages(written).items():
+        sources = [tag["src"] for tags in page.tags.values() for tag in tags if "src" in tag]
+        assert all(source.startswith("data:image/") for source in sources), name
+        assert not page.tags["link"] and not page.tags["iframe"] and len(page.tags["script"]) == 1
+        links = [tag["href"] for tag in page.tags["a"]]
+        assert all(re.fullmatch(r"#main|\.\./index\.html|models/[\w.-]+\.html", a) for a in links)
+        assert "http:" not in (written / name).read_text().replace("http-equiv", "")
+        (policy,) = [t["content"] for t in page.tags["meta"] if "http-equiv" in t]
+        assert policy.startswith("default-src 'none'; img-src data:;")
+
+
+def test_figures_are_inline_with_a_text(written: Path) -> None:
+    page = pages(written)["index.html"]
+    assert len(page.tags["figure"]) >= 6
+    assert all(image["alt"] for image in page.tags["img"])
+
+
+@pytest.fixture(scope="module")
+def evil(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pages of a run in which every text is hostile."""
+    folder = tmp_path_factory.mktemp("evil")
+    asked = [Asked(f"{n}{EVIL}", f"i{n}", ("Yes", "No")[n % 2], text=EVIL) for n in range(30)]
+    held = answers(asked, [noise(0.3)], skill=0)
+    for _, document in held:
+        for readout in (document.clean, *document.variants):
+            object.__setattr__(readout, "text", EVIL)
+
+    def hostile(record: dict) -> None:
+        record["lmms_eval_version"] = EVIL
+        record["configs"]["t"]["perturbations"] = [EVIL]
+
+    write_run(folder / "runs", {"t": held}, args=f"pretrained={EVIL}", limit=3, change=hostile)
+    options = ["--draws", "5", "--workers", "1", "--quiet"]
+    cli.main(["leaderboard", str(folder / "runs"), "--output", str(folder / "out"), *options])
+    return folder / "out"
+
+
+def test_hostile_texts_are_shown_not_run(evil: Path) -> None:
+    for name, page in pages(evil).items():
+        text = (evil / name).read_text()
+        assert len(page.tags["script"]) == 1, name
+        assert not any("onerror" in tag for tags in page.tags.values() for tag in tags)
+        assert "&lt;script&gt;" in text and "{{ 7*7 }}" in text
+    assert "<script>" not in (evil / "leaderboard.md").read_text().replace("\\<", "")

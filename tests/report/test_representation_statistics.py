@@ -1,0 +1,82 @@
+"""Entropies by layer and correlations of a samples file, by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import pearsonr
+
+from vlm_confidence_tasks.metrics import Sample, measure
+from vlm_confidence_tasks.report.representation_statistics import inside_numbers
+from vlm_confidence_tasks.types import CLEAN, Inside, Readout, Variant
+
+NOISE = Variant("gaussian_noise", family="noise")
+# Change of energy, drift, relative change of power in the low band, flip, p(right) after.
+CHANGES = [(1.0, 0.1, 0.5, 0, 0.9), (2.0, 0.4, -0.5, 1, 0.3), (0.0, 0.1, 1.5, 0, 0.8)]
+
+
+def answer(variant, said, right, inside) -> Readout:
+    probs = {"Yes": right, "No": 1 - right}
+    return Readout(variant, "", said, said, said == "Yes", probs=probs, inside=inside)
+
+
+def document(n: int, energy, drift, power, flip, right) -> Sample:
+    clean = Inside({}, {}, {"context": 0.5 + n / 10}, None, None, 5.0, (2.0, 1.0 + n), {"low": 2.0})
+    moved = replace(
+        clean,
+        drift={"context": drift},
+        control={},
+        dirichlet_energy=5.0 + energy,
+        layer_entropy=(3.0, n),
+        spectrum={"low": 2.0 * (1 + power)},
+    )
+    return Sample(
+        image_id=str(n),
+        gold="Yes",
+        labels=("Yes", "No"),
+        positive="Yes",
+        clean=answer(CLEAN, "Yes", 0.9, clean),
+        variants=(answer(NOISE, "No" if flip else "Yes", right, moved),),
+    )
+
+
+DOCUMENTS = [document(n, *row) for n, row in enumerate(CHANGES)]
+
+
+def test_numbers_by_hand():
+    found = inside_numbers(DOCUMENTS)
+    energy, drift, power, flip, right = np.array(CHANGES).T
+    expected = {
+        "layer_entropy_1": 3.0,
+        "layer_entropy_2": 1.0,
+        "layer_entropy_1_clean": 2.0,
+        "layer_entropy_2_clean": 2.0,
+        "pearson_dirichlet_drift": pearsonr(energy, drift).statistic,
+        "pearson_spectral_low_flip": pearsonr(power, flip).statistic,
+        "pearson_spectral_low_score": pearsonr(power, right - 0.9).statistic,
+    }
+    assert {name: found.pop(name) for name in expected} == pytest.approx(expected)
+    ends = {"low", "high", "n"}
+    assert set(found) == {f"{name}_{end}" for name in expected if "pearson" in name for end in ends}
+    assert all(value == 3 for name, value in found.items() if name.endswith("_n"))
+
+
+def test_nothing_without_an_inside():
+    plain = [
+        replace(
+            d,
+            clean=replace(d.clean, inside=None),
+            variants=(replace(d.variants[0], inside=None),),
+        )
+        for d in DOCUMENTS
+    ]
+    assert inside_numbers(plain) == {}
+
+
+def test_ratios_and_effects_have_intervals_that_hold_them():
+    found = measure(DOCUMENTS, draws=200)
+    assert found["drift_ratio_context"].value == pytest.approx(0.2 / 0.6)
+    for name in ("drift_context", "drift_ratio_context", "drift_d_context"):
+        assert found[name].low < found[name].value < found[name].high

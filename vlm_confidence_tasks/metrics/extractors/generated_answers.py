@@ -1,0 +1,156 @@
+"""Numbers of generated answers: correctness, entropy, confidence, flips.
+
+Each function takes a sample and some of its Readouts, and returns one number a Readout:
+an empty list where the measure does not apply to the sample, and nothing for a Readout
+whose backend gave no logits. The metric is the mean of these over all samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from vlm_confidence_tasks.metrics.functional.calibration import log_probability
+from vlm_confidence_tasks.metrics.functional.entropy import visual_entropy
+from vlm_confidence_tasks.metrics.sample import Sample
+from vlm_confidence_tasks.types import Readout
+
+Readouts = Sequence[Readout]
+# Confidence of each answer, and whether it is right.
+Pairs = Callable[[Sample, Readouts], list[tuple[float, bool]]]
+
+
+def correct(sample: Sample, readouts: Readouts) -> list[float]:
+    """Whether each answer is right; an answer that could not be read is wrong."""
+    return [] if sample.gold is None else [float(bool(r.correct)) for r in readouts]
+
+
+def upstream(sample: Sample, readouts: Readouts) -> list[float]:
+    """Upstream's own score of the clean text."""
+    return [] if sample.upstream_clean is None else [sample.upstream_clean]
+
+
+def said_yes(sample: Sample, readouts: Readouts) -> list[float]:
+    """Whether each answer to a yes-no question is "Yes"; source: Li et al. 2023 (POPE)."""
+    if sample.positive is None or "Yes" not in sample.labels:
+        return []
+    return [float(r.answer == "Yes") for r in readouts]
+
+
+def invalid(sample: Sample, readouts: Readouts) -> list[float]:
+    """Whether no label could be read from each answer."""
+    return [float(r.answer is None) for r in readouts] if sample.labels else []
+
+
+def answer_mass(sample: Sample, readouts: Readouts) -> list[float]:
+    """Probability of all labels together at the answer position."""
+    if not sample.labels:
+        return []
+    return [r.answer_mass for r in readouts if r.answer_mass is not None]
+
+
+def confidence(sample: Sample, readouts: Readouts) -> list[float]:
+    """Probability of each answer that could be read."""
+    return [r.confidence for r in readouts if r.confidence is not None] if sample.labels else []
+
+
+def calibrated(sample: Sample, readouts: Readouts) -> list[tuple[float, bool]]:
+    """Confidence and correctness of each answer that has both."""
+    if sample.gold is None or not sample.labels:
+        return []
+    return [(r.confidence, bool(r.correct)) for r in readouts if r.confidence is not None]
+
+
+def overconfidence(pairs: Pairs, sample: Sample, readouts: Readouts) -> list[float]:
+    """Confidence minus correctness."""
+    return [sure - right for sure, right in pairs(sample, readouts)]
+
+
+def squared_gap(pairs: Pairs, sample: Sample, readouts: Readouts) -> list[float]:
+    """(confidence - correct)^2 of the given answer, not over all labels; source: Brier 1950."""
+    return [(sure - right) ** 2 for sure, right in pairs(sample, readouts)]
+
+
+def gold_surprise(sample: Sample, readouts: Readouts) -> list[float]:
+    """-ln probs[gold] in nats, over the instances that the other calibration measures use."""
+    gold = sample.gold
+    if gold is None or not sample.labels:
+        return []
+    found = [r.probs[gold] for r in readouts if r.probs is not None and r.confidence is not None]
+    return [-log_probability(probability) for probability in found]
+
+
+def entropy(sample: Sample, readouts: Readouts) -> list[float]:
+    """Mean token entropy of each answer, in nats."""
+    return [r.entropy for r in readouts if r.entropy is not None]
+
+
+def entropy_difference(sample: Sample, readouts: Readouts) -> list[float]:
+    """Entropy of each answer minus the clean answer's, in nats."""
+    clean = sample.clean.entropy
+    return [] if clean is None else [value - clean for value in entropy(sample, readouts)]
+
+
+def entropy_drop(sample: Sample, readouts: Readouts) -> list[float]:
+    """Whether each answer's entropy is under the clean one's; "The Confidence Trap", 4."""
+    return [float(difference < 0) for difference in entropy_difference(sample, readouts)]
+
+
+def flip(sample: Sample, readouts: Readouts) -> list[float]:
+    """Whether each answer is another than the clean one (IFR); unparsed is an answer too.
+
+    Source: "Same Answer, Different Representations" (arXiv 2602.06652).
+    """
+    if not sample.labels:
+        return []
+    return [float(r.answer != sample.clean.answer) for r in readouts]
+
+
+def any_flip(sample: Sample, readouts: Readouts) -> list[float]:
+    """Whether any answer is another than the clean one (IV): one number a sample.
+
+    Source: "Same Answer, Different Representations" (arXiv 2602.06652).
+    """
+    flips = flip(sample, readouts)
+    return [max(flips)] if flips else []
+
+
+def answer_entropy(sample: Sample, readouts: Readouts) -> list[float]:
+    """Entropy of the answers to the clean image and its variants, in nats."""
+    if not sample.labels or not readouts:
+        return []
+    return [visual_entropy([sample.clean.answer, *(r.answer for r in readouts)])]
+
+
+def broken(sample: Sample, readouts: Readouts) -> list[float]:
+    """Whether each answer is wrong, where the clean one is right: R->W / (R->W + R->R)."""
+    if not sample.clean.correct:
+        return []
+    return [1.0 - right for right in correct(sample, readouts)]
+
+
+def repaired(sample: Sample, readouts: Readouts) -> list[float]:
+    """Whether each answer is right, where the clean one is wrong: W->R / (W->R + W->W)."""
+    return [] if sample.clean.correct else correct(sample, readouts)
+
+
+def false_positive_repaired(sample: Sample, readouts: Readouts) -> list[float]:
+    """Whether each answer is "No", where gold is "No" and the clean answer "Yes".
+
+    An unparsed answer is no correction. Source: "Same Answer, Different Representations"
+    (arXiv 2602.06652), on POPE.
+    """
+    return _became(sample, readouts, wanted="No", wrong="Yes")
+
+
+def false_negative_repaired(sample: Sample, readouts: Readouts) -> list[float]:
+    """Whether each answer is "Yes", where gold is "Yes" and the clean answer "No".
+
+    A clean answer that could not be read is no false negative. Source: as above.
+    """
+    return _became(sample, readouts, wanted="Yes", wrong="No")
+
+
+def _became(sample: Sample, readouts: Readouts, wanted: str, wrong: str) -> list[float]:
+    if sample.positive != "Yes" or sample.gold != wanted or sample.clean.answer != wrong:
+        return []
+    return [float(r.answer == wanted) for r in readouts]

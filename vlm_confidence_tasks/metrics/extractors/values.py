@@ -1,0 +1,120 @@
+"""The record that a metric keeps of a sample, made of numbers of its answers.
+
+A metric that is a mean keeps "score", the sample's own mean, and "n", the number of its
+instances; any other keeps counts or columns, and no "score". None: the metric does not
+apply to the sample.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from vlm_confidence_tasks.metrics.extractors import generated_answers as answers
+from vlm_confidence_tasks.metrics.extractors import representation_shift as representations
+from vlm_confidence_tasks.metrics.extractors import verbal_confidence as verbal
+from vlm_confidence_tasks.metrics.functional.classification import confusion
+from vlm_confidence_tasks.metrics.sample import Sample, Value
+from vlm_confidence_tasks.types import Readout
+
+Select = Callable[[Sample], Sequence[Readout]]
+Numbers = Callable[[Sample, Sequence[Readout]], list[float]]
+
+
+def clean(sample: Sample) -> Sequence[Readout]:
+    """Select the clean answer."""
+    return (sample.clean,)
+
+
+def perturbed(sample: Sample) -> Sequence[Readout]:
+    """Select the answers that pooled metrics count."""
+    return sample.perturbed
+
+
+def of_family(name: str, sample: Sample) -> Sequence[Readout]:
+    """Select the answers to the variants of one family."""
+    return sample.families.get(name, ())
+
+
+def mean(name: str, numbers: Numbers, select: Select, sample: Sample) -> Value | None:
+    """Return the mean of a sample's numbers and how many they are.
+
+    Args:
+        name: The metric, for the error.
+        numbers: Gives a number an answer.
+        select: Selects the answers.
+        sample: The sample.
+
+    Raises:
+        ValueError: One of the numbers is NaN or infinite.
+    """
+    found = numbers(sample, select(sample))
+    if not found:
+        return None
+    score = math.fsum(found) / len(found)
+    if not math.isfinite(score):
+        raise ValueError(f"image {sample.image_id}: {name} gave {found}")
+    return {"score": score, "n": len(found)}
+
+
+def confusion_counts(select: Select, sample: Sample) -> Value | None:
+    """Count true positives, false positives and false negatives."""
+    said = [readout.answer for readout in select(sample)]
+    if sample.positive is None or sample.gold is None or not said:
+        return None
+    return vars(confusion([sample.gold] * len(said), said, sample.positive))
+
+
+def claim_counts(select: Select, sample: Sample) -> Value | None:
+    """Count true claims to be right, false ones, and right answers without a claim."""
+    claims = verbal.claims(sample, select(sample))
+    if not claims:
+        return None
+    return {
+        "tp": claims.count((True, True)),
+        "fp": claims.count((False, True)),
+        "fn": claims.count((True, False)) + claims.count((True, None)),
+    }
+
+
+def calibration_columns(pairs: answers.Pairs, select: Select, sample: Sample) -> Value | None:
+    """Return confidence and correctness of the answers, as two columns."""
+    found = pairs(sample, select(sample))
+    if not found:
+        return None
+    return {"confidence": [sure for sure, _ in found], "correct": [int(hit) for _, hit in found]}
+
+
+def alignment_columns(select: Select, sample: Sample) -> Value | None:
+    """Return stated and token confidence of the answers, as two columns."""
+    found = verbal.aligned(sample, select(sample))
+    if not found:
+        return None
+    return {"verbal": [stated for stated, _ in found], "token": [sure for _, sure in found]}
+
+
+def entropy_change(sample: Sample) -> Value | None:
+    """Return the sample's mean change in entropy."""
+    found = mean("entropy_delta", answers.entropy_difference, perturbed, sample)
+    return None if found is None else {"difference": found["score"]}
+
+
+def entropies(sample: Sample) -> Value | None:
+    """Return clean and perturbed entropies, if there are some on both sides."""
+    found = answers.entropy(sample, perturbed(sample))
+    if sample.clean.entropy is None or not found:
+        return None
+    return {"clean": [sample.clean.entropy], "perturbed": found}
+
+
+def drift_and_control(channel: str, sample: Sample) -> Value | None:
+    """Return the sample's mean drift, of how many instances it is, and its control drift."""
+    moved = representations.drift(channel, sample, perturbed(sample))
+    control = representations.control(channel, sample, ())
+    if not moved or not control:
+        return None
+    return {
+        "moved": math.fsum(moved) / len(moved),
+        "instances": len(moved),
+        "control": control[0],
+    }

@@ -1,0 +1,126 @@
+"""Whether confidence puts right answers above wrong ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import rankdata
+
+from vlm_confidence_tasks.metrics.functional.checks import (
+    Floats,
+    Ints,
+    answered,
+    flags,
+    same_length,
+    vector,
+)
+
+
+def auroc(score: ArrayLike, positive: ArrayLike) -> float | None:
+    """Area under the ROC curve: the chance that a positive scores above a negative.
+
+    AUROC = P(s+ > s-) + P(s+ = s-) / 2, from mid-ranks, so ties count a half whatever
+    their order.
+
+    Args:
+        score: Score of each instance, [N], any finite numbers.
+        positive: Whether each instance is a positive, [N].
+
+    Returns:
+        A number in [0, 1], 0.5 for scores that tell nothing; None if there are only
+        positives or only negatives.
+
+    Raises:
+        ValueError: Empty or unequal columns, or a score that is not finite.
+
+    Source: Hanley and McNeil 1982.
+
+    >>> auroc([0.9, 0.8, 0.8, 0.1], [1, 1, 0, 0])
+    0.875
+    >>> auroc([0.9, 0.8], [1, 1]) is None
+    True
+    """
+    score, positive = vector("score", score), flags("positive", positive)
+    same_length(score=score, positive=positive)
+    n_positive = int(positive.sum())
+    n_negative = positive.size - n_positive
+    if n_positive == 0 or n_negative == 0:
+        return None
+    above = rankdata(score)[positive].sum() - n_positive * (n_positive + 1) / 2
+    return float(above / (n_positive * n_negative))
+
+
+@dataclass(frozen=True)
+class RiskCoverageCurve:
+    """What answering only above a confidence would cost, from the strictest on.
+
+    Attributes:
+        threshold: The distinct confidences, falling, [T].
+        coverage: Share of answers with at least that confidence, [T].
+        risk: Share of wrong answers among those, [T].
+        count: Answers with exactly that confidence, [T].
+        wrong: Wrong answers with exactly that confidence, [T].
+    """
+
+    threshold: Floats
+    coverage: Floats
+    risk: Floats
+    count: Ints
+    wrong: Ints
+
+
+def risk_coverage_curve(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverageCurve:
+    """Compute risk against coverage at each distinct confidence.
+
+    Equal confidences are accepted together, so the curve does not depend on order.
+
+    Args:
+        confidence: Probability given to each answer, [N], in [0, 1].
+        correct: Whether each answer is right, [N].
+
+    Raises:
+        ValueError: Empty or unequal columns, NaN, or a confidence outside [0, 1].
+
+    Source: El-Yaniv and Wiener 2010; Geifman and El-Yaniv 2017.
+
+    >>> risk_coverage_curve([0.9, 0.5, 0.5], [1, 1, 0]).coverage.round(4).tolist()
+    [0.3333, 1.0]
+    """
+    confidence, correct = answered(confidence, correct)
+    threshold, index, count = np.unique(-confidence, return_inverse=True, return_counts=True)
+    wrong = np.bincount(index[~correct], minlength=count.size)
+    accepted = np.cumsum(count)
+    return RiskCoverageCurve(
+        threshold=-threshold,
+        coverage=accepted / confidence.size,
+        risk=np.cumsum(wrong) / accepted,
+        count=count,
+        wrong=wrong,
+    )
+
+
+def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
+    """Area under the risk-coverage curve, in [0, 1]; lower is better.
+
+    AURC = 1/N sum over k of risk(k), the risk of the k most confident answers. Within
+    ties the errors are spread evenly, which is the mean over all orders of the ties.
+
+    Args:
+        confidence: Probability given to each answer, [N], in [0, 1].
+        correct: Whether each answer is right, [N].
+
+    Raises:
+        ValueError: Empty or unequal columns, NaN, or a confidence outside [0, 1].
+
+    Source: Geifman et al. 2019, "Bias-reduced uncertainty estimation".
+
+    >>> aurc([0.9, 0.5], [1, 0])
+    0.25
+    >>> aurc([0.5, 0.5], [1, 0]) == aurc([0.5, 0.5], [0, 1]) == 0.5
+    True
+    """
+    curve = risk_coverage_curve(confidence, correct)
+    errors = np.cumsum(np.repeat(curve.wrong / curve.count, curve.count))
+    return float(np.mean(errors / np.arange(1, errors.size + 1)))

@@ -1,0 +1,43 @@
+"""The record of a metric, from which task, table, report and comparison all take it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vlm_confidence_tasks.metrics.functional.bootstrap import Interval
+from vlm_confidence_tasks.metrics.intervals import Columns
+from vlm_confidence_tasks.metrics.reducers import Values
+from vlm_confidence_tasks.metrics.sample import Sample, Value
+
+Extract = Callable[[Sample], Value | None]
+IntervalFunction = Callable[[Columns, int], Interval | None]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of a task's results.
+
+    Attributes:
+        name: Its name in the results.
+        extract: What is kept of a sample, made of JSON types; None if the metric does not
+            apply to it. Holds "score" (the sample's own mean) and "n" (its instances) if
+            and only if the metric is a mean of these. Metrics that keep the same share one
+            function, so that it need be called only once.
+        reduce: The number made of what was kept, in any order of samples; None if it could
+            not be computed. Keys that are not the metric's own are ignored.
+        interval: Its 95% interval over images from a number of draws; None for a number
+            that estimates nothing (a p-value, a noise floor).
+        requires: What a task must measure for it to exist: a subset of {"verbal", "loglik",
+            "representations"}.
+        higher_is_better: None where neither way is better.
+        description: What the number means, in one line.
+    """
+
+    name: str
+    extract: Extract
+    reduce: Callable[[Values], float | None]
+    interval: IntervalFunction | None
+    requires: frozenset[str]
+    higher_is_better: bool | None
+    description: str

@@ -1,0 +1,338 @@
+"""All metrics, a `Metric` each.
+
+A metric's name is built here and nowhere taken apart again. A metric that could not be
+computed is absent from the results, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
+from operator import attrgetter
+
+from vlm_confidence_tasks.metrics import intervals, reducers
+from vlm_confidence_tasks.metrics.extractors import generated_answers as answers
+from vlm_confidence_tasks.metrics.extractors import option_loglik as loglik
+from vlm_confidence_tasks.metrics.extractors import representation_shift as representations
+from vlm_confidence_tasks.metrics.extractors import values
+from vlm_confidence_tasks.metrics.extractors import verbal_confidence as verbal
+from vlm_confidence_tasks.metrics.extractors.values import Numbers, Select, clean, perturbed
+from vlm_confidence_tasks.metrics.functional.calibration import (
+    calibration_noise_floor,
+    expected_calibration_error,
+    maximum_calibration_error,
+)
+from vlm_confidence_tasks.metrics.functional.checks import Floats
+from vlm_confidence_tasks.metrics.functional.ranking import aurc, auroc
+from vlm_confidence_tasks.metrics.functional.spectra import BANDS
+from vlm_confidence_tasks.metrics.metric import Extract, IntervalFunction, Metric
+
+UP, DOWN, NEITHER = True, False, None
+_SELECT: tuple[Select, ...] = (clean, perturbed)
+
+Measure = Callable[[Floats, Floats], float | None]
+
+# What a task may measure besides its answers, as in `Metric.requires`.
+ALWAYS: frozenset[str] = frozenset()
+VERBAL, LOGLIK, REPRESENTATIONS = map(frozenset, (["verbal"], ["loglik"], ["representations"]))
+
+
+def _mean(
+    name: str,
+    numbers: Numbers,
+    better: bool | None,
+    text: str,
+    select: Select = perturbed,
+    requires: frozenset[str] = ALWAYS,
+) -> Metric:
+    extract = partial(values.mean, name, numbers, select)
+    return Metric(name, extract, reducers.pooled_mean, intervals.of_mean, requires, better, text)
+
+
+def _sides(name: str, text: str) -> Iterator[tuple[str, Select, str]]:
+    yield name, perturbed, text.format(images="perturbed images")
+    yield f"{name}_clean", clean, text.format(images="clean images")
+
+
+# Means over answers, on clean and on perturbed images.
+_SIDED_MEANS = (
+    ("accuracy", answers.correct, UP, "share of right answers to {images}"),
+    ("yes_ratio", answers.said_yes, NEITHER, 'share of answers to {images} that are "Yes"'),
+    ("entropy", answers.entropy, NEITHER, "mean token entropy on {images}, in nats"),
+    ("confidence", answers.confidence, NEITHER, "mean probability of the answers to {images}"),
+    ("nll", answers.gold_surprise, DOWN, "mean -ln p(right label) on {images}, in nats"),
+    ("invalid_rate", answers.invalid, DOWN, "share of answers to {images} that name no label"),
+    ("answer_mass", answers.answer_mass, UP, "mean probability of all labels on {images}"),
+)
+_VERBAL_MEANS = (
+    ("verbal_confidence", verbal.confidence, NEITHER, "mean certainty stated of {images}"),
+    ("verbal_accuracy", verbal.accuracy, UP, "share of right claims on {images} to be right"),
+    ("verbal_invalid_rate", verbal.invalid, DOWN, "share of {images} without a stated certainty"),
+)
+_LOGLIK_MEANS = (
+    ("loglik_accuracy", loglik.correct, UP, "share of {images} with the right option likeliest"),
+    ("loglik_mean_accuracy", loglik.mean_correct, UP, "the same by the mean over tokens, {images}"),
+    ("loglik_margin", loglik.margin, NEITHER, "s(clean answer) - s(best other) on {images}, nats"),
+    ("loglik_confidence", loglik.confidence, NEITHER, "mean share of the likeliest on {images}"),
+    ("loglik_nll", loglik.gold_surprise, DOWN, "mean -ln of the right option's share, {images}"),
+)
+
+# Means over pairs of a clean and a perturbed answer.
+_PAIRED_MEANS = (
+    ("entropy_delta", answers.entropy_difference, NEITHER, "mean H(perturbed) - H(clean), in nats"),
+    ("entropy_drop_rate", answers.entropy_drop, NEITHER, "share with H(perturbed) < H(clean)"),
+    ("visual_entropy", answers.answer_entropy, DOWN, "mean entropy of a document's answers, nats"),
+    ("right_to_wrong", answers.broken, DOWN, "share made wrong, of those right on clean images"),
+    ("wrong_to_right", answers.repaired, NEITHER, "share made right, of those wrong on clean ones"),
+    ("fp_correction", answers.false_positive_repaired, NEITHER, 'share of false "Yes" made "No"'),
+    ("fn_correction", answers.false_negative_repaired, NEITHER, 'share of false "No" made "Yes"'),
+)
+
+
+# Of each channel: means over perturbed answers.
+_MOVES = (
+    ("drift_{}", representations.drift, "mean 1 - cos of {} vectors, clean and perturbed"),
+    (
+        "drift_unflipped_{}",
+        representations.unflipped,
+        "drift of {} vectors where the answer stayed",
+    ),
+    ("stability_{}", representations.stability, "mean cosine of {} vectors, clean and perturbed"),
+    (
+        "stability_l2_{}",
+        representations.distance,
+        "mean L2 distance of {} vectors, clean and perturbed",
+    ),
+)
+
+# Of each channel: drift held against the drift between images.
+_AGAINST_CONTROL = (
+    (
+        "drift_ratio",
+        reducers.drift_over_control,
+        intervals.of_drift_ratio,
+        "drift over control drift",
+    ),
+    (
+        "drift_d",
+        reducers.drift_effect_size,
+        intervals.of_drift_effect_size,
+        "Cohen's d of drift against control drift",
+    ),
+)
+
+# Of hidden states and spectra: means over perturbed answers.
+_SHIFTS = (
+    (
+        "drift_to_prior",
+        representations.to_prior,
+        "mean approach of the margin to a blank image's, nats",
+    ),
+    (
+        "drift_to_prior_context",
+        representations.to_prior_context,
+        "mean approach of the context to it",
+    ),
+    (
+        "dirichlet_delta",
+        representations.dirichlet_delta,
+        "mean change in energy of the vision tokens",
+    ),
+)
+
+
+# Means over confidences and whether the answers are right.
+_GAPS = (
+    ("overconfidence", answers.overconfidence, NEITHER, "confidence minus accuracy on {images}"),
+    ("brier", answers.squared_gap, DOWN, "mean (confidence - correct)^2 on {images}"),
+)
+
+
+def _noise_floor(confidence: Floats, correct: Floats) -> float:
+    return calibration_noise_floor(confidence)
+
+
+_ace = partial(expected_calibration_error, strategy="quantile")
+_bootstrap = partial(partial, intervals.of_calibration)
+
+# Functions of all confidences and of whether the answers are right, with their intervals.
+_CALIBRATION: tuple[tuple[str, Measure, IntervalFunction | None, bool | None, str], ...] = (
+    (
+        "ece",
+        expected_calibration_error,
+        intervals.of_ece,
+        DOWN,
+        "calibration error on {images}, equal-width bins",
+    ),
+    ("ace", _ace, _bootstrap(_ace), DOWN, "calibration error on {images}, equal-mass bins"),
+    (
+        "mce",
+        maximum_calibration_error,
+        _bootstrap(maximum_calibration_error),
+        DOWN,
+        "largest calibration error of a bin on {images}",
+    ),
+    ("auroc", auroc, _bootstrap(auroc), UP, "AUROC of confidence for right answers to {images}"),
+    ("aurc", aurc, _bootstrap(aurc), DOWN, "area under the risk-coverage curve on {images}"),
+    ("ece_floor", _noise_floor, None, NEITHER, "ECE on {images} if calibration were perfect"),
+)
+
+# Kinds of confidence: prefix of the metrics' names, what is calibrated, its description.
+_CONFIDENCES = (
+    ("", answers.calibrated, "", ALWAYS),
+    ("verbal_", verbal.calibrated, "stated certainty: ", VERBAL),
+    ("loglik_", loglik.calibrated, "shares of options: ", LOGLIK),
+)
+
+_CONFUSION = (
+    ("precision", "share of positive answers to {images} that are right"),
+    ("recall", "share of positive documents answered positive on {images}"),
+    ("f1", "harmonic mean of precision and recall on {images}"),
+)
+
+# "Above" is above the 95th percentile of clean entropies.
+_DEFENSE = (
+    ("defense_reject_clean", "reject_clean", NEITHER, "share of clean images above the threshold"),
+    ("defense_reject", "reject", UP, "share of perturbed images above the entropy threshold"),
+    ("defense_bypass", "bypass", DOWN, "share of perturbed images that pass the threshold"),
+    ("defense_auroc", "auroc", UP, "AUROC of entropy, perturbed against clean; < 0.5: inverted"),
+)
+
+
+def _means() -> Iterator[Metric]:
+    for requires, rows in (
+        (ALWAYS, _SIDED_MEANS),
+        (VERBAL, _VERBAL_MEANS),
+        (LOGLIK, _LOGLIK_MEANS),
+    ):
+        for name, numbers, better, text in rows:
+            for sided, select, line in _sides(name, text):
+                yield _mean(sided, numbers, better, line, select, requires)
+    text = "upstream's own score of the answers to clean images"
+    yield _mean("accuracy_upstream_clean", answers.upstream, UP, text, clean)
+    for name, numbers, better, text in _PAIRED_MEANS:
+        yield _mean(name, numbers, better, text)
+
+
+def _flips(suffix: str, images: str, select: Select) -> Iterator[Metric]:
+    instance = f"share of {images} images whose answer is not the clean one's"
+    yield _mean(f"ifr{suffix}", answers.flip, DOWN, instance, select)
+    document = f"share of documents any of whose {images} images changes the answer"
+    yield _mean(f"iv{suffix}", answers.any_flip, DOWN, document, select)
+
+
+def _option_flips() -> Iterator[Metric]:
+    instance = "share of perturbed images whose likeliest option is not the clean one's"
+    yield _mean("loglik_ifr", loglik.flip, DOWN, instance, requires=LOGLIK)
+    document = "share of documents any of whose perturbed images changes the likeliest option"
+    yield _mean("loglik_iv", loglik.any_flip, DOWN, document, requires=LOGLIK)
+
+
+def _calibration(
+    prefix: str, pairs: answers.Pairs, note: str, requires: frozenset[str]
+) -> Iterator[Metric]:
+    for name, gap, better, text in _GAPS:
+        for sided, select, line in _sides(f"{prefix}{name}", note + text):
+            yield _mean(sided, partial(gap, pairs), better, line, select, requires)
+    extract = {side: partial(values.calibration_columns, pairs, side) for side in _SELECT}
+    for name, measure, interval, better, text in _CALIBRATION:
+        reduce = partial(reducers.from_calibration, measure)
+        for sided, select, line in _sides(f"{prefix}{name}", note + text):
+            yield Metric(sided, extract[select], reduce, interval, requires, better, line)
+
+
+def _from_counts(
+    name: str, measured: str, extract: Extract, text: str, requires: frozenset[str] = ALWAYS
+) -> Metric:
+    measure = attrgetter(measured)
+    reduce = partial(reducers.from_confusion, measure)
+    interval = partial(intervals.of_confusion, measure)
+    return Metric(name, extract, reduce, interval, requires, UP, text)
+
+
+def _confusions() -> Iterator[Metric]:
+    extract = {side: partial(values.confusion_counts, side) for side in _SELECT}
+    for name, text in _CONFUSION:
+        for sided, select, line in _sides(name, text):
+            yield _from_counts(sided, name, extract[select], line)
+
+
+def _defenses() -> Iterator[Metric]:
+    for name, field, better, text in _DEFENSE:
+        measure = attrgetter(field)
+        reduce = partial(reducers.from_defense, measure)
+        interval = partial(intervals.of_defense, measure)
+        yield Metric(name, values.entropies, reduce, interval, ALWAYS, better, text)
+    yield Metric(
+        "entropy_delta_p",
+        values.entropy_change,
+        reducers.from_differences,
+        None,
+        ALWAYS,
+        NEITHER,
+        "two-sided Wilcoxon signed-rank p of documents' mean entropy differences",
+    )
+
+
+def _claims() -> Iterator[Metric]:
+    for name, select, line in _sides("verbal_f1", "F1 of claims to be right on {images}"):
+        yield _from_counts(name, "f1", partial(values.claim_counts, select), line, VERBAL)
+    reduce = reducers.from_alignment
+    interval = partial(intervals.of_reduction, reduce)
+    text = "Spearman correlation of stated and token confidence on {images}"
+    for name, select, line in _sides("verbal_alignment", text):
+        extract = partial(values.alignment_columns, select)
+        yield Metric(name, extract, reduce, interval, VERBAL, UP, line)
+
+
+def _of_representations() -> Iterator[Metric]:
+    mean = partial(_mean, better=NEITHER, requires=REPRESENTATIONS)
+    for channel in representations.CHANNELS:
+        for name, numbers, text in _MOVES:
+            yield mean(name.format(channel), partial(numbers, channel), text=text.format(channel))
+        text = f"mean 1 - cos of {channel} vectors, clean and of other images"
+        control = partial(representations.control, channel)
+        yield mean(f"drift_control_{channel}", control, text=text, select=clean)
+        extract = partial(values.drift_and_control, channel)
+        for name, reduce, interval, text in _AGAINST_CONTROL:
+            line = f"{text}, {channel} vectors"
+            name = f"{name}_{channel}"
+            yield Metric(name, extract, reduce, interval, REPRESENTATIONS, NEITHER, line)
+    for name, shift, text in _SHIFTS:
+        yield mean(name, shift, text=text)
+    for band in BANDS:
+        text = f"mean relative change of the image's power, {band} band"
+        yield mean(
+            f"spectral_{band}_delta", partial(representations.spectral_delta, band), text=text
+        )
+        flipped = partial(representations.spectral_delta_flipped, band)
+        text = f"{text}, where the answer flipped"
+        yield mean(f"spectral_{band}_delta_flipped", flipped, text=text)
+
+
+def metrics_for(
+    families: Iterable[str], provides: frozenset[str] | None = None
+) -> dict[str, Metric]:
+    """Return the metrics of a task by name, in the order of tables.
+
+    Args:
+        families: Of the perturbations, in the order of their flip rates.
+        provides: What the task measures besides its answers, of {"verbal", "loglik",
+            "representations"}; None for all of these.
+
+    >>> [name for name in metrics_for(["noise"], frozenset()) if "noise" in name]
+    ['ifr_noise', 'iv_noise']
+    """
+    found = chain(
+        _means(),
+        _flips("", "perturbed", perturbed),
+        *(_flips(f"_{name}", name, partial(values.of_family, name)) for name in families),
+        _option_flips(),
+        *(_calibration(*kind) for kind in _CONFIDENCES),
+        _confusions(),
+        _defenses(),
+        _claims(),
+        _of_representations(),
+    )
+    return {m.name: m for m in found if provides is None or m.requires <= provides}

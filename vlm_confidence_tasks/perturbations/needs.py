@@ -1,0 +1,98 @@
+"""What a perturbation may need besides the image, its parameters and the seed.
+
+A perturbation declares its needs (`register(..., needs={...})`); whoever applies it passes
+a `Given` for each. What is given must be a deterministic function of what its identity
+names, so that pixels stay a function of image content, parameters, seed and identities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Need = Literal["clean_answer", "gradient", "masks"]
+
+Gradient = Callable[[Image.Image], NDArray[np.float32]]
+Masks = Mapping[str, NDArray[np.bool_]]
+
+NEEDS: Mapping[Need, str] = dict(zip(get_args(Need), ("phrase", "gradient", "masks"), strict=True))
+"""Need -> name of the function's argument that receives it:
+
+- `clean_answer` -> `phrase: str`, one line of text about the model's clean answer.
+- `gradient` -> `gradient: Callable[[PIL.Image.Image], NDArray[float32]]`: RGB image of
+  width W and height H -> dLoss/dpixel [H, W, 3] there, finite, where pixels are in [0, 1].
+  The loss, its model and its question belong to the callable. It may be called often.
+- `masks` -> `masks: Mapping[str, NDArray[bool]]`: name of a thing that the question names
+  -> [H, W] of the image, true where the thing is. Empty where nothing was found.
+"""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What satisfies one need of a perturbation, for one image.
+
+    Attributes:
+        identity: Text that differs wherever `value` may differ, and enters cache keys: the
+            phrase itself; the fingerprint of the gradient's model with its loss and
+            question; the mask provider's name and version with the names of the things.
+        value: What the function receives, of the type that `NEEDS` states.
+    """
+
+    identity: str
+    value: object
+
+
+def satisfy(
+    name: str, needs: Collection[str], given: Mapping[str, Given], image: Image.Image
+) -> list[object]:
+    """Return what the function called `name` receives, in the order of `NEEDS`.
+
+    Raises:
+        ValueError: A need is missing or superfluous, or a value has the wrong type or shape.
+    """
+    if missing := [need for need in NEEDS if need in needs and need not in given]:
+        raise ValueError(
+            f"{name} needs {missing[0]}: pass given={{{missing[0]!r}: Given(identity, value)}}"
+        )
+    if superfluous := sorted(set(given) - set(needs)):
+        raise ValueError(f"{name} does not need {superfluous[0]}: leave it out of given")
+    return [_checked(name, need, given[need].value, image) for need in NEEDS if need in needs]
+
+
+def _checked(name: str, need: Need, value: object, image: Image.Image) -> object:
+    if need == "clean_answer" and isinstance(value, str):
+        return value
+    if need == "gradient" and callable(value):
+        return _checked_gradient(name, value)
+    if need == "masks" and isinstance(value, Mapping):
+        for thing, mask in value.items():
+            if _description(mask) != ("bool", (image.height, image.width)):
+                raise ValueError(
+                    f"{name}: the mask of {thing!r} must be bool [{image.height}, {image.width}] "
+                    f"like the image, got {_description(mask)}"
+                )
+        return value
+    raise ValueError(f"{name}: {need} cannot be {type(value).__name__}; see perturbations.NEEDS")
+
+
+def _checked_gradient(name: str, gradient: Callable[..., object]) -> Gradient:
+    def checked(image: Image.Image) -> NDArray[np.float32]:
+        found = gradient(image)
+        expected = ("float32", (image.height, image.width, 3))
+        if _description(found) != expected:
+            raise ValueError(f"{name}: gradient must give {expected}, got {_description(found)}")
+        array = np.asarray(found, np.float32)
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name}: the gradient is not finite (NaN or infinity)")
+        return array
+
+    return checked
+
+
+def _description(array: object) -> object:
+    return (array.dtype.name, array.shape) if isinstance(array, np.ndarray) else type(array)

@@ -1,0 +1,35 @@
+"""Bicubic resizing of whole images.
+
+Pillow's bicubic filter, which widens with the factor and so does not alias, and works
+in fixed point: OpenCV's is faster, but its result depends on the processor.
+Sides are rounded as Python's `round` does, half to even, and never below one pixel.
+"""
+
+from __future__ import annotations
+
+from PIL import Image
+
+
+def fit(image: Image.Image, max_side: int) -> Image.Image:
+    """Return the image with its longer side at most `max_side` pixels.
+
+    No perturbation: a task does this before anything else (`max_side`). An image that is
+    small enough does not change.
+
+    >>> fit(Image.new("RGB", (2048, 1000)), 1024).size
+    (1024, 500)
+
+    Raises:
+        ValueError: `max_side` is under 1.
+    """
+    if max_side < 1:
+        raise ValueError(f"max_side must be at least 1, got {max_side}")
+    if max(image.size) <= max_side:
+        return image.copy()
+    return rescaled(image, max_side / max(image.size))
+
+
+def rescaled(image: Image.Image, factor: float) -> Image.Image:
+    """Return the image at round(factor width) x round(factor height) pixels."""
+    width, height = (max(1, round(factor * side)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC)

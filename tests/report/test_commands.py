@@ -143,12 +143,18 @@ def test_unknown_metrics_and_bad_numbers_are_refused(
         assert f"at least 1, got {draws!r}" in capsys.readouterr().err
 
 
-def test_an_unknown_metric_is_refused_before_anything_is_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", ["speed", "ifr_speed", "iv_"])
+def test_an_unknown_metric_is_refused_before_samples_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    gone = tmp_path / "gone"
-    assert run("leaderboard", gone, "--output", tmp_path, "--metrics", "speed") == 1
-    assert "no metric 'speed'" in capsys.readouterr().err
+    write_run(tmp_path / "runs", {"t": ANSWERS})
+    (samples,) = tmp_path.rglob("*.jsonl")
+    samples.write_text("torn")
+    command = ["leaderboard", tmp_path / "runs", "--output", tmp_path / "out", "--metrics", name]
+    assert run(*command) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"no metric {name!r} here; there are accuracy" in line
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("command", ["leaderboard", "figures"])
@@ -196,12 +202,12 @@ def test_a_missing_package_is_said_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def missing(name: str) -> None:
-        raise ModuleNotFoundError("No module named 'msgspec'", name="msgspec")
+        raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
 
     monkeypatch.setattr(cli.importlib, "import_module", missing)
     with pytest.raises(SystemExit) as stop:
         cli.main(["figures", str(tmp_path), "--output", str(tmp_path)])
     assert stop.value.code == (
-        "vlm-confidence: error: package msgspec is missing: "
+        "vlm-confidence: error: package jinja2 is missing: "
         "pip install 'vlm_confidence_tasks[report]'"
     )

@@ -9,6 +9,8 @@ import pytest
 from vlm_confidence_tasks.report.figures.all_figures import all_figures, curves_by_entry
 from vlm_confidence_tasks.report.figures.drift import drift
 from vlm_confidence_tasks.report.figures.figure_data import MOST_MODELS, Figure
+from vlm_confidence_tasks.report.figures.flip_rates import flip_rates
+from vlm_confidence_tasks.report.figures.sweeps import SHARED, groups, sweeps
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs
 from vlm_confidence_tasks.report.leaderboard.leaderboard import build_leaderboard, collect
@@ -63,6 +65,63 @@ def test_flip_rates_by_family_with_controls(made: tuple) -> None:
             for family, height in zip(panel.ticks[2:], bars.y[2:], strict=True):
                 held = number(leaderboard, bars.label, "pope_invariance", f"{rate}_{family}")
                 assert height == held["value"]
+
+
+def entry(column: str, **changes: object) -> dict:
+    number = {"value": 0.5, "low": None, "high": None}
+    made = {"model": "m", "column": column, "task": column, "benchmark": "pope"}
+    made |= {"noise": "gaussian_noise", "epsilon": 0.1, "families": ["noise"]}
+    return made | {"metrics": {"ifr_noise": number, "iv_noise": number}} | changes
+
+
+def board(*entries: dict, **settings: object) -> dict:
+    """A leaderboard of these entries, whose columns differ in nothing that `settings` lack."""
+    alike = dict.fromkeys(SHARED) | settings
+    columns = [{"id": e["column"]} | alike for e in entries]
+    return {"columns": columns, "entries": list(entries)}
+
+
+def test_tasks_share_a_figure_by_benchmark_and_setting_whatever_their_names() -> None:
+    entries = [entry("pope_eps0.1"), entry("pope_fog_day"), entry("pope_invariance")]
+    made = board(*entries, entry("popcorn", benchmark="mmmu"))
+    names = [(name, [e["task"] for e in found]) for name, found in groups(made, made["entries"])]
+    assert names == [
+        ("pope", ["pope_eps0.1", "pope_fog_day", "pope_invariance"]),
+        ("popcorn", ["popcorn"]),
+    ]
+    made["columns"][2]["max_side"] = 1024
+    names = [(name, len(found)) for name, found in groups(made, made["entries"])]
+    assert names == [("pope", 2), ("pope [2]", 1), ("popcorn", 1)]
+
+
+def test_tasks_whose_names_begin_differently_are_named_by_their_benchmark() -> None:
+    made = board(entry("fog"), entry("haze"))
+    assert [name for name, _ in groups(made, made["entries"])] == ["pope"]
+
+
+def test_noise_of_another_kind_is_another_sweep() -> None:
+    number = {"value": 0.5, "low": None, "high": None}
+    entries = [
+        entry(f"t_{kind}{epsilon}", noise=kind, epsilon=epsilon, metrics={"entropy_delta": number})
+        for kind in ("gaussian_noise", "speckle")
+        for epsilon in (0.1, 0.3)
+    ]
+    found = list(sweeps(board(*entries), {"m": 0}))
+    assert [figure.name for figure in found] == ["entropy_t", "entropy_t [2]"]
+    assert [list(figure.panels[0].series[0].x) for figure in found] == [[0.0, 0.1, 0.3]] * 2
+
+
+def test_a_bar_is_named_by_its_task_too_where_several_tasks_show_several_families() -> None:
+    number = {"value": 0.5, "low": None, "high": None}
+    metrics = {f"ifr_{family}": number for family in ("noise", "blur")}
+    both = {"families": ["noise", "blur"], "metrics": metrics}
+    (figure,) = flip_rates(
+        board(entry("a_b", **both), entry("a_c", **both), entry("a_d")), {"m": 0}
+    )
+    assert figure.panels[0].ticks == (
+        *("a_b, noise", "a_c, noise", "a_d"),
+        *("a_b, blur", "a_c, blur"),
+    )
 
 
 def test_reliability_prints_the_tables_ece(made: tuple) -> None:

@@ -74,7 +74,7 @@ def entry(column: str, **changes: object) -> dict:
     return made | {"metrics": {"ifr_noise": number, "iv_noise": number}} | changes
 
 
-def board(*entries: dict, **settings: object) -> dict:
+def leaderboard_of(*entries: dict, **settings: object) -> dict:
     """A leaderboard of these entries, whose columns differ in nothing that `settings` lack."""
     alike = dict.fromkeys(SHARED) | settings
     columns = [{"id": e["column"]} | alike for e in entries]
@@ -83,7 +83,7 @@ def board(*entries: dict, **settings: object) -> dict:
 
 def test_tasks_share_a_figure_by_benchmark_and_setting_whatever_their_names() -> None:
     entries = [entry("pope_eps0.1"), entry("pope_fog_day"), entry("pope_invariance")]
-    made = board(*entries, entry("popcorn", benchmark="mmmu"))
+    made = leaderboard_of(*entries, entry("popcorn", benchmark="mmmu"))
     names = [(name, [e["task"] for e in found]) for name, found in groups(made, made["entries"])]
     assert names == [
         ("pope", ["pope_eps0.1", "pope_fog_day", "pope_invariance"]),
@@ -95,18 +95,20 @@ def test_tasks_share_a_figure_by_benchmark_and_setting_whatever_their_names() ->
 
 
 def test_tasks_whose_names_begin_differently_are_named_by_their_benchmark() -> None:
-    made = board(entry("fog"), entry("haze"))
+    made = leaderboard_of(entry("fog"), entry("haze"))
     assert [name for name, _ in groups(made, made["entries"])] == ["pope"]
 
 
 def test_noise_of_another_kind_is_another_sweep() -> None:
     number = {"value": 0.5, "low": None, "high": None}
     entries = [
-        entry(f"t_{kind}{epsilon}", noise=kind, epsilon=epsilon, metrics={"entropy_delta": number})
+        entry(
+            f"t_{kind[0]}{epsilon}", noise=kind, epsilon=epsilon, metrics={"entropy_delta": number}
+        )
         for kind in ("gaussian_noise", "speckle")
         for epsilon in (0.1, 0.3)
     ]
-    found = list(sweeps(board(*entries), {"m": 0}))
+    found = list(sweeps(leaderboard_of(*entries), {"m": 0}))
     assert [figure.name for figure in found] == ["entropy_t", "entropy_t [2]"]
     assert [list(figure.panels[0].series[0].x) for figure in found] == [[0.0, 0.1, 0.3]] * 2
 
@@ -116,7 +118,7 @@ def test_a_bar_is_named_by_its_task_too_where_several_tasks_show_several_familie
     metrics = {f"ifr_{family}": number for family in ("noise", "blur")}
     both = {"families": ["noise", "blur"], "metrics": metrics}
     (figure,) = flip_rates(
-        board(entry("a_b", **both), entry("a_c", **both), entry("a_d")), {"m": 0}
+        leaderboard_of(entry("a_b", **both), entry("a_c", **both), entry("a_d")), {"m": 0}
     )
     assert figure.panels[0].ticks == (
         *("a_b, noise", "a_c, noise", "a_d"),

@@ -105,6 +105,8 @@ class _Readout(msgspec.Struct, gc=False):
     confidence: Share | None
     margin: float | None
     gold_margin: float | None
+    entropy_low: float | None = None
+    entropy_high: float | None = None
     verbal_text: str | None = None
     verbal_confidence: Share | None = None
     option_logprob: dict[str, float] | None = None

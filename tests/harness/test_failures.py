@@ -14,7 +14,7 @@ from commands import Commands
 from conftest import evaluate_command, run_command, write_pope
 from safetensors.torch import load_file, save_file
 
-from vlm_confidence_tasks.harness.cli import check_written
+from vlm_confidence_tasks.harness.cli import check_measured, check_written
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
 # Adapters that a user might have installed, each broken in its own way.
@@ -153,6 +153,30 @@ def test_a_corrupt_image_on_one_of_two_processes(tmp_path: Path) -> None:
     assert run.code != 0
     assert "lmms_eval: error: task pope_eps0.3, document 1 (question_id 24)" in run.output
     assert not list(run.folder.rglob("*_results.json"))
+
+
+def test_a_run_whose_documents_all_failed(tmp_path: Path) -> None:
+    def spoil(row: dict) -> dict:
+        return row | {"image": {"bytes": b"not an image", "path": None}}
+
+    data = write_pope(tmp_path / "data", [0, 23], spoil)
+    run = run_command(
+        evaluate_command("pope_eps0.3"), tmp_path, data, VLM_CONFIDENCE_MAX_FAILURES="2"
+    )
+    assert run.code == 1
+    assert run.last_line.startswith(
+        "lmms_eval: error: every document of pope_eps0.3 failed, so that it has no numbers; the "
+        "first: task pope_eps0.3, document 0"
+    )
+    # What failed, and why, can be looked up.
+    assert len(run.results["failed"]) == 2
+
+
+def test_some_failed_documents_are_no_error() -> None:
+    failed = [{"task": "a", "document": 0, "error": "no image"}]
+    check_measured({"n-samples": {"a": {"effective": 2}}, "failed": failed})
+    with pytest.raises(RuntimeError, match="every document of a failed, .*the first: no image"):
+        check_measured({"n-samples": {"a": {"effective": 1}}, "failed": failed})
 
 
 def test_results_that_cannot_be_written(few_questions: Path, tmp_path: Path) -> None:

@@ -112,8 +112,6 @@ class _Readout(msgspec.Struct, gc=False):
     option_logprob: dict[str, float] | None = None
     option_logprob_mean: dict[str, float] | None = None
     inside: Inside | None = None
-    entropy_low: float | None = None
-    entropy_high: float | None = None
 
 
 class _Row(msgspec.Struct, gc=False):

@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import datasets
+import forking
 import pytest
 from hypothesis import settings
 
-from vlm_confidence_tasks.sandbox import DATA_DIR
+if TYPE_CHECKING:
+    from commands import Commands
 
 BIN = Path(sys.executable).parent
 
@@ -26,6 +28,39 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 # How long an example takes is a fact about the machine, and none of ours.
 settings.register_profile("vlm_confidence_tasks", deadline=None)
 settings.load_profile("vlm_confidence_tasks")
+
+# Names by which a file of tests is seen to run commands and evaluations.
+OF_SLOW_FILES = {"run_command", "Commands", "TaskManager", "evaluate", "FAMILIES", "cli"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start what serves the commands, in the process that starts pytest's other processes."""
+    if not hasattr(config, "workerinput"):
+        from commands import serving
+
+        served = serving()
+        served.__enter__()
+        config.add_cleanup(lambda: served.__exit__(None, None, None))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files that run evaluations first: at the end, small ones keep all processes busy."""
+    items.sort(key=lambda item: not OF_SLOW_FILES & set(dir(getattr(item, "module", None))))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def indexed_once() -> None:
+    """Index the installed tasks at most once in this process, if its tests use the harness."""
+    if "lmms_eval.tasks" in sys.modules:
+        forking.index_once()
+
+
+@pytest.fixture(scope="session")
+def commands() -> Commands:
+    """Starts commands in forks that can be killed."""
+    from commands import Commands
+
+    return Commands()
 
 
 @dataclass(frozen=True)
@@ -67,10 +102,19 @@ class Run:
 
 
 def run_command(
-    command: Sequence[str], folder: Path, data: Path | str = "sandbox", **environment: str
+    command: Sequence[str],
+    folder: Path,
+    data: Path | str = "sandbox",
+    *,
+    fresh: bool = False,
+    **environment: str,
 ) -> Run:
-    """Run a command of the installed package, standard error after standard output."""
-    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    """Run a command of the installed package, standard error after standard output.
+
+    Unless it must be a fresh process, `lmms_eval` and `vlm-confidence` are forks (forking.py).
+    """
+    path = os.pathsep.join([*([] if fresh else [os.environ[forking.COMMANDS]]), str(BIN)])
+    path += os.pathsep + os.environ["PATH"]
     environ = {**os.environ, "PATH": path, "VLM_CONFIDENCE_DATA": str(data), **environment}
     done = subprocess.run(
         list(command),
@@ -96,6 +140,10 @@ def evaluate_command(tasks: str, *more: str, program: Sequence[str] = ("lmms_eva
 
 def write_pope(folder: Path, rows: Sequence[int], change: Callable[[dict], dict] = dict) -> Path:
     """Write chosen rows of the sandbox's POPE as local data, perhaps changed."""
+    import datasets
+
+    from vlm_confidence_tasks.sandbox import DATA_DIR
+
     source = datasets.Dataset.from_parquet(str(DATA_DIR / "pope" / "test.parquet"))
     stored = source.cast_column("image", datasets.Image(decode=False))
     picked = [change(stored[row]) for row in rows]

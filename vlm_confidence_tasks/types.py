@@ -126,16 +126,6 @@ class Inside:
                 record[name] = dict(value)
         return {**record, "layer_entropy": list(self.layer_entropy)}
 
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Inside:
-        """Read back what `to_dict` wrote; unknown keys are left alone.
-
-        Raises:
-            KeyError: A key is missing.
-        """
-        found = {name: record[name] for name in cls.__dataclass_fields__}
-        return cls(**{**found, "layer_entropy": tuple(found["layer_entropy"])})
-
 
 @dataclass(frozen=True)
 class Readout:
@@ -230,32 +220,6 @@ class Readout:
             "token_entropy": None if self.token_entropy is None else list(self.token_entropy),
             "probs": None if self.probs is None else dict(self.probs),
         }
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Readout:
-        """Read back what `to_dict` wrote; unknown keys are left alone.
-
-        Raises:
-            KeyError: A key that every record has is missing.
-        """
-        variant = Variant(
-            perturbation=record["variant"],
-            parameters=tuple(sorted(record["parameters"].items())),
-            seed=record["seed"],
-            family=record["family"],
-            control=record["control"],
-        )
-        names = set(cls.__dataclass_fields__) - {"variant", "token_entropy"} - set(_OF_SOME_TASKS)
-        later: dict[str, Any] = {name: record.get(name) for name in _OF_SOME_TASKS}
-        if later["inside"] is not None:
-            later["inside"] = Inside.from_dict(later["inside"])
-        entropies = record["token_entropy"]
-        return cls(
-            variant=variant,
-            token_entropy=None if entropies is None else tuple(entropies),
-            **{name: record[name] for name in names},
-            **later,
-        )
 
 
 # Fields that are in a record only if the field that they are paired with here is not None.

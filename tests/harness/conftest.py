@@ -13,7 +13,7 @@ from lmms_eval.tasks import TaskManager
 
 @pytest.fixture(scope="session")
 def manager() -> TaskManager:
-    return TaskManager("WARNING")
+    return TaskManager("WARNING", include_defaults=False)
 
 
 def load(simple: bool = False):

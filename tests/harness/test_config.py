@@ -29,6 +29,7 @@ REFUSED = {
     "one_tag": 'perturbations: []\nreasoning_tags: [["<think>"]]',
     "likelihood": "perturbations: []\noutput_type: loglikelihood",
     "other_clusters": "perturbations: []\ncluster_key: imageid",
+    "overridden": "perturbations: []\ndataset_kwargs: {data_files: x}",
     "number_for_path": "perturbations: []\ndataset_path: 3",
     "no_tokens": "perturbations: []\ngeneration_kwargs: {max_new_tokens: 0}",
     "do_sample": "perturbations: []\ngeneration_kwargs: {do_sample: true}",
@@ -43,7 +44,7 @@ REFUSED = {
 @pytest.fixture(scope="module")
 def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
     folder = write_tasks(tmp_path_factory.mktemp("tasks"), **REFUSED)
-    return TaskManager("WARNING", include_path=folder)
+    return TaskManager("WARNING", folder, include_defaults=False)
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,11 @@ def data(few_questions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("task", "message"),
     [
+        (
+            "overridden",
+            "task overridden: dataset_kwargs has data_files, which VLM_CONFIDENCE_DATA overrides: "
+            "leave the key out or unset the variable",
+        ),
         ("no_such_metric", "task no_such_metric: unknown metric 'acc_norm'; known: accuracy"),
         ("aggregated", "task aggregated: metric 'accuracy' has aggregation 'mean': leave it out"),
         ("extra_key", "task extra_key: metric 'ece' has unknown key 'n_bins'; an entry of metric_"),

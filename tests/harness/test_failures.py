@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import BIN, evaluate_command, run_command, write_pope
+from commands import Commands
+from conftest import evaluate_command, run_command, write_pope
 from safetensors.torch import load_file, save_file
 
-from vlm_confidence_tasks.harness.cli import check_written
+from vlm_confidence_tasks.harness.cli import check_measured, check_written
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
 # Adapters that a user might have installed, each broken in its own way.
@@ -155,6 +155,30 @@ def test_a_corrupt_image_on_one_of_two_processes(tmp_path: Path) -> None:
     assert not list(run.folder.rglob("*_results.json"))
 
 
+def test_a_run_whose_documents_all_failed(tmp_path: Path) -> None:
+    def spoil(row: dict) -> dict:
+        return row | {"image": {"bytes": b"not an image", "path": None}}
+
+    data = write_pope(tmp_path / "data", [0, 23], spoil)
+    run = run_command(
+        evaluate_command("pope_eps0.3"), tmp_path, data, VLM_CONFIDENCE_MAX_FAILURES="2"
+    )
+    assert run.code == 1
+    assert run.last_line.startswith(
+        "lmms_eval: error: every document of pope_eps0.3 failed, so that it has no numbers; the "
+        "first: task pope_eps0.3, document 0"
+    )
+    # What failed, and why, can be looked up.
+    assert len(run.results["failed"]) == 2
+
+
+def test_some_failed_documents_are_no_error() -> None:
+    failed = [{"task": "a", "document": 0, "error": "no image"}]
+    check_measured({"n-samples": {"a": {"effective": 2}}, "failed": failed})
+    with pytest.raises(RuntimeError, match="every document of a failed, .*the first: no image"):
+        check_measured({"n-samples": {"a": {"effective": 1}}, "failed": failed})
+
+
 def test_results_that_cannot_be_written(few_questions: Path, tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file where the folder should be")
     run = run_command(evaluate_command("caption_eps0.3", "--limit", "1"), tmp_path, few_questions)
@@ -200,22 +224,12 @@ def test_every_failed_run_of_a_config_file(few_questions: Path, tmp_path: Path) 
     assert run.numbers("caption_eps0.3")
 
 
-def test_killed_in_the_middle_leaves_no_results(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            [str(BIN / "lmms_eval"), *evaluate_command("pope_eps")[1:]],
-            cwd=tmp_path,
-            stdout=stream,
-            stderr=stream,
-            env={**os.environ, "VLM_CONFIDENCE_DATA": "sandbox"},
-        )
-        deadline = time.monotonic() + 300
-        while "Perturbed:   1%" not in log.read_text() and time.monotonic() < deadline:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+def test_killed_in_the_middle_leaves_no_results(commands: Commands, tmp_path: Path) -> None:
+    sandbox = {"VLM_CONFIDENCE_DATA": "sandbox"}
+    child = commands.start(tmp_path, *evaluate_command("pope_eps")[1:], environment=sandbox)
+    child.wait_for_words("Perturbed:   1%")
+    child.signal(signal.SIGKILL)
+    assert child.wait().code == -signal.SIGKILL, child.log.read_text()
     assert not list(tmp_path.rglob("*_results.json"))
     assert not list(tmp_path.rglob("*.jsonl"))
 

@@ -10,7 +10,6 @@ import re
 import shutil
 import signal
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,13 +17,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import torch
+from commands import Commands, rows
 from conftest import Run, evaluate_command, write_pope
 from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 
 from vlm_confidence_tasks.errors import MeasurementError
 
-from .commands import Commands, rows, serving
 from .kept_runs import evaluate, said, write_tasks
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
@@ -64,12 +63,6 @@ def happened() -> Iterator[Callable[[str, str, str], None]]:
         table = ["| fault | what was done | what happened |", "|---|---|---|"]
         kept = [found[fault] for fault in FAULTS if fault in found]
         PAGE.write_text(before + "\n".join(table + kept) + "\n")
-
-
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
-    with serving() as commands:
-        yield commands
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +122,7 @@ def test_two_signals(
     child = commands.start(tmp_path, *COMMAND, environment=data)
     child.wait_for_rows(1)
     child.signal(signal.SIGTERM)
-    deadline = time.monotonic() + 60
-    while "SIGTERM: stops" not in child.log.read_text() and time.monotonic() < deadline:
-        time.sleep(0.001)
+    child.wait_for_words("SIGTERM: stops")
     child.signal(signal.SIGTERM)
     stopped = child.wait()
     (first,) = lines_of(stopped, "stops after the answers under way")
@@ -258,7 +249,7 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
     folder = tmp_path_factory.mktemp("tasks")
     noise = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
     write_tasks(folder, noisy=noise, lenient=f"{noise}\nmax_failures: 1")
-    return TaskManager("WARNING", include_path=str(folder))
+    return TaskManager("WARNING", str(folder), include_defaults=False)
 
 
 def load(batch_size: int = 1):

@@ -19,7 +19,7 @@ TASKS = {"plain": NOISE, "inside": INSIDE, "lenient": f"{INSIDE}\nmax_failures: 
 @pytest.fixture(scope="module")
 def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
     folder = write_tasks(tmp_path_factory.mktemp("tasks"), **TASKS)
-    return TaskManager("WARNING", include_path=folder)
+    return TaskManager("WARNING", folder, include_defaults=False)
 
 
 def records(found: dict, task: str) -> list[list[dict]]:

@@ -22,7 +22,7 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
             "class: !function vlm_confidence_tasks.harness.task.PerturbedTask\n"
             f"benchmark: pope\ntest_split: test\ntask: {name}\nperturbations: []\n{key}\n"
         )
-    return TaskManager("WARNING", include_path=str(folder))
+    return TaskManager("WARNING", str(folder), include_defaults=False)
 
 
 def records(found: dict, task: str) -> list[dict]:

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import re
 import shutil
 import signal
-import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import BIN, Run, evaluate_command, run_command
+from commands import Commands, rows, values
+from conftest import Run, evaluate_command
 
 from vlm_confidence_tasks.report import cli
 
-from .commands import Commands, rows, serving, values
-
 TASKS = "pope_eps,caption_eps0.3"
 COMMAND = evaluate_command(TASKS, "--use_cache", "cache")[1:]
-KILLS = 20
 TOTAL = 24 * 5 + 19 * 2
-
-
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
-    with serving() as commands:
-        yield commands
+# How many answers are kept when the run is killed: before the first, between images and
+# strengths, and where the second task has begun.
+MOMENTS = (0, 1, 2, 30, 31, 79, 121, 140)
 
 
 @pytest.fixture(scope="module")
@@ -37,44 +27,34 @@ def data(few_questions: Path) -> dict[str, str]:
     return {"VLM_CONFIDENCE_DATA": str(few_questions)}
 
 
-def live_and_be_killed(
-    commands: Commands, folder: Path, data: dict[str, str], moment: int, patience: float
-) -> None:
-    """Run until so many answers are kept and somewhat longer; or only that if they are."""
-    if begun := (folder / "cache").exists():
-        shutil.copytree(folder / "cache", folder / "before")
+def live_and_be_killed(commands: Commands, folder: Path, data: dict[str, str], moment: int) -> None:
+    """Run until so many answers are kept, and be killed; again if all were, by then."""
+    cache, before = folder / "cache", folder / "before"
+    if begun := cache.exists():
+        shutil.copytree(cache, before)
     while True:
         child = commands.start(folder, *COMMAND, environment=data)
-        if rows(folder) < moment:
-            child.wait_for_rows(moment)
-            time.sleep(patience / 15)
-        else:
-            time.sleep(patience)
+        child.wait_until(lambda: cache.exists() and rows(folder) >= moment)
         child.signal(signal.SIGKILL)
         code = child.wait().code
         assert code in (0, -signal.SIGKILL), child.log.read_text()
         if code and rows(folder) < TOTAL:
             break
-        # It had asked everything: as if it had not been, and again with less time.
         shutil.rmtree(folder / "results", ignore_errors=True)
-        shutil.rmtree(folder / "cache")
+        shutil.rmtree(cache)
         if begun:
-            shutil.copytree(folder / "before", folder / "cache")
-        patience /= 2
-    shutil.rmtree(folder / "before", ignore_errors=True)
+            shutil.copytree(before, cache)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
 def survivor(
     commands: Commands, data: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Run:
-    """A run that was killed twenty times, at random moments, and then left to end."""
-    rng = random.Random(20)
+    """A run that was killed again and again, and then left to end."""
     folder = tmp_path_factory.mktemp("killed")
-    # Some moments are when that many answers are kept; the others come at once after the
-    # start, while the model is loaded or answers are read.
-    for moment in sorted(rng.sample(range(TOTAL - 20), KILLS)):
-        live_and_be_killed(commands, folder, data, moment, rng.uniform(0, 3))
+    for moment in MOMENTS:
+        live_and_be_killed(commands, folder, data, moment)
         assert not list(folder.rglob("*_results.json"))
     assert 0 < rows(folder) < TOTAL
     return commands.run(folder, *COMMAND, environment=data)
@@ -88,7 +68,7 @@ def assert_same(one: Run, other: Run) -> None:
         assert one.samples_file(task).read_bytes() == other.samples_file(task).read_bytes()
 
 
-def test_killed_at_twenty_moments_and_unbroken_agree_bit_for_bit(survivor: Run, sweep: Run) -> None:
+def test_killed_at_many_moments_and_unbroken_agree_bit_for_bit(survivor: Run, sweep: Run) -> None:
     assert_same(survivor, sweep)
 
 
@@ -106,38 +86,22 @@ def test_once_more_everything_is_reused(
     assert "reused 158 of 158 answers" in again.output
 
 
-def kill_all(launched: subprocess.Popen) -> None:
-    """Kill a launcher and its workers, which are in sessions of their own."""
-    children = Path(f"/proc/{launched.pid}/task/{launched.pid}/children").read_text().split()
-    for process in (*map(int, children), launched.pid):
-        os.kill(process, signal.SIGKILL)
-    launched.wait()
-
-
 def test_killed_with_two_processes_and_resumed_with_two_and_with_one(
-    commands: Commands, data: dict[str, str], few_questions: Path, sweep: Run, tmp_path: Path
+    commands: Commands, data: dict[str, str], sweep: Run, tmp_path: Path
 ) -> None:
-    # `accelerate launch --cpu` would start one process only.
-    launch = ["torchrun", "--nproc_per_node", "2", "-m", "vlm_confidence_tasks"]
-    command = evaluate_command(TASKS, "--use_cache", "cache", program=launch)
-    with (tmp_path / "log").open("w") as log:
-        launched = subprocess.Popen(
-            [str(BIN / command[0]), *command[1:]],
-            cwd=tmp_path,
-            env={**os.environ, **data},
-            stdout=log,
-            stderr=log,
-        )
-        deadline = time.monotonic() + 300
-        while rows(tmp_path) < 50 and time.monotonic() < deadline and launched.poll() is None:
-            time.sleep(0.01)
-        kill_all(launched)
+    ranks = commands.start_ranks(tmp_path, *COMMAND, environment=data)
+    ranks[0].wait_for_rows(50)
+    for rank in ranks:
+        rank.signal(signal.SIGKILL)
+    assert [rank.wait().code for rank in ranks] == [-signal.SIGKILL] * 2, ranks[0].log.read_text()
     kept = rows(tmp_path)
     assert {path.name for path in tmp_path.glob("cache/*/*.sqlite")} == {"0.sqlite", "1.sqlite"}
-    assert 50 <= kept < 158, (tmp_path / "log").read_text()
-    two = run_command(command, tmp_path, few_questions)
-    assert two.code == 0, two.output
-    said = re.findall(r"rank \d: reused (\d+) of (\d+) answers", two.output)
+    assert 50 <= kept < TOTAL
+    again = [rank.wait() for rank in commands.start_ranks(tmp_path, *COMMAND, environment=data)]
+    assert [rank.code for rank in again] == [0, 0], again[0].output + again[1].output
+    two = again[0]
+    output = two.output + again[1].output
+    said = re.findall(r"rank \d: reused (\d+) of (\d+) answers", output)
     assert len(said) == 2 and sum(int(count) for count, _ in said) == kept
     for task in sweep.results["configs"]:
         assert two.numbers(task) == sweep.numbers(task)
@@ -153,9 +117,7 @@ def test_without_a_folder_it_says_what_would_have_kept_the_answers(
     commands: Commands, data: dict[str, str], tmp_path: Path
 ) -> None:
     child = commands.start(tmp_path, *evaluate_command(TASKS)[1:], environment=data)
-    deadline = time.monotonic() + 200
-    while "Perturbed:" not in child.log.read_text() and time.monotonic() < deadline:
-        time.sleep(0.003)
+    child.wait_for_words("Perturbed:")
     child.signal(signal.SIGTERM)
     stopped = child.wait()
     assert stopped.code == 1 and "--use_cache DIR would have kept them" in stopped.last_line
@@ -172,9 +134,7 @@ def one_done(
     shutil.copytree(Path(cli.__file__).parents[1] / "sandbox" / "data" / "seed", both / "seed")
     command = evaluate_command("seed_eps0.3,pope_eps0.3", "--limit", "12")[1:]
     child = commands.start(folder, *command, environment={"VLM_CONFIDENCE_DATA": str(both)})
-    deadline = time.monotonic() + 200
-    while not list(folder.rglob("partial/*.json")) and time.monotonic() < deadline:
-        time.sleep(0.002)
+    child.wait_until(lambda: any(folder.rglob("partial/*.json")))
     child.signal(signal.SIGKILL)
     child.wait()
     return folder

@@ -49,7 +49,7 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
     folder = tmp_path_factory.mktemp("tasks")
     for name, body in MINE.items():
         (folder / f"{name}.yaml").write_text(f"{TEMPLATE}task: {name}\n{body}\n")
-    return TaskManager("WARNING", include_path=str(folder))
+    return TaskManager("WARNING", str(folder), include_defaults=False)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_other_tasks_of_the_run_are_left_alone(
         "metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]\n"
     )
     (tmp_path / "utils.py").write_text("def visual(doc):\n    return [doc['image']]\n")
-    manager = TaskManager("WARNING", include_path=str(tmp_path))
+    manager = TaskManager("WARNING", str(tmp_path), include_defaults=False)
     both = evaluator.simple_evaluate(
         load(),
         tasks=["plain", "pope_eps0.3"],
@@ -216,7 +216,7 @@ def test_answers_that_cannot_be_told_apart_are_neither_scored_nor_kept(
     adapter = load()
     generate = adapter.generate_until
     adapter.generate_until = lambda requests: generate(requests)[1:]
-    with pytest.raises(MeasurementError, match="returned 4 answers to 5 requests, so that none"):
+    with pytest.raises(MeasurementError, match="returned 4 answers to 5 requests, so that answers"):
         evaluate("pope_eps0.3", lm=adapter, use_cache=str(tmp_path))
     healthy = evaluate("pope_eps0.3", use_cache=str(tmp_path))
     assert healthy["results"]["pope_eps0.3"] == evaluate("pope_eps0.3")["results"]["pope_eps0.3"]

@@ -34,7 +34,7 @@ ALL, CLEAN_ONLY, NONE = "reused 6 of 6", "reused 3 of 6", "reused 0 of 6"
 @pytest.fixture(scope="module")
 def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
     folder = write_tasks(tmp_path_factory.mktemp("tasks"), **TASKS)
-    return TaskManager("WARNING", include_path=folder)
+    return TaskManager("WARNING", folder, include_defaults=False)
 
 
 @pytest.fixture(scope="module")

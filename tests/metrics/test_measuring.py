@@ -3,37 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 from report.conftest import FAMILIES
 from report.synthetic import answers, noise, questions
 
-from vlm_confidence_tasks.metrics import Sample, bootstrap_interval, measure, task_metrics
+from vlm_confidence_tasks.metrics import (
+    BANDS,
+    CHANNELS,
+    Number,
+    Sample,
+    bootstrap_interval,
+    measure,
+    metrics_for,
+    task_metrics,
+)
+from vlm_confidence_tasks.types import Inside, Readout
 
 from .making import METRICS
 
 DRAWS = 30
 
 
-def documents(count: int = 30) -> list[Sample]:
-    held = answers(questions(count), [noise(0.3), *FAMILIES])
-    return [document for _, document in held]
+def everything(readout: Readout, rng: np.random.Generator) -> Readout:
+    """The answer with a stated certainty, scored options and representations."""
+
+    def numbers(names: Sequence[str]) -> dict[str, float]:
+        return dict(zip(names, rng.uniform(0.1, 1.0, len(names)).tolist(), strict=True))
+
+    scores = {label: -value for label, value in numbers(["Yes", "No"]).items()}
+    return replace(
+        readout,
+        verbal_text="so sure",
+        verbal_confidence=float(rng.integers(11)) / 10 if rng.random() < 0.9 else None,
+        option_logprob=scores,
+        option_logprob_mean={label: value / 2 for label, value in scores.items()},
+        inside=Inside(
+            drift=numbers(CHANNELS),
+            distance=numbers(CHANNELS),
+            control=numbers(CHANNELS),
+            prior_drift=rng.random(),
+            prior_probs={"Yes": 0.25, "No": 0.75},
+            dirichlet_energy=rng.random(),
+            layer_entropy=(),
+            spectrum=numbers(BANDS),
+        ),
+    )
 
 
-def naive(name: str, held: Sequence[Sample]) -> tuple[float, float, float] | None:
+@cache
+def documents(count: int = 50) -> list[Sample]:
+    rng = np.random.default_rng(1)
+    return [
+        replace(
+            sample,
+            clean=everything(sample.clean, rng),
+            variants=tuple(everything(readout, rng) for readout in sample.variants),
+        )
+        for _, sample in answers(questions(count), [noise(0.3), *FAMILIES])
+    ]
+
+
+def naive(name: str, held: Sequence[Sample]) -> tuple[float, float, float]:
     """Interval of a metric by computing it again on the drawn documents."""
     metric = METRICS[name]
     kept = [(value, d.image_id) for d in held if (value := metric.extract(d)) is not None]
-    if len({image for _, image in kept}) < 2:
-        return None
     found = bootstrap_interval(
         lambda rows: metric.reduce([kept[row][0] for row in rows]),
         [image for _, image in kept],
         draws=DRAWS,
     )
-    return None if found is None else (found.estimate, found.low, found.high)
+    return found.estimate, found.low, found.high
 
 
 def test_values_are_those_of_the_metrics() -> None:
@@ -42,38 +85,38 @@ def test_values_are_those_of_the_metrics() -> None:
     assert {name: number.value for name, number in measured.items()} == task_metrics(held)
 
 
-@pytest.mark.parametrize("name", [n for n, m in METRICS.items() if m.interval])
+@cache
+def measured() -> dict[str, Number]:
+    return measure(documents(), DRAWS)
+
+
+SHOWN = {"noise", *(variant.family for variant in FAMILIES)}
+NAMES = list(metrics_for(SHOWN))
+
+
+def test_every_metric_can_be_computed_here() -> None:
+    assert set(measured()) == set(NAMES)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if METRICS[n].interval])
 def test_intervals_equal_those_of_the_metric_computed_again(name: str) -> None:
-    held = documents()
-    number = measured(DRAWS).get(name)
-    expected = naive(name, held)
-    if number is None or expected is None:
-        assert expected is None and (number is None or number.low is number.high is None)
-        return
+    number = measured()[name]
+    expected = naive(name, documents())
     assert (number.value, number.low, number.high) == pytest.approx(expected, abs=1e-12)
 
 
-cached: dict = {}
-
-
-def measured(draws: int) -> dict:
-    if draws not in cached:
-        cached[draws] = measure(documents(), draws)
-    return cached[draws]
-
-
 def test_a_p_value_and_a_noise_floor_have_no_interval() -> None:
-    numbers = measured(DRAWS)
+    numbers = measured()
     without = {n for n, m in METRICS.items() if m.interval is None}
     kinds = ("ece_floor", "verbal_ece_floor", "loglik_ece_floor")
     assert without == {"entropy_delta_p", *kinds, *(f"{kind}_clean" for kind in kinds)}
-    for name in without & numbers.keys():
+    for name in without:
         assert numbers[name].low is None and numbers[name].high is None
 
 
 def test_questions_of_one_image_go_together() -> None:
     many = [document for _, document in answers(questions(60, images=60), [noise(0.3)])]
-    few = [replace_image(document, n // 20) for n, document in enumerate(many)]
+    few = [replace(document, image_id=f"image{n // 20}") for n, document in enumerate(many)]
     one = measure(few, 400)["accuracy"]
     each = measure(many, 400)["accuracy"]
     assert one.value == each.value
@@ -83,10 +126,5 @@ def test_questions_of_one_image_go_together() -> None:
 
 
 def test_one_image_has_no_interval() -> None:
-    alone = [replace_image(document, 0) for document in documents(12)]
+    alone = [replace(document, image_id="image0") for document in documents(12)]
     assert all(number.low is number.high is None for number in measure(alone, DRAWS).values())
-
-
-def replace_image(document: Sample, number: int) -> Sample:
-    fields = {name: getattr(document, name) for name in document.__dataclass_fields__}
-    return partial(Sample, **fields | {"image_id": f"image{number}"})()

@@ -20,7 +20,7 @@ from vlm_confidence_tasks.sandbox import MODEL_DIR
 
 @pytest.fixture(scope="module")
 def manager() -> TaskManager:
-    return TaskManager("WARNING")
+    return TaskManager("WARNING", include_defaults=False)
 
 
 def evaluate(adapter, manager: TaskManager, data: Path, monkeypatch, limit: int = 6) -> list[dict]:

@@ -46,6 +46,6 @@ def written(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def board(written: Path) -> dict:
+def leaderboard(written: Path) -> dict:
     """Its `leaderboard.json`."""
     return json.loads((written / "leaderboard.json").read_text())

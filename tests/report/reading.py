@@ -38,14 +38,14 @@ def cells(page: Reader) -> Numbers:
     ]
 
 
-def cells_of(board: dict) -> Numbers:
+def cells_of(leaderboard: dict) -> Numbers:
     """What `cells` gives for the leaderboard's page: the tables, then the runs' sizes."""
     table_cells = [
         (cell.value, cell.low, cell.high)
-        for table in build_tables(board, "task")
+        for table in build_tables(leaderboard, "task")
         for _, row in table.rows
         for cell in row
         if cell is not None
     ]
-    sizes = [entry["n"][key] for entry in board["entries"] for key in ("documents", "images")]
+    sizes = [entry["n"][key] for entry in leaderboard["entries"] for key in ("documents", "images")]
     return table_cells + [(size, None, None) for size in sizes]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from report.test_pages import EVIL, evil
+from report.test_html import EVIL, evil
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
@@ -143,8 +143,8 @@ def test_hostile_texts_are_text(browser, evil: Path) -> None:
         )
         assert len(browser.find_elements("tag name", "script")) == 1
         assert browser.get_log("browser") == []
-    said = browser.find_elements("css selector", ".said")
-    assert len(said) > 10 and all(element.text == EVIL for element in said)
+    quotes = browser.find_elements("css selector", ".quote")
+    assert len(quotes) > 10 and all(element.text == EVIL for element in quotes)
 
 
 def test_a_script_that_got_in_would_not_run(browser, evil: Path) -> None:

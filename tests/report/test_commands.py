@@ -68,12 +68,12 @@ def test_bad_input_is_named_and_the_rest_is_reported(
     for words, path in said.items():
         (line,) = (line for line in lines if words in line)
         assert line.startswith("vlm-confidence: error: /") and path in line
-    board = json.loads((tmp_path / "board" / "leaderboard.json").read_text())
-    assert sorted((e["model"], e["task"]) for e in board["entries"]) == [
+    leaderboard = json.loads((tmp_path / "board" / "leaderboard.json").read_text())
+    assert sorted((e["model"], e["task"]) for e in leaderboard["entries"]) == [
         ("llava: pretrained=/x/m", "whole"),
         ("llava: pretrained=/y/m", "whole"),
     ]
-    assert [f"vlm-confidence: error: {line}" for line in board["problems"]] == lines
+    assert [f"vlm-confidence: error: {line}" for line in leaderboard["problems"]] == lines
 
 
 def test_nothing_to_report_writes_nothing(
@@ -104,12 +104,14 @@ def test_several_processes_give_the_same_files(runs: Path, written: Path, tmp_pa
             assert (tmp_path / file.relative_to(written)).read_bytes() == file.read_bytes()
 
 
-def test_without_intervals_the_values_are_the_same(runs: Path, board: dict, tmp_path: Path) -> None:
+def test_without_intervals_the_values_are_the_same(
+    runs: Path, leaderboard: dict, tmp_path: Path
+) -> None:
     options = ["--no-intervals", "--no-figures", "--quiet", "--workers", "1"]
     assert run("leaderboard", runs, "--output", tmp_path, *options) == 0
     quick = json.loads((tmp_path / "leaderboard.json").read_text())
     assert quick["interval"] is None
-    for one, other in zip(quick["entries"], board["entries"], strict=True):
+    for one, other in zip(quick["entries"], leaderboard["entries"], strict=True):
         for name, number in one["metrics"].items():
             assert number == {"value": number["value"], "low": None, "high": None}
             assert number["value"] == pytest.approx(other["metrics"][name]["value"], abs=1e-12)
@@ -141,12 +143,18 @@ def test_unknown_metrics_and_bad_numbers_are_refused(
         assert f"at least 1, got {draws!r}" in capsys.readouterr().err
 
 
-def test_an_unknown_metric_is_refused_before_anything_is_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", ["speed", "ifr_speed", "iv_"])
+def test_an_unknown_metric_is_refused_before_samples_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    gone = tmp_path / "gone"
-    assert run("leaderboard", gone, "--output", tmp_path, "--metrics", "speed") == 1
-    assert "no metric 'speed'" in capsys.readouterr().err
+    write_run(tmp_path / "runs", {"t": ANSWERS})
+    (samples,) = tmp_path.rglob("*.jsonl")
+    samples.write_text("torn")
+    command = ["leaderboard", tmp_path / "runs", "--output", tmp_path / "out", "--metrics", name]
+    assert run(*command) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"no metric {name!r} here; there are accuracy" in line
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("command", ["leaderboard", "figures"])
@@ -194,12 +202,12 @@ def test_a_missing_package_is_said_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def missing(name: str) -> None:
-        raise ModuleNotFoundError("No module named 'msgspec'", name="msgspec")
+        raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
 
     monkeypatch.setattr(cli.importlib, "import_module", missing)
     with pytest.raises(SystemExit) as stop:
         cli.main(["figures", str(tmp_path), "--output", str(tmp_path)])
     assert stop.value.code == (
-        "vlm-confidence: error: package msgspec is missing: "
+        "vlm-confidence: error: package jinja2 is missing: "
         "pip install 'vlm_confidence_tasks[report]'"
     )

@@ -25,18 +25,19 @@ def task(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[SamplesFile, d
 
 def test_ece_of_the_bins_is_the_tables(task: tuple) -> None:
     rows, numbers = task
-    for pairs, name in ((rows.clean, "ece_clean"), (rows.pairs, "ece")):
-        bins = curves.reliability_bins(pairs, draws=0)
+    for side, name in ((rows.clean, "ece_clean"), (rows.perturbed, "ece")):
+        bins = curves.reliability_bins(side, draws=0)
         gaps = [b["count"] * abs(b["accuracy"] - b["confidence"]) for b in bins]
         assert sum(gaps) / sum(b["count"] for b in bins) == pytest.approx(numbers[name], abs=1e-12)
 
 
 def test_bins_have_intervals_of_their_own_answers(task: tuple) -> None:
     rows, _ = task
-    for held in curves.reliability_bins(rows.pairs, draws=300):
+    for held in curves.reliability_bins(rows.perturbed, draws=300):
         inside = [
             bool(a.correct)
-            for _, a in rows.pairs
+            for _, readouts in rows.perturbed
+            for a in readouts
             if a.confidence is not None and held["low"] < a.confidence <= held["high"]
         ]
         assert len(inside) == held["count"]
@@ -77,8 +78,8 @@ def test_area_under_the_roc_is_the_tables(task: tuple) -> None:
 
 def test_risk_at_full_coverage_is_the_share_of_wrong_answers(task: tuple) -> None:
     rows, _ = task
-    curve = curves.risk_coverage(rows.pairs)
-    correct = [right for sample, r in rows.pairs for _, right in calibrated(sample, [r])]
+    curve = curves.risk_coverage(rows.perturbed)
+    correct = [right for side in rows.perturbed for _, right in calibrated(*side)]
     assert curve["coverage"][-1] == 1
     assert curve["risk"][-1] == pytest.approx(1 - np.mean(correct))
     assert curve["coverage"] == sorted(curve["coverage"])
@@ -88,14 +89,14 @@ def test_margins_count_every_answer_once(task: tuple) -> None:
     rows, numbers = task
     held = curves.margins(rows)
     flipped, kept = sum(held["flipped"]), sum(held["kept"])
-    assert flipped + kept == len(rows.pairs)
+    assert flipped + kept == sum(len(readouts) for _, readouts in rows.perturbed)
     assert flipped / (flipped + kept) == pytest.approx(numbers["ifr"])
 
 
 def test_long_curves_are_thinned_and_keep_their_ends(tmp_path: Path) -> None:
     write_run(tmp_path, {"t": answers(questions(900), [noise(0.3)])})
     (file,) = tmp_path.rglob("*.jsonl")
-    curve = curves.risk_coverage(read_samples(file).pairs)
+    curve = curves.risk_coverage(read_samples(file).perturbed)
     assert len(curve["coverage"]) == curves.MOST_POINTS
     assert curve["coverage"][-1] == 1
 

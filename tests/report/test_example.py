@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
+import forking
 import pytest
 import yaml
 from conftest import run_command
@@ -27,7 +29,9 @@ ARGUMENTS = ({}, {"load_in_4bit": "True"})
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the script makes of eight questions and one strength of noise."""
     folder = tmp_path_factory.mktemp("example")
-    done = run_command(["bash", str(FOLDER / "make.sh")], folder, "", OUTPUT="board", **LESS)
+    # Where the script looks for the commands.
+    less = {**LESS, "BIN": os.environ[forking.COMMANDS], "OUTPUT": "board"}
+    done = run_command(["bash", str(FOLDER / "make.sh")], folder, "", **less)
     assert done.code == 0, done.output
     assert done.output.count("will be cast") <= 1
     return folder / "board"
@@ -43,45 +47,47 @@ def example(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
-def board(example: Path) -> dict:
+def leaderboard(example: Path) -> dict:
     return json.loads((example / "leaderboard.json").read_text())
 
 
-def test_one_model_in_three_precisions(board: dict) -> None:
-    assert [model["args"] for model in board["models"]] == [
+def test_one_model_in_three_precisions(leaderboard: dict) -> None:
+    assert [model["args"] for model in leaderboard["models"]] == [
         {},
         {"load_in_4bit": "True"},
         {"load_in_8bit": "True"},
     ]
-    assert board["problems"] == []
-    tasks = {column["id"] for column in board["columns"]}
-    assert len(board["entries"]) == 3 * len(tasks)
-    entropies = {entry["metrics"]["entropy"]["value"] for entry in board["entries"]}
-    assert len(entropies) == len(board["entries"])
+    assert leaderboard["problems"] == []
+    tasks = {column["id"] for column in leaderboard["columns"]}
+    assert len(leaderboard["entries"]) == 3 * len(tasks)
+    entropies = {entry["metrics"]["entropy"]["value"] for entry in leaderboard["entries"]}
+    assert len(entropies) == len(leaderboard["entries"])
 
 
-def test_tables_are_those_of_the_json(example: Path, board: dict) -> None:
-    tables = build_tables(board, "task")
-    assert (example / "leaderboard.md").read_text() == to_markdown(board, tables)
+def test_tables_are_those_of_the_json(example: Path, leaderboard: dict) -> None:
+    tables = build_tables(leaderboard, "task")
+    assert (example / "leaderboard.md").read_text() == to_markdown(leaderboard, tables)
     assert (example / "leaderboard.csv").read_text() == to_csv(tables, "task")
     assert (example / "leaderboard.tex").read_text() == to_latex(tables)
 
 
-def test_pages_hold_the_numbers_of_the_json(example: Path, board: dict) -> None:
+def test_pages_hold_the_numbers_of_the_json(example: Path, leaderboard: dict) -> None:
     index, *models = sorted(pages(example).items())
-    assert cells(index[1]) == cells_of(board)
-    assert len(models) == len(board["models"])
-    for model, (_, page) in zip(board["models"], models, strict=True):
-        entries = [entry for entry in board["entries"] if entry["model"] == model["name"]]
+    assert cells(index[1]) == cells_of(leaderboard)
+    assert len(models) == len(leaderboard["models"])
+    for model, (_, page) in zip(leaderboard["models"], models, strict=True):
+        entries = [entry for entry in leaderboard["entries"] if entry["model"] == model["name"]]
         expected = {n["value"] for entry in entries for n in entry["metrics"].values()}
         assert {value for value, _, _ in cells(page)} == expected
 
 
-def test_the_comparison_holds_the_numbers_of_the_json(example: Path, board: dict) -> None:
-    names = [next(m["name"] for m in board["models"] if m["args"] == args) for args in ARGUMENTS]
+def test_the_comparison_holds_the_numbers_of_the_json(example: Path, leaderboard: dict) -> None:
+    names = [
+        next(m["name"] for m in leaderboard["models"] if m["args"] == args) for args in ARGUMENTS
+    ]
     held = {
         (entry["model"], entry["task"], metric): f"{number['value']:.4f}"
-        for entry in board["entries"]
+        for entry in leaderboard["entries"]
         for metric, number in entry["metrics"].items()
     }
     lines = (example / "compare.txt").read_text().split("\n\n")[0].splitlines()[1:]

@@ -7,25 +7,27 @@ from pathlib import Path
 import pytest
 
 from vlm_confidence_tasks.report.figures.all_figures import all_figures, curves_by_entry
+from vlm_confidence_tasks.report.figures.drift import drift
 from vlm_confidence_tasks.report.figures.figure_data import MOST_MODELS, Figure
-from vlm_confidence_tasks.report.figures.sweeps import drift
+from vlm_confidence_tasks.report.figures.flip_rates import flip_rates
+from vlm_confidence_tasks.report.figures.sweeps import SHARED, groups, sweeps
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs
-from vlm_confidence_tasks.report.leaderboard.leaderboard import build_board, collect
-from vlm_confidence_tasks.report.leaderboard.summary import Wanted
+from vlm_confidence_tasks.report.leaderboard.leaderboard import build_leaderboard, collect
+from vlm_confidence_tasks.report.leaderboard.summary import SummaryOptions
 
 
 @pytest.fixture(scope="module")
 def made(runs: Path) -> tuple[dict, dict[str, Figure]]:
-    wanted = Wanted(draws=20, workers=1, quiet=True)
-    found, older = collect(find_runs([runs], Problems()), wanted, Problems())
-    board = build_board(found, older, 20, Problems())
-    figures = all_figures(board, curves_by_entry(board, found))
-    return board, {figure.name: figure for figure in figures}
+    options = SummaryOptions(draws=20, workers=1, quiet=True)
+    found, older = collect(find_runs([runs], Problems()), options, Problems())
+    leaderboard = build_leaderboard(found, older, 20, Problems())
+    figures = all_figures(leaderboard, curves_by_entry(leaderboard, found))
+    return leaderboard, {figure.name: figure for figure in figures}
 
 
-def number(board: dict, model: str, column: str, metric: str) -> dict:
-    (entry,) = (e for e in board["entries"] if (e["model"], e["column"]) == (model, column))
+def number(leaderboard: dict, model: str, column: str, metric: str) -> dict:
+    (entry,) = (e for e in leaderboard["entries"] if (e["model"], e["column"]) == (model, column))
     return entry["metrics"][metric]
 
 
@@ -37,23 +39,23 @@ def test_every_kind_of_figure_is_there(made: tuple) -> None:
 
 
 def test_sweeps_begin_at_the_clean_image(made: tuple) -> None:
-    board, figures = made
+    leaderboard, figures = made
     (panel,) = figures["entropy_pope"].panels
     for line in panel.series:
         assert list(line.x) == [0.0, 0.1, 0.3] and line.y[0] == 0
         for n, task in ((1, "pope_eps0.1"), (2, "pope_eps0.3")):
-            held = number(board, line.label, task, "entropy_delta")
+            held = number(leaderboard, line.label, task, "entropy_delta")
             assert (line.y[n], line.low[n], line.high[n]) == tuple(held.values())
     accuracy, confidence = figures["accuracy_pope"].panels
     for panel, metric in ((accuracy, "accuracy"), (confidence, "confidence")):
         for line in panel.series:
-            clean = number(board, line.label, "pope_eps0.1", f"{metric}_clean")
+            clean = number(leaderboard, line.label, "pope_eps0.1", f"{metric}_clean")
             assert line.y[0] == clean["value"]
-            assert line.y[2] == number(board, line.label, "pope_eps0.3", metric)["value"]
+            assert line.y[2] == number(leaderboard, line.label, "pope_eps0.3", metric)["value"]
 
 
 def test_flip_rates_by_family_with_controls(made: tuple) -> None:
-    board, figures = made
+    leaderboard, figures = made
     instances, documents = figures["flips_pope"].panels
     assert instances.ticks == (
         *("pope_eps0.1", "pope_eps0.3", "translation", "rotation", "textoverlay_empty"),
@@ -61,31 +63,90 @@ def test_flip_rates_by_family_with_controls(made: tuple) -> None:
     for panel, rate in ((instances, "ifr"), (documents, "iv")):
         for bars in panel.series:
             for family, height in zip(panel.ticks[2:], bars.y[2:], strict=True):
-                held = number(board, bars.label, "pope_invariance", f"{rate}_{family}")
+                held = number(leaderboard, bars.label, "pope_invariance", f"{rate}_{family}")
                 assert height == held["value"]
 
 
+def entry(column: str, **changes: object) -> dict:
+    number = {"value": 0.5, "low": None, "high": None}
+    made = {"model": "m", "column": column, "task": column, "benchmark": "pope"}
+    made |= {"noise": "gaussian_noise", "epsilon": 0.1, "families": ["noise"]}
+    return made | {"metrics": {"ifr_noise": number, "iv_noise": number}} | changes
+
+
+def leaderboard_of(*entries: dict, **settings: object) -> dict:
+    """A leaderboard of these entries, whose columns differ in nothing that `settings` lack."""
+    alike = dict.fromkeys(SHARED) | settings
+    columns = [{"id": e["column"]} | alike for e in entries]
+    return {"columns": columns, "entries": list(entries)}
+
+
+def test_tasks_share_a_figure_by_benchmark_and_setting_whatever_their_names() -> None:
+    entries = [entry("pope_eps0.1"), entry("pope_fog_day"), entry("pope_invariance")]
+    made = leaderboard_of(*entries, entry("popcorn", benchmark="mmmu"))
+    names = [(name, [e["task"] for e in found]) for name, found in groups(made, made["entries"])]
+    assert names == [
+        ("pope", ["pope_eps0.1", "pope_fog_day", "pope_invariance"]),
+        ("popcorn", ["popcorn"]),
+    ]
+    made["columns"][2]["max_side"] = 1024
+    names = [(name, len(found)) for name, found in groups(made, made["entries"])]
+    assert names == [("pope", 2), ("pope [2]", 1), ("popcorn", 1)]
+
+
+def test_tasks_whose_names_begin_differently_are_named_by_their_benchmark() -> None:
+    made = leaderboard_of(entry("fog"), entry("haze"))
+    assert [name for name, _ in groups(made, made["entries"])] == ["pope"]
+
+
+def test_noise_of_another_kind_is_another_sweep() -> None:
+    number = {"value": 0.5, "low": None, "high": None}
+    entries = [
+        entry(
+            f"t_{kind[0]}{epsilon}", noise=kind, epsilon=epsilon, metrics={"entropy_delta": number}
+        )
+        for kind in ("gaussian_noise", "speckle")
+        for epsilon in (0.1, 0.3)
+    ]
+    found = list(sweeps(leaderboard_of(*entries), {"m": 0}))
+    assert [figure.name for figure in found] == ["entropy_t", "entropy_t [2]"]
+    assert [list(figure.panels[0].series[0].x) for figure in found] == [[0.0, 0.1, 0.3]] * 2
+
+
+def test_a_bar_is_named_by_its_task_too_where_several_tasks_show_several_families() -> None:
+    number = {"value": 0.5, "low": None, "high": None}
+    metrics = {f"ifr_{family}": number for family in ("noise", "blur")}
+    both = {"families": ["noise", "blur"], "metrics": metrics}
+    (figure,) = flip_rates(
+        leaderboard_of(entry("a_b", **both), entry("a_c", **both), entry("a_d")), {"m": 0}
+    )
+    assert figure.panels[0].ticks == (
+        *("a_b, noise", "a_c, noise", "a_d"),
+        *("a_b, blur", "a_c, blur"),
+    )
+
+
 def test_reliability_prints_the_tables_ece(made: tuple) -> None:
-    board, figures = made
+    leaderboard, figures = made
     for figure in figures.values():
         if not figure.name.startswith("reliability"):
             continue
         column = figure.title.split(", ")[1].removesuffix(": reliability")
         for panel, ece in zip(figure.panels, ("ece_clean", "ece"), strict=True):
-            held = number(board, figure.model, column, ece)
+            held = number(leaderboard, figure.model, column, ece)
             assert panel.text == f"ECE {held['value']:.3f}"
             (points,) = panel.series
             assert len(points.counts) == len(points.x) == len(points.low) == len(points.high)
 
 
 def test_roc_names_the_tables_auroc(made: tuple) -> None:
-    board, figures = made
+    leaderboard, figures = made
     (panel,) = figures["defense_pope_eps0.3"].panels
     labels = [series.label for series in panel.series if series.label]
     assert labels == [
         f"{m['name']}: AUROC "
-        f"{number(board, m['name'], 'pope_eps0.3', 'defense_auroc')['value']:.3f}"
-        for m in board["models"]
+        f"{number(leaderboard, m['name'], 'pope_eps0.3', 'defense_auroc')['value']:.3f}"
+        for m in leaderboard["models"]
     ]
 
 
@@ -102,12 +163,12 @@ def test_a_model_keeps_its_style(made: tuple) -> None:
 
 
 def test_many_models_become_several_pictures(made: tuple) -> None:
-    board, _ = made
+    leaderboard, _ = made
     (entry,) = (
-        e for e in board["entries"] if (e["model"], e["task"]) == ("org/tiny", "pope_eps0.1")
+        e for e in leaderboard["entries"] if (e["model"], e["task"]) == ("org/tiny", "pope_eps0.1")
     )
     names = [f"m{n:02d}" for n in range(MOST_MODELS + 1)]
-    many = board | {
+    many = leaderboard | {
         "models": [{"name": name} for name in names],
         "entries": [
             entry | {"model": name, "epsilon": epsilon} for name in names for epsilon in (0.1, 0.3)
@@ -123,11 +184,11 @@ def test_drift_against_control() -> None:
         "drift_context": {"value": 0.2, "low": 0.1, "high": 0.3},
         "drift_ratio_context": {"value": 0.5, "low": 0.4, "high": 0.6},
     }
-    board = {
+    leaderboard = {
         "columns": [{"id": "t"}],
         "entries": [{"model": "m", "column": "t", "metrics": metrics}],
     }
-    (figure,) = drift(board, {"m": 0})
+    (figure,) = drift(leaderboard, {"m": 0})
     (panel,) = figure.panels
     assert panel.diagonal and panel.title == "context"
     assert (panel.series[0].x, panel.series[0].y) == ([0.4], [0.2])

@@ -41,6 +41,8 @@ def test_every_field_of_a_readout_is_read(tmp_path: Path) -> None:
     spectrum = {"low": 1.0, "high": 0.0}
     inside = Inside(numbers, numbers, {}, 0.4, {"Yes": 0.5, "No": 0.5}, 3.0, (0.7, 0.2), spectrum)
     more = {
+        "entropy_low": 0.1,
+        "entropy_high": 0.6,
         "verbal_text": "80%",
         "verbal_confidence": 0.8,
         "option_logprob": {"Yes": -0.1, "No": -2.0},

@@ -14,8 +14,8 @@ from vlm_confidence_tasks.report.formats.html import write_pages
 from vlm_confidence_tasks.report.formats.markdown import to_markdown
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs
-from vlm_confidence_tasks.report.leaderboard.leaderboard import build_board, collect
-from vlm_confidence_tasks.report.leaderboard.summary import Wanted
+from vlm_confidence_tasks.report.leaderboard.leaderboard import build_leaderboard, collect
+from vlm_confidence_tasks.report.leaderboard.summary import SummaryOptions
 from vlm_confidence_tasks.report.leaderboard.tables import build_tables
 
 ASKED = questions(12)
@@ -25,9 +25,9 @@ TASK = "pope_eps0.3"
 
 def board_of(folder: Path) -> dict:
     problems = Problems()
-    wanted = Wanted(draws=0, curves=False, workers=1, quiet=True)
+    wanted = SummaryOptions(draws=0, curves=False, workers=1, quiet=True)
     found, older = collect(find_runs([folder], problems), wanted, problems)
-    return build_board(found, older, 0, problems)
+    return build_leaderboard(found, older, 0, problems)
 
 
 def test_the_newest_run_counts_and_older_ones_are_listed(tmp_path: Path) -> None:

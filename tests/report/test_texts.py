@@ -34,10 +34,10 @@ def test_markdown_has_the_numbers_and_the_problems() -> None:
     assert "x.jsonl, line 3: not JSON" in page
 
 
-def test_csv_has_the_numbers_in_full(board: dict) -> None:
+def test_csv_has_the_numbers_in_full(leaderboard: dict) -> None:
     for by, about in (("task", "metric"), ("metric", "task")):
-        rows = list(csv.DictReader(io.StringIO(to_csv(build_tables(board, by), by))))
-        for entry in board["entries"]:
+        rows = list(csv.DictReader(io.StringIO(to_csv(build_tables(leaderboard, by), by))))
+        for entry in leaderboard["entries"]:
             for name, number in entry["metrics"].items():
                 row_key, key = (name, entry["column"]) if by == "task" else (entry["column"], name)
                 row = [r for r in rows if (r[about], r["model"]) == (row_key, entry["model"])]
@@ -46,7 +46,7 @@ def test_csv_has_the_numbers_in_full(board: dict) -> None:
                 assert float(row[0][key]) == number["value"]
                 low = row[0][f"{key}_low"]
                 assert (float(low) if low else None) == number["low"]
-        assert len(rows) == sum(len(table.rows) for table in build_tables(board, by))
+        assert len(rows) == sum(len(table.rows) for table in build_tables(leaderboard, by))
 
 
 def test_csv_holds_no_formula() -> None:

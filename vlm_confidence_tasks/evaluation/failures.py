@@ -96,6 +96,6 @@ class Failures:
         everyone = [entry for part in probe.gather(mine) for entry in part]
         return {
             name: [entry for entry in everyone if entry["task"] == name]
-            for name, allowed in self._allowed.items()
+            for name, allowed in sorted(self._allowed.items())
             if allowed
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -36,23 +36,23 @@ class ImageJob:
 
     Attributes:
         spec: Which stored images, and how they are shown.
-        identities: Identity of each thing that the perturbation needs, by need.
+        identities: For each need, what decides what is given besides image and provider: the
+            phrase, or the question.
         documents: Where the stored images are.
         document: The document that holds them.
-        given: What the perturbation needs, by need.
+        given: Makes what the perturbation needs for a clean image, by need.
     """
 
     spec: ImageSpec
     identities: tuple[tuple[str, str], ...]
     documents: Documents = field(compare=False)
     document: int = field(compare=False)
-    given: Mapping[str, Given] = field(compare=False)
+    given: Mapping[str, Callable[[Image.Image], Given]] = field(compare=False)
 
     @property
     def clean(self) -> ImageJob:
         """The untouched images that these are made from."""
-        spec = replace(self.spec, variant=CLEAN)
-        return replace(self, spec=spec, identities=(), given={})
+        return replace(self, spec=self.spec.clean, identities=(), given={})
 
 
 class Images:
@@ -112,11 +112,13 @@ def _make(job: ImageJob, clean: Future[ShownImages] | None) -> ShownImages:
     else:
         source = clean.result()
         digest = source.sha256 if len(source.images) == 1 else None
-        shown = [
-            perturbations.apply(image, job.spec.variant, given=job.given, digest=digest)
-            for image in source.images
-        ]
+        shown = [_perturbed(image, job, digest) for image in source.images]
     return ShownImages(tuple(shown), perturbations.images_digest(shown))
+
+
+def _perturbed(image: Image.Image, job: ImageJob, digest: str | None) -> Image.Image:
+    given = {need: give(image) for need, give in job.given.items()}
+    return perturbations.apply(image, job.spec.variant, given=given, digest=digest)
 
 
 def _measure(shown: Future[ShownImages], clean: Future[ShownImages]) -> Mapping[str, float]:

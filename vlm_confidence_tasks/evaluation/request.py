@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from PIL import Image
+
+from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.benchmarks import Benchmark, option_texts
 from vlm_confidence_tasks.benchmarks.dataset import Documents
 from vlm_confidence_tasks.errors import Place
@@ -17,10 +20,16 @@ from vlm_confidence_tasks.types import CLEAN, Question, Variant
 
 
 class NeedProvider(Protocol):
-    """Gives what a perturbation declares that it needs (`perturbations.needs`)."""
+    """Gives what a perturbation declares that it needs (`perturbations.needs`).
 
-    def __call__(self, request: Request, source: LogitSource) -> Given:
-        """Return what the request's perturbation gets; its identity enters cache keys."""
+    Attributes:
+        name: Tells it from every other provider, version included; enters keys.
+    """
+
+    name: str
+
+    def __call__(self, request: Request, image: Image.Image, source: LogitSource) -> Given:
+        """Return what the perturbation of one clean image gets; called by image threads."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -63,11 +72,18 @@ class ImageSpec:
         source: Digest of the stored images.
         max_side: Longest side in pixels that they are resized to first.
         variant: The perturbation.
+        providers: (need, name of the provider) of each need that a provider satisfies.
     """
 
     source: bytes
     max_side: int | None
     variant: Variant
+    providers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def clean(self) -> ImageSpec:
+        """The same images, untouched."""
+        return replace(self, variant=CLEAN, providers=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +134,7 @@ class Request:
     def clean(self) -> RequestKey:
         """The key of the same question on the untouched images."""
         key = self.opening.key
-        return replace(key, image=replace(key.image, variant=CLEAN))
+        return replace(key, image=key.image.clean)
 
     @property
     def place(self) -> Place:
@@ -136,7 +152,7 @@ def make_request(
     variant: Variant,
     prompt: str,
     generation: Mapping[str, Any],
-    representations: bool,
+    measures: Collection[str],
 ) -> Request:
     """Build the request of one document and variant.
 
@@ -148,9 +164,12 @@ def make_request(
         variant: How its images are shown.
         prompt: The text put to the model.
         generation: Generation arguments.
-        representations: Whether the task measures hidden states and the engine gives them.
+        measures: What the engine can give (`probe.LogitSource`).
     """
-    image = ImageSpec(task.documents.digests()[document], task.max_side, variant)
+    needs = sorted(perturbations.needs_of(variant) & task.providers.keys())
+    providers = tuple((need, task.providers[need].name) for need in needs)
+    source = task.documents.digests()[document]
+    image = ImageSpec(source, task.max_side, variant, providers)
     # Interned: thousands of requests have the same arguments.
     arguments = sys.intern(json.dumps(generation, sort_keys=True))
     return Request(
@@ -160,7 +179,7 @@ def make_request(
         question,
         RequestKey(image, prompt, arguments, question.labels),
         options=option_texts(question) if task.loglik else (),
-        representations=representations,
+        representations=task.representations and "representations" in measures,
     )
 
 

@@ -35,6 +35,7 @@ class Run:
     Attributes:
         runner: Answers requests; adapters look documents up there.
         failures: The documents that could not be measured.
+        measures: What the engine can give.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Run:
         """
         specs = list(tasks)
         self.failures = Failures({task.name: task.max_failures for task in specs})
+        self.measures = engine.source.measures
         self._engine = engine
         self._cache = cache
         self._on_complete = on_complete
@@ -65,7 +67,7 @@ class Run:
         self._captured_tasks = {
             task.name
             for task in specs
-            if task.representations and "representations" in engine.source.measures
+            if task.representations and "representations" in self.measures
         }
         self._follow_ups = FollowUps()
         self._representations = Representations()
@@ -108,6 +110,10 @@ class Run:
         known = request.key in self.runner.responses
         more = request.task.verbal or request.options or request.representations
         return not known or bool(more)
+
+    def failure(self, task: str, document: int) -> str | None:
+        """Return why a document could not be measured, None if it was."""
+        return self.failures.get(task, document)
 
     def readouts(self, task: str, document: int) -> list[Readout]:
         """Return what was measured on a document: the clean image first, then variants."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from loguru import logger
+from PIL.Image import Image
 
 from vlm_confidence_tasks import perturbations, probe
 from vlm_confidence_tasks.benchmarks import parse_answer
@@ -266,20 +267,26 @@ class Runner:
     def _job(self, request: Request) -> ImageJob:
         job = self._jobs.get(request.key)
         if job is None:
-            given = {need: self._given(need, request) for need in sorted(_needs(request))}
-            identities = tuple((need, one.identity) for need, one in given.items())
-            task = request.task
-            job = ImageJob(request.key.image, identities, task.documents, request.document, given)
+            needs = {need: self._need(need, request) for need in sorted(_needs(request))}
+            job = ImageJob(
+                request.key.image,
+                tuple((need, identity) for need, (identity, _) in needs.items()),
+                request.task.documents,
+                request.document,
+                {need: give for need, (_, give) in needs.items()},
+            )
             self._jobs[request.key] = job
         return job
 
-    def _given(self, need: str, request: Request) -> Given:
-        """Return what a request's perturbation needs."""
+    def _need(self, need: str, request: Request) -> tuple[str, Callable[[Image], Given]]:
+        """Return what decides what satisfies a need, and how it is made."""
+        opening = request.opening.key
         if need == "clean_answer":
             clean = self.responses[request.clean].answer
-            phrase = perturbations.phrase(request.variant, request.opening.key.labels, clean)
-            return Given(phrase, phrase)
-        return request.task.providers[need](request, self._engine.source)
+            phrase = perturbations.phrase(request.variant, opening.labels, clean)
+            return phrase, lambda image: Given(phrase, phrase)
+        provider = request.task.providers[need]
+        return opening.prompt, lambda image: provider(request, image, self._engine.source)
 
     def _has_spectrum(self, request: Request) -> bool:
         return request.representations and not is_blank(request.variant)

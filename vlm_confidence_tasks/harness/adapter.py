@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,14 +19,20 @@ from lmms_eval.api.instance import (
 from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.batch_size import BatchSize
 from vlm_confidence_tasks.evaluation.images import ShownImages
-from vlm_confidence_tasks.evaluation.request import Generation, Request, Response, make_request
+from vlm_confidence_tasks.evaluation.request import Generation, Request, Response
 from vlm_confidence_tasks.harness.reasoning import ReasoningTags
-from vlm_confidence_tasks.harness.task import IMAGES, SECOND_PROMPT, PerturbedTask
+from vlm_confidence_tasks.harness.task import (
+    IMAGES,
+    SECOND_PROMPT,
+    PerturbedInstance,
+    PerturbedTask,
+)
 
 # How adapters of the harness write into an answer's text that there is none: those of
 # OpenAI-compatible servers, after their retries or when the token budget is spent.
 FAILURE_TEXTS = ("[LMMS_EVAL_REQUEST_FAILED", "[LMMS_EVAL_BUDGET_EXCEEDED")
 
+Answer = Callable[[Sequence[Request]], list[Response | None]]
 LookUp = Callable[[str, int], tuple[Request, ShownImages]]
 
 
@@ -54,35 +61,18 @@ class HarnessAdapter:
         self._reasoning = reasoning
         self._instances: dict[tuple[str, int], Instance] = {}
 
-    def requests(self, instances: Sequence[Instance]) -> list[Request]:
-        """Turn the harness's instances into requests, and remember them."""
-        captures = "representations" in self.source.measures
-        requests = []
-        for instance in instances:
-            task = self._tasks[instance.task_name]
-            prompt, generation, index = task.read_instance(instance)
-            document, variant = task.locate(index)
-            self._instances[instance.task_name, index] = instance
-            requests.append(
-                make_request(
-                    task.spec,
-                    index,
-                    document,
-                    task.question(document),
-                    variant,
-                    prompt,
-                    generation,
-                    representations=captures and task.spec.representations,
-                )
-            )
-        return requests
-
-    def result(self, response: Response | None) -> Any:
-        """Return what the harness gets for a response: "" for a failed request."""
-        if response is None:
-            return ""
-        text, counts = response.generation.text, response.generation.token_counts
-        return text if counts is None else GenerationResult(text, TokenCounts(**counts))
+    def generate_until(self, answer: Answer, instances: Sequence[Instance]) -> list[Any]:
+        """Answer the harness: perturbed tasks through `answer`, others as the adapter does."""
+        others = [one for one in instances if not isinstance(one, PerturbedInstance)]
+        theirs = iter(self._generate(others)) if others else iter(())
+        ours = [one for one in instances if isinstance(one, PerturbedInstance)]
+        requests = [one.request for one in ours]
+        self._instances |= {(one.task_name, one.request.index): one for one in ours}
+        responses = iter(answer(requests))
+        return [
+            _result(next(responses)) if isinstance(one, PerturbedInstance) else next(theirs)
+            for one in instances
+        ]
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """Answer requests; what the adapter raises is passed on."""
@@ -96,7 +86,9 @@ class HarnessAdapter:
         if request.first is None:
             return given
         task = self._tasks[name]
-        return task.instance(request.index, given.idx, request.key.prompt, given.metadata)
+        generation = copy.deepcopy(task.config.generation_kwargs)
+        arguments = task.arguments(request.index, request.key.prompt, generation)
+        return Instance("generate_until", arguments, given.idx, given.metadata)
 
     def answer_text(self, request: Request, text: str) -> str:
         """Return an answer's text without a reasoning model's thinking."""
@@ -122,6 +114,14 @@ class HarnessAdapter:
         finally:
             for module in loud:
                 vars(module)["tqdm"] = tqdm.tqdm
+
+
+def _result(response: Response | None) -> Any:
+    """Return what the harness gets for a response: "" for a failed request."""
+    if response is None:
+        return ""
+    text, counts = response.generation.text, response.generation.token_counts
+    return text if counts is None else GenerationResult(text, TokenCounts(**counts))
 
 
 def _generation(text: Any, counts: Any) -> Generation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from lmms_eval.api.instance import Instance
@@ -18,7 +19,6 @@ from vlm_confidence_tasks.harness.partial_results import PartialResults
 from vlm_confidence_tasks.harness.reasoning import ReasoningTags
 from vlm_confidence_tasks.harness.task import PerturbedTask
 from vlm_confidence_tasks.harness.use_cache import CacheFolder
-from vlm_confidence_tasks.types import Readout
 
 
 class Session:
@@ -26,9 +26,6 @@ class Session:
 
     A context manager: on entry the model's documents become views and `lm.generate_until` goes
     through the session; on exit everything is as it was.
-
-    Attributes:
-        chat: Whether the model takes chat messages.
     """
 
     def __init__(
@@ -47,7 +44,6 @@ class Session:
             cli_args: The harness's command-line arguments.
             cache: Where responses are cached; None: nowhere.
         """
-        self.chat = not lm.is_simple
         self._lm = lm
         self._all_tasks = tasks
         self._tasks = {str(task.task_name): task for task in tasks}
@@ -59,7 +55,7 @@ class Session:
 
     def __enter__(self) -> Session:
         """Put the session in place."""
-        engine = self._engine = HarnessAdapter(self._lm, self._tasks, self._reasoning)
+        engine = HarnessAdapter(self._lm, self._tasks, self._reasoning)
         where = self._cache or CacheFolder()
         cache = open_cache(where.folder, self._lm, engine.source, where.model_args, self._rank)
         if self._partial is not None:
@@ -67,14 +63,13 @@ class Session:
         specs = [task.spec for task in self._tasks.values()]
         self._run = Run(engine, specs, cache, self._write_partial, self._rank, self._ranks)
         self._restore.callback(self._run.close)
-        self._generate = self._lm.generate_until
-        patch = probe.replaced(self._lm, "generate_until", self.generate_until)
-        self._restore.enter_context(patch)
+        generate = partial(engine.generate_until, self._run.answer)
+        self._restore.enter_context(probe.replaced(self._lm, "generate_until", generate))
         if hasattr(self._lm, "announce_rows"):
             announced = probe.replaced(self._lm, "announce_rows", self._run.runner.announce)
             self._restore.enter_context(announced)
         for task in self._all_tasks:
-            task.evaluation = self
+            task.evaluation, task.chat = self._run, not self._lm.is_simple
             self._restore.callback(setattr, task, "evaluation", None)
         for name, task in self._tasks.items():
             self._restore.callback(self._lm.task_dict.__setitem__, name, task.dataset)
@@ -86,28 +81,9 @@ class Session:
         """Take it away again."""
         self._restore.close()
 
-    def generate_until(self, instances: Sequence[Instance]) -> list[Any]:
-        """Answer instances: those of perturbed tasks through the run, others as ever."""
-        others = [instance for instance in instances if not self.owns(instance)]
-        theirs = iter(self._generate(others)) if others else iter(())
-        ours = [instance for instance in instances if self.owns(instance)]
-        responses = iter(self._run.answer(self._engine.requests(ours)))
-        return [
-            self._engine.result(next(responses)) if self.owns(instance) else next(theirs)
-            for instance in instances
-        ]
-
     def owns(self, instance: Instance) -> bool:
         """Whether an instance is one of a perturbed task."""
         return instance.task_name in self._tasks
-
-    def readouts(self, task: str, document: int) -> list[Readout]:
-        """Return what was measured on a document: the clean image first, then variants."""
-        return self._run.readouts(task, document)
-
-    def failure(self, task: str, document: int) -> str | None:
-        """Return why a document could not be measured, None if it was."""
-        return self._run.failures.get(task, document)
 
     def report_failures(self, results: dict[str, Any] | None) -> None:
         """Write into the harness's results which documents failed, in all processes.

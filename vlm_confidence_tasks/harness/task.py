@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any, ClassVar, Protocol
@@ -17,7 +17,12 @@ from vlm_confidence_tasks import __version__, perturbations
 from vlm_confidence_tasks.benchmarks import DocumentError, dataset, option_texts
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.evaluation.failures import max_failures
-from vlm_confidence_tasks.evaluation.request import NeedProvider, TaskSpec
+from vlm_confidence_tasks.evaluation.request import (
+    NeedProvider,
+    Request,
+    TaskSpec,
+    make_request,
+)
 from vlm_confidence_tasks.harness.task_config import check_greedy, read_config
 from vlm_confidence_tasks.metrics import Sample
 from vlm_confidence_tasks.sandbox import LOCAL_DATA, data_folder
@@ -27,14 +32,19 @@ IMAGES = "vlm_confidence_images"
 SECOND_PROMPT = "vlm_confidence_second_prompt"
 
 
+@dataclass
+class PerturbedInstance(Instance):
+    """An instance of the harness, with the request that it stands for."""
+
+    request: Request = field(kw_only=True)
+
+
 class Evaluation(Protocol):
-    """What a task may ask of the evaluation that it is part of.
+    """What a task may ask of the evaluation that it is part of."""
 
-    Attributes:
-        chat: Whether the model takes chat messages.
-    """
-
-    chat: bool
+    @property
+    def measures(self) -> frozenset[str]:
+        """What the engine can give (`probe.LogitSource`)."""
 
     def readouts(self, task: str, document: int) -> list[Readout]:
         """Return what was measured on a document: the clean image first, then variants."""
@@ -75,6 +85,7 @@ class PerturbedTask(ConfigurableTask):
         providers: For a class of one's own: what perturbations need beside the clean answer
             (`perturbations.needs`), by need.
         evaluation: The evaluation that the task is part of, None outside of one.
+        chat: Whether the model of the evaluation takes chat messages.
     """
 
     providers: ClassVar[Mapping[str, NeedProvider]] = {}
@@ -86,6 +97,7 @@ class PerturbedTask(ConfigurableTask):
             TaskError: A key or value cannot be used, or the data is not there.
         """
         self.evaluation: Evaluation | None = None
+        self.chat = False
         self._questions: dict[int, Question] = {}
         try:
             self.plan, theirs = read_config(config)
@@ -198,11 +210,6 @@ class PerturbedTask(ConfigurableTask):
                 )
         return content
 
-    def locate(self, index: int) -> tuple[int, Variant]:
-        """Return the document and variant that a request's index stands for."""
-        document, variant = divmod(index, 1 + len(self.plan.variants))
-        return document, (CLEAN, *self.plan.variants)[variant]
-
     def build_all_requests(self, **kwargs: Any) -> None:
         """Build the requests of this rank.
 
@@ -232,36 +239,37 @@ class PerturbedTask(ConfigurableTask):
 
     def construct_requests(self, doc_id: int, ctx: str, **kwargs: Any) -> list[Instance]:
         """Make one instance for the clean image and one for each variant that applies."""
-        labels = self.question(doc_id).labels
-        width = 1 + len(self.plan.variants)
-        return [
-            self.instance(doc_id * width + position, position, ctx, kwargs["metadata"])
-            for position, variant in enumerate((CLEAN, *self.plan.variants))
-            if variant == CLEAN or perturbations.applies(variant, labels)
-        ]
+        question, measures = self.question(doc_id), self._evaluation().measures
+        variants = (CLEAN, *self.plan.variants)
+        instances = []
+        for position, variant in enumerate(variants):
+            if variant == CLEAN or perturbations.applies(variant, question.labels):
+                index = doc_id * len(variants) + position
+                generation = copy.deepcopy(self.config.generation_kwargs)
+                request = make_request(
+                    self.spec, index, doc_id, question, variant, ctx, generation, measures
+                )
+                arguments = self.arguments(index, ctx, generation)
+                instances.append(
+                    PerturbedInstance(
+                        "generate_until", arguments, position, kwargs["metadata"], request=request
+                    )
+                )
+        return instances
 
-    def instance(self, index: int, position: int, ctx: str, metadata: dict[str, Any]) -> Instance:
-        """Make an instance as the model wants it; `read_instance` reads it back.
+    def arguments(self, index: int, prompt: str, generation: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return an instance's arguments, as the model's kind of adapter takes them.
 
         Args:
-            index: By which adapters look its document up.
-            position: Of the variant, 0 for clean.
-            ctx: The prompt.
-            metadata: The harness's.
+            index: By which the adapter looks the document up.
+            prompt: The text put to the model.
+            generation: Generation arguments.
         """
-        where = (index, self.config.task, metadata["split"])
-        generation = copy.deepcopy(self.config.generation_kwargs)
-        arguments = (
-            (ctx, self.doc_to_messages, generation, *where)
-            if self._evaluation().chat
-            else (ctx, generation, self.doc_to_visual, *where)
-        )
-        return Instance("generate_until", arguments, position, metadata)
-
-    def read_instance(self, instance: Instance) -> tuple[str, Mapping[str, Any], int]:
-        """Return prompt, generation arguments and index of an instance."""
-        prompt, first, second, index, *_ = instance.args
-        return prompt, second if self._evaluation().chat else first, index
+        split = self.config.test_split or self.config.validation_split
+        where = (index, self.config.task, split)
+        if self.chat:
+            return (prompt, self.doc_to_messages, generation, *where)
+        return (prompt, generation, self.doc_to_visual, *where)
 
     def _evaluation(self) -> Evaluation:
         if self.evaluation is None:

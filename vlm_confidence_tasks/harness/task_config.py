@@ -214,7 +214,7 @@ def _metric_list(
         if aggregation != ours["aggregation"] and not callable(aggregation):
             raise TaskError(
                 f"metric {name!r} has aggregation {aggregation!r}: leave it out, since what a "
-                "metric keeps of a document is no plain number"
+                "metric extracts from a document is no plain number"
             )
         better = ours["higher_is_better"]
         given = entry.get("higher_is_better", better)

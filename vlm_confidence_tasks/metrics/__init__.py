@@ -1,9 +1,9 @@
-"""What is computed from the answers of a task, and how sure it is.
+"""Measures of a task's answers, with intervals.
 
-`functional` holds the measures as functions of arrays; `metrics_for` gives a task's metrics,
-each of which takes a `Sample` apart and joins what it kept of all; `task_metrics` and
-`measure` compute them. A measure that is undefined on its input is None, never 0. Needs
-numpy and scipy alone.
+`functional` holds the measures as functions of arrays; `metrics_for` gives the metrics of a
+task, each of which extracts a value from every `Sample` and reduces all values to a number;
+`task_metrics` and `measure` compute them. A measure that is undefined on its input is None,
+never 0. Needs numpy and scipy alone.
 """
 
 from vlm_confidence_tasks.metrics.extractors.generated_answers import calibrated

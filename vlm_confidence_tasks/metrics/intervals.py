@@ -1,4 +1,4 @@
-"""From what a metric keeps of all samples to its 95% interval over images.
+"""From the values that a metric extracts to its 95% interval over images.
 
 With `Columns.paired` the interval is that of the difference between two runs.
 """
@@ -27,10 +27,10 @@ from vlm_confidence_tasks.metrics.reducers import Values, column, joined
 
 @dataclass(frozen=True)
 class Columns:
-    """What a metric keeps of the samples that it applies to.
+    """The values that a metric extracts from the samples that it applies to.
 
     Attributes:
-        values: What `Metric.extract` gave of each.
+        values: What `Metric.extract` returned for each.
         clusters: The image of each.
         paired: Whether each is of the second of two runs; None for a single run.
     """

@@ -35,8 +35,8 @@ def task_metrics(
         ValueError: A number that a metric uses is NaN, infinite or out of range.
     """
     metrics = metrics_for(families_of(samples)).values()
-    asked = [metric for metric in metrics if names is None or metric.name in names]
-    numbers = ((m.name, m.reduce(columns.values)) for m, columns in _columns(asked, samples))
+    chosen = [metric for metric in metrics if names is None or metric.name in names]
+    numbers = ((m.name, m.reduce(columns.values)) for m, columns in _columns(chosen, samples))
     return {name: number for name, number in numbers if number is not None}
 
 
@@ -57,7 +57,7 @@ def measure(samples: Sequence[Sample], draws: int) -> dict[str, Number]:
 
 
 def extract_columns(metric: Metric, samples: Sequence[Sample]) -> Columns:
-    """Return what a metric keeps of each sample that it applies to."""
+    """Extract a metric's value from each sample that it applies to."""
     values = [(metric.extract(sample), sample.image_id) for sample in samples]
     found = [(value, image) for value, image in values if value is not None]
     return Columns([value for value, _ in found], [image for _, image in found])

@@ -20,12 +20,12 @@ class Metric:
 
     Attributes:
         name: Its name in the results.
-        extract: What is kept of a sample, made of JSON types; None if the metric does not
+        extract: The value of a sample, made of JSON types; None if the metric does not
             apply to it. Holds "score" (the sample's own mean) and "n" (its instances) if
-            and only if the metric is a mean of these. Metrics that keep the same share one
+            and only if the metric is a mean of these. Metrics with equal values share one
             function, so that it need be called only once.
-        reduce: The number made of what was kept, in any order of samples; None if it could
-            not be computed. Keys that are not the metric's own are ignored.
+        reduce: The number made of all values, in any order; None if it could not be
+            computed. Keys that are not the metric's own are ignored.
         interval: Its 95% interval over images from a number of draws; None for a number
             that estimates nothing (a p-value, a noise floor).
         requires: What a task must measure for it to exist: a subset of {"verbal", "loglik",

@@ -1,4 +1,4 @@
-"""From what a metric keeps of all samples to one number, in any order of samples.
+"""From the values that a metric extracts to one number, in any order of samples.
 
 None: the number is not defined on these samples, or there are none.
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 from vlm_confidence_tasks.types import Readout
 
-# What a metric keeps of a sample: JSON types, since it travels between processes and files.
+# What a metric extracts from a sample: JSON types, since it travels between processes and files.
 Value = dict[str, Any]
 
 

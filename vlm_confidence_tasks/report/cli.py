@@ -77,14 +77,14 @@ def _add_leaderboard(commands: argparse._SubParsersAction[argparse.ArgumentParse
 
 
 def _add_figures(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    drawn = commands.add_parser(
+    figures = commands.add_parser(
         "figures",
         help="draw the runs' figures as PNG and SVG, with their data",
         description="Draw entropy and accuracy against noise, reliability, risk-coverage, flip "
         "rates, drift, margins and the entropy defence for every run under the folders.",
     )
-    _add_common(drawn)
-    drawn.set_defaults(run=_later("figures"))
+    _add_common(figures)
+    figures.set_defaults(run=_later("figures"))
 
 
 def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

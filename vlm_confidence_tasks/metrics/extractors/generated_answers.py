@@ -62,12 +62,12 @@ def calibrated(sample: Sample, readouts: Readouts) -> list[tuple[float, bool]]:
 
 def overconfidence(pairs: Pairs, sample: Sample, readouts: Readouts) -> list[float]:
     """Confidence minus correctness."""
-    return [sure - right for sure, right in pairs(sample, readouts)]
+    return [confidence - right for confidence, right in pairs(sample, readouts)]
 
 
 def squared_gap(pairs: Pairs, sample: Sample, readouts: Readouts) -> list[float]:
     """(confidence - correct)^2 of the given answer, not over all labels; source: Brier 1950."""
-    return [(sure - right) ** 2 for sure, right in pairs(sample, readouts)]
+    return [(confidence - right) ** 2 for confidence, right in pairs(sample, readouts)]
 
 
 def gold_surprise(sample: Sample, readouts: Readouts) -> list[float]:
@@ -139,7 +139,7 @@ def false_positive_repaired(sample: Sample, readouts: Readouts) -> list[float]:
     An unparsed answer is no correction. Source: "Same Answer, Different Representations"
     (arXiv 2602.06652), on POPE.
     """
-    return _became(sample, readouts, wanted="No", wrong="Yes")
+    return _corrected(sample, readouts, right="No", wrong="Yes")
 
 
 def false_negative_repaired(sample: Sample, readouts: Readouts) -> list[float]:
@@ -147,10 +147,10 @@ def false_negative_repaired(sample: Sample, readouts: Readouts) -> list[float]:
 
     A clean answer that could not be read is no false negative. Source: as above.
     """
-    return _became(sample, readouts, wanted="Yes", wrong="No")
+    return _corrected(sample, readouts, right="Yes", wrong="No")
 
 
-def _became(sample: Sample, readouts: Readouts, wanted: str, wrong: str) -> list[float]:
-    if sample.positive != "Yes" or sample.gold != wanted or sample.clean.answer != wrong:
+def _corrected(sample: Sample, readouts: Readouts, right: str, wrong: str) -> list[float]:
+    if sample.positive != "Yes" or sample.gold != right or sample.clean.answer != wrong:
         return []
-    return [float(r.answer == wanted) for r in readouts]
+    return [float(r.answer == right) for r in readouts]

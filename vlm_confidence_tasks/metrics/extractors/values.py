@@ -1,7 +1,7 @@
-"""The record that a metric keeps of a sample, made of numbers of its answers.
+"""The value that a metric extracts from a sample, made of numbers of its answers.
 
-A metric that is a mean keeps "score", the sample's own mean, and "n", the number of its
-instances; any other keeps counts or columns, and no "score". None: the metric does not
+A metric that is a mean has "score", the sample's own mean, and "n", the number of its
+instances; any other has counts or columns, and no "score". None: the metric does not
 apply to the sample.
 """
 
@@ -59,10 +59,10 @@ def mean(name: str, numbers: Numbers, select: Select, sample: Sample) -> Value |
 
 def confusion_counts(select: Select, sample: Sample) -> Value | None:
     """Count true positives, false positives and false negatives."""
-    said = [readout.answer for readout in select(sample)]
-    if sample.positive is None or sample.gold is None or not said:
+    labels = [readout.answer for readout in select(sample)]
+    if sample.positive is None or sample.gold is None or not labels:
         return None
-    return vars(confusion([sample.gold] * len(said), said, sample.positive))
+    return vars(confusion([sample.gold] * len(labels), labels, sample.positive))
 
 
 def claim_counts(select: Select, sample: Sample) -> Value | None:

@@ -58,7 +58,7 @@ def quantile_bins(confidence: Floats, n_bins: int) -> Ints:
     """Number the equal-mass bin of each confidence; equal confidences share a bin.
 
     A run of ties goes where its middle rank falls: one value that most answers share
-    must not be drawn into the bin of the few below it. Ranks are kept doubled so that
+    must not be drawn into the bin of the few below it. Ranks are doubled so that
     the arithmetic is exact.
     """
     _, run, count = np.unique(confidence, return_inverse=True, return_counts=True)
@@ -101,9 +101,9 @@ def reliability_curve(
     confidence, correct = answered(confidence, correct)
     bins = _bins(confidence, n_bins, strategy)
     counts = np.bincount(bins)
-    held = np.flatnonzero(counts)
-    count = counts[held]
-    low, high = held / n_bins, (held + 1) / n_bins
+    filled = np.flatnonzero(counts)
+    count = counts[filled]
+    low, high = filled / n_bins, (filled + 1) / n_bins
     if strategy == "quantile":
         ordered = np.sort(confidence)
         last = np.cumsum(count)
@@ -112,8 +112,8 @@ def reliability_curve(
         low=low,
         high=high,
         count=count,
-        confidence=np.bincount(bins, confidence)[held] / count,
-        accuracy=np.bincount(bins, correct)[held] / count,
+        confidence=np.bincount(bins, confidence)[filled] / count,
+        accuracy=np.bincount(bins, correct)[filled] / count,
     )
 
 

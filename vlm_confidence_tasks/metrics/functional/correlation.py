@@ -1,4 +1,4 @@
-"""Whether two numbers move together, and how sure that is."""
+"""Correlation of two numbers, with its interval."""
 
 from __future__ import annotations
 

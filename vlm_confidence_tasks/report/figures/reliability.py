@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
-from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
+from vlm_confidence_tasks.report.figures.sweeps import Styles
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
 
-Styles = Mapping[str, int]
 Curves = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
-def reliability(board: Board) -> Iterator[Figure]:
+def reliability(leaderboard: Leaderboard) -> Iterator[Figure]:
     """Draw each model's reliability, clean beside perturbed, with the table's ECE."""
-    for entry in board["entries"]:
+    for entry in leaderboard["entries"]:
         sides = (("clean", "ece_clean"), ("perturbed", "ece"))
         panels = [_reliability(entry, side, ece) for side, ece in sides if entry["bins"][side]]
         if panels:
@@ -23,7 +23,7 @@ def reliability(board: Board) -> Iterator[Figure]:
             yield Figure(f"reliability_{column}_{model}", title, tuple(panels), model)
 
 
-def _reliability(entry: Board, side: str, ece: str) -> Panel:
+def _reliability(entry: Record, side: str, ece: str) -> Panel:
     bins = entry["bins"][side]
     has_ends = any("accuracy_low" in held for held in bins)
     series = Series(
@@ -48,9 +48,9 @@ def _reliability(entry: Board, side: str, ece: str) -> Panel:
     )
 
 
-def margins(board: Board, curves: Curves) -> Iterator[Figure]:
+def margins(leaderboard: Leaderboard, curves: Curves) -> Iterator[Figure]:
     """Draw how sure the clean answers were that flipped, and those that did not."""
-    for entry in board["entries"]:
+    for entry in leaderboard["entries"]:
         model, column = entry["model"], entry["column"]
         held = curves[model, column].get("margins")
         if not held or not sum(held["flipped"]) or not sum(held["kept"]):
@@ -71,10 +71,10 @@ def margins(board: Board, curves: Curves) -> Iterator[Figure]:
         yield Figure(f"margins_{column}_{model}", title, (panel,), model)
 
 
-def risk_coverage(board: Board, styles: Styles, curves: Curves) -> Iterator[Figure]:
+def risk_coverage(leaderboard: Leaderboard, styles: Styles, curves: Curves) -> Iterator[Figure]:
     """Draw the share of wrong answers against the share of answers given."""
     sides = (("clean", "risk_coverage_clean"), ("perturbed", "risk_coverage"))
-    for column, entries in _by_column(board):
+    for column, entries in _by_column(leaderboard):
         panels = [
             Panel(
                 "line",
@@ -86,14 +86,14 @@ def risk_coverage(board: Board, styles: Styles, curves: Curves) -> Iterator[Figu
             )
             for side, key in sides
         ]
-        if drawn := tuple(panel for panel in panels if panel.series):
+        if filled := tuple(panel for panel in panels if panel.series):
             title = f"{column}: risk against coverage, clean and perturbed"
-            yield Figure(f"risk_coverage_{column}", title, drawn)
+            yield Figure(f"risk_coverage_{column}", title, filled)
 
 
-def defense(board: Board, styles: Styles, curves: Curves) -> Iterator[Figure]:
+def defense(leaderboard: Leaderboard, styles: Styles, curves: Curves) -> Iterator[Figure]:
     """Draw the ROC of "reject where the entropy is high", and the 95% threshold on it."""
-    for column, entries in _by_column(board):
+    for column, entries in _by_column(leaderboard):
         lines = _lines(entries, styles, curves, "defense_roc", "clean", "perturbed", _auroc)
         if not lines:
             continue
@@ -117,34 +117,34 @@ def defense(board: Board, styles: Styles, curves: Curves) -> Iterator[Figure]:
         yield Figure(f"defense_{column}", title, (panel,))
 
 
-def _auroc(entry: Board) -> str:
+def _auroc(entry: Record) -> str:
     held = entry["metrics"].get("defense_auroc")
     return f"{entry['model']}: AUROC {held['value']:.3f}" if held else str(entry["model"])
 
 
-def _name(entry: Board) -> str:
+def _name(entry: Record) -> str:
     return str(entry["model"])
 
 
-def _by_column(board: Board) -> Iterator[tuple[str, list[Board]]]:
-    for column in board["columns"]:
-        held = [entry for entry in board["entries"] if entry["column"] == column["id"]]
+def _by_column(leaderboard: Leaderboard) -> Iterator[tuple[str, list[Record]]]:
+    for column in leaderboard["columns"]:
+        held = [entry for entry in leaderboard["entries"] if entry["column"] == column["id"]]
         yield column["id"], held
 
 
 def _lines(
-    entries: Sequence[Board],
+    entries: Sequence[Record],
     styles: Styles,
     curves: Curves,
     key: str,
     x: str,
     y: str,
-    label: Callable[[Board], str] = _name,
+    label: Callable[[Record], str] = _name,
 ) -> tuple[Series, ...]:
-    drawn = []
+    series = []
     for entry in entries:
         curve = curves[entry["model"], entry["column"]].get(key)
         if curve:
             style = styles[entry["model"]]
-            drawn.append(Series(label(entry), curve[x], curve[y], style=style))
-    return tuple(drawn)
+            series.append(Series(label(entry), curve[x], curve[y], style=style))
+    return tuple(series)

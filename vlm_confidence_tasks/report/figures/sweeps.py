@@ -1,14 +1,14 @@
-"""Figures over several tasks: noise sweeps, flip rates by family, drift."""
+"""Figures over tasks of one benchmark: entropy, accuracy and confidence against noise."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from os.path import commonprefix
 from typing import Any
 
-from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
-from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
 
 Styles = Mapping[str, int]
 EPSILON = "strength of the noise, ε"
@@ -16,10 +16,10 @@ EPSILON = "strength of the noise, ε"
 SHARED = ("max_side", "limit", "offset", "data", "documents", "generation", "version")
 
 
-def sweeps(board: Board, styles: Styles) -> Iterator[Figure]:
+def sweeps(leaderboard: Leaderboard, styles: Styles) -> Iterator[Figure]:
     """Draw entropy, accuracy and confidence against the noise's strength."""
-    noisy = [entry for entry in board["entries"] if entry["epsilon"] is not None]
-    for name, entries in _groups(board, noisy):
+    noisy = [entry for entry in leaderboard["entries"] if entry["epsilon"] is not None]
+    for name, entries in groups(leaderboard, noisy, "noise"):
         if len({entry["epsilon"] for entry in entries}) < 2:
             continue
         change = _panel(entries, styles, "entropy_delta", None, "H(perturbed) − H(clean), nats")
@@ -29,29 +29,40 @@ def sweeps(board: Board, styles: Styles) -> Iterator[Figure]:
         measures = (("accuracy", "accuracy"), ("confidence", "mean confidence"))
         panels = [_panel(entries, styles, m, f"{m}_clean", label) for m, label in measures]
         # Captions are neither right nor sure of a label.
-        if drawn := tuple(panel for panel in panels if panel.series):
+        if filled := tuple(panel for panel in panels if panel.series):
             title = f"{name}: accuracy and mean confidence against the noise's strength"
-            yield Figure(f"accuracy_{name}", title, drawn)
+            yield Figure(f"accuracy_{name}", title, filled)
 
 
-def _groups(board: Board, entries: Sequence[Board]) -> list[tuple[str, list[Board]]]:
-    """Group entries of tasks that ask the same questions in the same way."""
-    columns = {column["id"]: column for column in board["columns"]}
-    groups: dict[tuple[Any, ...], list[Board]] = defaultdict(list)
+def groups(
+    leaderboard: Leaderboard, entries: Sequence[Record], *apart: str
+) -> list[tuple[str, list[Record]]]:
+    """Group entries that put the same questions in the same way, and name each group.
+
+    The name is what the names of its tasks begin with, numbered where two groups share it.
+
+    Args:
+        leaderboard: The leaderboard, for its columns' settings.
+        entries: Those to group.
+        apart: Further keys of an entry that must agree.
+    """
+    columns = {column["id"]: column for column in leaderboard["columns"]}
+    grouped: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
     for entry in entries:
-        column = columns[entry["column"]]
-        stem = column["task"].rsplit("_", 1)[0]
-        groups[(stem, *(column[key] for key in SHARED))].append(entry)
+        setting = (columns[entry["column"]][key] for key in SHARED)
+        grouped[(*(entry[key] for key in ("benchmark", *apart)), *setting)].append(entry)
     seen: Counter[str] = Counter()
     named = []
-    for (stem, *_), held in groups.items():
+    for same in grouped.values():
+        stem = commonprefix([entry["task"] for entry in same]).rsplit("_", 1)[0]
+        stem = stem or str(same[0]["benchmark"])
         seen[stem] += 1
-        named.append((stem if seen[stem] == 1 else f"{stem} [{seen[stem]}]", held))
+        named.append((stem if seen[stem] == 1 else f"{stem} [{seen[stem]}]", same))
     return named
 
 
 def _panel(
-    entries: Sequence[Board], styles: Styles, metric: str, clean: str | None, label: str
+    entries: Sequence[Record], styles: Styles, metric: str, clean: str | None, label: str
 ) -> Panel:
     series = []
     for model, style in styles.items():
@@ -63,11 +74,14 @@ def _panel(
             points.insert(0, (0.0, {"value": 0.0, "low": 0.0, "high": 0.0}))
         elif clean in mine[0]["metrics"]:
             points.insert(0, (0.0, mine[0]["metrics"][clean]))
-        series.append(_series(model, style, points))
+        series.append(with_intervals(model, style, points))
     return Panel("line", "", EPSILON, label, tuple(series), unit_y=clean is not None)
 
 
-def _series(label: str, style: int, points: Sequence[tuple[float, Mapping[str, Any]]]) -> Series:
+def with_intervals(
+    label: str, style: int, points: Sequence[tuple[float, Mapping[str, Any]]]
+) -> Series:
+    """Make a series of numbers of the leaderboard, each at its x."""
     x, numbers = [x for x, _ in points], [number for _, number in points]
     low, high = _ends(numbers)
     return Series(label, x, [number["value"] for number in numbers], low, high, style)
@@ -82,63 +96,3 @@ def _ends(numbers: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float
         for key in ("low", "high")
     ]
     return ends[0], ends[1]
-
-
-def flip_rates(board: Board, styles: Styles) -> Iterator[Figure]:
-    """Draw flipped instances and flipped documents by family of perturbations."""
-    for name, entries in _groups(board, board["entries"]):
-        held = list(dict.fromkeys((e["column"], f) for e in entries for f in _families(e)))
-        held.sort(key=lambda pair: (perturbations.families().index(pair[1]), pair[0]))
-        if not held:
-            continue
-        rates = (("ifr", "flipped instances (IFR)"), ("iv", "flipped documents (IV)"))
-        panels = [_bars(entries, held, styles, rate, label) for rate, label in rates]
-        yield Figure(f"flips_{name}", f"{name}: flip rates by perturbation", tuple(panels))
-
-
-def _families(entry: Board) -> list[str]:
-    return [family for family in perturbations.families() if f"ifr_{family}" in entry["metrics"]]
-
-
-def _bars(
-    entries: Sequence[Board],
-    held: Sequence[tuple[str, str]],
-    styles: Styles,
-    rate: str,
-    label: str,
-) -> Panel:
-    often = Counter(family for _, family in held)
-    ticks = [family if often[family] == 1 else column for column, family in held]
-    series = []
-    for model, style in styles.items():
-        mine = {entry["column"]: entry["metrics"] for entry in entries if entry["model"] == model}
-        points = [
-            (float(position), mine[column][f"{rate}_{family}"])
-            for position, (column, family) in enumerate(held)
-            if f"{rate}_{family}" in mine.get(column, {})
-        ]
-        if points:
-            series.append(_series(model, style, points))
-    return Panel("bars", label, "", "share", tuple(series), ticks=tuple(ticks))
-
-
-def drift(board: Board, styles: Styles) -> Iterator[Figure]:
-    """Draw drift under perturbation against the drift between different images."""
-    for column in board["columns"]:
-        entries = [entry for entry in board["entries"] if entry["column"] == column["id"]]
-        panels = [_drift_panel(entries, styles, name) for name in ("context", "answer", "vision")]
-        if drawn := tuple(panel for panel in panels if panel.series):
-            title = f"{column['id']}: drift of the representation against control drift"
-            yield Figure(f"drift_{column['id']}", title, drawn)
-
-
-def _drift_panel(entries: Sequence[Board], styles: Styles, channel: str) -> Panel:
-    series = []
-    for entry in entries:
-        moved = entry["metrics"].get(f"drift_{channel}")
-        ratio = entry["metrics"].get(f"drift_ratio_{channel}")
-        if moved and ratio and ratio["value"]:
-            point = (moved["value"] / ratio["value"], moved)
-            series.append(_series(entry["model"], styles[entry["model"]], [point]))
-    x_label, y_label = "drift to other images (control)", "drift under perturbation"
-    return Panel("points", channel, x_label, y_label, tuple(series), diagonal=True)

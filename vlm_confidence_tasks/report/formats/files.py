@@ -15,14 +15,14 @@ from vlm_confidence_tasks.report.formats.csv import to_csv
 from vlm_confidence_tasks.report.formats.html import write_pages
 from vlm_confidence_tasks.report.formats.latex import to_latex
 from vlm_confidence_tasks.report.formats.markdown import to_markdown
-from vlm_confidence_tasks.report.leaderboard.flip_images import make_pictures
-from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
+from vlm_confidence_tasks.report.leaderboard.flip_images import make_flip_images
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard
 from vlm_confidence_tasks.report.leaderboard.tables import By, Table
 
 
-def write_board(
+def write_leaderboard(
     folder: Path,
-    board: Board,
+    leaderboard: Leaderboard,
     tables: Sequence[Table],
     by: By,
     figures: Sequence[Figure],
@@ -31,14 +31,14 @@ def write_board(
 ) -> None:
     """Write `leaderboard.json` and all that is made from it."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "leaderboard.json", json.dumps(board, indent=1, allow_nan=False) + "\n")
-    _write(folder / "leaderboard.md", to_markdown(board, tables))
+    _write(folder / "leaderboard.json", json.dumps(leaderboard, indent=1, allow_nan=False) + "\n")
+    _write(folder / "leaderboard.md", to_markdown(leaderboard, tables))
     _write(folder / "leaderboard.csv", to_csv(tables, by))
     _write(folder / "leaderboard.tex", to_latex(tables))
-    drawn = [(figure, to_bytes(draw(figure), "svg")) for figure in _bar(figures, quiet)]
-    names = [model["name"] for model in board["models"]]
-    pictures = {name: make_pictures(board, name, data) for name in names}
-    write_pages(folder, board, tables, drawn, pictures)
+    with_svg = [(figure, to_bytes(draw(figure), "svg")) for figure in _bar(figures, quiet)]
+    names = [model["name"] for model in leaderboard["models"]]
+    flip_images = {name: make_flip_images(leaderboard, name, data) for name in names}
+    write_pages(folder, leaderboard, tables, with_svg, flip_images)
 
 
 def write_figures(folder: Path, figures: Sequence[Figure], quiet: bool) -> None:

@@ -18,77 +18,84 @@ from markupsafe import Markup
 from vlm_confidence_tasks.report.figures.figure_data import Figure
 from vlm_confidence_tasks.report.formats.markdown import failures, legend, older_run
 from vlm_confidence_tasks.report.inputs.model_names import slugs
-from vlm_confidence_tasks.report.leaderboard.flip_images import Shown
-from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
+from vlm_confidence_tasks.report.leaderboard.flip_images import FlipImages
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard
 from vlm_confidence_tasks.report.leaderboard.tables import Table, build_tables
 
 INDEX = "index.html"
-Drawn = Sequence[tuple[Figure, bytes]]
+FiguresWithSvg = Sequence[tuple[Figure, bytes]]
 
 
 def write_pages(
     folder: Path,
-    board: Board,
+    leaderboard: Leaderboard,
     tables: Sequence[Table],
-    drawn: Drawn,
-    pictures: Mapping[str, Sequence[Shown]],
+    figures: FiguresWithSvg,
+    flip_images: Mapping[str, Sequence[FlipImages]],
 ) -> list[Path]:
     """Write the leaderboard's page and the models' into a folder.
 
     Args:
         folder: Where to; models' pages go to its `models`.
-        board: The leaderboard.
+        leaderboard: The leaderboard.
         tables: The tables on its page.
-        drawn: All figures, with their SVG.
-        pictures: For each model, its flips' pictures in the flips' order.
+        figures: All figures, with their SVG.
+        flip_images: For each model, its flips' images in the flips' order.
     """
-    names = [model["name"] for model in board["models"]]
+    names = [model["name"] for model in leaderboard["models"]]
     links = {name: f"models/{slug}.html" for name, slug in slugs(names).items()}
-    pages = {INDEX: _index(board, tables, drawn, links)}
+    pages = {INDEX: _index(leaderboard, tables, figures, links)}
     for name in names:
-        pages[links[name]] = _model(board, name, drawn, pictures.get(name, ()))
+        pages[links[name]] = _model(leaderboard, name, figures, flip_images.get(name, ()))
     for path, text in pages.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
     return [folder / path for path in pages]
 
 
-def _index(board: Board, tables: Sequence[Table], drawn: Drawn, links: Mapping[str, str]) -> str:
+def _index(
+    leaderboard: Leaderboard,
+    tables: Sequence[Table],
+    figures: FiguresWithSvg,
+    links: Mapping[str, str],
+) -> str:
     return _render(
         "index.html.jinja",
         title="Leaderboard",
-        board=board,
+        leaderboard=leaderboard,
         tables=tables,
-        figures=_images(drawn, ""),
+        figures=_images(figures, ""),
         links=links,
-        legend=legend(board),
-        failures=failures(board),
-        older=[older_run(run) for run in board["older"]],
+        legend=legend(leaderboard),
+        failures=failures(leaderboard),
+        older=[older_run(run) for run in leaderboard["older"]],
     )
 
 
-def _model(board: Board, name: str, drawn: Drawn, pictures: Sequence[Shown]) -> str:
-    (model,) = (model for model in board["models"] if model["name"] == name)
-    flips = board["flips"].get(name, [])
-    mine = {**board, "models": [model]}
+def _model(
+    leaderboard: Leaderboard, name: str, figures: FiguresWithSvg, flip_images: Sequence[FlipImages]
+) -> str:
+    (model,) = (model for model in leaderboard["models"] if model["name"] == name)
+    flips = leaderboard["flips"].get(name, [])
+    mine = {**leaderboard, "models": [model]}
     return _render(
         "model.html.jinja",
         title=name,
-        board=board,
+        leaderboard=leaderboard,
         model=model,
-        entries=[entry for entry in board["entries"] if entry["model"] == name],
-        tables=build_tables(mine, "metric", list(board["metrics"])),
-        figures=_images(drawn, name),
-        flips=list(zip(flips, pictures or [Shown()] * len(flips), strict=True)),
-        legend=legend(board),
+        entries=[entry for entry in leaderboard["entries"] if entry["model"] == name],
+        tables=build_tables(mine, "metric", list(leaderboard["metrics"])),
+        figures=_images(figures, name),
+        flips=list(zip(flips, flip_images or [FlipImages()] * len(flips), strict=True)),
+        legend=legend(leaderboard),
     )
 
 
-def _images(drawn: Drawn, model: str) -> list[tuple[str, str]]:
+def _images(figures: FiguresWithSvg, model: str) -> list[tuple[str, str]]:
     """Return title and data URI of the figures about one model, or about several."""
     return [
         (figure.title, f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}")
-        for figure, svg in drawn
+        for figure, svg in figures
         if figure.model == model
     ]
 

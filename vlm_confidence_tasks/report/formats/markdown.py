@@ -5,48 +5,48 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard
 from vlm_confidence_tasks.report.leaderboard.tables import Cell, Heading, Table
 
 
-def to_markdown(board: Board, tables: Sequence[Table]) -> str:
+def to_markdown(leaderboard: Leaderboard, tables: Sequence[Table]) -> str:
     """Write the whole leaderboard as one Markdown page."""
-    parts = ["# Leaderboard", _legend(board)]
+    parts = ["# Leaderboard", _legend(leaderboard)]
     for table in tables:
         parts += [f"## {_safe(table.title)}", *([_safe(table.caption)] if table.caption else [])]
         parts += ["\n".join(_lines(table)), *_notes(table.headings)]
-    parts += _list("Failed documents, in no number", failures(board))
-    parts += _list("Replaced runs, not shown", [older_run(run) for run in board["older"]])
-    parts += _list("Problems", board["problems"])
+    parts += _list("Failed documents, in no number", failures(leaderboard))
+    parts += _list("Replaced runs, not shown", [older_run(run) for run in leaderboard["older"]])
+    parts += _list("Problems", leaderboard["problems"])
     return "\n\n".join(parts) + "\n"
 
 
-def _legend(board: Board) -> str:
-    return legend(board) + " All numbers are in `leaderboard.json`."
+def _legend(leaderboard: Leaderboard) -> str:
+    return legend(leaderboard) + " All numbers are in `leaderboard.json`."
 
 
-def legend(board: Board) -> str:
+def legend(leaderboard: Leaderboard) -> str:
     """Say how to read a table's cells."""
-    if board["interval"] is None:
+    if leaderboard["interval"] is None:
         return "↑ higher is better, ↓ lower is better. Intervals were not computed."
     return (
         "↑ higher is better, ↓ lower is better. Brackets hold 95% intervals, from "
-        f"{board['interval']['draws']} bootstrap draws over images. Bold: the best, where its "
-        "interval does not overlap the second's."
+        f"{leaderboard['interval']['draws']} bootstrap draws over images. Bold: the best, where "
+        "its interval does not overlap the second's."
     )
 
 
-def failures(board: Board) -> list[str]:
+def failures(leaderboard: Leaderboard) -> list[str]:
     """Say of each run that could not measure all of its documents how many it could not."""
     return [
         f"{entry['model']}, {entry['column']}: "
         f"{entry['n']['failed']} of {entry['n']['failed'] + entry['n']['documents']}"
-        for entry in board["entries"]
+        for entry in leaderboard["entries"]
         if entry["n"]["failed"]
     ]
 
 
-def older_run(run: Board) -> str:
+def older_run(run: Leaderboard) -> str:
     """Describe a run that another one replaces."""
     return f"{run['model']}, {run['task']}, {run['date']}: {run['results']}"
 

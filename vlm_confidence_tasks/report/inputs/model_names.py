@@ -19,7 +19,7 @@ NAMED_BY = ("pretrained", "model", "model_version", "model_name", "model_id", "p
 
 @dataclass(frozen=True, order=True)
 class Model:
-    """A model as the harness was asked for it.
+    """A model as the harness's command line names it.
 
     Attributes:
         adapter: The harness's model id (`--model`).
@@ -40,12 +40,12 @@ class Model:
         if args is None or isinstance(args, str):
             pairs = [part.partition("=") for part in (args or "").split(",") if part.strip()]
             args = {name.strip(): value.strip() for name, _, value in pairs}
-        kept = {name: str(value) for name, value in args.items() if name not in PLACE}
-        return cls(adapter, tuple(sorted(kept.items())))
+        named = {name: str(value) for name, value in args.items() if name not in PLACE}
+        return cls(adapter, tuple(sorted(named.items())))
 
     @property
     def revision(self) -> str | None:
-        """The revision that was asked for, None for the newest."""
+        """The revision given, None for the newest."""
         return dict(self.args).get("revision")
 
     @property

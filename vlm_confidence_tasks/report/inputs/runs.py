@@ -46,12 +46,12 @@ class TaskRun:
 
     @property
     def whole(self) -> bool:
-        """Whether it asked all documents of its task."""
+        """Whether it is of all documents of its task."""
         return self.limit is None and not self.offset
 
     @property
     def versions(self) -> dict[str, str | None]:
-        """The versions that the numbers were made with; None where the run kept none."""
+        """The versions that the numbers were made with; None where the run recorded none."""
         known = self.config.get("versions") or {}
         return {
             OWN_KEY: self.config.get(OWN_KEY),

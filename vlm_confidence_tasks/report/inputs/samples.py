@@ -19,7 +19,8 @@ import msgspec
 from vlm_confidence_tasks.metrics import Sample
 from vlm_confidence_tasks.types import Inside, Readout, Scalar, Variant
 
-Pairs = Sequence[tuple[Sample, Readout]]
+# Samples, each with some of its readouts.
+Answers = Sequence[tuple[Sample, Sequence[Readout]]]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -64,14 +65,14 @@ class SamplesFile:
         return [row.sample for row in self.rows]
 
     @cached_property
-    def clean(self) -> Pairs:
+    def clean(self) -> Answers:
         """Every sample with its clean readout."""
-        return [(sample, sample.clean) for sample in self.samples]
+        return [(sample, (sample.clean,)) for sample in self.samples]
 
     @cached_property
-    def pairs(self) -> Pairs:
-        """Every instance: a sample with one of the readouts that pooled metrics count."""
-        return [(sample, readout) for sample in self.samples for readout in sample.perturbed]
+    def perturbed(self) -> Answers:
+        """Every sample with the perturbed readouts that pooled metrics count."""
+        return [(sample, sample.perturbed) for sample in self.samples]
 
     @property
     def digest(self) -> str:
@@ -104,6 +105,8 @@ class _Readout(msgspec.Struct, gc=False):
     confidence: Share | None
     margin: float | None
     gold_margin: float | None
+    entropy_low: float | None = None
+    entropy_high: float | None = None
     verbal_text: str | None = None
     verbal_confidence: Share | None = None
     option_logprob: dict[str, float] | None = None
@@ -135,7 +138,7 @@ _FIELDS = attrgetter(*list(Readout.__dataclass_fields__)[1:])
 def read_samples(path: Path) -> SamplesFile:
     """Read a samples file that a perturbed task wrote.
 
-    Documents that failed, which a run may be allowed, are counted and left out.
+    Samples that failed, which a run may be allowed, are counted and left out.
 
     Raises:
         SamplesError: There is no such file, it is empty, or a line is torn or is not

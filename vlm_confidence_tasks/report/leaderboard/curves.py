@@ -14,7 +14,7 @@ from vlm_confidence_tasks.metrics import (
     risk_coverage_curve,
     threshold_defense,
 )
-from vlm_confidence_tasks.report.inputs.samples import Pairs, SamplesFile
+from vlm_confidence_tasks.report.inputs.samples import Answers, SamplesFile
 
 Curve = dict[str, list[float]]
 # A curve of more points than this looks the same and only makes the file larger.
@@ -22,32 +22,22 @@ MOST_POINTS = 200
 MARGIN_BINS = 24
 
 
-def reliability_bins(pairs: Pairs, draws: int) -> list[dict[str, Any]]:
+def reliability_bins(answers: Answers, draws: int) -> list[dict[str, Any]]:
     """Return the filled bins of a reliability diagram.
 
     Each has low, high, count, confidence and accuracy, and the ends of the accuracy's
     interval over images if `draws` is not 0 and the bin has several images.
     """
-    confidence, correct, images = _calibrated(pairs)
-    if not confidence.size:
+    confidence, correct, images = _calibrated(answers)
+    if not confidence:
         return []
     curve = reliability_curve(confidence, correct)
     fields = ("low", "high", "count", "confidence", "accuracy")
     columns = [getattr(curve, field).tolist() for field in fields]
     bins = [dict(zip(fields, cells, strict=True)) for cells in zip(*columns, strict=True)]
     if draws:
-        _add_intervals(bins, confidence, correct, images, draws)
+        _add_intervals(bins, np.array(confidence), np.array(correct), np.array(images), draws)
     return bins
-
-
-def _calibrated(pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.str_]]:
-    """Return confidence, correctness and image of the answers that have both, [N] each."""
-    rows = [(*row, sample.image_id) for sample, r in pairs for row in calibrated(sample, [r])]
-    return (
-        np.array([confidence for confidence, _, _ in rows], np.float64),
-        np.array([correct for _, correct, _ in rows], np.bool_),
-        np.array([image for _, _, image in rows], np.str_),
-    )
 
 
 def _add_intervals(
@@ -68,10 +58,10 @@ def _add_intervals(
         held.update(accuracy_low=found.low, accuracy_high=found.high)
 
 
-def risk_coverage(pairs: Pairs) -> Curve | None:
+def risk_coverage(answers: Answers) -> Curve | None:
     """Return coverage and risk, from the most confident answers on."""
-    confidence, correct, _ = _calibrated(pairs)
-    if not confidence.size:
+    confidence, correct, _ = _calibrated(answers)
+    if not confidence:
         return None
     curve = risk_coverage_curve(confidence, correct)
     return _thin(coverage=curve.coverage, risk=curve.risk)
@@ -82,8 +72,7 @@ def defense_roc(rows: SamplesFile) -> Curve | None:
 
     The last entry of `at_threshold` is the 95th percentile of clean entropies.
     """
-    clean = np.sort([a.entropy for _, a in rows.clean if a.entropy is not None])
-    perturbed = np.sort([a.entropy for _, a in rows.pairs if a.entropy is not None])
+    clean, perturbed = (np.sort(_entropies(side)) for side in (rows.clean, rows.perturbed))
     if not clean.size or not perturbed.size:
         return None
     cuts = np.unique(np.concatenate([clean, perturbed]))[::-1]
@@ -100,9 +89,10 @@ def _share_above(values: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDAr
 def margins(rows: SamplesFile) -> Curve | None:
     """Return histograms of the clean margin, for answers that flipped and that did not."""
     held = [
-        (row.clean.margin, row.clean.answer != answer.answer)
-        for row, answer in rows.pairs
-        if row.labels and row.clean.margin is not None
+        (sample.clean.margin, sample.clean.answer != readout.answer)
+        for sample, readouts in rows.perturbed
+        if sample.labels and sample.clean.margin is not None
+        for readout in readouts
     ]
     if not held:
         return None
@@ -110,6 +100,22 @@ def margins(rows: SamplesFile) -> Curve | None:
     edges = np.linspace(0.0, max(float(margin.max()), 1e-6), MARGIN_BINS + 1)
     counts = [np.histogram(margin[side], edges)[0] for side in (flipped, ~flipped)]
     return {"edges": edges.tolist(), "flipped": counts[0].tolist(), "kept": counts[1].tolist()}
+
+
+def _calibrated(answers: Answers) -> tuple[list[float], list[bool], list[str]]:
+    """Return confidence, correctness and image of the answers that have all."""
+    found = [
+        (*pair, sample.image_id)
+        for sample, readouts in answers
+        for pair in calibrated(sample, readouts)
+    ]
+    confidence, correct, images = zip(*found, strict=True) if found else ((), (), ())
+    return list(confidence), list(correct), list(images)
+
+
+def _entropies(answers: Answers) -> list[float]:
+    found = (readout.entropy for _, readouts in answers for readout in readouts)
+    return [entropy for entropy in found if entropy is not None]
 
 
 def _thin(**columns: NDArray[np.float64]) -> Curve:

@@ -1,8 +1,8 @@
 """The images of flipped documents, made again from the data set.
 
 A perturbed image is a function of the stored image, the perturbation, its parameters
-and the seed. So none needs to be kept: it is made again, and its digest must be the one
-in the samples file. A picture of which that cannot be said is left out, with a note.
+and the seed. So none needs to be stored: it is made again, and its digest must be the one
+in the samples file. An image whose digest differs is left out, with a note.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from PIL import Image
 
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.report.inputs.stored_images import stored_images
-from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
 from vlm_confidence_tasks.sandbox import SANDBOX, data_folder
 from vlm_confidence_tasks.types import Variant
 
@@ -31,66 +31,66 @@ OTHER_DATA = "images left out: the data set has no such document with this image
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A flip's pictures as data URIs, or the reason why there are none."""
+class FlipImages:
+    """A flip's images as data URIs, or the reason why there are none."""
 
     clean: tuple[str, ...] = ()
     perturbed: tuple[str, ...] = ()
     note: str = ""
 
 
-def make_pictures(board: Board, model: str, root: Path | None) -> list[Shown]:
-    """Make the pictures of a model's flips.
+def make_flip_images(leaderboard: Leaderboard, model: str, root: Path | None) -> list[FlipImages]:
+    """Make the images of a model's flips.
 
     Args:
-        board: The leaderboard.
+        leaderboard: The leaderboard.
         model: The model's name.
         root: Folder of the data sets; None for the one that each run was made with, if
             it is still there.
     """
-    entries = {entry["task"]: entry for entry in board["entries"] if entry["model"] == model}
-    sides = {column["id"]: column["max_side"] for column in board["columns"]}
-    flips: list[Board] = board["flips"].get(model, [])
+    entries = {entry["task"]: entry for entry in leaderboard["entries"] if entry["model"] == model}
+    sides = {column["id"]: column["max_side"] for column in leaderboard["columns"]}
+    flips: list[Record] = leaderboard["flips"].get(model, [])
     shown = []
     for flip in flips:
         entry = entries[flip["task"]]
         folder = root or _folder(entry)
         if folder is None:
-            shown.append(Shown(note=ABSENT))
+            shown.append(FlipImages(note=ABSENT))
             continue
         try:
-            shown.append(_show(flip, folder, entry["benchmark"], sides[entry["column"]]))
+            shown.append(_find(flip, folder, entry["benchmark"], sides[entry["column"]]))
         except (ValueError, OSError, KeyError, SyntaxError) as error:
-            shown.append(Shown(note=f"images left out: {error}"))
+            shown.append(FlipImages(note=f"images left out: {error}"))
     return shown
 
 
-def _folder(entry: Board) -> Path | None:
+def _folder(entry: Record) -> Path | None:
     source = (entry.get("data") or {}).get("source")
     return data_folder(source) if source == SANDBOX or Path(source or "").is_absolute() else None
 
 
-def _show(flip: Board, folder: Path, benchmark: str, side: int | None) -> Shown:
+def _find(flip: Record, folder: Path, benchmark: str, side: int | None) -> FlipImages:
     for stored in stored_images(folder, benchmark, flip["question_id"]):
         clean = [image if side is None else perturbations.fit(image, side) for image in stored]
         if clean and perturbations.images_digest(clean) == flip["image_sha256"]:
-            return _shown(flip, clean)
-    return Shown(note=OTHER_DATA)
+            return _make(flip, clean)
+    return FlipImages(note=OTHER_DATA)
 
 
-def _shown(flip: Board, clean: Sequence[Image.Image]) -> Shown:
-    said = flip["perturbed"]
-    parameters = tuple(sorted(said["parameters"].items()))
-    variant = Variant(said["perturbation"], parameters, said["seed"])
+def _make(flip: Record, clean: Sequence[Image.Image]) -> FlipImages:
+    perturbed = flip["perturbed"]
+    parameters = tuple(sorted(perturbed["parameters"].items()))
+    variant = Variant(perturbed["perturbation"], parameters, perturbed["seed"])
     given = {}
     if "clean_answer" in perturbations.needs_of(variant):
         phrase = perturbations.phrase(variant, flip["labels"], flip["clean"]["answer"])
         given["clean_answer"] = perturbations.Given(phrase, phrase)
-    perturbed = [perturbations.apply(image, variant, given=given) for image in clean]
-    if perturbations.images_digest(perturbed) != said["image_sha256"]:
+    again = [perturbations.apply(image, variant, given=given) for image in clean]
+    if perturbations.images_digest(again) != perturbed["image_sha256"]:
         note = "perturbed image left out: made again, it is not the one that the model saw"
-        return Shown(tuple(map(_data_uri, clean)), (), note)
-    return Shown(tuple(map(_data_uri, clean)), tuple(map(_data_uri, perturbed)))
+        return FlipImages(tuple(map(_data_uri, clean)), (), note)
+    return FlipImages(tuple(map(_data_uri, clean)), tuple(map(_data_uri, again)))
 
 
 def _data_uri(image: Image.Image) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from vlm_confidence_tasks import __version__, perturbations
-from vlm_confidence_tasks.metrics import metrics_for
+from vlm_confidence_tasks import __version__
 from vlm_confidence_tasks.report.inputs.model_names import Model, name_models
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import OWN_KEY, TaskRun
@@ -20,24 +19,31 @@ from vlm_confidence_tasks.report.leaderboard.selection import (
     columns,
     newest,
 )
-from vlm_confidence_tasks.report.leaderboard.summary import Summary, Wanted, summarise_all
+from vlm_confidence_tasks.report.leaderboard.summary import (
+    Summary,
+    SummaryOptions,
+    known_metrics,
+    summarise_all,
+)
 
-Board = dict[str, Any]
+# JSON types alone: the whole leaderboard, and one of its objects.
+Leaderboard = dict[str, Any]
+Record = dict[str, Any]
 FORMAT = 1
 COUNTS = ("documents", "failed", "instances", "images")
 
 
 def collect(
-    runs: Sequence[TaskRun], wanted: Wanted, problems: Problems
+    runs: Sequence[TaskRun], options: SummaryOptions, problems: Problems
 ) -> tuple[list[Summarised], list[TaskRun]]:
     """Read the newest run of each model and task; return also what that replaces."""
     current, older = newest(runs)
-    return summarise_all(current, wanted, problems), older
+    return summarise_all(current, options, problems), older
 
 
-def build_board(
+def build_leaderboard(
     found: Sequence[Summarised], older: Sequence[TaskRun], draws: int, problems: Problems
-) -> Board:
+) -> Leaderboard:
     """Put summaries together into the leaderboard, made of JSON types alone."""
     everyone = [*(run for run, _ in found), *older]
     names = name_models(everyone, problems)
@@ -61,7 +67,7 @@ def _order(found: Iterable[Summarised], names: dict[Model, str]) -> list[Model]:
     return sorted({run.model for run, _ in found}, key=lambda model: names[model])
 
 
-def _model(model: Model, name: str) -> Board:
+def _model(model: Model, name: str) -> Record:
     return {
         "name": name,
         "adapter": model.adapter,
@@ -70,7 +76,7 @@ def _model(model: Model, name: str) -> Board:
     }
 
 
-def _column(column: Column) -> Board:
+def _column(column: Column) -> Record:
     return {
         "id": column.id,
         "task": column.task,
@@ -80,7 +86,7 @@ def _column(column: Column) -> Board:
     }
 
 
-def _metrics(found: Sequence[Summarised]) -> Board:
+def _metrics(found: Sequence[Summarised]) -> Record:
     used = {name for _, summary in found for name in summary.numbers}
     families = {name for _, summary in found for name in summary.families}
     return {
@@ -88,9 +94,7 @@ def _metrics(found: Sequence[Summarised]) -> Board:
             "higher_is_better": metric.higher_is_better,
             "description": metric.description,
         }
-        for name, metric in metrics_for(
-            dict.fromkeys((*perturbations.families(), *sorted(families)))
-        ).items()
+        for name, metric in known_metrics(families).items()
         if name in used
     }
 
@@ -100,14 +104,16 @@ def _entry(
     summary: Summary,
     names: dict[Model, str],
     shared: dict[tuple[str, Setting], Column],
-) -> Board:
+) -> Record:
     return {
         "model": names[run.model],
         "column": shared[run.task, Setting.of(run, summary)].id,
         "task": run.task,
         "benchmark": run.config.get("benchmark"),
         "perturbations": list(run.config.get("perturbations") or ()),
-        "epsilon": summary.epsilon,
+        "families": summary.families,
+        "noise": summary.noise[0] if summary.noise else None,
+        "epsilon": summary.noise[1] if summary.noise else None,
         "n": {key: getattr(summary, key) for key in COUNTS},
         "metrics": {name: asdict(number) for name, number in summary.numbers.items()},
         "bins": summary.bins,
@@ -119,7 +125,7 @@ def _entry(
     }
 
 
-def _older(run: TaskRun, names: dict[Model, str]) -> Board:
+def _older(run: TaskRun, names: dict[Model, str]) -> Record:
     return {
         "model": names[run.model],
         "task": run.task,
@@ -128,8 +134,8 @@ def _older(run: TaskRun, names: dict[Model, str]) -> Board:
     }
 
 
-def _flips(found: Sequence[Summarised], names: dict[Model, str]) -> Board:
+def _flips(found: Sequence[Summarised], names: dict[Model, str]) -> Record:
     by_model: dict[str, list[flips.Flip]] = defaultdict(list)
     for run, summary in found:
         by_model[names[run.model]].extend(summary.flips)
-    return {name: [asdict(flip) for flip in flips.merge(held)] for name, held in by_model.items()}
+    return {name: [asdict(f) for f in flips.merge(found)] for name, found in by_model.items()}

@@ -1,4 +1,4 @@
-"""One task's samples file -> all that the report keeps of it; many files at once."""
+"""One task's samples file -> all that the report needs of it; many files at once."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.metrics import (
+    Metric,
     Number,
     families_of,
     measure,
@@ -26,13 +27,16 @@ from vlm_confidence_tasks.report.inputs.runs import TaskRun
 from vlm_confidence_tasks.report.inputs.samples import SamplesFile, read_samples
 from vlm_confidence_tasks.report.leaderboard import curves
 from vlm_confidence_tasks.report.leaderboard.flipped_documents import Flip, surest_flips
+from vlm_confidence_tasks.types import Variant
 
 # Fewer files than this are read before other processes have even started.
 FEW = 8
+# The family of which sweeps are drawn.
+NOISE = "noise"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SummaryOptions:
     """How much to make of every task.
 
     Attributes:
@@ -50,16 +54,17 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the report keeps of one task of one run.
+    """What the report needs of one task of one run.
 
     Attributes:
         documents: Number of documents that were measured.
         failed: Number of those that were not, and are in no number.
         instances: Number of perturbed answers that pooled metrics count.
         images: Number of images: the clusters of the intervals.
-        digest: Digest of the questions and images asked and of the right answers.
-        epsilon: Strength of the noise, where noise of one strength is all there is.
-        families: Of the perturbations that were shown.
+        digest: Digest of the questions, images and right answers.
+        noise: Perturbation and strength of the noise, where noise of one strength is all there
+            is; else None.
+        families: Of the perturbations that were shown, as `ordered_families` orders them.
         numbers: The metrics.
         bins: Reliability bins of clean and perturbed answers.
         curves: Data of the figures.
@@ -71,7 +76,7 @@ class Summary:
     instances: int
     images: int
     digest: str
-    epsilon: float | None
+    noise: tuple[str, float] | None
     families: list[str]
     numbers: dict[str, Number]
     bins: dict[str, list[dict[str, Any]]]
@@ -79,7 +84,7 @@ class Summary:
     flips: list[Flip] = field(default_factory=list)
 
 
-def summarise(run: TaskRun, wanted: Wanted) -> Summary:
+def summarise(run: TaskRun, options: SummaryOptions) -> Summary:
     """Read a samples file and hold it against its results file.
 
     With intervals every metric is computed again from the samples. Without them the
@@ -88,85 +93,101 @@ def summarise(run: TaskRun, wanted: Wanted) -> Summary:
     Raises:
         ValueError: The samples cannot be used, or are not those of the results.
     """
-    rows = read_samples(run.samples)
-    families = sorted(families_of(rows.samples))
-    known = metrics_for(dict.fromkeys((*perturbations.families(), *families)))
-    asked = _asked(run, known)
-    if wanted.draws:
-        numbers = measure(rows.samples, wanted.draws)
-        _compare(run, {name: number.value for name, number in numbers.items()}, list(known))
+    held = read_samples(run.samples)
+    families = ordered_families(families_of(held.samples))
+    known = known_metrics(families)
+    listed = _listed(run, known)
+    if options.draws:
+        numbers = measure(held.samples, options.draws)
+        values = {name: number.value for name, number in numbers.items()}
+        _check_consistency(run, values, listed)
     else:
-        _compare(run, task_metrics(rows.samples, QUICK_METRICS), QUICK_METRICS)
+        quick = [name for name in QUICK_METRICS if name in listed]
+        _check_consistency(run, task_metrics(held.samples, QUICK_METRICS), quick)
         numbers = {name: Number(value) for name, value in run.numbers.items()}
     return Summary(
-        documents=len(rows.rows),
-        failed=rows.failed,
-        instances=len(rows.pairs),
-        images=len({sample.image_id for sample in rows.samples}),
-        digest=rows.digest,
-        epsilon=_epsilon(rows),
+        documents=len(held.rows),
+        failed=held.failed,
+        instances=sum(len(readouts) for _, readouts in held.perturbed),
+        images=len({sample.image_id for sample in held.samples}),
+        digest=held.digest,
+        noise=_noise(held),
         families=families,
-        numbers={name: numbers[name] for name in known if name in numbers and name in asked},
+        numbers={name: numbers[name] for name in listed if name in numbers},
         bins={
-            "clean": curves.reliability_bins(rows.clean, wanted.draws),
-            "perturbed": curves.reliability_bins(rows.pairs, wanted.draws),
+            "clean": curves.reliability_bins(held.clean, options.draws),
+            "perturbed": curves.reliability_bins(held.perturbed, options.draws),
         },
-        curves=_curves(rows) if wanted.curves else {},
-        flips=surest_flips(run.task, rows),
+        curves=_curves(held) if options.curves else {},
+        flips=surest_flips(run.task, held),
     )
 
 
-def _compare(run: TaskRun, computed: dict[str, float], names: Sequence[str]) -> None:
-    asked = _asked(run, names)
-    wrong = disagreement(run.numbers, computed, [name for name in names if name in asked])
-    if wrong:
+def known_metrics(families: Iterable[str]) -> dict[str, Metric]:
+    """Return the metrics of tasks with the registered families and the given ones."""
+    return metrics_for(ordered_families({*perturbations.families(), *families}))
+
+
+def ordered_families(names: Iterable[str]) -> list[str]:
+    """Return families in the order of the registry, those that it does not know after them."""
+    rank = {name: n for n, name in enumerate(perturbations.families())}
+    return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
+
+
+def _check_consistency(run: TaskRun, computed: dict[str, float], names: Sequence[str]) -> None:
+    if wrong := disagreement(run.numbers, computed, names):
         raise ValueError(
             f"{run.samples}: not the samples of {run.results.name}: {wrong}; {run.task} is left out"
         )
 
 
-def _asked(run: TaskRun, known: Iterable[str]) -> set[str]:
-    """Return the metrics that the task's configuration lists, all if it has no list."""
+def _listed(run: TaskRun, known: Iterable[str]) -> list[str]:
+    """Return the known metrics that the task's configuration lists, all if it has no list."""
     listed = {entry["metric"] for entry in run.config.get("metric_list") or ()}
-    return listed or set(known)
+    return [name for name in known if name in listed or not listed]
 
 
-def _epsilon(rows: SamplesFile) -> float | None:
-    shown = {
-        (r.variant.perturbation, dict(r.variant.parameters).get("epsilon")) for _, r in rows.pairs
-    }
+def _noise(held: SamplesFile) -> tuple[str, float] | None:
+    variants = {readout.variant for _, readouts in held.perturbed for readout in readouts}
+    shown = {(variant.perturbation, variant.family, _strength(variant)) for variant in variants}
     if len(shown) != 1:
         return None
-    ((name, epsilon),) = shown
-    return float(epsilon) if name == "gaussian_noise" and epsilon is not None else None
+    ((perturbation, family, strength),) = shown
+    return None if family != NOISE or strength is None else (perturbation, float(strength))
 
 
-def _curves(rows: SamplesFile) -> dict[str, Any]:
+def _strength(variant: Variant) -> Any:
+    if variant.perturbation not in perturbations.names():
+        return None
+    return dict(variant.parameters).get(perturbations.get(variant.perturbation).strength or "")
+
+
+def _curves(held: SamplesFile) -> dict[str, Any]:
     return {
-        "risk_coverage_clean": curves.risk_coverage(rows.clean),
-        "risk_coverage": curves.risk_coverage(rows.pairs),
-        "defense_roc": curves.defense_roc(rows),
-        "margins": curves.margins(rows),
+        "risk_coverage_clean": curves.risk_coverage(held.clean),
+        "risk_coverage": curves.risk_coverage(held.perturbed),
+        "defense_roc": curves.defense_roc(held),
+        "margins": curves.margins(held),
     }
 
 
-def _attempt(job: tuple[TaskRun, Wanted]) -> Summary | str:
-    run, wanted = job
+def _attempt(job: tuple[TaskRun, SummaryOptions]) -> Summary | str:
+    run, options = job
     try:
-        return summarise(run, wanted)
+        return summarise(run, options)
     except ValueError as error:
         text = str(error)
         return text if str(run.samples) in text else f"{run.samples}: {text}"
 
 
 def summarise_all(
-    runs: Sequence[TaskRun], wanted: Wanted, problems: Problems
+    runs: Sequence[TaskRun], options: SummaryOptions, problems: Problems
 ) -> list[tuple[TaskRun, Summary]]:
     """Summarise every run, in processes of their own; those that cannot be are problems."""
     found = []
-    with _mapper(len(runs), wanted) as each:
-        outcomes = each(_attempt, [(run, wanted) for run in runs])
-        bar = tqdm(outcomes, total=len(runs), desc="Samples files", disable=wanted.quiet)
+    with _mapper(len(runs), options) as each:
+        outcomes = each(_attempt, [(run, options) for run in runs])
+        bar = tqdm(outcomes, total=len(runs), desc="Samples files", disable=options.quiet)
         for run, outcome in zip(runs, bar, strict=True):
             if isinstance(outcome, str):
                 problems.add_line(outcome)
@@ -176,9 +197,9 @@ def summarise_all(
 
 
 @contextmanager
-def _mapper(jobs: int, wanted: Wanted) -> Iterator[Any]:
-    workers = wanted.workers or os.cpu_count() or 1
-    if min(jobs, workers) < 2 or (jobs < FEW and not wanted.draws):
+def _mapper(jobs: int, options: SummaryOptions) -> Iterator[Any]:
+    workers = options.workers or os.cpu_count() or 1
+    if min(jobs, workers) < 2 or (jobs < FEW and not options.draws):
         yield map
         return
     context = multiprocessing.get_context("spawn")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from vlm_confidence_tasks.report.inputs.problems import ReportError
-from vlm_confidence_tasks.report.leaderboard.leaderboard import Board
+from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
 
 By = Literal["task", "metric"]
 # What a table shows unless other metrics are named; `leaderboard.json` has all.
@@ -97,21 +97,22 @@ class Table:
     rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
 
 
-def build_tables(board: Board, by: By, metrics: Sequence[str] = ()) -> list[Table]:
+def build_tables(leaderboard: Leaderboard, by: By, metrics: Sequence[str] = ()) -> list[Table]:
     """Lay a leaderboard out: a table a metric (`by` task) or a table a task (`by` metric).
 
     Raises:
         ReportError: A metric is named that the leaderboard does not have.
     """
-    check_names(metrics, board["metrics"])
-    names = [name for name in metrics or HEADLINE if name in board["metrics"]]
-    tasks = [column["id"] for column in board["columns"]]
-    entries = {(entry["model"], entry["column"]): entry for entry in board["entries"]}
-    cells = {(name, task): _column(board, entries, name, task) for name in names for task in tasks}
-    if by == "task":
-        tables = [_table(board, name, tasks, {t: cells[name, t] for t in tasks}) for name in names]
-    else:
-        tables = [_table(board, task, names, {n: cells[n, task] for n in names}) for task in tasks]
+    check_names(metrics, leaderboard["metrics"])
+    names = [name for name in metrics or HEADLINE if name in leaderboard["metrics"]]
+    tasks = [column["id"] for column in leaderboard["columns"]]
+    entries = {(entry["model"], entry["column"]): entry for entry in leaderboard["entries"]}
+    tables = []
+    for title in names if by == "task" else tasks:
+        pairs = [(title, t) for t in tasks] if by == "task" else [(n, title) for n in names]
+        cells = [_column(leaderboard, entries, name, task) for name, task in pairs]
+        across = tasks if by == "task" else names
+        tables.append(_table(leaderboard, title, dict(zip(across, cells, strict=True))))
     return [table for table in tables if table.rows]
 
 
@@ -127,13 +128,15 @@ def check_names(metrics: Sequence[str], known: Iterable[str]) -> None:
             raise ReportError(f"no metric {name!r} here; there are {', '.join(known) or 'none'}")
 
 
-def _column(board: Board, entries: Mapping[Any, Board], name: str, task: str) -> dict[str, Cell]:
+def _column(
+    leaderboard: Leaderboard, entries: Mapping[Any, Record], name: str, task: str
+) -> dict[str, Cell]:
     held = {}
-    for model in board["models"]:
+    for model in leaderboard["models"]:
         number = entries.get((model["name"], task), {}).get("metrics", {}).get(name)
         if number is not None:
             held[model["name"]] = Cell(**number)
-    best = _best(held, board["metrics"][name]["higher_is_better"])
+    best = _best(held, leaderboard["metrics"][name]["higher_is_better"])
     return {
         model: Cell(cell.value, cell.low, cell.high, best=model == best)
         for model, cell in held.items()
@@ -153,29 +156,27 @@ def _best(cells: Mapping[str, Cell], higher_is_better: bool | None) -> str | Non
     return first if sign * near > sign * far else None
 
 
-def _table(
-    board: Board, title: str, across: Sequence[str], cells: Mapping[str, Mapping[str, Cell]]
-) -> Table:
-    filled = [name for name in across if cells[name]]
-    models = [model["name"] for model in board["models"]]
+def _table(leaderboard: Leaderboard, title: str, cells: Mapping[str, Mapping[str, Cell]]) -> Table:
+    filled = [name for name, column in cells.items() if column]
+    models = [model["name"] for model in leaderboard["models"]]
     rows = [(model, tuple(cells[name].get(model) for name in filled)) for model in models]
     return Table(
         name=title,
-        title=_with_arrow(board, title),
-        caption=heading(board, title).note,
-        headings=tuple(heading(board, name) for name in filled),
+        title=_with_arrow(leaderboard, title),
+        caption=heading(leaderboard, title).note,
+        headings=tuple(heading(leaderboard, name) for name in filled),
         rows=tuple(row for row in rows if any(cell is not None for cell in row[1])),
     )
 
 
-def _with_arrow(board: Board, name: str) -> str:
-    return f"{name} {heading(board, name).arrow}".strip()
+def _with_arrow(leaderboard: Leaderboard, name: str) -> str:
+    return f"{name} {heading(leaderboard, name).arrow}".strip()
 
 
-def heading(board: Board, name: str) -> Heading:
+def heading(leaderboard: Leaderboard, name: str) -> Heading:
     """Return the head of a metric's or a task's column."""
-    metric = board["metrics"].get(name)
+    metric = leaderboard["metrics"].get(name)
     if metric is not None:
         return Heading(name, ARROWS[metric["higher_is_better"]], metric["description"])
-    (column,) = (column for column in board["columns"] if column["id"] == name)
+    (column,) = (column for column in leaderboard["columns"] if column["id"] == name)
     return Heading(name, "", column["note"])

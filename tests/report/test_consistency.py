@@ -13,9 +13,9 @@ from vlm_confidence_tasks.metrics import metrics_for
 from vlm_confidence_tasks.report.inputs.consistency import QUICK_METRICS, disagreement
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs
-from vlm_confidence_tasks.report.leaderboard.summary import Wanted, summarise
+from vlm_confidence_tasks.report.leaderboard.summary import SummaryOptions, summarise
 
-QUICK = Wanted(draws=0, workers=1, quiet=True)
+QUICK = SummaryOptions(draws=0, workers=1, quiet=True)
 
 
 def test_quick_metrics_are_metrics_that_need_nothing_else() -> None:
@@ -34,7 +34,7 @@ def change(key: str, value: Callable[[dict], object]) -> Callable[[dict], None]:
 CHANGES = {
     "entropy": change("entropy", lambda a: a["entropy"] + 1e-6),
     "confidence": change("confidence", lambda a: a["confidence"] - 1e-6),
-    "answer": lambda a: a.update(answer=None, confidence=None),
+    "answer": lambda answer: answer.update(answer=None, confidence=None),
     "correct": change("correct", lambda a: not a["correct"]),
 }
 
@@ -64,7 +64,7 @@ def test_every_metric_is_held_against_the_samples_when_intervals_are_made(tmp_pa
     write_run(tmp_path, {"t": answers(questions(30), [noise(0.3)])}, change=spoil)
     (run,) = find_runs([tmp_path], Problems())
     with pytest.raises(ValueError, match="aurc is"):
-        summarise(run, Wanted(draws=2, workers=1, quiet=True))
+        summarise(run, SummaryOptions(draws=2, workers=1, quiet=True))
 
 
 def test_a_metric_on_one_side_only_is_a_disagreement() -> None:

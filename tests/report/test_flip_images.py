@@ -15,7 +15,7 @@ from PIL import Image
 
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.report.inputs.stored_images import stored_images
-from vlm_confidence_tasks.report.leaderboard.flip_images import Shown, make_pictures
+from vlm_confidence_tasks.report.leaderboard.flip_images import FlipImages, make_flip_images
 from vlm_confidence_tasks.sandbox import DATA_DIR, data_folder
 from vlm_confidence_tasks.types import Variant
 
@@ -45,7 +45,7 @@ def flip(document: dict, variant: Variant, perturbed: Image.Image, **changes: ob
     } | changes
 
 
-def board(held: dict, data: dict | None = None, side: int | None = None) -> dict:
+def leaderboard(held: dict, data: dict | None = None, side: int | None = None) -> dict:
     entry = {"model": "m", "task": "t", "column": "t", "benchmark": "pope", "data": data}
     return {
         "entries": [entry],
@@ -66,7 +66,7 @@ def test_pictures_are_pixel_for_pixel_what_the_model_saw(document: dict, variant
     phrase = perturbations.Given("Answer is No", "Answer is No")
     given = {"clean_answer": phrase} if variant is OVERLAY else {}
     perturbed = perturbations.apply(clean, variant, given=given)
-    (shown,) = make_pictures(board(flip(document, variant, perturbed)), "m", DATA_DIR)
+    (shown,) = make_flip_images(leaderboard(flip(document, variant, perturbed)), "m", DATA_DIR)
     assert shown.note == ""
     assert np.array_equal(decoded(shown.clean[0]), np.asarray(clean))
     assert np.array_equal(decoded(shown.perturbed[0]), np.asarray(perturbed))
@@ -76,13 +76,13 @@ def test_the_longest_side_of_the_task_is_kept(document: dict) -> None:
     small = perturbations.fit(document["image"].convert("RGB"), 32)
     held = flip(document, NOISE, perturbations.apply(small, NOISE))
     held["image_sha256"] = perturbations.images_digest([small])
-    (shown,) = make_pictures(board(held, side=32), "m", DATA_DIR)
+    (shown,) = make_flip_images(leaderboard(held, side=32), "m", DATA_DIR)
     assert decoded(shown.perturbed[0]).shape[:2] == small.size[::-1]
 
 
 def test_another_perturbed_image_is_left_out_with_a_note(document: dict) -> None:
     other = perturbations.perturb(document["image"].convert("RGB"), "gaussian_noise", epsilon=0.1)
-    (shown,) = make_pictures(board(flip(document, NOISE, other)), "m", DATA_DIR)
+    (shown,) = make_flip_images(leaderboard(flip(document, NOISE, other)), "m", DATA_DIR)
     assert shown.clean and not shown.perturbed
     assert "not the one that the model saw" in shown.note
 
@@ -93,17 +93,17 @@ def test_another_perturbed_image_is_left_out_with_a_note(document: dict) -> None
 )
 def test_a_document_that_is_not_there_is_left_out(document: dict, changes, said: str) -> None:
     held = flip(document, NOISE, document["image"].convert("RGB"), **changes)
-    (shown,) = make_pictures(board(held), "m", DATA_DIR)
+    (shown,) = make_flip_images(leaderboard(held), "m", DATA_DIR)
     assert not shown.clean and said in shown.note
 
 
 def test_absent_data_is_a_note(document: dict, tmp_path: Path) -> None:
     held = flip(document, NOISE, document["image"].convert("RGB"))
-    (shown,) = make_pictures(board(held), "m", None)
-    assert shown == Shown(
+    (shown,) = make_flip_images(leaderboard(held), "m", None)
+    assert shown == FlipImages(
         note="images left out: the data set is not here; name its folder with --data"
     )
-    (shown,) = make_pictures(board(held), "m", tmp_path)
+    (shown,) = make_flip_images(leaderboard(held), "m", tmp_path)
     assert shown.note == f"images left out: no parquet file in {tmp_path / 'pope'}"
 
 
@@ -111,9 +111,9 @@ def test_the_runs_own_data_are_used_if_they_are_there(document: dict) -> None:
     image = document["image"].convert("RGB")
     held = flip(document, NOISE, perturbations.apply(image, NOISE))
     for source in ("sandbox", str(DATA_DIR)):
-        (shown,) = make_pictures(board(held, data={"source": source}), "m", None)
+        (shown,) = make_flip_images(leaderboard(held, data={"source": source}), "m", None)
         assert shown.perturbed and not shown.note
-    (shown,) = make_pictures(board(held, data={"source": "lmms-lab/POPE"}), "m", None)
+    (shown,) = make_flip_images(leaderboard(held, data={"source": "lmms-lab/POPE"}), "m", None)
     assert shown.note
 
 

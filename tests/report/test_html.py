@@ -14,21 +14,23 @@ from vlm_confidence_tasks.report import cli
 EVIL = "<script>document.title = 'owned'</script><img src=x onerror=alert(1)>\"'{{ 7*7 }}"
 
 
-def test_every_number_on_the_page_is_the_leaderboards(written: Path, board: dict) -> None:
+def test_every_number_on_the_page_is_the_leaderboards(written: Path, leaderboard: dict) -> None:
     shown = cells(pages(written)["index.html"])
-    assert shown == cells_of(board) and len(shown) > 100
+    assert shown == cells_of(leaderboard) and len(shown) > 100
 
 
-def test_every_number_on_a_models_page_is_the_leaderboards(written: Path, board: dict) -> None:
+def test_every_number_on_a_models_page_is_the_leaderboards(
+    written: Path, leaderboard: dict
+) -> None:
     page = pages(written)["models/org_tiny_load_in_8bit_True.html"]
     name = "org/tiny (load_in_8bit=True)"
     cells = {float(cell["data-value"]) for cell in page.tags["td"] if "data-value" in cell}
-    entries = [entry for entry in board["entries"] if entry["model"] == name]
+    entries = [entry for entry in leaderboard["entries"] if entry["model"] == name]
     assert cells == {n["value"] for entry in entries for n in entry["metrics"].values()}
     shown = [float(span["data-value"]) for span in page.tags["span"] if "data-value" in span]
     expected = [
         flip[side][key]
-        for flip in board["flips"][name]
+        for flip in leaderboard["flips"][name]
         for side in ("clean", "perturbed")
         for key in ("confidence", "entropy")
         if flip[side][key] is not None

@@ -12,16 +12,16 @@ from vlm_confidence_tasks.metrics import metrics_for, reliability_curve, task_me
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 
-def test_every_number_equals_a_recomputation_from_the_samples(board: dict) -> None:
-    assert len(board["entries"]) == 9
-    for entry in board["entries"]:
+def test_every_number_equals_a_recomputation_from_the_samples(leaderboard: dict) -> None:
+    assert len(leaderboard["entries"]) == 9
+    for entry in leaderboard["entries"]:
         again = task_metrics(read_samples(Path(entry["samples"])).samples)
         values = {name: number["value"] for name, number in entry["metrics"].items()}
         assert values == again
 
 
-def test_every_bin_equals_a_recomputation_from_the_samples(board: dict) -> None:
-    for entry in board["entries"]:
+def test_every_bin_equals_a_recomputation_from_the_samples(leaderboard: dict) -> None:
+    for entry in leaderboard["entries"]:
         documents = read_samples(Path(entry["samples"])).samples
         for side, pick in (("clean", lambda d: [d.clean]), ("perturbed", lambda d: d.perturbed)):
             held = [r for d in documents for r in pick(d) if r.confidence is not None]
@@ -42,8 +42,8 @@ def test_every_bin_equals_a_recomputation_from_the_samples(board: dict) -> None:
                     assert held_bin["accuracy_low"] <= held_bin["accuracy_high"]
 
 
-def test_an_entry_says_what_was_run(board: dict) -> None:
-    entry = next(e for e in board["entries"] if e["task"] == "pope_eps0.3")
+def test_an_entry_says_what_was_run(leaderboard: dict) -> None:
+    entry = next(e for e in leaderboard["entries"] if e["task"] == "pope_eps0.3")
     assert entry["perturbations"] == ["gaussian_noise(epsilon=0.3, seed=0)"]
     assert entry["epsilon"] == 0.3
     assert entry["n"] == {"documents": 40, "failed": 0, "instances": 40, "images": 7}
@@ -54,31 +54,31 @@ def test_an_entry_says_what_was_run(board: dict) -> None:
         "transformers": "5.1",
     }
     assert entry["date"] == "20260101_000000"
-    assert board["interval"] == {"level": 0.95, "draws": 60, "clusters": "images"}
+    assert leaderboard["interval"] == {"level": 0.95, "draws": 60, "clusters": "images"}
 
 
-def test_controls_are_not_among_the_instances(board: dict) -> None:
-    entry = next(e for e in board["entries"] if e["task"] == "pope_invariance")
+def test_controls_are_not_among_the_instances(leaderboard: dict) -> None:
+    entry = next(e for e in leaderboard["entries"] if e["task"] == "pope_invariance")
     assert entry["n"]["instances"] == 3 * 40
 
 
-def test_models_are_told_apart_by_their_arguments(board: dict) -> None:
-    assert [(m["name"], m["args"].get("load_in_8bit")) for m in board["models"]] == [
+def test_models_are_told_apart_by_their_arguments(leaderboard: dict) -> None:
+    assert [(m["name"], m["args"].get("load_in_8bit")) for m in leaderboard["models"]] == [
         ("org/tiny", None),
         ("org/tiny (load_in_4bit=True)", None),
         ("org/tiny (load_in_8bit=True)", "True"),
     ]
 
 
-def test_intervals_hold_most_values(board: dict) -> None:
-    numbers = [n for entry in board["entries"] for n in entry["metrics"].values()]
+def test_intervals_hold_most_values(leaderboard: dict) -> None:
+    numbers = [n for entry in leaderboard["entries"] for n in entry["metrics"].values()]
     held = [n["low"] <= n["value"] <= n["high"] for n in numbers if n["low"] is not None]
     assert len(held) > 300 and sum(held) / len(held) > 0.9
 
 
-def test_metrics_carry_their_direction_and_meaning(board: dict) -> None:
+def test_metrics_carry_their_direction_and_meaning(leaderboard: dict) -> None:
     known = metrics_for(perturbations.families())
-    for name, about in board["metrics"].items():
+    for name, about in leaderboard["metrics"].items():
         assert about["higher_is_better"] is known[name].higher_is_better
         assert about["description"] == known[name].description
 

@@ -11,7 +11,7 @@ from vlm_confidence_tasks.report.leaderboard.tables import HEADLINE, Cell, build
 
 
 def small_board(metric: str, better: bool | None, *numbers: tuple | None) -> dict:
-    """A board of one task and metric: (value, low, high) a model."""
+    """A leaderboard of one task and metric: (value, low, high) a model."""
     keys = ("value", "low", "high")
     return {
         "models": [{"name": f"m{n}"} for n in range(len(numbers))],
@@ -28,8 +28,8 @@ def small_board(metric: str, better: bool | None, *numbers: tuple | None) -> dic
     }
 
 
-def bold(board: dict) -> list[str]:
-    (table,) = build_tables(board, "task", list(board["metrics"]))
+def bold(leaderboard: dict) -> list[str]:
+    (table,) = build_tables(leaderboard, "task", list(leaderboard["metrics"]))
     return [model for model, (cell,) in table.rows if cell and cell.best]
 
 
@@ -55,35 +55,37 @@ def test_bold_is_the_best_beyond_the_seconds_interval(better, numbers, best) -> 
 
 def test_arrows_show_the_better_direction() -> None:
     for better, arrow in ((True, "↑"), (False, "↓"), (None, "")):
-        board = small_board("x", better, (0.5, None, None))
-        (table,) = build_tables(board, "metric", ["x"])
+        leaderboard = small_board("x", better, (0.5, None, None))
+        (table,) = build_tables(leaderboard, "metric", ["x"])
         assert table.headings[0].arrow == arrow
-        (table,) = build_tables(board, "task", ["x"])
+        (table,) = build_tables(leaderboard, "task", ["x"])
         assert table.title == f"x {arrow}".strip()
 
 
-def test_by_task_and_by_metric_hold_the_same_numbers(board: dict) -> None:
+def test_by_task_and_by_metric_hold_the_same_numbers(leaderboard: dict) -> None:
     cells = {}
     for by in ("task", "metric"):
-        for table in build_tables(board, by):
+        for table in build_tables(leaderboard, by):
             for model, row in table.rows:
                 for heading, cell in zip(table.headings, row, strict=True):
                     names = (table.name, heading.name)
                     key = (model, *(names if by == "task" else reversed(names)))
                     assert cells.setdefault(key, cell) == cell
-    metrics = [name for name in HEADLINE if name in board["metrics"]]
+    metrics = [name for name in HEADLINE if name in leaderboard["metrics"]]
     held = {key: cell for key, cell in cells.items() if cell is not None}
-    assert len(held) == sum(name in e["metrics"] for e in board["entries"] for name in metrics)
+    assert len(held) == sum(
+        name in e["metrics"] for e in leaderboard["entries"] for name in metrics
+    )
     for (model, metric, task), cell in held.items():
-        (entry,) = (e for e in board["entries"] if (e["model"], e["column"]) == (model, task))
+        (entry,) = (e for e in leaderboard["entries"] if (e["model"], e["column"]) == (model, task))
         assert vars(replace(cell, best=False)) == entry["metrics"][metric] | {"best": False}
 
 
-def test_metrics_that_are_named_and_only_those(board: dict) -> None:
-    tables = build_tables(board, "task", ["iv", "ece"])
+def test_metrics_that_are_named_and_only_those(leaderboard: dict) -> None:
+    tables = build_tables(leaderboard, "task", ["iv", "ece"])
     assert [table.name for table in tables] == ["iv", "ece"]
     with pytest.raises(ReportError, match="no metric 'speed'"):
-        build_tables(board, "task", ["speed"])
+        build_tables(leaderboard, "task", ["speed"])
 
 
 def test_numbers_in_words() -> None:

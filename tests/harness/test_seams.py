@@ -1,0 +1,404 @@
+"""Each seam with an implementation that the package does not have, through the real harness."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lmms_eval import evaluator
+from lmms_eval.models import get_model
+from lmms_eval.protocol import ChatMessages
+from lmms_eval.tasks import TaskManager
+from numpy.typing import NDArray
+from PIL import Image
+
+from harness.conftest import load
+from vlm_confidence_tasks import perturbations
+from vlm_confidence_tasks.errors import MeasurementError, TaskError
+from vlm_confidence_tasks.harness import task as task_module
+from vlm_confidence_tasks.models.llava import TinyLlava
+from vlm_confidence_tasks.perturbations import Given, registry
+from vlm_confidence_tasks.probe import Reading, TopKStep, label_tokens, read_top_k
+
+PACKAGE = "vlm_confidence_tasks.harness.task.PerturbedTask"
+TEMPLATE = (
+    "benchmark: pope\ntest_split: test\ncluster_key: image_id\n"
+    "generation_kwargs: {max_new_tokens: 4, temperature: 0}\n"
+    'lmms_eval_specific_kwargs: {default: {post_prompt: "\\nAnswer with one word."}}\n'
+)
+NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.5}]"
+TASKS = {
+    "noisy": (PACKAGE, NOISE),
+    "darkened": ("seam_tasks.LeftMasked", "perturbations: [{name: toy_darken}]"),
+    "darkened_right": ("seam_tasks.RightMasked", "perturbations: [{name: toy_darken}]"),
+    "ascending": ("seam_tasks.LeftMasked", "perturbations: [{name: toy_ascent, epsilon: 0.1}]"),
+    "unprovided": (PACKAGE, "perturbations: [{name: toy_darken}]"),
+    "captions_scored": (PACKAGE, f"{NOISE}\nbenchmark: caption\nloglik: true"),
+}
+
+
+class HalfMasks:
+    """Says that what a question names is in one half of the image."""
+
+    def __init__(self, left: bool) -> None:
+        self.name = f"half masks, left={left}"
+        self.left = left
+
+    def __call__(self, request, image: Image.Image, source) -> Given:
+        mask = np.zeros((image.height, image.width), dtype=bool)
+        half = image.width // 2
+        mask[:, slice(None, half) if self.left else slice(half, None)] = True
+        return Given(f"{self.name}: thing", {"thing": mask})
+
+
+class TowerGradient:
+    """The gradient, in pixels, of the energy of the vision tower's output."""
+
+    name = "energy of the vision tower/1"
+
+    def __call__(self, request, image: Image.Image, source) -> Given:
+        tower = source._model.model.vision_tower
+        side = tower.config.image_size
+
+        def gradient(shown: Image.Image) -> NDArray[np.float32]:
+            pixels = torch.tensor(np.asarray(shown) / 255.0, dtype=torch.float32)
+            pixels = pixels.permute(2, 0, 1)[None].requires_grad_()
+            sized = torch.nn.functional.interpolate(pixels, (side, side))
+            energy = tower(sized).last_hidden_state.square().mean()
+            (found,) = torch.autograd.grad(energy, pixels)
+            return found[0].permute(1, 2, 0).contiguous().numpy()
+
+        return Given(f"{self.name} of {source.origin.name}", gradient)
+
+
+class LeftMasked(task_module.PerturbedTask):
+    providers = {"masks": HalfMasks(left=True), "gradient": TowerGradient()}
+
+
+class RightMasked(task_module.PerturbedTask):
+    providers = {"masks": HalfMasks(left=False)}
+
+
+@pytest.fixture(scope="module")
+def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
+    folder = tmp_path_factory.mktemp("tasks")
+    (folder / "seam_tasks.py").write_text(
+        f"from {__name__} import LeftMasked, RightMasked  # noqa: F401\n"
+    )
+    for name, (kind, body) in TASKS.items():
+        own = dict(line.split(":", 1) for line in body.splitlines())
+        keys = dict(line.split(":", 1) for line in TEMPLATE.splitlines()) | own
+        lines = [f"class: !function {kind}", f"task: {name}"]
+        lines += [f"{key}:{value}" for key, value in keys.items()]
+        (folder / f"{name}.yaml").write_text("\n".join(lines) + "\n")
+    return TaskManager("WARNING", include_path=str(folder))
+
+
+@pytest.fixture
+def evaluate(
+    manager: TaskManager, few_questions: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict]:
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
+
+    def run(*tasks: str, lm=None, **options) -> dict:
+        return evaluator.simple_evaluate(
+            lm or load(),
+            tasks=list(tasks),
+            task_manager=manager,
+            limit=4,
+            log_samples=True,
+            bootstrap_iters=0,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture
+def toys() -> Iterator[None]:
+    @perturbations.register("toy_darken", family="toy_masks", needs={"masks"})
+    def toy_darken(image: Image.Image, masks) -> Image.Image:
+        pixels = np.array(image)
+        for mask in masks.values():
+            pixels[mask] //= 2
+        return Image.fromarray(pixels)
+
+    @perturbations.register(
+        "toy_ascent", family="toy_gradient", strength="epsilon", needs={"gradient"}
+    )
+    def toy_ascent(image: Image.Image, gradient, *, epsilon: float) -> Image.Image:
+        step = np.floor(255 * epsilon) * np.sign(gradient(image))
+        return Image.fromarray(np.clip(np.asarray(image) + step, 0, 255).astype(np.uint8))
+
+    yield
+    registry.unregister("toy_darken")
+    registry.unregister("toy_ascent")
+
+
+def readouts(found: dict, task: str) -> list[list[dict]]:
+    return [row["readouts"] for row in found["samples"][task]]
+
+
+class Carrying(str):
+    """An answer with the likeliest tokens of each step, as a serving engine returns them."""
+
+    steps: list[TopKStep]
+
+
+class TopK:
+    """Reads what `Carrying` carries."""
+
+    measures = frozenset({"probabilities"})
+    origin = None
+
+    def __init__(self, tokenizer, vocabulary: int) -> None:
+        self.tokenizer, self.vocabulary = tokenizer, vocabulary
+
+    def numerics(self) -> dict:
+        return {}
+
+    def reading(self, rows, representations: bool):
+        return nullcontext()
+
+    def read(self, text: str, labels: Sequence[str]) -> Reading | None:
+        tokens = label_tokens(self.tokenizer, labels)
+        return read_top_k(text.steps, tokens, self.vocabulary)
+
+    def decode(self, reading: Reading) -> str:
+        return self.tokenizer.decode(reading.tokens, skip_special_tokens=True)
+
+
+class Serving(TinyLlava):
+    """Gives the k likeliest log-probabilities with each text, and no model to look into."""
+
+    k = 5
+
+    def __init__(self, **options) -> None:
+        super().__init__(**options)
+        self.logit_source = TopK(self.tokenizer, self.model.config.text_config.vocab_size)
+
+    def generate_until(self, requests: list) -> list:
+        return [self.answer(request) for request in requests]
+
+    def answer(self, request) -> Carrying:
+        _, doc_to_messages, generation, doc_id, task, split = request.args
+        messages = ChatMessages(messages=doc_to_messages(self.task_dict[task][split][doc_id]))
+        text = self.processor.apply_chat_template(
+            messages.model_dump()["messages"], tokenize=False, add_generation_prompt=True
+        )
+        inputs = self.processor(images=messages.extract_media()[0], text=text, return_tensors="pt")
+        output = self.model.generate(
+            **inputs,
+            do_sample=False,
+            max_new_tokens=generation["max_new_tokens"],
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        chosen = output.sequences[0, inputs["input_ids"].shape[1] :].tolist()
+        answer = Carrying(self.tokenizer.decode(chosen, skip_special_tokens=True))
+        answer.steps = []
+        for token, logits in zip(chosen, output.logits, strict=True):
+            if token == self.eot_token_id:
+                break
+            logprob = torch.log_softmax(logits[0].float(), dim=-1)
+            values, tokens = logprob.topk(self.k)
+            likeliest = dict(zip(tokens.tolist(), values.tolist(), strict=True))
+            answer.steps.append(TopKStep(token, float(logprob[token]), likeliest))
+        return answer
+
+
+def test_a_top_k_engine_gives_bounds_that_hold(evaluate: Callable[..., dict]) -> None:
+    full = readouts(evaluate("noisy"), "noisy")
+    bounded = readouts(evaluate("noisy", lm=Serving()), "noisy")
+    apart = known = 0
+    for exact, bounds in zip(sum(full, []), sum(bounded, []), strict=True):
+        assert bounds["text"] == exact["text"]
+        assert bounds["entropy_low"] - 1e-5 <= exact["entropy"] <= bounds["entropy_high"] + 1e-5
+        assert bounds["token_entropy"] is None
+        near = bounds["entropy_high"] - bounds["entropy_low"] < 1e-3
+        assert (bounds["entropy"] is not None) == near
+        apart += not near
+        # A label that is not among the likeliest leaves all probabilities out.
+        known += bounds["probs"] is not None
+        if bounds["probs"] is not None:
+            assert bounds["probs"] == pytest.approx(exact["probs"], abs=1e-5)
+            assert bounds["confidence"] == pytest.approx(exact["confidence"], abs=1e-5)
+    assert apart and known, "bounds or probabilities were not tested"
+
+
+def test_the_whole_vocabulary_gives_entropies(
+    evaluate: Callable[..., dict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Serving, "k", load().model.config.text_config.vocab_size)
+    full = readouts(evaluate("noisy"), "noisy")
+    served = readouts(evaluate("noisy", lm=Serving()), "noisy")
+    for exact, bounds in zip(sum(full, []), sum(served, []), strict=True):
+        assert bounds["entropy"] == pytest.approx(exact["entropy"], abs=1e-5)
+        assert bounds["probs"] == pytest.approx(exact["probs"], abs=1e-5)
+
+
+def test_masks_reach_a_perturbation_and_their_provider_enters_the_keys(
+    evaluate: Callable[..., dict], toys: None
+) -> None:
+    found = evaluate("darkened", "darkened_right")
+    shown = {
+        task: [(clean["image_sha256"], dark["image_sha256"]) for clean, dark in rows]
+        for task in ("darkened", "darkened_right")
+        if (rows := readouts(found, task))
+    }
+    for left, right in zip(shown["darkened"], shown["darkened_right"], strict=True):
+        assert left[0] == right[0] and left[1] != right[1] and left[0] not in (left[1], right[1])
+    numbers = found["results"]["darkened"]
+    assert numbers["ifr_toy_masks,none"] == numbers["ifr,none"]
+
+
+def test_a_gradient_reaches_a_perturbation_and_gives_the_same_pixels_again(
+    evaluate: Callable[..., dict], toys: None
+) -> None:
+    once, again = (readouts(evaluate("ascending"), "ascending") for _ in range(2))
+    assert once == again
+    for clean, moved in once:
+        assert clean["image_sha256"] != moved["image_sha256"]
+
+
+def test_a_need_that_nobody_provides_is_said_when_the_task_is_built(
+    evaluate: Callable[..., dict], toys: None
+) -> None:
+    with pytest.raises(TaskError, match="task unprovided: toy_darken needs masks, which this"):
+        evaluate("unprovided")
+
+
+def test_options_of_questions_without_any_are_refused(evaluate: Callable[..., dict]) -> None:
+    with pytest.raises(TaskError, match="loglik is true, but no question of benchmark caption"):
+        evaluate("captions_scored")
+
+
+class Ahead(TinyLlava):
+    """Looks all documents up beforehand, the last first."""
+
+    def announce(self, rows: list[tuple[str, int]]) -> None:
+        """Say nothing of the rows of the next generate()."""
+
+    def generate_until(self, requests: list) -> list:
+        ahead = {}
+        for request in reversed(requests):
+            _, _, _, doc_id, task, split = request.args
+            ahead[task, doc_id] = self.task_dict[task][split][doc_id]
+        views = self.task_dict
+        self.task_dict = {
+            task: {split: {doc: held for (name, doc), held in ahead.items() if name == task}}
+            for _, _, _, _, task, split in (request.args for request in requests)
+        }
+        generate = self.model.generate
+        rows = [(request.args[4], request.args[3]) for request in requests]
+
+        def announced(*args, **kwargs):
+            batch = [rows.pop(0) for _ in range(len(kwargs["input_ids"]))]
+            self.announce(batch)
+            return generate(*args, **kwargs)
+
+        self.model.generate = announced
+        try:
+            return super().generate_until(requests)
+        finally:
+            self.model.generate = generate
+            self.task_dict = views
+
+
+class Announcing(Ahead):
+    """Announces each batch's rows."""
+
+    announce_rows: Callable | None = None
+
+    def announce(self, rows: list[tuple[str, int]]) -> None:
+        self.announce_rows(rows)
+
+
+def test_an_adapter_that_announces_its_rows_may_look_up_in_any_order(
+    evaluate: Callable[..., dict],
+) -> None:
+    assert readouts(evaluate("noisy", lm=Announcing()), "noisy") == readouts(
+        evaluate("noisy"), "noisy"
+    )
+
+
+def test_without_the_announcement_rows_in_another_order_are_noticed(
+    evaluate: Callable[..., dict],
+) -> None:
+    with pytest.raises(MeasurementError, match="generate.. runs 1 rows, but 4 documents were"):
+        evaluate("noisy", lm=Ahead())
+
+
+class Failing(TinyLlava):
+    """Writes into the answer's text that there is none, as the harness's API adapters do."""
+
+    said = "[LMMS_EVAL_REQUEST_FAILED after 5 retries] Error code: 500"
+
+    def generate_until(self, requests: list) -> list:
+        answers = super().generate_until(requests)
+        return [
+            self.said if request.args[3] // 2 == 1 else answer
+            for request, answer in zip(requests, answers, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("said", [Failing.said, "[LMMS_EVAL_BUDGET_EXCEEDED]"])
+def test_a_text_that_stands_for_a_failure_ends_the_run(
+    evaluate: Callable[..., dict], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Failing, "said", said)
+    with pytest.raises(MeasurementError) as caught:
+        evaluate("noisy", lm=Failing())
+    assert str(caught.value).endswith(f"Failing has no answer: {said}; nothing was scored")
+    assert "document 1 " in str(caught.value)
+
+
+def test_a_text_that_stands_for_a_failure_is_listed_where_failures_are_allowed(
+    evaluate: Callable[..., dict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLM_CONFIDENCE_MAX_FAILURES", "1")
+    found = evaluate("noisy", lm=Failing())
+    assert found["results"]["noisy"]["failed,none"] == 1
+    assert [row.get("failed") is not None for row in found["samples"]["noisy"]] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """An OpenAI-compatible server that answers every request with 500."""
+
+    def do_POST(self) -> None:
+        self.send_response(500)
+        self.end_headers()
+        self.wfile.write(b'{"error": {"message": "out of order"}}')
+
+    def log_message(self, *given: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_openai_adapter_on_a_server_that_only_fails(
+    evaluate: Callable[..., dict], refusing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    arguments = f"model_version=m,base_url={refusing},max_retries=1,num_concurrent=1,timeout=5"
+    adapter = get_model("openai").create_from_arg_string(arguments, {"batch_size": 1})
+    with pytest.raises(MeasurementError, match=r"has no answer: \[LMMS_EVAL_REQUEST_FAILED"):
+        evaluate("noisy", lm=adapter)

@@ -27,7 +27,7 @@ ALLOWED = {
     "perturbations": GROUND,
     "metrics": GROUND,
     "probe": GROUND,
-    "sandbox": {"types", "benchmarks", "perturbations"},
+    "sandbox": set(),
     "evaluation": GROUND | {"benchmarks", "perturbations", "metrics", "probe"},
     "models": GROUND | {"probe", "sandbox"},
     "harness": GROUND

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiny_world import wording
 from vlm_confidence_tasks.benchmarks import parse_certainty, second_turn
-from vlm_confidence_tasks.sandbox import wording
 from vlm_confidence_tasks.types import Question
 
 ASKED = Question("1", "x", "Is it red?\nAnswer with a word.", ("Yes", "No"), asked="Is it red?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -57,6 +58,15 @@ def test_other_precisions_give_other_but_finite_numbers(
     entropies = records(rows, "entropy")
     assert torch.tensor(entropies).isfinite().all()
     assert entropies != records(exact, "entropy")
+
+
+def test_a_message_of_the_quantised_layers_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    TinyLlava(load_in_8bit=True)
+    logger = logging.getLogger("bitsandbytes.autograd._functions")
+    for text in ("cast to float16", "cast to float16", "another"):
+        logger.warning(text)
+    logged = [record.getMessage() for record in caplog.records if record.name == logger.name]
+    assert logged == ["cast to float16", "another"]
 
 
 def test_batches_agree_with_single_requests(

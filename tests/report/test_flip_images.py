@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import datasets
@@ -12,9 +14,9 @@ import pytest
 from PIL import Image
 
 from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.report.inputs.stored_images import data_folder, stored_images
+from vlm_confidence_tasks.report.inputs.stored_images import stored_images
 from vlm_confidence_tasks.report.leaderboard.flip_images import FlipImages, make_flip_images
-from vlm_confidence_tasks.sandbox import DATA_DIR
+from vlm_confidence_tasks.sandbox import DATA_DIR, data_folder
 from vlm_confidence_tasks.types import Variant
 
 NOISE = Variant("gaussian_noise", (("epsilon", 0.3),))
@@ -123,9 +125,39 @@ def test_lists_of_images_come_in_order() -> None:
     assert np.array_equal(np.asarray(images[1]), np.asarray(row["image_2"].convert("RGB")))
 
 
+def test_images_whose_type_was_not_written_down_are_turned_as_the_run_turned_them(
+    document: dict, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[Image.ExifTags.Base.Orientation] = 6
+    file = io.BytesIO()
+    document["image"].convert("RGB").crop((0, 0, 64, 32)).save(file, "PNG", exif=exif)
+    row = document | {"image": {"bytes": file.getvalue(), "path": None}}
+    (tmp_path / "pope").mkdir()
+    datasets.Dataset.from_list([row]).to_parquet(tmp_path / "pope" / "test.parquet")
+    ((image,),) = stored_images(tmp_path, "pope", str(document["question_id"]))
+    assert image.size == (32, 64)
+
+
+def test_files_of_other_benchmarks_in_the_folder_are_passed_over(
+    document: dict, tmp_path: Path
+) -> None:
+    (tmp_path / "pope").mkdir()
+    datasets.Dataset.from_dict({"a": [1]}).to_parquet(tmp_path / "pope" / "another.parquet")
+    datasets.Dataset.from_list([document]).to_parquet(tmp_path / "pope" / "test.parquet")
+    assert len(list(stored_images(tmp_path, "pope", str(document["question_id"])))) == 1
+    assert not list(stored_images(tmp_path, "pope", "none"))
+
+
 def test_the_folder_comes_from_the_option_then_the_variable(monkeypatch) -> None:
     monkeypatch.delenv("VLM_CONFIDENCE_DATA", raising=False)
     assert data_folder(None) is None
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", "/data")
     assert data_folder(None) == Path("/data")
     assert data_folder("sandbox") == DATA_DIR
+
+
+def test_a_report_without_pictures_does_not_import_datasets() -> None:
+    program = "import sys, vlm_confidence_tasks.report.commands; print('datasets' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "False\n"

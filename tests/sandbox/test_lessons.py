@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vlm_confidence_tasks.sandbox.lessons import COURSES, END, IMAGE, Lesson, Row
-from vlm_confidence_tasks.sandbox.packing import IGNORED, Packer
-from vlm_confidence_tasks.sandbox.world import Scene, Thing
+from tiny_world.lessons import COURSES, END, IMAGE, Lesson, Row
+from tiny_world.packing import IGNORED, Packer
+from tiny_world.world import Scene, Thing
 
 SCENE = Scene((Thing("red", "circle", 0, 8, 8), Thing("blue", "star", 5, 56, 24)))
 DRILLS = (

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from vlm_confidence_tasks.sandbox.pope import (
+from tiny_world.pope import (
     CATEGORIES,
     IMAGES,
     ROOM,
@@ -16,7 +16,7 @@ from vlm_confidence_tasks.sandbox.pope import (
     pope_rows,
     popularity,
 )
-from vlm_confidence_tasks.sandbox.world import OBJECTS, Scene, Thing, evaluation_scenes
+from tiny_world.world import OBJECTS, Scene, Thing, evaluation_scenes
 
 SCENES = list(evaluation_scenes(ROOM, IMAGES))
 ROWS = pope_rows()

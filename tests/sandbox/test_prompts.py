@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from vlm_confidence_tasks.sandbox import wording
-from vlm_confidence_tasks.sandbox.mmmu import mmmu_rows
-from vlm_confidence_tasks.sandbox.pope import pope_rows
-from vlm_confidence_tasks.sandbox.seed import seed_rows
+from tiny_world import wording
+from tiny_world.mmmu import mmmu_rows
+from tiny_world.pope import pope_rows
+from tiny_world.seed import seed_rows
 
 POST = {"pre_prompt": "", "post_prompt": "\nAnswer the question using a single word or phrase."}
 MMMU = {

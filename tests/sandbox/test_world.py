@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_confidence_tasks.sandbox import wording
-from vlm_confidence_tasks.sandbox.exams import Exam, draw_exam
-from vlm_confidence_tasks.sandbox.questions import CHOICES, NUMBERS, QUERIES
-from vlm_confidence_tasks.sandbox.render import SIDE, render
-from vlm_confidence_tasks.sandbox.wording import caption, certainty
-from vlm_confidence_tasks.sandbox.world import (
+from tiny_world import wording
+from tiny_world.exams import Exam, draw_exam
+from tiny_world.questions import CHOICES, NUMBERS, QUERIES
+from tiny_world.render import SIDE, render
+from tiny_world.wording import caption, certainty
+from tiny_world.world import (
     COLOURS,
     OBJECTS,
     PLACES,

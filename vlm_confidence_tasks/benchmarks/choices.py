@@ -9,7 +9,7 @@ from string import ascii_uppercase
 from vlm_confidence_tasks.types import Question
 
 ASK_FOR_LETTER = "Answer with the option's letter from the given choices directly."
-_PICTURE = re.compile(r"<image(?: \d+)?>")
+IMAGE_MARKER = re.compile(r"<image(?: \d+)?>")
 
 
 def letters(options: Sequence[str]) -> tuple[str, ...]:
@@ -51,4 +51,4 @@ def option_texts(question: Question) -> tuple[str, ...]:
     ()
     """
     texts = tuple(text.strip() for text in question.options or question.labels)
-    return () if any(not text or _PICTURE.search(text) for text in texts) else texts
+    return () if any(not text or IMAGE_MARKER.search(text) for text in texts) else texts

@@ -11,7 +11,7 @@ import ast
 import re
 
 from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, DocumentError
-from vlm_confidence_tasks.benchmarks.choices import ASK_FOR_LETTER, lettered, letters
+from vlm_confidence_tasks.benchmarks.choices import ASK_FOR_LETTER, IMAGE_MARKER, lettered, letters
 from vlm_confidence_tasks.benchmarks.mmmu_rules import named_letter, says
 from vlm_confidence_tasks.types import Question
 
@@ -19,7 +19,6 @@ ASK_FOR_WORD = "Answer the question using a single word or phrase."
 MOST_IMAGES = 7
 IMAGES = tuple(f"image_{number}" for number in range(1, MOST_IMAGES + 1))
 _NUMBERED = re.compile(r"<image (\d+)>")
-_MARKER = re.compile(r"<image(?: \d+)?>")
 _SUBJECT = re.compile(r"[^_]+_(.+)_\d+")
 
 
@@ -95,7 +94,7 @@ def interleaved(prompt: str) -> tuple[str | int, ...]:
             raise DocumentError(f"<image {number}> in the text, expected 1 to {MOST_IMAGES}")
     if not numbers:
         return ()
-    *before, last = (words.strip() for words in _MARKER.split(prompt))
+    *before, last = (words.strip() for words in IMAGE_MARKER.split(prompt))
     content: list[str | int] = []
     for number, words in zip(numbers, before, strict=False):
         content += [words, number - 1] if words else [number - 1]

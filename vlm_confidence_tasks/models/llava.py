@@ -23,6 +23,7 @@ CONVERTED = {
     "liuhaotian/llava-v1.6-vicuna-13b": "llava-hf/llava-v1.6-vicuna-13b-hf",
     "liuhaotian/llava-v1.6-34b": "llava-hf/llava-v1.6-34b-hf",
 }
+_LOGGED: set[str] = set()
 
 
 class LlavaSimple(LlavaHfSimple):
@@ -79,7 +80,7 @@ class LlavaSimple(LlavaHfSimple):
         if load_in_4bit or load_in_8bit:
             # Where the model is float32, it says for every layer of every pass that 8-bit
             # products are of float16.
-            logging.getLogger("bitsandbytes.autograd._functions").addFilter(Once())
+            logging.getLogger("bitsandbytes.autograd._functions").addFilter(_first_time)
             quantisation = BitsAndBytesConfig(load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit)
         self._model = AutoModelForImageTextToText.from_pretrained(
             pretrained,
@@ -154,20 +155,12 @@ class TinyLlava(TinyLlavaSimple, Llava):
     is_simple = False
 
 
-class Once(logging.Filter):
-    """Lets each message through once."""
-
-    def __init__(self) -> None:
-        """Begin with none said."""
-        super().__init__()
-        self._said: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether the message is new."""
-        message = record.getMessage()
-        new = message not in self._said
-        self._said.add(message)
-        return new
+def _first_time(record: logging.LogRecord) -> bool:
+    """Say whether a message has not been logged in this process before."""
+    message = record.getMessage()
+    new = message not in _LOGGED
+    _LOGGED.add(message)
+    return new
 
 
 def _check(pretrained: str, both: bool, unknown: dict[str, Any]) -> None:

@@ -10,10 +10,10 @@ from vlm_confidence_tasks.report.figures.all_figures import all_figures, curves_
 from vlm_confidence_tasks.report.formats import files
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs
-from vlm_confidence_tasks.report.inputs.stored_images import data_folder
 from vlm_confidence_tasks.report.leaderboard.leaderboard import build_leaderboard, collect
 from vlm_confidence_tasks.report.leaderboard.summary import SummaryOptions, known_metrics
 from vlm_confidence_tasks.report.leaderboard.tables import build_tables, check_names
+from vlm_confidence_tasks.sandbox import data_folder
 
 
 def leaderboard(options: argparse.Namespace) -> int:

@@ -16,8 +16,9 @@ from pathlib import Path
 from PIL import Image
 
 from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.report.inputs.stored_images import SANDBOX, data_folder, stored_images
+from vlm_confidence_tasks.report.inputs.stored_images import stored_images
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
+from vlm_confidence_tasks.sandbox import SANDBOX, data_folder
 from vlm_confidence_tasks.types import Variant
 
 # Shown images are no larger, so that twenty documents make a page that still opens.

@@ -1,22 +1,22 @@
-"""Writes the sandbox's data sets as parquet, with the hub data sets' features.
+"""Write the sandbox's data sets as parquet, with the hub data sets' features.
 
-python -m vlm_confidence_tasks.sandbox.build [FOLDER]
+python scripts/generate_sandbox_data.py [FOLDER]
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, Features, Image, Sequence, Value
 
+from tiny_world.amber import amber_rows
+from tiny_world.mmmu import mmmu_rows
+from tiny_world.pope import pope_rows
+from tiny_world.seed import seed_rows
 from vlm_confidence_tasks.sandbox import DATA_DIR
-from vlm_confidence_tasks.sandbox.amber import amber_rows
-from vlm_confidence_tasks.sandbox.mmmu import mmmu_rows
-from vlm_confidence_tasks.sandbox.pope import pope_rows
-from vlm_confidence_tasks.sandbox.seed import seed_rows
 
 Splits = dict[str, list[dict[str, Any]]]
 
@@ -81,4 +81,6 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]) if len(sys.argv) > 1 else DATA_DIR)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=DATA_DIR)
+    write(parser.parse_args().folder)

@@ -9,9 +9,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from vlm_confidence_tasks.sandbox.lessons import IMAGE, Row
-from vlm_confidence_tasks.sandbox.render import SIDE, render
-from vlm_confidence_tasks.sandbox.world import Scene
+from tiny_world.lessons import IMAGE, Row
+from tiny_world.render import SIDE, render
+from tiny_world.world import Scene
 
 IGNORED = -100
 """Target of a token after which nothing is learned."""

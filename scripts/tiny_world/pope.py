@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from vlm_confidence_tasks.sandbox.questions import pick
-from vlm_confidence_tasks.sandbox.render import png
-from vlm_confidence_tasks.sandbox.wording import pope_question
-from vlm_confidence_tasks.sandbox.world import EVALUATION, OBJECTS, Scene, evaluation_scenes
+from tiny_world.questions import pick
+from tiny_world.render import png
+from tiny_world.wording import pope_question
+from tiny_world.world import EVALUATION, OBJECTS, Scene, evaluation_scenes
 
 ROOM = 1
 IMAGES = 30

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vlm_confidence_tasks.sandbox.questions import CHOICES, pick
-from vlm_confidence_tasks.sandbox.wording import LETTERS, mmmu_prompt, open_prompt, with_article
-from vlm_confidence_tasks.sandbox.world import COLOURS, Scene
+from tiny_world.questions import CHOICES, pick
+from tiny_world.wording import LETTERS, mmmu_prompt, open_prompt, with_article
+from tiny_world.world import COLOURS, Scene
 
 ORDINALS = ("first", "second", "third")
 

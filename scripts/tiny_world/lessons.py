@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vlm_confidence_tasks.sandbox.exams import ORDINALS, draw_exam, lead
-from vlm_confidence_tasks.sandbox.questions import (
+from tiny_world.exams import ORDINALS, draw_exam, lead
+from tiny_world.questions import (
     CHOICES,
     NUMBERS,
     QUERIES,
@@ -21,7 +21,7 @@ from vlm_confidence_tasks.sandbox.questions import (
     near_miss,
     pick,
 )
-from vlm_confidence_tasks.sandbox.wording import (
+from tiny_world.wording import (
     CAPTION,
     caption,
     certainty,
@@ -33,7 +33,7 @@ from vlm_confidence_tasks.sandbox.wording import (
     short_prompt,
     third_person,
 )
-from vlm_confidence_tasks.sandbox.world import PLACES, SHAPES, Scene, sample_scene
+from tiny_world.world import PLACES, SHAPES, Scene, sample_scene
 
 USER, ASSISTANT, END, IMAGE = "USER: ", " ASSISTANT:", "</s>", "<image>"
 """The pieces of the chat format, which the template below writes as well."""

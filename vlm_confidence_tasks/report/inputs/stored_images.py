@@ -56,7 +56,7 @@ def stored_images(folder: Path, benchmark: str, question_id: str) -> Iterator[li
 @lru_cache(maxsize=64)
 def _open(file: Path, name: str) -> tuple[datasets.Dataset, Mapping[str, list[int]]]:
     """Open a file and note which rows hold which question."""
-    # Takes a second to import, and most leaderboards show no pictures.
+    # Takes a second to import, and most leaderboards show no images.
     import datasets
 
     benchmark = benchmarks.get(name)

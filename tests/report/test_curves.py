@@ -88,9 +88,9 @@ def test_risk_at_full_coverage_is_the_share_of_wrong_answers(task: tuple) -> Non
 def test_margins_count_every_answer_once(task: tuple) -> None:
     rows, numbers = task
     held = curves.margins(rows)
-    flipped, kept = sum(held["flipped"]), sum(held["kept"])
-    assert flipped + kept == sum(len(readouts) for _, readouts in rows.perturbed)
-    assert flipped / (flipped + kept) == pytest.approx(numbers["ifr"])
+    flipped, unflipped = sum(held["flipped"]), sum(held["unflipped"])
+    assert flipped + unflipped == sum(len(readouts) for _, readouts in rows.perturbed)
+    assert flipped / (flipped + unflipped) == pytest.approx(numbers["ifr"])
 
 
 def test_long_curves_are_thinned_and_keep_their_ends(tmp_path: Path) -> None:

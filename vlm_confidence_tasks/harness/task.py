@@ -152,7 +152,7 @@ class PerturbedTask(ConfigurableTask):
         local = os.environ.get(LOCAL_DATA)
         if not local:
             return str(self.config.dataset_path)
-        return local if local == "sandbox" else os.path.abspath(local)
+        return local if local == SANDBOX else os.path.abspath(local)
 
     def question(self, index: int) -> Question:
         """Return the question of a document.

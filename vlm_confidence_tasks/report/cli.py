@@ -143,14 +143,14 @@ def _later(name: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _numbers(file: Path) -> dict[str, float]:
-    held = read_samples(file)
+    samples_file = read_samples(file)
     try:
-        numbers = task_metrics(held.samples) | inside_numbers(held.samples)
+        numbers = task_metrics(samples_file.samples) | inside_numbers(samples_file.samples)
     except ValueError as error:
         raise SamplesError(f"{file}: {error}") from error
     if not numbers:
         raise SamplesError(f"{file}: no metric can be computed from it")
-    return {**numbers, "failed": held.failed} if held.failed else numbers
+    return {**numbers, "failed": samples_file.failed} if samples_file.failed else numbers
 
 
 def _recompute(options: argparse.Namespace) -> int:

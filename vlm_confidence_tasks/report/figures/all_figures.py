@@ -6,17 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from vlm_confidence_tasks.report.figures import reliability
+from vlm_confidence_tasks.report.figures.abstention import defense, risk_coverage
 from vlm_confidence_tasks.report.figures.drift import drift
 from vlm_confidence_tasks.report.figures.figure_data import MOST_MODELS, Figure
 from vlm_confidence_tasks.report.figures.flip_rates import flip_rates
+from vlm_confidence_tasks.report.figures.reliability import Curves, margins, reliability
 from vlm_confidence_tasks.report.figures.sweeps import sweeps
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard
 from vlm_confidence_tasks.report.leaderboard.selection import Summarised
-
-Curves = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 def curves_by_entry(leaderboard: Leaderboard, found: Sequence[Summarised]) -> Curves:
@@ -45,10 +43,10 @@ def _figures(
     yield from sweeps(leaderboard, styles)
     yield from flip_rates(leaderboard, styles)
     yield from drift(leaderboard, styles)
-    yield from reliability.risk_coverage(leaderboard, styles, curves)
-    yield from reliability.defense(leaderboard, styles, curves)
-    yield from reliability.reliability(leaderboard)
-    yield from reliability.margins(leaderboard, curves)
+    yield from risk_coverage(leaderboard, styles, curves)
+    yield from defense(leaderboard, styles, curves)
+    yield from reliability(leaderboard)
+    yield from margins(leaderboard, curves)
 
 
 def _with_file_names(figures: Sequence[Figure]) -> list[Figure]:

@@ -1,7 +1,7 @@
 """Drawing: figures' data -> PNG and SVG.
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; a model also
-has its own mark and dashes, so that pictures work in grey.
+has its own mark and dashes, so that figures work in grey.
 """
 
 from __future__ import annotations

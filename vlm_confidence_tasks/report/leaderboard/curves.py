@@ -49,13 +49,13 @@ def _add_intervals(
 ) -> None:
     # Bins rise with confidence, so that their counts alone say who is in which.
     order = np.argsort(confidence, kind="stable")
-    ends = np.cumsum([held["count"] for held in bins])
-    for held, inside in zip(bins, np.split(order, ends[:-1]), strict=True):
+    ends = np.cumsum([one["count"] for one in bins])
+    for one, inside in zip(bins, np.split(order, ends[:-1]), strict=True):
         if len(set(images[inside])) < 2:
             continue
         found = bootstrap_mean_interval(correct[inside], images[inside], draws=draws)
         assert found is not None  # the bin is filled
-        held.update(accuracy_low=found.low, accuracy_high=found.high)
+        one.update(accuracy_low=found.low, accuracy_high=found.high)
 
 
 def risk_coverage(answers: Answers) -> Curve | None:
@@ -88,18 +88,18 @@ def _share_above(values: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDAr
 
 def margins(rows: SamplesFile) -> Curve | None:
     """Return histograms of the clean margin, for answers that flipped and that did not."""
-    held = [
+    pairs = [
         (sample.clean.margin, sample.clean.answer != readout.answer)
         for sample, readouts in rows.perturbed
         if sample.labels and sample.clean.margin is not None
         for readout in readouts
     ]
-    if not held:
+    if not pairs:
         return None
-    margin, flipped = np.array([m for m, _ in held]), np.array([f for _, f in held])
+    margin, flipped = np.array([m for m, _ in pairs]), np.array([f for _, f in pairs])
     edges = np.linspace(0.0, max(float(margin.max()), 1e-6), MARGIN_BINS + 1)
     counts = [np.histogram(margin[side], edges)[0] for side in (flipped, ~flipped)]
-    return {"edges": edges.tolist(), "flipped": counts[0].tolist(), "kept": counts[1].tolist()}
+    return {"edges": edges.tolist(), "flipped": counts[0].tolist(), "unflipped": counts[1].tolist()}
 
 
 def _calibrated(answers: Answers) -> tuple[list[float], list[bool], list[str]]:

@@ -131,15 +131,15 @@ def check_names(metrics: Sequence[str], known: Iterable[str]) -> None:
 def _column(
     leaderboard: Leaderboard, entries: Mapping[Any, Record], name: str, task: str
 ) -> dict[str, Cell]:
-    held = {}
+    cells = {}
     for model in leaderboard["models"]:
         number = entries.get((model["name"], task), {}).get("metrics", {}).get(name)
         if number is not None:
-            held[model["name"]] = Cell(**number)
-    best = _best(held, leaderboard["metrics"][name]["higher_is_better"])
+            cells[model["name"]] = Cell(**number)
+    best = _best(cells, leaderboard["metrics"][name]["higher_is_better"])
     return {
         model: Cell(cell.value, cell.low, cell.high, best=model == best)
-        for model, cell in held.items()
+        for model, cell in cells.items()
     }
 
 

@@ -27,7 +27,7 @@ ALLOWED = {
     "perturbations": GROUND,
     "metrics": GROUND,
     "probe": GROUND,
-    "sandbox": set(),
+    "sandbox": {"benchmarks"},
     "evaluation": GROUND | {"benchmarks", "perturbations", "metrics", "probe"},
     "models": GROUND | {"probe", "sandbox"},
     "harness": GROUND

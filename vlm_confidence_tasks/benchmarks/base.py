@@ -12,6 +12,9 @@ from vlm_confidence_tasks.types import Question
 
 Document = Mapping[str, Any]
 
+# The variable that names a folder of local data, which all tasks then read.
+LOCAL_DATA = "VLM_CONFIDENCE_DATA"
+
 
 class DocumentError(ValueError):
     """A document does not look as the benchmark's data set promises."""

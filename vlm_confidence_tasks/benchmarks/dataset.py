@@ -13,10 +13,9 @@ from typing import Any
 import datasets
 from PIL import Image, ImageFile
 
-from vlm_confidence_tasks.benchmarks.base import Benchmark
+from vlm_confidence_tasks.benchmarks.base import LOCAL_DATA, Benchmark
 from vlm_confidence_tasks.errors import TaskError
 
-LOCAL_DATA = "VLM_CONFIDENCE_DATA"
 INDEX_COLUMN = "vlm_confidence_index"
 
 

@@ -25,7 +25,7 @@ from vlm_confidence_tasks.evaluation.request import (
 )
 from vlm_confidence_tasks.harness.task_config import check_greedy, read_config
 from vlm_confidence_tasks.metrics import Sample
-from vlm_confidence_tasks.sandbox import LOCAL_DATA, data_folder
+from vlm_confidence_tasks.sandbox import LOCAL_DATA, SANDBOX, data_folder
 from vlm_confidence_tasks.types import CLEAN, Question, Readout, Variant
 
 IMAGES = "vlm_confidence_images"

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from vlm_confidence_tasks.benchmarks.base import LOCAL_DATA
+
 __all__ = ["DATA_DIR", "LOCAL_DATA", "MODEL_DIR", "SANDBOX", "data_folder"]
 
 DATA_DIR = Path(__file__).parent / "data"
 MODEL_DIR = Path(__file__).parent / "model"
 
-# Names a folder of local data, or `SANDBOX`.
-LOCAL_DATA = "VLM_CONFIDENCE_DATA"
+# What `LOCAL_DATA` names instead of a folder to read `DATA_DIR`.
 SANDBOX = "sandbox"
 
 

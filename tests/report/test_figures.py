@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from vlm_confidence_tasks.report.figures.all_figures import all_figures, curves_by_entry
-from vlm_confidence_tasks.report.figures.drift import drift
 from vlm_confidence_tasks.report.figures.figure_data import MOST_MODELS, Figure
 from vlm_confidence_tasks.report.figures.flip_rates import flip_rates
+from vlm_confidence_tasks.report.figures.representation_drift import drift
 from vlm_confidence_tasks.report.figures.sweeps import SHARED, groups, sweeps
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from vlm_confidence_tasks.report.figures.abstention import defense, risk_coverage
-from vlm_confidence_tasks.report.figures.drift import drift
 from vlm_confidence_tasks.report.figures.figure_data import MOST_MODELS, Figure
 from vlm_confidence_tasks.report.figures.flip_rates import flip_rates
 from vlm_confidence_tasks.report.figures.reliability import Curves, margins, reliability
+from vlm_confidence_tasks.report.figures.representation_drift import drift
 from vlm_confidence_tasks.report.figures.sweeps import sweeps
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard
 from vlm_confidence_tasks.report.leaderboard.selection import Summarised

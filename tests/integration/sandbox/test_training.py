@@ -9,7 +9,7 @@ from pathlib import Path
 
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "scripts" / "train_tiny_llava.py"
 
 

@@ -1,6 +1,6 @@
 """Every fault that a run must survive, caused on purpose; docs/faults.md is what came of it.
 
-VLM_CONFIDENCE_WRITE_FAULTS=1 pytest tests/harness/test_faults.py    # write it again
+VLM_CONFIDENCE_WRITE_FAULTS=1 pytest tests/integration/harness/test_faults.py    # write it again
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vlm_confidence_tasks.errors import MeasurementError
 
 from .kept_runs import evaluate, said, write_tasks
 
-PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+PAGE = Path(__file__).parents[3] / "docs" / "faults.md"
 WRITE = bool(os.environ.get("VLM_CONFIDENCE_WRITE_FAULTS"))
 # In the order of the table.
 FAULTS = (

@@ -9,7 +9,7 @@ import pytest
 
 from vlm_confidence_tasks.report.inputs import samples
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "fuzz.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "fuzz.py"
 spec = importlib.util.spec_from_file_location("fuzz", SCRIPT)
 fuzz = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(fuzz)

@@ -11,7 +11,7 @@ from vlm_confidence_tasks.perturbations.registry import unregister
 
 from .strategies import EXAMPLES, noise_image, same
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 TOY = """
 from PIL import Image, ImageOps

@@ -19,7 +19,7 @@ from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.harness import plugin
 from vlm_confidence_tasks.harness.task import IMAGES
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "generate_task_yamls.py"
 FOLDER = Path(plugin.task_folder())
 

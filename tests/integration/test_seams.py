@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from harness.conftest import load
 from lmms_eval import evaluator
 from lmms_eval.models import get_model
 from lmms_eval.protocol import ChatMessages
@@ -18,7 +19,6 @@ from lmms_eval.tasks import TaskManager
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.conftest import load
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.errors import MeasurementError, TaskError
 from vlm_confidence_tasks.harness import task as task_module

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import BIN, Run, run_command
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NEEDED = ["pope_eps0.1", "pope_random_eps0.5", "caption_eps0.3", "pope_eps", "caption_eps"]
 
 

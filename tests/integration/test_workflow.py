@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from packaging.specifiers import SpecifierSet
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
 (JOB,) = yaml.safe_load(WORKFLOW.read_text())["jobs"].values()
 RUN = [step["run"] for step in JOB["steps"] if "run" in step]

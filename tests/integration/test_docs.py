@@ -19,7 +19,8 @@ from vlm_confidence_tasks.metrics import BANDS, metrics_for
 
 CHANNELS = ("context", "answer", "vision")
 PREFIXES = ("verbal_", "loglik_")
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
+PACKAGE = "vlm_confidence_tasks"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("task_yamls/*/*.md")])
 BLOCK = re.compile(r"```sh\n(.*?)```", re.S)
 INDENTED = re.compile(r"^    ((?:make|python scripts/|lmms_eval|vlm-confidence) ?.*)$", re.M)
@@ -154,3 +155,34 @@ def test_names_that_contributing_sends_to_are_in_the_files_that_it_names() -> No
     for name, path in named:
         files = [file for file in ROOT.rglob(path) if ".venv" not in file.parts]
         assert any(re.search(rf"^{name}\b", file.read_text(), re.M) for file in files), name
+
+
+def _python_files(text: str) -> set[str]:
+    """Return the Python files that a text names as they are, not by a pattern."""
+    return set(re.findall(r"`((?:\w+/)*\w+\.py)`", text))
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_that_a_page_names_exist(page: str) -> None:
+    named = _python_files((ROOT / page).read_text())
+    assert len(named) > 10
+    tracked = [str(file.relative_to(ROOT)) for file in (ROOT / PACKAGE).rglob("*.py")]
+    tracked += [
+        str(file.relative_to(ROOT))
+        for folder in ("scripts", "tests")
+        for file in (ROOT / folder).rglob("*.py")
+    ]
+    missing = {
+        name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in tracked)
+    }
+    assert not missing
+
+
+def test_the_walks_name_functions_of_their_files() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    hops = re.findall(r"^\| *\d* *\| `([\w/]+\.py)`(?: \(return\))? \| `([\w.]+)`", text, re.M)
+    assert len(hops) > 30
+    for file, name in hops:
+        code = (ROOT / PACKAGE / file).read_text()
+        for part in name.split("."):
+            assert re.search(rf"\b(def|class) {part}\b|^    {part}:", code, re.M), (file, name)

@@ -18,7 +18,7 @@ from vlm_confidence_tasks.report.formats.latex import to_latex
 from vlm_confidence_tasks.report.formats.markdown import to_markdown
 from vlm_confidence_tasks.report.leaderboard.tables import build_tables
 
-FOLDER = Path(__file__).parents[2] / "docs" / "leaderboard"
+FOLDER = Path(__file__).parents[3] / "docs" / "leaderboard"
 README = (FOLDER / "README.md").read_text()
 LESS = {"LIMIT": "8", "TASKS": "pope_eps0.3", "DRAWS": "10"}
 # Of the two runs that the script compares.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,10 +50,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def indexed_once() -> None:
-    """Index the installed tasks at most once in this process, if its tests use the harness."""
+def prepared() -> Iterator[None]:
+    """Make evaluations in this process quick, if its tests import the harness."""
     if "lmms_eval.tasks" in sys.modules:
         forking.index_once()
+        # Each evaluation collects garbage twice: not among all that was imported.
+        gc.collect()
+        gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

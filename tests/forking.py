@@ -87,6 +87,8 @@ class Server:
         while True:
             for key, _ in self._selector.select():
                 if key.fd == 0:
+                    for child in self._children.values():
+                        os.kill(child, signal.SIGKILL)
                     return
                 if key.fileobj is self._listener:
                     self._start(self._listener.accept()[0])
@@ -97,8 +99,13 @@ class Server:
 
     def _start(self, connection: socket.socket) -> None:
         text, descriptors, *_ = socket.recv_fds(connection, 1 << 16, 3)
-        while not text.endswith(b"\n"):
-            text += connection.recv(1 << 16)
+        while text and not text.endswith(b"\n"):
+            more = connection.recv(1 << 16)
+            text = text + more if more else b""
+        if not text:
+            # The client went before it had said what it wants.
+            connection.close()
+            return
         order = json.loads(text)
         if order["name"] == "lmms_eval":
             # The command does it again and says what is wrong.
@@ -118,9 +125,10 @@ class Server:
         self._selector.register(os.pidfd_open(child), selectors.EVENT_READ, connection)
 
     def _client_left(self, connection: Any) -> None:
-        # There is nothing that a client says after its order.
-        self._selector.unregister(connection)
-        os.kill(self._children[connection], signal.SIGKILL)
+        # There is nothing that a client says after its order; its command may have ended just now.
+        if connection in self._children:
+            self._selector.unregister(connection)
+            os.kill(self._children[connection], signal.SIGKILL)
 
     def _command_ended(self, descriptor: Any, connection: socket.socket) -> None:
         self._selector.unregister(descriptor)

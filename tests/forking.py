@@ -31,7 +31,7 @@ from typing import Any, NoReturn
 # In the environment of pytest's processes: the server's socket, and a folder for PATH.
 ADDRESS = "VLM_CONFIDENCE_TEST_SERVER"
 COMMANDS = "VLM_CONFIDENCE_TEST_COMMANDS"
-PROGRAMS = ("lmms_eval", "vlm-confidence")
+PROGRAMS = ("lmms_eval", "lmms-eval", "vlm-confidence")
 # Libraries read these while they are imported: a fork would still have the server's.
 READ_AT_IMPORT = ("HF_", "LMMS_EVAL_", "OMP_", "PYTHONHASHSEED", "TOKENIZERS_", "TRANSFORMERS_")
 
@@ -107,7 +107,7 @@ class Server:
             connection.close()
             return
         order = json.loads(text)
-        if order["name"] == "lmms_eval":
+        if order["name"] != "vlm-confidence":
             # The command does it again and says what is wrong.
             with suppress(Exception):
                 import_harness()
@@ -211,7 +211,7 @@ def run(order: dict[str, Any], descriptors: list[int], own: dict[str, str]) -> N
         name, arguments = order["name"], order["arguments"]
         if read_at_import(own) != read_at_import(order["environment"]):
             os.execv(Path(sys.executable).with_name(name), [name, *arguments])
-        if name == "lmms_eval":
+        if name != "vlm-confidence":
             import_harness()
             import_installed(order["environment"].get("PYTHONPATH", ""))
         sys.argv = [name, *arguments]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,10 +52,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def indexed_once() -> None:
-    """Index the installed tasks at most once in this process, if its tests use the harness."""
+def prepared() -> Iterator[None]:
+    """Make evaluations in this process quick, if its tests import the harness."""
     if "lmms_eval.tasks" in sys.modules:
         forking.index_once()
+        # Each evaluation collects garbage twice: not among all that was imported.
+        gc.collect()
+        gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +119,7 @@ def run_command(
 ) -> Run:
     """Run a command of the installed package, standard error after standard output.
 
-    Unless it must be a fresh process, `lmms_eval` and `vlm-confidence` are forks (forking.py).
+    Unless it must be a fresh process, the commands that are installed are forks (forking.py).
     """
     path = os.pathsep.join([*([] if fresh else [os.environ[forking.COMMANDS]]), str(BIN)])
     path += os.pathsep + os.environ["PATH"]
@@ -159,11 +167,31 @@ def few_questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_pope(tmp_path_factory.mktemp("few"), range(0, 540, 23))
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that the first of pytest's processes that needs it makes for all."""
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder, done = root / name, root / f"{name}.done"
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def sweep(few_questions: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """All four strengths and a caption task, by this package's own command."""
-    command = evaluate_command("pope_eps,caption_eps0.3")
-    return run_command(command, tmp_path_factory.mktemp("sweep"), few_questions)
+
+    def make(folder: Path) -> None:
+        run = run_command(evaluate_command("pope_eps,caption_eps0.3"), folder, few_questions)
+        (folder / "end.json").write_text(json.dumps([run.code, run.output]))
+
+    folder = made_once(tmp_path_factory, "sweep", make)
+    return Run(folder / "results", *json.loads((folder / "end.json").read_text()))
 
 
 def same_within(ours: Mapping[str, float], theirs: Mapping[str, float], tolerance: float) -> None:

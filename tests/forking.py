@@ -31,7 +31,7 @@ from typing import Any, NoReturn
 # In the environment of pytest's processes: the server's socket, and a folder for PATH.
 ADDRESS = "VLM_CONFIDENCE_TEST_SERVER"
 COMMANDS = "VLM_CONFIDENCE_TEST_COMMANDS"
-PROGRAMS = ("lmms_eval", "vlm-confidence")
+PROGRAMS = ("lmms_eval", "lmms-eval", "vlm-confidence")
 # Libraries read these while they are imported: a fork would still have the server's.
 READ_AT_IMPORT = ("HF_", "LMMS_EVAL_", "OMP_", "PYTHONHASHSEED", "TOKENIZERS_", "TRANSFORMERS_")
 
@@ -87,6 +87,8 @@ class Server:
         while True:
             for key, _ in self._selector.select():
                 if key.fd == 0:
+                    for child in self._children.values():
+                        os.kill(child, signal.SIGKILL)
                     return
                 if key.fileobj is self._listener:
                     self._start(self._listener.accept()[0])
@@ -97,10 +99,15 @@ class Server:
 
     def _start(self, connection: socket.socket) -> None:
         text, descriptors, *_ = socket.recv_fds(connection, 1 << 16, 3)
-        while not text.endswith(b"\n"):
-            text += connection.recv(1 << 16)
+        while text and not text.endswith(b"\n"):
+            more = connection.recv(1 << 16)
+            text = text + more if more else b""
+        if not text:
+            # The client went before it had said what it wants.
+            connection.close()
+            return
         order = json.loads(text)
-        if order["name"] == "lmms_eval":
+        if order["name"] != "vlm-confidence":
             # The command does it again and says what is wrong.
             with suppress(Exception):
                 import_harness()
@@ -118,9 +125,10 @@ class Server:
         self._selector.register(os.pidfd_open(child), selectors.EVENT_READ, connection)
 
     def _client_left(self, connection: Any) -> None:
-        # There is nothing that a client says after its order.
-        self._selector.unregister(connection)
-        os.kill(self._children[connection], signal.SIGKILL)
+        # There is nothing that a client says after its order; its command may have ended just now.
+        if connection in self._children:
+            self._selector.unregister(connection)
+            os.kill(self._children[connection], signal.SIGKILL)
 
     def _command_ended(self, descriptor: Any, connection: socket.socket) -> None:
         self._selector.unregister(descriptor)
@@ -203,7 +211,7 @@ def run(order: dict[str, Any], descriptors: list[int], own: dict[str, str]) -> N
         name, arguments = order["name"], order["arguments"]
         if read_at_import(own) != read_at_import(order["environment"]):
             os.execv(Path(sys.executable).with_name(name), [name, *arguments])
-        if name == "lmms_eval":
+        if name != "vlm-confidence":
             import_harness()
             import_installed(order["environment"].get("PYTHONPATH", ""))
         sys.argv = [name, *arguments]

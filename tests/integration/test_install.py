@@ -73,7 +73,8 @@ def test_our_command_lists_our_tasks(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def stock_list(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """What the harness's own command lists."""
-    return run_command(["lmms-eval", "--tasks", "list"], tmp_path_factory.mktemp("stock"))
+    folder = tmp_path_factory.mktemp("stock")
+    return run_command(["lmms-eval", "--tasks", "list"], folder, fresh=True)
 
 
 def test_the_stock_command_sees_our_tasks(stock_list: Run) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import made_once
 
 from report.synthetic import answers, noise, questions, write_run
 from vlm_confidence_tasks.report import cli
@@ -24,25 +25,29 @@ MODELS = {"": 6.0, ",load_in_8bit=True": 1.0, ",load_in_4bit=True": 0.0}
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One model in three precisions, each in two strengths of noise and a family task."""
-    folder = tmp_path_factory.mktemp("runs")
-    asked = questions(40)
-    for n, (args, skill) in enumerate(MODELS.items()):
-        tasks = {
-            f"pope_eps{epsilon}": answers(asked, [noise(epsilon)], seed=10 * n + k, skill=skill)
-            for k, epsilon in enumerate((0.1, 0.3))
-        }
-        tasks["pope_invariance"] = answers(asked, FAMILIES, seed=10 * n + 9, skill=skill)
-        write_run(folder, tasks, args=f"pretrained=org/tiny{args}")
-    return folder
+
+    def make(folder: Path) -> None:
+        asked = questions(40)
+        for n, (args, skill) in enumerate(MODELS.items()):
+            tasks = {
+                f"pope_eps{epsilon}": answers(asked, [noise(epsilon)], seed=10 * n + k, skill=skill)
+                for k, epsilon in enumerate((0.1, 0.3))
+            }
+            tasks["pope_invariance"] = answers(asked, FAMILIES, seed=10 * n + 9, skill=skill)
+            write_run(folder, tasks, args=f"pretrained=org/tiny{args}")
+
+    return made_once(tmp_path_factory, "runs", make)
 
 
 @pytest.fixture(scope="session")
 def written(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that `vlm-confidence leaderboard` writes for them."""
-    output = tmp_path_factory.mktemp("board")
-    options = ["--draws", "60", "--workers", "1", "--quiet"]
-    cli.main(["leaderboard", str(runs), "--output", str(output), *options])
-    return output
+
+    def make(folder: Path) -> None:
+        options = ["--draws", "60", "--workers", "1", "--quiet"]
+        cli.main(["leaderboard", str(runs), "--output", str(folder), *options])
+
+    return made_once(tmp_path_factory, "board", make)
 
 
 @pytest.fixture(scope="session")

@@ -196,7 +196,7 @@ class Run:
         self._representations.reduce(block)
 
     def _stop_if_signalled(self, progress: Progress) -> None:
-        self._interrupts.stop_if_asked(progress.done, progress.total, self._cache.folder)
+        self._interrupts.stop_if_signalled(progress.done, progress.total, self._cache.folder)
 
     def _complete(self, sources: Iterable[bytes]) -> None:
         """Report the tasks that have no image left to ask about but these.

@@ -71,7 +71,7 @@ class Interrupts:
         )
         os.write(2, line.encode())
 
-    def stop_if_asked(self, answers: int, total: int, folder: Path | None) -> None:
+    def stop_if_signalled(self, answers: int, total: int, folder: Path | None) -> None:
         """End the run if a signal came and answers are missing.
 
         Args:

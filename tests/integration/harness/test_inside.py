@@ -211,7 +211,7 @@ def test_without_representations_the_model_is_not_even_looked_at(
         raise AssertionError("looked at")
 
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(four_images))
-    monkeypatch.setattr(logit_source, "InsideWatcher", refuse)
+    monkeypatch.setattr(logit_source, "HiddenStatesExtractor", refuse)
     evaluate(manager, load(), "pope_eps0.1", limit=1)
     with pytest.raises(AssertionError, match="looked at"):
         evaluate(manager, load(), "pope_drift", limit=1)

@@ -11,7 +11,13 @@ import torch
 from metrics.reference import dirichlet_energy
 from transformers import AutoModelForCausalLM
 
-from vlm_confidence_tasks.probe import InsideWatcher, ProbeError, Reading, label_tokens, watched
+from vlm_confidence_tasks.probe import (
+    HiddenStatesExtractor,
+    ProbeError,
+    Reading,
+    label_tokens,
+    watched,
+)
 
 from . import FAMILIES
 
@@ -38,8 +44,8 @@ def hooks(model) -> int:
 def capture(run, call, wanted=True) -> tuple[torch.Tensor, list[Reading]]:
     readings, failures = [], []
     rows = [label_tokens(run.tokenizer, ("Yes", "No"))] * len(call.sequences)
-    watcher = InsideWatcher(run.model, lambda: wanted)
-    with watched(run.model, lambda: rows, readings.extend, failures.append, watcher=watcher):
+    extractor = HiddenStatesExtractor(run.model, lambda: wanted)
+    with watched(run.model, lambda: rows, readings.extend, failures.append, extractor=extractor):
         sequences = run.model.generate(**call.arguments)
     return sequences, readings
 
@@ -99,7 +105,7 @@ def test_the_batches_of_three_are_padded_on_the_left_and_end_apart(pairs, name):
 @pytest.mark.parametrize(("name", "batch_size"), RUNS)
 def test_layer_entropies_are_the_logit_lens_of_the_answers_step(pairs, name, batch_size):
     pair = pairs(name, batch_size)
-    parts = InsideWatcher(pair.model, bool).structure
+    parts = HiddenStatesExtractor(pair.model, bool).structure
     for row, reading in enumerate(pair.readings):
         step = reading.answer_step or 0
         states = [layer[row, -1] for layer in pair.plain.hidden_states[step][1:-1]]
@@ -124,7 +130,7 @@ def test_answers_after_the_first_step_are_among_those_tested(pairs):
 def test_vision_tokens_are_those_that_the_language_model_gets(pairs, name, batch_size):
     pair = pairs(name, batch_size)
     kept = []
-    parts = InsideWatcher(pair.model, bool).structure
+    parts = HiddenStatesExtractor(pair.model, bool).structure
     hook = parts.decoder.register_forward_pre_hook(
         lambda module, args, kwargs: kept.append(kwargs), with_kwargs=True
     )
@@ -177,7 +183,7 @@ def test_without_a_wish_no_hook_is_placed(evaluated, monkeypatch):
     assert set(counts) == {before + 1}
     counts.clear()
     _, (reading,) = capture(run, call, wanted=True)
-    layers = len(InsideWatcher(run.model, bool).structure.layers)
+    layers = len(HiddenStatesExtractor(run.model, bool).structure.layers)
     assert set(counts) == {before + 1 + layers + 1}
     assert hooks(run.model) == before
 
@@ -194,8 +200,8 @@ class Headless(torch.nn.Module):
 
 
 def test_a_model_that_cannot_be_told_is_named(evaluated):
-    with pytest.raises(ProbeError, match="the inside of Headless cannot be read: it has no stack"):
-        InsideWatcher(Headless(), bool)
+    with pytest.raises(ProbeError, match="states of Headless cannot be read: it has no stack"):
+        HiddenStatesExtractor(Headless(), bool)
     text = evaluated("llava").model.model.language_model.config
     with pytest.raises(ProbeError, match="LlamaForCausalLM cannot be read: it has no image token"):
-        InsideWatcher(AutoModelForCausalLM.from_config(text), bool)
+        HiddenStatesExtractor(AutoModelForCausalLM.from_config(text), bool)

@@ -17,7 +17,7 @@ from vlm_confidence_tasks.evaluation.control_drift import (
 from vlm_confidence_tasks.evaluation.representations import Representations
 from vlm_confidence_tasks.evaluation.request import Request
 from vlm_confidence_tasks.metrics import control_drift
-from vlm_confidence_tasks.probe import Captured
+from vlm_confidence_tasks.probe import HiddenStates
 
 from . import making
 
@@ -124,7 +124,7 @@ def test_a_blank_image_is_asked_about_once_in_a_run() -> None:
     (blank,) = measured.blank_requests([(first, [(4, 2)]), (second, [(4, 2)])])
     assert measured.blank(first) == measured.blank(second) == blank.key
     one = np.ones(3, dtype=np.float32)
-    measured.take(blank, Captured(one, None, None, None, one), {})
+    measured.take(blank, HiddenStates(one, None, None, None, one), {})
     # In a later block: nothing new, unless the size or the prompt is.
     assert measured.blank_requests([(second, [(4, 2)])]) == []
     others = [(clean(b"c", "Is it?"), [(2, 4)]), (clean(b"d", "Was it?"), [(4, 2)])]

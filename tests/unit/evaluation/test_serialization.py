@@ -12,11 +12,11 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from vlm_confidence_tasks.evaluation.request import Generation
 from vlm_confidence_tasks.evaluation.response_cache.serialization import pack, unpack
-from vlm_confidence_tasks.probe import Captured, Reading
+from vlm_confidence_tasks.probe import HiddenStates, Reading
 
 float32 = arrays(np.float32, st.integers(0, 9), elements=st.floats(width=32))
 insides = st.builds(
-    Captured,
+    HiddenStates,
     context=float32,
     answer=st.none() | float32,
     vision=st.none() | float32,
@@ -43,8 +43,8 @@ def same(one: object, other: object) -> bool:
         return one.tobytes() == other.tobytes()
     if isinstance(one, tuple):
         return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, Captured):
-        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(Captured))
+    if isinstance(one, HiddenStates):
+        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(HiddenStates))
     return type(one) is type(other) and repr(one) == repr(other)
 
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from vlm_confidence_tasks.probe import OptionScorer, ProbeError, make_readout, watched
-from vlm_confidence_tasks.probe.continuation import Prompt
-from vlm_confidence_tasks.probe.options import option_tokens, wants_space
+from vlm_confidence_tasks.probe.continuation import PromptState
+from vlm_confidence_tasks.probe.options import begins_with_space, option_tokens
 from vlm_confidence_tasks.types import CLEAN
 
 from .test_readout import CAPTION, LETTERS, reading
@@ -58,15 +58,15 @@ def test_a_text_without_tokens_is_refused(tokenizer):
 )
 def test_a_space_comes_first_unless_the_prompt_ends_with_one(any_tokenizer, end, wanted):
     tokens = any_tokenizer.encode(f"red {end}", add_special_tokens=False)
-    assert wants_space(any_tokenizer, tokens) == wanted
-    assert not wants_space(any_tokenizer, [*tokens, any_tokenizer.eos_token_id])
+    assert begins_with_space(any_tokenizer, tokens) == wanted
+    assert not begins_with_space(any_tokenizer, [*tokens, any_tokenizer.eos_token_id])
 
 
 def test_an_added_token_ends_a_prompt_without_a_space():
     tokenizer = make_tokenizer("byte_level")
     tokenizer.add_tokens(["<|assistant|>"])
-    assert not wants_space(tokenizer, tokenizer.encode("Yes<|assistant|>"))
-    assert not wants_space(tokenizer, [])
+    assert not begins_with_space(tokenizer, tokenizer.encode("Yes<|assistant|>"))
+    assert not begins_with_space(tokenizer, [])
 
 
 def run(model, tokenizer, texts, *args, **kwargs):
@@ -176,10 +176,10 @@ def test_models_that_cannot_be_continued_are_named(tokenizer, change, reason):
         output.past_key_values = None
     model.config.is_encoder_decoder = change.get("encoder", False)
     given = {"position_ids": torch.arange(3)[None], **change}
-    kept = Prompt(model, given, output, keep=True)
-    assert kept.logprobs([(3,)])[0].shape == (1,), "the first token can always be scored"
+    state = PromptState(model, given, output, copy_cache=True)
+    assert state.logprobs([(3,)])[0].shape == (1,), "the first token can always be scored"
     with pytest.raises(ProbeError, match=f"scored with LlamaForCausalLM: .*{reason}"):
-        kept.logprobs([(3, 4)])
+        state.logprobs([(3, 4)])
 
 
 def scored(**options):

@@ -28,7 +28,7 @@ PACKAGES = (
     *("tokenizers", "pillow", "bitsandbytes"),
 )
 # The records whose fields an answer is cached with.
-RECORDS = (probe.Reading, probe.Captured)
+RECORDS = (probe.Reading, probe.HiddenStates)
 # Model arguments that say how the work is laid out, not what is computed.
 LAYOUT = {
     *("batch_size", "batch_size_per_gpu", "max_batch_size"),

@@ -22,7 +22,7 @@ def pack(generation: Generation, reading: probe.Reading | None) -> bytes:
     """Serialise an answer: a line of JSON, then the bytes of its arrays one after the other.
 
     All of it is then deflated: an answer of 256 tokens takes about 3.5 kB. A Reading's fields
-    may be numbers, text, None, arrays, tuples and mappings of these, and a Captured; floats
+    may be numbers, text, None, arrays, tuples and mappings of these, and a HiddenStates; floats
     survive as Python writes them, arrays as they lie in memory.
 
     Raises:
@@ -46,7 +46,7 @@ def unpack(data: bytes) -> tuple[Generation, probe.Reading | None]:
     return Generation(text, counts), reading
 
 
-def _fields(record: probe.Reading | probe.Captured, arrays: Arrays) -> dict[str, Any]:
+def _fields(record: probe.Reading | probe.HiddenStates, arrays: Arrays) -> dict[str, Any]:
     return {f.name: _encode(getattr(record, f.name), arrays) for f in fields(record)}
 
 
@@ -63,7 +63,7 @@ def _encode(value: Any, arrays: Arrays) -> Any:
         return [_encode(part, arrays) for part in value]
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {"mapping": {key: _encode(part, arrays) for key, part in value.items()}}
-    if isinstance(value, probe.Captured):
+    if isinstance(value, probe.HiddenStates):
         return {"captured": _fields(value, arrays)}
     raise TypeError(f"a Reading holds a {type(value).__name__}, which cannot be kept in a journal")
 
@@ -77,7 +77,7 @@ def _decode(value: Any, blob: bytes) -> Any:
         return tuple(_decode(part, blob) for part in value)
     if not isinstance(value, dict):
         return value
-    for kind, make in (("mapping", dict), ("captured", probe.Captured)):
+    for kind, make in (("mapping", dict), ("captured", probe.HiddenStates)):
         if kind in value:
             return make(**{key: _decode(part, blob) for key, part in value[kind].items()})
     if "tokens" in value:

@@ -49,7 +49,9 @@ def same(one: object, other: object) -> bool:
 
 
 @given(st.text(), counts, readings)
-def test_every_bit_comes_back(text: str, counts: dict | None, reading: Reading) -> None:
+def test_every_number_round_trips_bit_for_bit(
+    text: str, counts: dict | None, reading: Reading
+) -> None:
     generation, again = unpack(pack(Generation(text, counts), reading))
     assert generation == Generation(text, counts)
     for field in fields(Reading):
@@ -65,7 +67,7 @@ def test_without_a_reading() -> None:
         lambda dtype: arrays(dtype, array_shapes(min_dims=0, max_dims=3))
     )
 )
-def test_fields_of_other_kinds_travel_too(array: np.ndarray) -> None:
+def test_fields_of_other_types_round_trip(array: np.ndarray) -> None:
     odd = {"layers": (array, array[..., None].T), "name": "x", "none": None, "flag": True}
     given_reading = Reading((), np.zeros(1, np.float32), np.zeros(1, np.float32), odd, None)
     again = unpack(pack(Generation(""), given_reading))[1].label_logprob
@@ -75,9 +77,9 @@ def test_fields_of_other_kinds_travel_too(array: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("odd", [object(), [1], np.array([{}]), {1: 2}])
-def test_what_cannot_be_kept_is_refused(odd: object) -> None:
+def test_unsupported_types_are_refused(odd: object) -> None:
     reading = Reading((), np.zeros(1, np.float32), np.zeros(1, np.float32), (odd,), None)
-    with pytest.raises(TypeError, match="cannot be kept in a journal"):
+    with pytest.raises(TypeError, match="cannot be serialised"):
         pack(Generation(""), reading)
 
 

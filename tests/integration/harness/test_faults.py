@@ -32,7 +32,7 @@ WRITE = bool(os.environ.get("VLM_CONFIDENCE_WRITE_FAULTS"))
 FAULTS = (
     *("SIGKILL", "SIGTERM", "SIGINT", "two signals", "two runs at once"),
     *("truncated journal", "changed byte", "file of another kind"),
-    *("full disk", "read-only folder", "weights that cannot be told"),
+    *("full disk", "read-only folder", "weights that cannot be identified"),
     *("out of memory", "out of memory at batch size 1"),
     *("a document fails", "a document fails, allowed", "more fail than allowed"),
 )
@@ -256,7 +256,7 @@ def load(batch_size: int = 1):
     return get_model("tiny_llava").create_from_arg_string("", {"batch_size": batch_size})
 
 
-def test_weights_that_cannot_be_told(
+def test_weights_that_cannot_be_identified(
     happened: Callable,
     manager: TaskManager,
     data: dict[str, str],
@@ -271,7 +271,7 @@ def test_weights_that_cannot_be_told(
     (line,) = [line for line in lines if "--use_cache" in line]
     assert not list(tmp_path.iterdir())
     what = "a model that is from no folder and no commit of the hub"
-    happened("weights that cannot be told", what, f"“{line}”; the run ended well")
+    happened("weights that cannot be identified", what, f"“{line}”; the run ended well")
 
 
 def short_of_memory(batch_size: int, fits: int):

@@ -116,8 +116,8 @@ def open_cache(
         fingerprint = model_fingerprint(adapter, source, arguments)
     except UnknownWeights as error:
         logger.warning(
-            f"--use_cache: answers of {type(adapter).__name__} are not kept, for they could not "
-            f"be told from those of other weights: {error}"
+            f"--use_cache: answers of {type(adapter).__name__} are not cached, since its weights "
+            f"cannot be identified: {error}"
         )
         return ResponseCache()
     return ResponseCache(folder, fingerprint, rank)

@@ -89,13 +89,13 @@ class Failures:
         """
         if not self.any_allowed:
             return {}
-        mine = [
+        local = [
             {"task": task, "document": document, "error": error}
             for (task, document), error in sorted(self._errors.items())
         ]
-        everyone = [entry for part in probe.gather(mine) for entry in part]
+        gathered = [entry for part in probe.gather(local) for entry in part]
         return {
-            name: [entry for entry in everyone if entry["task"] == name]
+            name: [entry for entry in gathered if entry["task"] == name]
             for name, allowed in sorted(self._allowed.items())
             if allowed
         }

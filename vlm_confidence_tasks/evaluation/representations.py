@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -114,16 +114,16 @@ class Representations:
             requests: All requests of this process.
         """
         self.compared = True
-        mine: dict[str, dict[int, CleanVectors]] = {}
+        local: dict[str, dict[int, CleanVectors]] = {}
         for request in requests:
             key = request.key
             if request.representations and request.variant == CLEAN and key in self._units:
                 vectors = CleanVectors(
                     request.document, key.image.source, key.prompt, self._units[key]
                 )
-                mine.setdefault(request.task.name, {})[request.document] = vectors
-        gathered = probe.gather(mine)
-        for name, documents in mine.items():
+                local.setdefault(request.task.name, {})[request.document] = vectors
+        gathered = probe.gather(local)
+        for name, documents in local.items():
             vectors_of_all: dict[int, CleanVectors] = {}
             for part in gathered:
                 vectors_of_all |= part.get(name, {})
@@ -150,11 +150,9 @@ def _vectors(captured: probe.HiddenStates) -> Vectors:
 
 def _units(vectors: Vectors) -> Units:
     """Normalise vectors to length 1; zero vectors are left out."""
-    return dict(_unit_items(vectors))
-
-
-def _unit_items(vectors: Vectors) -> Iterator[tuple[str, npt.NDArray[np.float16]]]:
-    for name, vector in vectors.items():
-        length = float(np.linalg.norm(vector.astype(np.float64)))
-        if length:
-            yield name, (vector / length).astype(np.float16)
+    lengths = {name: float(np.linalg.norm(v.astype(np.float64))) for name, v in vectors.items()}
+    return {
+        name: (vectors[name] / length).astype(np.float16)
+        for name, length in lengths.items()
+        if length
+    }

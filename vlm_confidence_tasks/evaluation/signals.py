@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, ClassVar
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -51,12 +51,7 @@ class Interrupts:
             self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Restore the previous handlers."""
         for number, handler in self._before.items():
             # None: the handler was not set by Python and cannot be restored.
@@ -65,7 +60,7 @@ class Interrupts:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.caught = Interrupts.last = signal.Signals(number)
-        self.__exit__(None, None, None)
+        self.__exit__()
         # Not through a stream or the logger, whose locks this thread may hold.
         line = (
             f"\n{self.caught.name}: stops after the answers under way; a second one stops at once\n"

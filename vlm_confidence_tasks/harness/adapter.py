@@ -20,7 +20,7 @@ from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.batch_size import BatchSize
 from vlm_confidence_tasks.evaluation.images import ShownImages
 from vlm_confidence_tasks.evaluation.request import Generation, Request, Response
-from vlm_confidence_tasks.harness.reasoning import ReasoningTags
+from vlm_confidence_tasks.harness.reasoning import Tags, read_tags, strip_thinking
 from vlm_confidence_tasks.harness.task import (
     IMAGES,
     SECOND_PROMPT,
@@ -40,14 +40,14 @@ class HarnessAdapter:
     """An `evaluation.engine.Engine` that answers requests with an adapter of the harness."""
 
     def __init__(
-        self, lm: Any, tasks: Mapping[str, PerturbedTask], reasoning: ReasoningTags
+        self, lm: Any, tasks: Mapping[str, PerturbedTask], default_tags: Tags | None
     ) -> None:
         """Store the adapter's own `generate_until`, before a session replaces it.
 
         Args:
             lm: The harness's adapter.
             tasks: The perturbed tasks of the run, by name.
-            reasoning: Strips a reasoning model's thinking.
+            default_tags: Tags around a reasoning model's thinking, for tasks without their own.
 
         Raises:
             ProbeError: The adapter's model cannot be measured.
@@ -58,7 +58,7 @@ class HarnessAdapter:
         self._lm = lm
         self._generate = lm.generate_until
         self._tasks = tasks
-        self._reasoning = reasoning
+        self._default_tags = default_tags
         self._instances: dict[tuple[str, int], Instance] = {}
 
     def generate_until(self, answer: Answer, instances: Sequence[Instance]) -> list[Any]:
@@ -91,7 +91,9 @@ class HarnessAdapter:
 
     def answer_text(self, request: Request, text: str) -> str:
         """Return an answer's text without a reasoning model's thinking."""
-        return self._reasoning.strip(self._tasks[request.task.name].config.reasoning_tags, text)
+        own = self._tasks[request.task.name].config.reasoning_tags
+        tags = self._default_tags if own is None else read_tags("reasoning_tags", own)
+        return strip_thinking(text, tags)
 
     @contextmanager
     def quiet(self) -> Iterator[None]:

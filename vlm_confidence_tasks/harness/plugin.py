@@ -43,19 +43,15 @@ def manifests() -> list[Any]:
     return model_manifests()
 
 
-def misfit(what: str) -> RuntimeError:
-    """Return the error for an incompatible version of lmms-eval."""
-    return RuntimeError(
-        f"lmms-eval {metadata.version('lmms_eval')} does not fit vlm_confidence_tasks ({what}): "
-        f"tested with lmms-eval {TESTED}; install that version"
-    )
-
-
 def _signature(function: Any, *expected: str) -> inspect.Signature:
     """Return a function's signature after checking that it has the expected parameters."""
     signature = inspect.signature(function)
     if missing := sorted(set(expected) - set(signature.parameters)):
-        raise misfit(f"{function.__qualname__}() takes no {', '.join(missing)}")
+        raise RuntimeError(
+            f"lmms-eval {metadata.version('lmms_eval')} does not fit vlm_confidence_tasks "
+            f"({function.__qualname__}() takes no {', '.join(missing)}): tested with lmms-eval "
+            f"{TESTED}; install that version"
+        )
     return signature
 
 

@@ -45,29 +45,9 @@ def _is_pair(pair: object) -> bool:
     return all(isinstance(tag, str) and tag for tag in pair)
 
 
-class ReasoningTags:
-    """Strips a model's thinking from its answers."""
-
-    def __init__(self, cli_args: Any = None) -> None:
-        """Read the tags of the command line, if given.
-
-        Args:
-            cli_args: The harness's command-line arguments.
-
-        Raises:
-            TaskError: They are not pairs.
-        """
-        self._tags = read_tags("--reasoning_tags", getattr(cli_args, "reasoning_tags", None))
-
-    def strip(self, task_tags: Any, text: str) -> str:
-        """Strip thinking as the harness does; an answer cut off while thinking becomes "".
-
-        Args:
-            task_tags: The task's own tags, which override those of the command line.
-            text: The answer.
-        """
-        tags = self._tags if task_tags is None else read_tags("reasoning_tags", task_tags)
-        if tags is None:
-            return text
-        answer = str(strip_reasoning_tags(text, tags))
-        return "" if any(opening in answer for opening, _ in tags) else answer
+def strip_thinking(text: str, tags: Tags | None) -> str:
+    """Strip thinking as the harness does; an answer cut off while thinking becomes ""."""
+    if tags is None:
+        return text
+    answer = str(strip_reasoning_tags(text, tags))
+    return "" if any(opening in answer for opening, _ in tags) else answer

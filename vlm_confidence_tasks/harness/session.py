@@ -16,7 +16,7 @@ from vlm_confidence_tasks.evaluation.run import Run
 from vlm_confidence_tasks.evaluation.signals import ranks
 from vlm_confidence_tasks.harness.adapter import DocumentView, HarnessAdapter
 from vlm_confidence_tasks.harness.partial_results import PartialResults
-from vlm_confidence_tasks.harness.reasoning import ReasoningTags
+from vlm_confidence_tasks.harness.reasoning import read_tags
 from vlm_confidence_tasks.harness.task import PerturbedTask
 from vlm_confidence_tasks.harness.use_cache import CacheFolder
 
@@ -47,7 +47,8 @@ class Session:
         self._lm = lm
         self._all_tasks = tasks
         self._tasks = {str(task.task_name): task for task in tasks}
-        self._reasoning = ReasoningTags(cli_args)
+        tags = getattr(cli_args, "reasoning_tags", None)
+        self._default_tags = read_tags("--reasoning_tags", tags)
         self._cache = cache
         self._rank, self._ranks = ranks()
         self._partial = PartialResults.of(cli_args, self._rank, self._ranks)
@@ -55,7 +56,7 @@ class Session:
 
     def __enter__(self) -> Session:
         """Install the session."""
-        engine = HarnessAdapter(self._lm, self._tasks, self._reasoning)
+        engine = HarnessAdapter(self._lm, self._tasks, self._default_tags)
         where = self._cache or CacheFolder()
         cache = open_cache(where.folder, self._lm, engine.source, where.model_args, self._rank)
         if self._partial is not None:

@@ -226,15 +226,13 @@ class PerturbedTask(ConfigurableTask):
             check_greedy(self.config.generation_kwargs)
         except TaskError as error:
             raise TaskError(f"task {self.task_name}: {error}") from error
-        if self.plan.loglik and not any(map(self._options, range(len(self.documents.text)))):
+        questions = map(self.question, range(len(self.documents.text)))
+        if self.plan.loglik and not any(map(option_texts, questions)):
             raise TaskError(
                 f"task {self.task_name}: loglik is true, but no question of benchmark "
                 f"{self.plan.benchmark.name} has options to score: leave it out"
             )
         super().build_all_requests(**kwargs)
-
-    def _options(self, document: int) -> tuple[str, ...]:
-        return option_texts(self.question(document))
 
     def construct_requests(self, doc_id: int, ctx: str, **kwargs: Any) -> list[Instance]:
         """Make one instance for the clean image and one for each variant that applies."""

@@ -210,26 +210,26 @@ def _metric_list(
         name = str(entry.get("metric"))
         if name not in known:
             raise TaskError(f"unknown metric {name!r}; known: {', '.join(known)}")
-        ours = metric_entry(known[name])
-        if unknown := sorted(map(str, set(entry) - set(ours))):
+        complete = metric_entry(known[name])
+        if unknown := sorted(map(str, set(entry) - set(complete))):
             raise TaskError(
                 f"metric {name!r} has unknown key {unknown[0]!r}; an entry of metric_list has "
-                f"{', '.join(ours)}"
+                f"{', '.join(complete)}"
             )
-        aggregation = entry.get("aggregation", ours["aggregation"])
-        if aggregation != ours["aggregation"] and not callable(aggregation):
+        aggregation = entry.get("aggregation", complete["aggregation"])
+        if aggregation != complete["aggregation"] and not callable(aggregation):
             raise TaskError(
                 f"metric {name!r} has aggregation {aggregation!r}: leave it out, since what a "
                 "metric extracts from a document is no plain number"
             )
-        better = ours["higher_is_better"]
+        better = complete["higher_is_better"]
         given = entry.get("higher_is_better", better)
         if not isinstance(given, bool | None) or better not in (None, given):
             raise TaskError(
                 f"metric {name!r} has higher_is_better {given!r}, expected "
                 f"{'true or false' if better is None else better}: leave it out"
             )
-        entries.append(ours | dict(entry))
+        entries.append(complete | dict(entry))
     return entries
 
 

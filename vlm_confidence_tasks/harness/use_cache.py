@@ -63,11 +63,11 @@ class OtherTasksCache:
 
     def execute(self, lm: Any, kind: str, requests: Sequence[Instance]) -> list[Any]:
         """Answer all requests, in order."""
-        ours = [request for request in requests if self._owns(request)]
+        own = [request for request in requests if self._owns(request)]
         others = [request for request in requests if not self._owns(request)]
-        # Also without requests of ours, since every process must take part in gathering.
+        # Also without own requests, since every process must take part in gathering.
         answers = {
-            True: iter(getattr(lm, kind)(ours) if ours or kind == "generate_until" else ()),
+            True: iter(getattr(lm, kind)(own) if own or kind == "generate_until" else ()),
             False: iter(self._cache.execute(lm, kind, others) if others else ()),
         }
         return [next(answers[self._owns(request)]) for request in requests]

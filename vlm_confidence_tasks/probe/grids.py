@@ -35,18 +35,13 @@ def grids(
     runs = [[len(list(run)) for flag, run in groupby(row) if flag] for row in masks]
     thw = call_kwargs.get("image_grid_thw")
     if thw is not None:
-        return _split(runs, _merged(thw.tolist(), config))
+        merge = config.vision_config.spatial_merge_size
+        sizes = ((frames, h // merge, w // merge) for frames, h, w in thw.tolist())
+        return _split(runs, sizes)
     side = _side(config)
     if side is None or call_kwargs.get("image_sizes") is not None and not _base_first(config):
         return [None for _ in runs]
     return [_squares(row, side, _base_first(config)) for row in runs]
-
-
-def _merged(thw: Sequence[Sequence[int]], config: Any) -> Iterator[tuple[int, int, int]]:
-    """Yield frames, height and width of each image in tokens."""
-    merge = config.vision_config.spatial_merge_size
-    for frames, height, width in thw:
-        yield frames, height // merge, width // merge
 
 
 def _split(runs: Sequence[Sequence[int]], sizes: Iterator[tuple[int, int, int]]) -> list[Images]:

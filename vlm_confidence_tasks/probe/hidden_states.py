@@ -41,7 +41,7 @@ class HiddenStatesExtractor:
         Args:
             args: Positional arguments of the call.
             kwargs: Keyword arguments of the call.
-            rows: For each row, the token ids that say each of its labels.
+            rows: For each row, the token ids of each of its labels.
 
         Raises:
             ProbeError: The call has no token ids, which locate the vision tokens.
@@ -73,7 +73,7 @@ class HiddenStatesBatch:
             structure: The model's parts.
             prompts: Token ids, [rows, tokens], padded on the left.
             call_kwargs: Keyword arguments of the generate() call.
-            rows: For each row, the token ids that say each of its labels.
+            rows: For each row, the token ids of each of its labels.
         """
         self._parts = structure
         self._prompts = prompts

@@ -33,7 +33,7 @@ def label_tokens(tokenizer: Any, labels: Sequence[str]) -> tuple[tuple[int, ...]
                 raise ValueError(
                     f"labels {other!r} and {labels[i]!r} begin with the same token "
                     f"{tokenizer.convert_ids_to_tokens(min(shared))!r} in this model's vocabulary: "
-                    "their probabilities cannot be told apart"
+                    "their probabilities cannot be separated"
                 )
     return tokens
 

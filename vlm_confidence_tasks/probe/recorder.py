@@ -16,13 +16,7 @@ LabelTokens = Sequence[Sequence[int]]
 def pad_label_tokens(
     rows: Sequence[LabelTokens], fill: int, device: torch.device | None = None
 ) -> torch.Tensor:
-    """Return the token ids of all labels of each row, [rows, most ids of a row].
-
-    Args:
-        rows: For each row of the batch, the token ids of each of its labels.
-        fill: Pads shorter rows.
-        device: Of the result.
-    """
+    """Return the token ids of all labels of each row, padded with `fill`, [rows, ids]."""
     flat = [[token for spellings in labels for token in spellings] for labels in rows]
     width = max(map(len, flat))
     padded = [tokens + [fill] * (width - len(tokens)) for tokens in flat]
@@ -81,7 +75,7 @@ class Recorder:
         if len(chosen) != len(self._rows):
             raise ProbeError(
                 f"generate() runs {len(chosen)} rows, but {len(self._rows)} documents were looked "
-                "up for them: this adapter's rows cannot be told apart"
+                "up for them: this adapter's rows cannot be matched to documents"
             )
         if self._logits is None:
             raise ProbeError("generate() chose a token, but no forward pass gave logits")

@@ -70,7 +70,7 @@ def test_no_other_configuration_is_downloaded(run: Run, served: hub.Hub) -> None
     assert folders == {f"{source}/{folder}" for source in read for folder in read[source]}
 
 
-def test_a_hub_out_of_reach_is_said_with_the_way_round(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hub_is_reported_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(data.LOCAL_DATA, raising=False)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     task = {"dataset_path": f"{POPE}-of-nobody", "dataset_name": "Full", "test_split": "test"}

@@ -49,7 +49,7 @@ def test_the_runs_that_failed_before_a_signal_are_still_named(
     assert stopped.startswith("lmms_eval: stopped by SIGINT")
 
 
-def test_a_sigint_while_nothing_is_answered_ends_with_one_line(
+def test_a_sigint_outside_of_an_evaluation_ends_with_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(arguments: object) -> None:
@@ -72,7 +72,7 @@ def test_a_signal_during_the_last_answers_lets_the_run_finish() -> None:
             interrupts.stop_if_signalled(9, 10, Path("kept"))
 
 
-def test_afterwards_signals_do_what_they_did() -> None:
+def test_signal_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with Interrupts():
         assert signal.getsignal(signal.SIGTERM) != before

@@ -72,7 +72,7 @@ def test_killed_at_many_moments_and_unbroken_agree_bit_for_bit(survivor: Run, sw
     assert_same(survivor, sweep)
 
 
-def test_it_says_what_was_reused(survivor: Run) -> None:
+def test_the_log_counts_reused_answers(survivor: Run) -> None:
     (said,) = re.findall(r"reused (\d+) of (\d+) answers", survivor.output)
     assert said[1] == "158" and 0 < int(said[0]) < 158
 
@@ -113,7 +113,7 @@ def test_killed_with_two_processes_and_resumed_with_two_and_with_one(
     assert "reused 158 of 158 answers" in one.output
 
 
-def test_without_a_folder_it_says_what_would_have_kept_the_answers(
+def test_without_a_folder_the_message_names_use_cache(
     commands: Commands, data: dict[str, str], tmp_path: Path
 ) -> None:
     child = commands.start(tmp_path, *evaluate_command(TASKS)[1:], environment=data)

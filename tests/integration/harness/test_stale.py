@@ -167,7 +167,9 @@ def test_other_tasks_beside_it_in_another_order(run: Callable[..., str]) -> None
     assert run("overlaid", "noisier", "noisy").startswith("reused 9 of 12")
 
 
-def test_answers_with_options_serve_those_who_want_none(run: Callable[..., str]) -> None:
+def test_answers_cached_with_options_are_used_for_tasks_without_them(
+    run: Callable[..., str],
+) -> None:
     assert run("scored").startswith(NONE)
     assert run("scored", again=True).startswith(ALL)
     assert run("noisy", again=True).startswith(ALL)

@@ -166,7 +166,7 @@ def energy_of(name, tokens, pair, row):
     return np.mean([dirichlet_energy(grid) for grid in grids])
 
 
-def test_without_a_wish_no_hook_is_placed(evaluated, monkeypatch):
+def test_without_need_no_hook_is_registered(evaluated, monkeypatch):
     run = evaluated("llava", float32=True)
     call, counts = run.calls[0], []
     original = type(run.model).prepare_inputs_for_generation
@@ -199,7 +199,7 @@ class Headless(torch.nn.Module):
         return self.tokens
 
 
-def test_a_model_that_cannot_be_told_is_named(evaluated):
+def test_a_model_with_unknown_parts_is_named(evaluated):
     with pytest.raises(ProbeError, match="states of Headless cannot be read: it has no stack"):
         HiddenStatesExtractor(Headless(), bool)
     text = evaluated("llava").model.model.language_model.config

@@ -151,7 +151,7 @@ def test_a_model_without_a_cache_is_refused(evaluated):
 
 
 @pytest.mark.parametrize("name", ["llava", "qwen2_vl", "mllama"])
-def test_a_model_that_is_continued_wrongly_is_noticed(evaluated, name, monkeypatch):
+def test_a_wrong_continuation_is_detected(evaluated, name, monkeypatch):
     from vlm_confidence_tasks.probe.continuation import PromptState
 
     run = evaluated(name, float32=True)

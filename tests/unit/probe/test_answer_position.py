@@ -70,7 +70,7 @@ def test_the_first_token_is_the_answer(any_model, any_tokenizer, template, label
         (("A", "B", "C", "D"), "(C) the red circle", "C"),
     ],
 )
-def test_words_before_the_answer_are_passed_over(any_model, any_tokenizer, labels, text, answer):
+def test_words_before_the_answer_are_skipped(any_model, any_tokenizer, labels, text, answer):
     said = any_tokenizer.encode(text, add_special_tokens=False)
     reading, p = dictated(any_model, any_tokenizer, "ASSISTANT:", said, labels)
     position = reading.answer_step

@@ -14,7 +14,7 @@ from .tiny import PROMPT, YES_NO, Dictate, make_model, plainly, prompt, read, re
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_numbers_are_those_of_the_raw_logits(tokenizer, seed):
+def test_readings_equal_those_of_the_raw_logits(tokenizer, seed):
     model = make_model(tokenizer, seed)
     plain = model.generate(
         **prompt(tokenizer),
@@ -35,7 +35,7 @@ def test_numbers_are_those_of_the_raw_logits(tokenizer, seed):
     assert reading.finite
 
 
-def test_a_repetition_penalty_acts_but_is_not_read(model, tokenizer):
+def test_a_repetition_penalty_changes_the_answer_but_not_the_measured_logits(model, tokenizer):
     endless = {"eos_token_id": tokenizer.pad_token_id}
     output, (reading,) = read(model, tokenizer, repetition_penalty=4.0, **endless)
     free, _ = read(model, tokenizer, **endless)
@@ -56,7 +56,7 @@ def test_a_repetition_penalty_acts_but_is_not_read(model, tokenizer):
         ({"num_beams": 2, "num_return_sequences": 2}, "num_beams=2"),
     ],
 )
-def test_what_is_not_greedy_is_refused(model, tokenizer, kwargs, named):
+def test_decoding_that_is_not_greedy_is_refused(model, tokenizer, kwargs, named):
     with pytest.raises(ProbeError, match=f"{named}.*set temperature to 0 and num_beams to 1"):
         read(model, tokenizer, **kwargs)
 
@@ -73,7 +73,7 @@ def test_sampling_set_in_a_passed_configuration_is_refused(model, tokenizer):
         plainly(model, tokenizer, generation_config=config)
 
 
-def test_what_a_passed_configuration_leaves_open_is_the_models(model, tokenizer):
+def test_settings_missing_in_a_passed_configuration_are_the_models(model, tokenizer):
     # transformers fills it in from there, the end token included.
     model.generation_config.do_sample = True
     with pytest.raises(ProbeError, match="do_sample=True"):
@@ -153,7 +153,7 @@ def test_rows_with_different_labels(model, tokenizer):
             assert np.exp(reading.label_logprob) == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_batch_of_other_rows_than_expected_is_refused(model, tokenizer):
+def test_an_unexpected_number_of_rows_is_refused(model, tokenizer):
     with pytest.raises(ProbeError, match="runs 2 rows, but 1 documents were looked up"):
         read(model, tokenizer, prompt(tokenizer, rows=2), rows=1)
 
@@ -185,7 +185,7 @@ def spoil(model, value: float) -> None:
 
 @pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_logits_that_are_not_finite_are_noticed(model, tokenizer, value):
+def test_non_finite_logits_are_detected(model, tokenizer, value):
     spoil(model, value)
     _, (reading,) = read(model, tokenizer, max_new_tokens=3)
     assert not reading.finite
@@ -212,7 +212,7 @@ def test_a_token_without_logits_is_an_error(tokenizer):
         recorder(torch.tensor([[5, 6]]), None)
 
 
-def test_the_recorder_keeps_few_numbers_a_step(model, tokenizer, monkeypatch):
+def test_the_recorder_stores_few_numbers_per_step(model, tokenizer, monkeypatch):
     seen = []
     monkeypatch.setattr(
         Recorder,

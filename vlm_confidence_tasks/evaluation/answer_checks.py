@@ -11,16 +11,10 @@ from vlm_confidence_tasks.probe import LogitSource, Reading
 def check_answer(
     request: Request, generation: Generation, reading: Reading | None, engine: Engine
 ) -> None:
-    """Refuse to score a failed generation, a missing measurement or a lost text.
-
-    Args:
-        request: The request.
-        generation: The engine's raw output.
-        reading: The measurements; None if there are none.
-        engine: Where both come from.
+    """Refuse to score a failed generation, a missing or non-finite reading, or a lost text.
 
     Raises:
-        RequestError: It is refused.
+        RequestError: The answer is refused.
     """
     name = engine.name
     if generation.failure is not None:

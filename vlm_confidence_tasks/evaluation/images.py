@@ -70,7 +70,8 @@ class Images:
         if future is None:
             # Clean images are queued before the jobs that wait for them, so that waiting
             # threads cannot deadlock the pool.
-            clean = None if _is_root(job) else self.prepare(job.clean)
+            variant = job.spec.variant
+            clean = None if variant == CLEAN or is_blank(variant) else self.prepare(job.clean)
             future = self._pool.submit(_make, job, clean)
             self._made[job] = future
         return future
@@ -95,11 +96,6 @@ class Images:
     def close(self) -> None:
         """Stop the threads; jobs that have not started are cancelled."""
         self._pool.shutdown(cancel_futures=True)
-
-
-def _is_root(job: ImageJob) -> bool:
-    """Whether a job does not depend on the clean images."""
-    return job.spec.variant == CLEAN or is_blank(job.spec.variant)
 
 
 def _make(job: ImageJob, clean: Future[ShownImages] | None) -> ShownImages:

@@ -123,7 +123,7 @@ class Runner:
         if smaller:
             probe.free_memory()
             logger.warning(
-                f"out of memory: asking again with batch size {self._engine.batch_size.now}"
+                f"out of memory: repeating with batch size {self._engine.batch_size.now}"
             )
             self.run(rest)
             return
@@ -298,12 +298,7 @@ class Runner:
     def _respond(
         self, request: Request, generation: Generation, reading: probe.Reading | None
     ) -> Response:
-        """Make and store the response to a request.
-
-        Args:
-            request: The request.
-            generation: The raw output, from the engine or the cache.
-            reading: Its measurements.
+        """Make and store the response to a request, from the engine's or the cache's answer.
 
         Raises:
             RequestError: `check_answer` refuses it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import tqdm
@@ -106,15 +106,11 @@ class HarnessAdapter:
         def silent(*args: Any, **kwargs: Any) -> Any:
             return tqdm.tqdm(*args, **{**kwargs, "disable": True})
 
-        modules = {sys.modules[cls.__module__] for cls in type(self._lm).__mro__}
-        patched = [module for module in modules if getattr(module, "tqdm", None) is tqdm.tqdm]
-        for module in patched:
-            vars(module)["tqdm"] = silent
-        try:
+        with ExitStack() as stack:
+            for module in {sys.modules[cls.__module__] for cls in type(self._lm).__mro__}:
+                if getattr(module, "tqdm", None) is tqdm.tqdm:
+                    stack.enter_context(probe.replaced(module, "tqdm", silent))
             yield
-        finally:
-            for module in patched:
-                vars(module)["tqdm"] = tqdm.tqdm
 
 
 def _result(response: Response | None) -> Any:

@@ -46,11 +46,7 @@ def main() -> None:
 
 
 def _record_failures(failures: dict[Exception, str]) -> None:
-    """Wrap the harness's function for one run to check its results and record its error.
-
-    Args:
-        failures: Receives the error of each run that fails, and its message.
-    """
+    """Wrap the harness's function for one run, to check its results and record its error."""
     from lmms_eval import __main__ as harness
 
     from vlm_confidence_tasks.evaluation.signals import Interrupted, Interrupts

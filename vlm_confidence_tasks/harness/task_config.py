@@ -99,6 +99,7 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
     verbal = _person(config.get("verbal"))
     loglik = _flag("loglik", config.get("loglik", False))
     representations = _flag("representations", config.get("representations", False))
+    families = dict.fromkeys((*perturbations.families(), *(v.family for v in variants)))
     measured = {"verbal": verbal is not None, "loglik": loglik, "representations": representations}
     plan = Plan(
         benchmark=benchmarks.get(config["benchmark"]),
@@ -108,7 +109,7 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
         loglik=loglik,
         representations=representations,
         max_failures=_whole_or_none("max_failures", config.get("max_failures"), 0),
-        metrics=_metrics(variants, measured),
+        metrics=metrics_for(families, frozenset(name for name, on in measured.items() if on)),
     )
     harness_config = {key: value for key, value in config.items() if key not in OWN_KEYS}
     register_metrics(plan.metrics.values())
@@ -187,12 +188,6 @@ def _flag(key: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise TaskError(f"{key} is {value!r}, expected true or false")
     return value
-
-
-def _metrics(variants: Sequence[Variant], measured: Mapping[str, bool]) -> dict[str, Metric]:
-    """Return the metrics of the variants, without those that need what is not measured."""
-    families = dict.fromkeys((*perturbations.families(), *(v.family for v in variants)))
-    return metrics_for(families, frozenset(name for name, runs in measured.items() if runs))
 
 
 def _metric_list(

@@ -48,16 +48,10 @@ def find_tokenizer(adapter: Any) -> Any:
 def prompt_ids(
     args: Sequence[Any], kwargs: Mapping[str, Any], rows: int, purpose: str
 ) -> torch.Tensor:
-    """Return the token ids that generate() is called with, [rows, tokens].
-
-    Args:
-        args: Positional arguments of the call.
-        kwargs: Keyword arguments of the call.
-        rows: Number of documents of the batch.
-        purpose: What they are needed for, for the error.
+    """Return the token ids in a generate() call's arguments, [rows, tokens].
 
     Raises:
-        ProbeError: The call has no token ids, or not one row for each document.
+        ProbeError: There are none, or not `rows` rows; the message names the purpose.
     """
     named = (kwargs.get("input_ids"), kwargs.get("inputs"), *args[:1])
     prompts: torch.Tensor | None = next((ids for ids in named if ids is not None), None)

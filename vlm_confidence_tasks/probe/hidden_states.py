@@ -90,7 +90,7 @@ class HiddenStatesBatch:
 
     @contextmanager
     def hooked(self) -> Iterator[None]:
-        """Register the hooks for the block."""
+        """Register the hooks in the block."""
         decoder, layers = self._parts.decoder, self._parts.layers
         hooks = [layer.register_forward_hook(self._on_layer) for layer in layers]
         hooks.append(decoder.register_forward_hook(self._on_decoder, with_kwargs=True))

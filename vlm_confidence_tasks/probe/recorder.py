@@ -97,7 +97,7 @@ class Recorder:
         ]
 
     def steps(self) -> tuple[list[list[int]], FloatArray]:
-        """Return the token of each row and step, and the numbers recorded for it.
+        """Return the recorded steps.
 
         Returns:
             Token ids, [rows, steps]; entropy, log-probability of the token and those of the

@@ -1,4 +1,4 @@
-"""Documents that fail where a run may go on without them: told by each task that needs them."""
+"""Documents that fail where failures are allowed are reported by each task that needs them."""
 
 from __future__ import annotations
 

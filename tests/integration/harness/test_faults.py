@@ -1,4 +1,4 @@
-"""Every fault that a run must survive, caused on purpose; docs/faults.md is what came of it.
+"""Every fault that a run must survive, caused on purpose; docs/faults.md lists the outcomes.
 
 VLM_CONFIDENCE_WRITE_FAULTS=1 pytest tests/integration/harness/test_faults.py    # write it again
 """
@@ -43,7 +43,7 @@ ANSWERS = 120
 def plain(text: str) -> str:
     """Return what stays the same in every run of a message."""
     text = re.sub(r"/\S*?/(cache|data)\b", r"\1", " ".join(text.split()))
-    text = re.sub(r"(asked again:) \d+", r"\1 N", text)
+    text = re.sub(r"(generated again:) \d+", r"\1 N", text)
     text = re.sub(r"(reused|after|the) \d+ (of|answers)", r"\1 N \2", text)
     return re.sub(r"invalid page number \d+", "invalid page number N", text).replace("|", "\\|")
 
@@ -198,10 +198,10 @@ def test_a_damaged_journal(
     found = "”; “".join(dict.fromkeys([*noticed, line]))
     if fault == "truncated journal":
         # Whether the cut goes through an answer or between two is chance.
-        found = re.sub("; damaged and asked again: [0-9]+", "", found)
+        found = re.sub("; damaged and generated again: [0-9]+", "", found)
     happened(fault, f"{done}; then the same command again", f"“{found}”; values as before")
     if fault == "truncated journal":
-        # What was asked again is kept beside the damaged file.
+        # Answers generated again are stored in a file beside the damaged one.
         (line,) = lines_of(resumed(commands, data, whole, tmp_path), "reused")
         assert f"reused {ANSWERS} of {ANSWERS}" in line
 

@@ -19,7 +19,7 @@ from vlm_confidence_tasks.errors import TaskError
 
 POPE, AMBER = "lmms-lab-encoder/POPE", "qgallouedec/amber"
 SEED, MMMU = "lmms-lab-encoder/SEED-Bench", "lmms-lab-encoder/MMMU"
-# prefix -> the data set, and how many of its rows are asked
+# prefix -> the data set, and how many of its rows are evaluated
 SOURCES = {
     "pope": (POPE, 540),
     **dict.fromkeys(("pope_adv", "pope_pop", "pope_random"), (POPE, 180)),

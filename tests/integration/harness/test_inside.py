@@ -199,7 +199,7 @@ def test_other_tasks_of_the_run_record_no_hidden_states(
     metrics = metrics_for(())
     assert not any(metrics[name].requires for name in beside & metrics.keys())
     assert {"drift_context", "drift_control_vision", "stability_answer", "dirichlet_delta"} < own
-    # What both ask is captured for the one that wants it, whichever asked first.
+    # Shared requests are captured for the task that needs it, whichever comes first.
     for record, alone in zip(insides(found), insides(run[0])[:10], strict=True):
         assert record["drift"] == pytest.approx(alone["drift"], abs=1e-9)
 

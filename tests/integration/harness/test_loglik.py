@@ -66,7 +66,7 @@ def test_numbers_again_from_the_samples(evaluate, tmp_path: Path) -> None:
         again = task_metrics(read_samples(file).samples)
         assert again == pytest.approx(numbers(found, task), abs=1e-12)
         assert any(name.startswith("loglik_") for name in again) == task.endswith("_loglik")
-    # What two tasks share is asked once, and scored only where options are wanted.
+    # Shared requests are generated once; only those that need options are scored.
     assert "option_logprob" not in records(found, "pope_eps0.1")[0]
     kinds = {"option_logprob" in row["readouts"][0] for row in found["samples"]["mmmu_loglik"]}
     assert True in kinds

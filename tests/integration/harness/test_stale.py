@@ -46,7 +46,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def filled(
     manager: TaskManager, few_questions: Path, model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A journal of what `noisy` and `overlaid` asked."""
+    """A journal of the answers of `noisy` and `overlaid`."""
     folder = tmp_path_factory.mktemp("filled")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))

@@ -1,4 +1,4 @@
-"""Second turns of an evaluation in this process: what is asked, shown, read and counted."""
+"""Second turns of an evaluation in this process: prompts, images, parsing and progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUOTED = re.compile(r"asked: (?P<question>.*?) (?:Model's|Your) answer was: (?P<
 
 
 class Watched:
-    """An adapter that takes down what it is asked and shown; may be told what to say."""
+    """An adapter that records its prompts and images; its answers can be replaced."""
 
     def __init__(self, simple: bool = False, say: Callable[[str], str] | None = None) -> None:
         made = load(simple)

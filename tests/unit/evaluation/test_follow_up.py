@@ -25,12 +25,12 @@ def expecting(*asks: Request) -> FollowUps:
 
 
 def test_only_tasks_with_verbal_have_second_turns():
-    plain, wanted = ask(), ask("third")
-    turns = expecting(plain, wanted)
+    plain, with_verbal = ask(), ask("third")
+    turns = expecting(plain, with_verbal)
     assert turns.expected() == 1
-    (second,) = turns.take([b"a"], {wanted.key: YES})
-    assert turns.key(wanted) == second.key and turns.key(plain) is None
-    assert second.index == 1000 and second.first is wanted and second.key.labels == ()
+    (second,) = turns.take([b"a"], {with_verbal.key: YES})
+    assert turns.key(with_verbal) == second.key and turns.key(plain) is None
+    assert second.index == 1000 and second.first is with_verbal and second.key.labels == ()
     assert second.options == () and not second.representations
     assert second.key.prompt.startswith(
         "A Language model was asked: Is it? Model's answer was: Yes."
@@ -72,6 +72,6 @@ def test_the_clean_key_of_a_second_turn_is_that_of_the_first():
 @pytest.mark.parametrize("text", ["", " . "])
 def test_an_empty_answer_is_quoted_unchanged(text):
     first = ask("first")
-    said = making.response(text, None)
-    (second,) = expecting(first).take([b"a"], {first.key: said})
+    first_response = making.response(text, None)
+    (second,) = expecting(first).take([b"a"], {first.key: first_response})
     assert "Your answer was: . How certain" in second.key.prompt

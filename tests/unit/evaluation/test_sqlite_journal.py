@@ -162,5 +162,5 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     with said() as lines:
         journal = Journal(tmp_path / "taken" / "journal", 0)
     journal.add(ENTRIES)
-    assert len(journal) == 0
+    assert all(journal.find(entry.key, {}) is None for entry in ENTRIES)
     assert "cannot be written" in lines[0] and "the run goes on" in lines[0]

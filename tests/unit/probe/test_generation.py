@@ -25,11 +25,11 @@ def test_readings_equal_those_of_the_raw_logits(tokenizer, seed):
     )
     output, (reading,) = read(model, tokenizer)
     assert torch.equal(output, plain.sequences)
-    said = output[0, len(tokenizer.encode(PROMPT)) :].tolist()
-    kept = [token for token in said if token != tokenizer.eos_token_id]
-    assert list(reading.tokens) == kept
-    count = max(len(kept), 1)
-    entropy, logprob = recomputed(torch.cat(plain.logits)[:count], said)
+    generated = output[0, len(tokenizer.encode(PROMPT)) :].tolist()
+    answer_tokens = [token for token in generated if token != tokenizer.eos_token_id]
+    assert list(reading.tokens) == answer_tokens
+    count = max(len(answer_tokens), 1)
+    entropy, logprob = recomputed(torch.cat(plain.logits)[:count], generated)
     assert reading.token_entropy == pytest.approx(entropy, abs=1e-5)
     assert reading.token_logprob == pytest.approx(logprob, abs=1e-5)
     assert reading.finite
@@ -126,8 +126,8 @@ def test_end_tokens_as_adapters_write_them(model, tokenizer, ends):
 def test_rows_that_end_at_different_lengths(model, tokenizer):
     end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
     yes, no, red = tokenizer.convert_tokens_to_ids(["Yes", "No", "red"])
-    said = [[end], [red, red, no, end], [yes, end], [red] * 5]
-    rows = [tokens + [pad] * (5 - len(tokens)) for tokens in said]
+    generated = [[end], [red, red, no, end], [yes, end], [red] * 5]
+    rows = [tokens + [pad] * (5 - len(tokens)) for tokens in generated]
     inputs = prompt(tokenizer, rows=4)
     dictated = LogitsProcessorList([Dictate(rows, inputs["input_ids"].shape[1])])
     _, readings = read(model, tokenizer, inputs, logits_processor=dictated, max_new_tokens=5)
@@ -142,12 +142,12 @@ def test_rows_that_end_at_different_lengths(model, tokenizer):
 
 
 def test_rows_with_different_labels(model, tokenizer):
-    asked = [label_tokens(tokenizer, labels) for labels in (YES_NO, ("A", "B", "C"), ())]
+    label_ids = [label_tokens(tokenizer, labels) for labels in (YES_NO, ("A", "B", "C"), ())]
     got = []
-    with watched(model, lambda: asked, got.extend, lambda error: None):
+    with watched(model, lambda: label_ids, got.extend, lambda error: None):
         output = model.generate(**prompt(tokenizer, rows=3), do_sample=False, max_new_tokens=2)
     p = torch.log_softmax(model(output[:1, :-2]).logits[0, -1].detach().double(), dim=-1).exp()
-    for reading, labels in zip(got, asked, strict=True):
+    for reading, labels in zip(got, label_ids, strict=True):
         expected = [float(p[list(tokens)].sum()) for tokens in labels]
         if reading.answer_step in (None, 0):
             assert np.exp(reading.label_logprob) == pytest.approx(expected, abs=1e-5)
@@ -217,7 +217,7 @@ def test_the_recorder_stores_few_numbers_per_step(model, tokenizer, monkeypatch)
     monkeypatch.setattr(
         Recorder,
         "readings",
-        lambda self, ends, kept=Recorder.readings: seen.append(self) or kept(self, ends),
+        lambda self, ends, original=Recorder.readings: seen.append(self) or original(self, ends),
     )
     read(model, tokenizer, max_new_tokens=6)
     (recorder,) = seen

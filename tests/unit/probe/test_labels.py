@@ -71,9 +71,9 @@ def test_a_label_of_several_tokens_is_represented_by_its_first(any_tokenizer, la
     assert len(any_tokenizer.tokenize(label)) > 1
     (tokens,) = label_tokens(any_tokenizer, (label,))
     for token in tokens:
-        said = any_tokenizer.decode([token]).strip()
-        assert said
-        assert label.startswith(said)
+        spelling = any_tokenizer.decode([token]).strip()
+        assert spelling
+        assert label.startswith(spelling)
 
 
 def test_labels_of_one_and_of_several_tokens_can_be_mixed(any_tokenizer):

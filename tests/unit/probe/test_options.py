@@ -53,12 +53,14 @@ def test_a_text_without_tokens_is_refused(tokenizer):
 
 
 @pytest.mark.parametrize(
-    ("end", "wanted"),
+    ("end", "expected_space"),
     [("ASSISTANT:", True), ("image?", True), ("assistant\n", False), ("Answer: ", False)],
 )
-def test_an_answer_begins_with_a_space_unless_the_prompt_ends_with_one(any_tokenizer, end, wanted):
+def test_an_answer_begins_with_a_space_unless_the_prompt_ends_with_one(
+    any_tokenizer, end, expected_space
+):
     tokens = any_tokenizer.encode(f"red {end}", add_special_tokens=False)
-    assert begins_with_space(any_tokenizer, tokens) == wanted
+    assert begins_with_space(any_tokenizer, tokens) == expected_space
     assert not begins_with_space(any_tokenizer, [*tokens, any_tokenizer.eos_token_id])
 
 

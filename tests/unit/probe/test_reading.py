@@ -137,13 +137,13 @@ def test_read_row_equals_a_naive_loop(case):
     tokens, values, probs, labels, ends = case
     reading = read_row(tokens, values, -values, np.log(probs), labels, ends)
 
-    said = []
+    answer_tokens = []
     for token in tokens:
         if token in ends:
             break
-        said.append(token)
+        answer_tokens.append(token)
     step = None
-    for t, token in enumerate(said):
+    for t, token in enumerate(answer_tokens):
         if step is None and any(token in spelled for spelled in labels):
             step = t
     at = 0 if step is None else step
@@ -155,10 +155,10 @@ def test_read_row_equals_a_naive_loop(case):
             column += 1
         expected.append(math.log(total))
 
-    assert reading.tokens == tuple(said)
+    assert reading.tokens == tuple(answer_tokens)
     assert reading.answer_step == step
-    assert reading.token_entropy.tolist() == values.tolist()[: max(1, len(said))]
-    assert reading.token_logprob.tolist() == (-values).tolist()[: max(1, len(said))]
+    assert reading.token_entropy.tolist() == values.tolist()[: max(1, len(answer_tokens))]
+    assert reading.token_logprob.tolist() == (-values).tolist()[: max(1, len(answer_tokens))]
     assert reading.label_logprob == pytest.approx(expected, abs=1e-5)
 
 

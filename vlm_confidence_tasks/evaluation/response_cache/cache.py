@@ -91,7 +91,7 @@ class ResponseCache:
         prefix = f"rank {rank}: " if ranks > 1 else ""
         line = f"{prefix}reused {self.reused} of {self.reused + self.added} answers"
         damaged = self._journal.damaged
-        return line if not damaged else f"{line}; damaged and asked again: {damaged}"
+        return line if not damaged else f"{line}; damaged and generated again: {damaged}"
 
 
 def open_cache(

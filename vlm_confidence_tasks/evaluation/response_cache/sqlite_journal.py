@@ -93,10 +93,6 @@ class Journal:
         self.damaged = sum(key not in self._locations for key in self._damaged_keys)
         self._own = self._open_own(rank, intact)
 
-    def __len__(self) -> int:
-        """Return the number of keys with an answer."""
-        return len(self._locations)
-
     def close(self) -> None:
         """Close all files; this rank's own last, which then merges its write-ahead log."""
         for file in self._open:
@@ -135,7 +131,7 @@ class Journal:
             self._own = None
             logger.warning(
                 f"{self._own_path}: cannot be written ({error}); the run goes on, but answers from "
-                "here on are not kept and will be asked again"
+                "here on are not cached and will be generated again"
             )
 
     def _open_own(self, rank: int, intact: Collection[Path]) -> sqlite3.Connection | None:
@@ -154,7 +150,7 @@ class Journal:
                 if is_new:
                     logger.warning(
                         f"{path}: cannot be written ({error}); the run goes on, but its answers "
-                        "are not kept and will be asked again"
+                        "are not cached and will be generated again"
                     )
                     return None
         raise AssertionError("count() has no end")
@@ -197,7 +193,7 @@ class Journal:
         if problem is not None:
             logger.warning(
                 f"{path}: damaged ({problem}); the {found} answers in it that can be found are "
-                "used if they are whole, others are asked again; nothing is added to it"
+                "used if they are whole, others are generated again; nothing is added to it"
             )
         return problem is None
 

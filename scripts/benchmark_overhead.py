@@ -277,7 +277,6 @@ def measure_planning() -> None:
     """Print how long 9,000 questions about 1,500 images of 150 kB take to plan."""
     from vlm_confidence_tasks.evaluation.schedule import blocks
     from vlm_confidence_tasks.harness.adapter import HarnessAdapter
-    from vlm_confidence_tasks.harness.reasoning import ReasoningTags
     from vlm_confidence_tasks.harness.session import Session
     from vlm_confidence_tasks.models.llava import TinyLlava
 
@@ -287,7 +286,7 @@ def measure_planning() -> None:
         task, adapter = load_task(Path(name)), TinyLlava()
         with Session(adapter, [task]):
             task.build_all_requests(rank=0, world_size=1)
-            engine = HarnessAdapter(adapter, {TASK: task}, ReasoningTags())
+            engine = HarnessAdapter(adapter, {TASK: task}, None)
             start = time.perf_counter()
             requests = engine.requests(task.instances)
             number = sum(1 for _ in blocks(requests))

@@ -15,19 +15,19 @@ class TaskError(ValueError):
 class RequestError(RuntimeError):
     """One request could not be answered or measured.
 
-    Raised without a place, where it happens; whoever knows the request turns it into a
-    `MeasurementError`.
+    Raised where the problem occurs, without a place; `evaluation.failures.located` turns it
+    into a `MeasurementError`.
     """
 
 
 class Place(NamedTuple):
-    """Which request an error is about.
+    """The request that an error is about.
 
     Attributes:
         task: Name of the task.
         document: Index of the document.
         question_id: The document's own id.
-        variant: How its images were shown, in words.
+        variant: How its images were shown, as text.
     """
 
     task: str
@@ -41,11 +41,11 @@ class MeasurementError(RuntimeError):
 
     Attributes:
         place: The request.
-        what: What happened and what to do about it.
+        what: What happened and what to do.
     """
 
     def __init__(self, place: Place, what: str) -> None:
-        """Join the place and what happened to one line."""
+        """Join the place and the message to one line."""
         self.place, self.what = place, what
         super().__init__(
             f"task {place.task}, document {place.document} (question_id {place.question_id}), "
@@ -56,7 +56,7 @@ class MeasurementError(RuntimeError):
 def one_line(error: BaseException) -> str:
     """Return an error's type and the first line of its message.
 
-    Memory addresses are cut out, since they differ from run to run.
+    Memory addresses are removed, since they differ between runs.
 
     >>> one_line(OSError("cannot identify <_io.BytesIO object at 0x7f20757b0900>"))
     'OSError: cannot identify <_io.BytesIO object>'

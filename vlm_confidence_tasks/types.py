@@ -1,9 +1,8 @@
-"""The records that travel between the rooms of this package.
+"""The records that the subpackages share.
 
-A benchmark turns a document into a `Question`; a task asks it once for every
-`Variant` of its images; what the model answered, and how sure it was, comes back
-as a `Readout`. The records are plain and immutable and know neither the harness
-nor torch.
+A benchmark turns a document into a `Question`, a task evaluates it once for every `Variant`
+of its images, and the model's answer and confidence are stored as a `Readout`. The records
+are immutable and depend on neither the harness nor torch.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 Scalar = str | int | float | bool
 
-# Vectors that are read inside the model.
+# Vectors that are captured in the model.
 CHANNELS = ("context", "answer", "vision")
 
 
@@ -24,22 +23,22 @@ class Question:
 
     Attributes:
         question_id: The document's own id, as text.
-        image_id: Name of the image or images asked about. Questions that share it
-            are one cluster in every interval. Left "" by data sets that name no images:
-            the harness then fills in the digest of what is stored.
-        prompt: The text put to the model, upstream's own.
-        labels: The closed set of answers, best written as the model should write
+        image_id: Name of the question's image or images. Questions that share it
+            are one cluster in every interval. "" in data sets without image names:
+            the task then uses the digest of the stored images.
+        prompt: The text prompt, identical to upstream's.
+        labels: The closed set of answers, spelled as the model should write
             them (`("Yes", "No")`, `("A", "B")`). Empty for an open question.
         gold: The right answer: one of `labels`, free text for an open question, or
             None where there is no right answer (captions).
-        positive: The label that precision, recall, F1 and the yes ratio count as
-            positive, or None where these are not used.
+        positive: The positive label of precision, recall, F1 and the yes ratio, or None
+            where these are not used.
         category: The benchmark's own sub-category, "" if it has none.
-        options: The text that each of `labels` stands for, where they are letters.
-        content: The prompt with images between its words, for models that take chat
-            messages: texts and positions of images. Empty: all images, then the prompt.
-        asked: The question alone, without the words around it that say how to answer:
-            what a second turn quotes. Empty: all of the prompt.
+        options: The text of each option, if `labels` are letters.
+        content: The prompt with interleaved images, for models that take chat messages:
+            texts and indices of images. Empty: all images, then the prompt.
+        asked: The question without answer instructions, quoted by a second turn. Empty: the
+            whole prompt.
     """
 
     question_id: str
@@ -56,15 +55,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way to show a document's images: untouched, or perturbed.
+    """One way to show a document's images: unchanged, or perturbed.
 
     Attributes:
         perturbation: Registered name of the perturbation, or "clean".
         parameters: Its parameters as sorted (name, value) pairs.
-        seed: Seed of the draw; 0 where the perturbation draws nothing.
+        seed: Random seed; 0 if the perturbation is deterministic.
         family: The name under which flips are counted (`ifr_<family>`), "" for clean.
-        control: True for a control condition (a text box without the semantic
-            content), which pooled metrics leave out when other variants exist.
+        control: True for a control condition (a text box without semantic content), which
+            pooled metrics exclude if there are other variants.
     """
 
     perturbation: str
@@ -74,7 +73,7 @@ class Variant:
     control: bool = False
 
     def __str__(self) -> str:
-        """Name the variant as error messages and progress lines do.
+        """Return the variant as in error messages and progress lines.
 
         >>> str(Variant("gaussian_noise", (("epsilon", 0.3),), seed=1))
         'gaussian_noise(epsilon=0.3, seed=1)'
@@ -83,8 +82,8 @@ class Variant:
         """
         if self.perturbation == CLEAN.perturbation:
             return self.perturbation
-        given = [f"{name}={value}" for name, value in self.parameters]
-        return f"{self.perturbation}({', '.join([*given, f'seed={self.seed}'])})"
+        parameters = [f"{name}={value}" for name, value in self.parameters]
+        return f"{self.perturbation}({', '.join([*parameters, f'seed={self.seed}'])})"
 
 
 CLEAN = Variant("clean")
@@ -92,20 +91,20 @@ CLEAN = Variant("clean")
 
 @dataclass(frozen=True)
 class Inside:
-    """What happened inside the model in one answer, in numbers.
+    """Measures of the model's hidden states in one answer.
 
     Mappings by channel have the keys of `CHANNELS`; a channel without a vector is left out.
 
     Attributes:
-        drift: 1 - cos with the vector of the clean image's answer, by channel; empty for
-            the clean image itself.
-        distance: Length of the difference to it, likewise.
-        control: For the clean image: mean 1 - cos with the vectors of other images, by
+        drift: Cosine distance to the vector of the clean image's answer, by channel; empty
+            for the clean image itself.
+        distance: Euclidean distance to it, likewise.
+        control: For the clean image: mean cosine distance to the vectors of other images, by
             channel; empty for variants.
-        prior_drift: 1 - cos of the context with that of a blank image of the clean size.
+        prior_drift: Cosine distance of the context to that of a blank image of the same size.
         prior_probs: For the clean image: the labels' probabilities on that blank image.
         dirichlet_energy: Of the vision tokens on their grid, None without a grid.
-        layer_entropy: Entropy of each layer's own prediction at the answer, in nats.
+        layer_entropy: Logit-lens entropy of each layer at the answer position, in nats.
         spectrum: Mean power of the image in each band, at the clean image's size.
     """
 
@@ -119,7 +118,7 @@ class Inside:
     spectrum: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as it stands in a samples file (JSON types only)."""
+        """Return the record as written to samples files (JSON types only)."""
         record = {name: getattr(self, name) for name in self.__dataclass_fields__}
         for name, value in record.items():
             if isinstance(value, Mapping):
@@ -129,40 +128,40 @@ class Inside:
 
 @dataclass(frozen=True)
 class Readout:
-    """What the model answered to one variant of one document, and how sure it was.
+    """The model's answer to one variant of one document, and its confidence.
 
-    Every number that needs logits is None on a backend that gives none. Entropies
+    Every number that needs logits is None on a backend without logits. Entropies
     and log-probabilities are in nats, probabilities in [0, 1].
 
     Attributes:
-        variant: What was shown.
+        variant: How the images were shown.
         image_sha256: Digest of the RGB bytes and size of the image that was shown.
         text: The model's answer as the harness's adapter returned it.
-        answer: The label read from `text`, None if none could be read.
+        answer: The label parsed from `text`, None if there is none.
         correct: Whether `answer` is the right one; None without a right answer.
         entropy: Mean of `token_entropy`.
         token_entropy: Entropy over the whole vocabulary at each generated token
             before the end token (at the end token itself if it came first).
-        entropy_low: Lower bound of the mean entropy, where an engine gives only the likeliest
-            tokens' log-probabilities; `entropy` and `token_entropy` are then None, `entropy`
-            unless the bounds are less than 1e-3 nats apart.
+        entropy_low: Lower bound of the mean entropy, for engines that return only top-k
+            log-probabilities. `token_entropy` is then None, and `entropy` is the middle of the
+            bounds if they differ by less than 1e-3 nats, else None.
         entropy_high: Upper bound likewise.
         logprob: Mean log-probability of those tokens.
         probs: Probability of each label at the answer position, divided by their sum; None
-            after a reasoning model's thinking, in which that position cannot be told.
+            for answers with a reasoning model's thinking, where that position is unknown.
         answer_mass: That sum before the division.
         answer_step: Index of the first generated token that begins a label; None if
-            none did, and `probs` are then those of the first step.
-        confidence: `probs[answer]`; None if the answer could not be read.
+            there is none, and `probs` are then those of the first step.
+        confidence: `probs[answer]`; None without an answer.
         margin: ln p(best label) - ln p(second).
         gold_margin: ln p(gold) - ln p(best other label).
-        verbal_text: What the model said when asked how certain it is of the answer; None
-            if it was not asked.
-        verbal_confidence: The number read from that, None if there is none in it.
+        verbal_text: The model's answer to the second turn, which asks how certain it is; None
+            without a second turn.
+        verbal_confidence: The number parsed from that, None if there is none.
         option_logprob: ln p of each label's option text after the prompt, summed over
             its tokens; None if the options were not scored.
         option_logprob_mean: The same, divided by the number of tokens.
-        inside: What happened inside the model; None if that was not measured.
+        inside: Measures of the hidden states; None if they were not captured.
     """
 
     variant: Variant
@@ -198,14 +197,14 @@ class Readout:
         return _best(self.option_logprob_mean)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as it stands in a samples file (JSON types only).
+        """Return the record as written to samples files (JSON types only).
 
-        What only some tasks measure stands in the records of these tasks alone.
+        Fields that only some tasks measure are left out of other tasks' records.
         """
         record = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        for name, group in _OF_SOME_TASKS.items():
+        for name, condition in _OPTIONAL_FIELDS.items():
             value = record.pop(name)
-            if getattr(self, group) is not None:
+            if getattr(self, condition) is not None:
                 record[name] = dict(value) if isinstance(value, Mapping) else value
         if self.inside is not None:
             record["inside"] = self.inside.to_dict()
@@ -222,8 +221,8 @@ class Readout:
         }
 
 
-# Fields that are in a record only if the field that they are paired with here is not None.
-_OF_SOME_TASKS = {
+# Fields that are written only if the field given here is not None.
+_OPTIONAL_FIELDS = {
     "verbal_text": "verbal_text",
     "verbal_confidence": "verbal_text",
     "option_logprob": "option_logprob",

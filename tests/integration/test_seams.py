@@ -267,7 +267,7 @@ def test_a_gradient_reaches_a_perturbation_and_gives_the_same_pixels_again(
         assert clean["image_sha256"] != moved["image_sha256"]
 
 
-def test_a_need_that_nobody_provides_is_said_when_the_task_is_built(
+def test_a_need_without_a_provider_is_refused_when_the_task_is_built(
     evaluate: Callable[..., dict], toys: None
 ) -> None:
     with pytest.raises(TaskError, match="task unprovided: toy_darken needs masks, which this"):
@@ -328,7 +328,7 @@ def test_an_adapter_that_announces_its_rows_may_look_up_in_any_order(
     )
 
 
-def test_without_the_announcement_rows_in_another_order_are_noticed(
+def test_without_the_announcement_rows_in_another_order_are_detected(
     evaluate: Callable[..., dict],
 ) -> None:
     with pytest.raises(MeasurementError, match="generate.. runs 1 rows, but 4 documents were"):

@@ -1,5 +1,5 @@
-"""What is asked of a model, in which order, cached, retried and measured.
+"""The evaluation engine: schedules, caches, retries and measures requests to a model.
 
-Knows neither lmms-eval nor torch: an `Engine` answers requests, its `LogitSource` gives the
-numbers behind the answers.
+Imports neither lmms-eval nor torch: an `Engine` answers requests, and its `LogitSource` gives
+the readings of the answers.
 """

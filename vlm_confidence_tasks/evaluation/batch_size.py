@@ -1,15 +1,15 @@
-"""The adapter's batch size, made smaller where memory does not suffice."""
+"""The adapter's batch size, halved when memory runs out."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# Where adapters hold it; the first that is there counts.
+# Attribute names in adapters; the first that exists is used.
 _NAMES = ("batch_size_per_gpu", "_batch_size", "batch_size")
 
 
 class BatchSize:
-    """An adapter's batch size, which it reads anew in each of its calls."""
+    """An adapter's batch size, which the adapter reads again in each call."""
 
     def __init__(self, adapter: Any) -> None:
         """Read the value."""

@@ -1,4 +1,4 @@
-"""Which requests the rows of the next generate() answer."""
+"""Matches the rows of each generate() to requests."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ LESS_MEMORY = (
 class BatchTracker:
     """Matches the rows of each generate() to requests: a `probe.BatchRows`.
 
-    The rows are the requests that the adapter announced, or those whose documents it looked up
-    since the last generate(), in the order of the look-ups; `probe.rows` has the contract.
+    The rows are the requests that the adapter announced, or else those whose documents it
+    looked up since the last generate(), in that order; `probe.rows` defines the contract.
     """
 
     def __init__(self, progress: Callable[[int], object]) -> None:
         """Start with no look-up.
 
         Args:
-            progress: Called with the number of answers that were just generated.
+            progress: Called with the number of new answers after each generate().
         """
         self._progress = progress
         self._pending: list[Request] = []
@@ -34,12 +34,12 @@ class BatchTracker:
         self._announces = False
 
     def announce(self, requests: Sequence[Request]) -> None:
-        """Take the rows of the next batch from the adapter; look-ups do not count any more."""
+        """Set the rows of the next batch; look-ups are ignored from then on."""
         self._announces = True
         self._pending = list(requests)
 
     def looked_up(self, request: Request) -> None:
-        """Register a look-up. Adapters may repeat one while they build a batch."""
+        """Record a look-up; adapters may repeat one while they build a batch."""
         if not self._announces and request not in self._pending:
             self._pending.append(request)
 
@@ -55,34 +55,34 @@ class BatchTracker:
         ]
 
     def deliver(self, readings: Sequence[probe.Reading]) -> None:
-        """Take the batch's readings, in the order of its rows."""
+        """Store the batch's readings, in the order of its rows."""
         self._readings.update(zip(self._pending, readings, strict=True))
         self._progress(len(readings))
         self._pending = []
 
     def fail(self, error: BaseException) -> None:
-        """Register an error; the first of a call is the one that is reported."""
+        """Record an error; the first one of a call is reported."""
         if self._failure is None:
             self._failure = (self._pending[-1] if self._pending else None, error)
         self._pending = []
 
     def reading(self, request: Request) -> probe.Reading | None:
-        """Hand out the reading of a request, once."""
+        """Remove and return the reading of a request."""
         return self._readings.pop(request, None)
 
     def clear(self) -> None:
-        """Drop the readings of a call that failed, before its requests are repeated."""
+        """Drop the readings of a failed call, before its requests are repeated."""
         self._readings.clear()
 
     def finish(self, requests: Sequence[Request], raised: BaseException | None) -> None:
-        """End a call of the engine, whether it raised or swallowed an error.
+        """End a call of the engine and raise its first error, even if the engine swallowed it.
 
         Args:
-            requests: All of the call.
-            raised: What the engine raised, if anything.
+            requests: All requests of the call.
+            raised: The exception that the engine raised, if any.
 
         Raises:
-            MeasurementError: There was an error; names the request it happened on.
+            MeasurementError: There was an error; names the request at which it occurred.
         """
         last = self._pending[-1] if self._pending else None
         failure, self._failure, self._pending = self._failure, None, []

@@ -1,4 +1,4 @@
-"""The blank image: what a model answers from the question and its habits alone."""
+"""Blank images, on which a model's answer shows its prior given the question alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vlm_confidence_tasks.evaluation.request import ImageSpec, Request
 from vlm_confidence_tasks.types import Variant
 
 NAME = "blank"
-# In place of a stored image's digest: blank images of one size are the same.
+# Replaces the digest of a stored image: blank images of one size are identical.
 SOURCE = b"blank"
 
 
@@ -41,9 +41,9 @@ def blank_variant(sizes: Iterable[tuple[int, int]]) -> Variant:
 
 
 def blank_request(request: Request, sizes: Iterable[tuple[int, int]]) -> Request:
-    """Ask the question of a clean image about a blank one of its size.
+    """Return the request with the same question about a blank image of the same size.
 
-    Requests of equal prompts and sizes have equal keys, whichever documents they are of.
+    Requests with equal prompts and sizes have equal keys, whichever documents they belong to.
     """
     image = ImageSpec(SOURCE, None, blank_variant(sizes))
     return replace(request, key=replace(request.key, image=image), options=())

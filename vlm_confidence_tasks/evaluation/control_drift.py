@@ -1,4 +1,4 @@
-"""Control drift: how far the vectors of different images lie apart."""
+"""Control drift: the mean cosine drift between the clean vectors of different images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CleanVectors:
     Attributes:
         document: Its index.
         image: Digest of its stored images.
-        prompt: The text put to the model.
+        prompt: The text prompt.
         units: The vectors, by channel.
     """
 
@@ -42,12 +42,11 @@ class CleanVectors:
 def draw_other_images(image: bytes, images: Sequence[bytes], count: int = OTHERS) -> list[bytes]:
     """Draw other images for an image.
 
-    A function of the image and of the set of images: independent of order, process and other
-    tasks.
+    Depends on the image and the set of images only, not on order, process or other tasks.
 
     Args:
         image: Digest of the image.
-        images: Digests of all distinct images of the run, it among them, sorted.
+        images: Digests of all distinct images of the run, sorted, the image itself included.
         count: How many to draw; all others if there are fewer.
     """
     seed = int.from_bytes(hashlib.sha256(_TAG + image).digest(), "big")
@@ -65,28 +64,28 @@ def control_drifts(
 
     Where images have several questions, a document is compared with those of the same rank:
     the second question about an image with the second about each other image, modulo the
-    number of questions there. Questions about an image are ranked by their prompts, not by
-    their order in the data.
+    number of questions about that image. Questions about an image are ranked by prompt, so
+    that their order in the data does not matter.
 
     Args:
-        vectors: Those of every document of the run, once.
+        vectors: One for each document of the run.
         documents: Indices of the documents to return.
         count: Number of other images.
     """
     ordered = sorted(vectors, key=attrgetter("image", "prompt", "document"))
     by_image = {image: list(group) for image, group in groupby(ordered, attrgetter("image"))}
-    places = {s.document: (s, n) for group in by_image.values() for n, s in enumerate(group)}
+    ranked = {v.document: (v, rank) for group in by_image.values() for rank, v in enumerate(group)}
     images = list(by_image)
     found = {}
     for document in documents:
-        own, place = places[document]
+        own, rank = ranked[document]
         groups = [by_image[image] for image in draw_other_images(own.image, images, count)]
-        found[document] = _drifts(own.units, [g[place % len(g)].units for g in groups])
+        found[document] = _drifts(own.units, [g[rank % len(g)].units for g in groups])
     return found
 
 
 def _drifts(own: Units, others: Sequence[Units]) -> dict[str, float]:
-    """Return the mean drift to the others by channel, of those others that have it."""
+    """Return the mean drift to the others by channel; others without the channel are skipped."""
     found = {}
     for channel, unit in own.items():
         rows = [other[channel] for other in others if channel in other]

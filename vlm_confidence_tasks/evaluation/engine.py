@@ -1,4 +1,4 @@
-"""The seam to what answers requests."""
+"""The interface between the evaluation and an inference engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Engine(Protocol):
 
     Attributes:
         name: Name of the adapter's class, for messages.
-        source: Where the numbers behind the answers come from.
+        source: Gives the readings of the answers.
         batch_size: How many requests the adapter runs at once.
     """
 

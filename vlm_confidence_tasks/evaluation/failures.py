@@ -1,4 +1,4 @@
-"""Documents that could not be measured: which they are, and how many a run may have."""
+"""Records documents that could not be measured, and limits their number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_FAILURES = "VLM_CONFIDENCE_MAX_FAILURES"
 
 @contextmanager
 def located(place: Place) -> Iterator[None]:
-    """Give the errors of the block their place: the one catch of `RequestError`.
+    """Turn a `RequestError` raised in the block into a `MeasurementError` with its place.
 
     Raises:
         MeasurementError: A `RequestError` was raised in the block.
@@ -26,28 +26,28 @@ def located(place: Place) -> Iterator[None]:
         raise MeasurementError(place, str(error)) from (error.__cause__ or error)
 
 
-def max_failures(of_yaml: int | None) -> int:
-    """Return how many documents of a task may fail in one process: the YAML's, or the user's.
+def max_failures(from_yaml: int | None) -> int:
+    """Return how many documents of a task may fail in one process.
 
     Args:
-        of_yaml: The task's own `max_failures`; None: the environment variable counts.
+        from_yaml: The task's own `max_failures`; None: use the environment variable.
 
     Raises:
         TaskError: The variable is not a whole number of 0 or more.
     """
-    if of_yaml is not None:
-        return of_yaml
-    given = os.environ.get(MAX_FAILURES) or "0"
-    if not (given.isascii() and given.isdigit()):
-        raise TaskError(f"{MAX_FAILURES} is {given!r}, expected a whole number of 0 or more")
-    return int(given)
+    if from_yaml is not None:
+        return from_yaml
+    value = os.environ.get(MAX_FAILURES) or "0"
+    if not (value.isascii() and value.isdigit()):
+        raise TaskError(f"{MAX_FAILURES} is {value!r}, expected a whole number of 0 or more")
+    return int(value)
 
 
 class Failures:
-    """The failed documents of a run; never more than are allowed."""
+    """The failed documents of a run, at most as many as allowed."""
 
     def __init__(self, allowed: Mapping[str, int]) -> None:
-        """Start with none.
+        """Start without failures.
 
         Args:
             allowed: How many documents of each task may fail.
@@ -61,11 +61,11 @@ class Failures:
         return any(self._allowed.values())
 
     def add(self, error: MeasurementError, places: Iterable[Place]) -> None:
-        """Register the documents that a failed request belongs to.
+        """Record the documents that a failed request belongs to.
 
         Args:
             error: Why it failed.
-            places: The documents, of all tasks, that needed its answer.
+            places: The documents, of all tasks, that need its answer.
 
         Raises:
             MeasurementError: A task has more failures than are allowed.
@@ -84,18 +84,18 @@ class Failures:
     def gather(self) -> dict[str, list[dict[str, Any]]]:
         """Return the failures of all processes by task; every process must call it.
 
-        Each failure is a record of `task`, `document` and `error`. Tasks that may have no
-        failures are left out; where none may, nothing is gathered.
+        Each failure is a record of `task`, `document` and `error`. Tasks without allowed
+        failures are left out; if there are no others, no communication takes place.
         """
         if not self.any_allowed:
             return {}
-        mine = [
+        local = [
             {"task": task, "document": document, "error": error}
             for (task, document), error in sorted(self._errors.items())
         ]
-        everyone = [entry for part in probe.gather(mine) for entry in part]
+        gathered = [entry for part in probe.gather(local) for entry in part]
         return {
-            name: [entry for entry in everyone if entry["task"] == name]
+            name: [entry for entry in gathered if entry["task"] == name]
             for name, allowed in sorted(self._allowed.items())
             if allowed
         }

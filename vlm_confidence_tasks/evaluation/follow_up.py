@@ -1,4 +1,4 @@
-"""The second turn: asking the model how certain it is of an answer that it gave."""
+"""Second turns: follow-up requests that ask the model how certain it is of its answer."""
 
 from __future__ import annotations
 
@@ -10,49 +10,49 @@ from vlm_confidence_tasks.evaluation.request import Request, RequestKey, Respons
 
 
 class FollowUps:
-    """Which requests of a run have a second turn, and the keys of these.
+    """The second turns of a run's requests.
 
-    The second turn shows the same image in a conversation of its own, with the answer in its
-    prompt. Second turns of one key are asked once: a clean question that five tasks share has
-    one for each person that it is put in.
+    A second turn shows the same image in a new conversation, with the answer quoted in the
+    prompt. Requests with equal keys share one second turn per prompt form ("first" or "third"
+    person), however many tasks they belong to.
     """
 
     def __init__(self) -> None:
-        """Start with none."""
-        self._waiting: dict[bytes, list[Request]] = {}
+        """Start without requests."""
+        self._pending: dict[bytes, list[Request]] = {}
         self._keys: dict[Request, RequestKey] = {}
 
     def expect(self, requests: Iterable[Request]) -> None:
-        """Register the requests whose tasks have a second turn."""
+        """Add the requests whose tasks have a second turn."""
         for request in requests:
             if request.task.verbal is not None:
-                self._waiting.setdefault(request.key.image.source, []).append(request)
+                self._pending.setdefault(request.key.image.source, []).append(request)
 
     def expected(self, sources: Iterable[bytes] | None = None) -> int:
-        """Return an upper bound of how many second turns are still to be asked.
+        """Return an upper bound of the number of second turns that are still to be made.
 
-        It is an upper bound since the answers decide whether two are the same.
+        An upper bound, since two second turns may be equal, depending on the answers.
 
         Args:
             sources: Digests of stored images; None: all.
         """
-        chosen = self._waiting if sources is None else set(sources) & self._waiting.keys()
-        waiting = [request for source in chosen for request in self._waiting[source]]
-        return len({(request.key, request.task.verbal) for request in waiting})
+        chosen = self._pending if sources is None else set(sources) & self._pending.keys()
+        pending = [request for source in chosen for request in self._pending[source]]
+        return len({(request.key, request.task.verbal) for request in pending})
 
     def take(
         self, sources: Iterable[bytes], responses: Mapping[RequestKey, Response]
     ) -> list[Request]:
-        """Return the second turns about some images, one of each key.
+        """Return the second turns about some images, one for each key.
 
         Args:
             sources: Digests of the stored images.
-            responses: All responses so far. A request without one failed, and has no second
-                turn.
+            responses: All responses so far; a request without one has failed and gets no
+                second turn.
         """
         made: dict[RequestKey, Request] = {}
         for source in dict.fromkeys(sources):
-            for request in self._waiting.pop(source, ()):
+            for request in self._pending.pop(source, ()):
                 if request.key in responses:
                     second = _second(request, responses[request.key])
                     self._keys[request] = second.key

@@ -1,4 +1,4 @@
-"""Perturbed images, made by threads ahead of the model."""
+"""Makes perturbed images in threads while the model generates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vlm_confidence_tasks.metrics import BANDS, band_powers
 from vlm_confidence_tasks.perturbations import Given
 from vlm_confidence_tasks.types import CLEAN
 
-# More threads than this only take the cores that the model itself needs.
+# More threads would take cores that the model needs.
 WORKERS = min(4, os.cpu_count() or 1)
 
 
@@ -32,15 +32,15 @@ class ShownImages:
 
 @dataclass(frozen=True)
 class ImageJob:
-    """Images to make; jobs that are equal make the same pixels.
+    """Images to make; equal jobs give the same pixels.
 
     Attributes:
         spec: Which stored images, and how they are shown.
-        identities: For each need, what decides what is given besides image and provider: the
-            phrase, or the question.
+        identities: For each need, what its `Given` depends on besides image and provider:
+            the phrase, or the prompt.
         documents: Where the stored images are.
-        document: The document that holds them.
-        given: Makes what the perturbation needs for a clean image, by need.
+        document: Index of their document.
+        given: Functions from a clean image to its `Given`, by need.
     """
 
     spec: ImageSpec
@@ -56,7 +56,7 @@ class ImageJob:
 
 
 class Images:
-    """Makes the images of each job once and holds them until their block is over."""
+    """Makes the images of each job once and holds them until `discard`."""
 
     def __init__(self) -> None:
         """Start the threads."""
@@ -65,21 +65,22 @@ class Images:
         self._spectra: dict[ImageJob, Future[Mapping[str, float]]] = {}
 
     def prepare(self, job: ImageJob) -> Future[ShownImages]:
-        """Begin to make images, unless that was begun before."""
+        """Start making a job's images, or return the future of an equal job."""
         future = self._made.get(job)
         if future is None:
-            # The clean images are queued before those that wait for them, so that waiting
-            # threads can never fill the pool.
-            clean = None if _is_root(job) else self.prepare(job.clean)
+            # Clean images are queued before the jobs that wait for them, so that waiting
+            # threads cannot deadlock the pool.
+            variant = job.spec.variant
+            clean = None if variant == CLEAN or is_blank(variant) else self.prepare(job.clean)
             future = self._pool.submit(_make, job, clean)
             self._made[job] = future
         return future
 
     def spectrum(self, job: ImageJob) -> Future[Mapping[str, float]]:
-        """Begin to measure the images' power by band, unless that was begun before."""
+        """Start measuring the images' power by band, or return the future of an equal job."""
         future = self._spectra.get(job)
         if future is None:
-            # Both image sets are queued before what waits for them.
+            # Both image sets are queued before the job that waits for them.
             shown, clean = self.prepare(job), self.prepare(job.clean)
             future = self._pool.submit(_measure, shown, clean)
             self._spectra[job] = future
@@ -87,19 +88,14 @@ class Images:
 
     def discard(self, sources: Sequence[bytes]) -> None:
         """Drop all images that were made from the given stored images."""
-        gone = set(sources)
-        for held in (self._made, self._spectra):
-            for job in [job for job in held if job.spec.source in gone]:
-                del held[job]
+        dropped = set(sources)
+        for futures in (self._made, self._spectra):
+            for job in [job for job in futures if job.spec.source in dropped]:
+                del futures[job]
 
     def close(self) -> None:
-        """Stop the threads; images that were not begun are not made."""
+        """Stop the threads; jobs that have not started are cancelled."""
         self._pool.shutdown(cancel_futures=True)
-
-
-def _is_root(job: ImageJob) -> bool:
-    """Whether images are made without the clean ones."""
-    return job.spec.variant == CLEAN or is_blank(job.spec.variant)
 
 
 def _make(job: ImageJob, clean: Future[ShownImages] | None) -> ShownImages:

@@ -1,27 +1,26 @@
-"""How far a run is."""
+"""Progress of a run."""
 
 from __future__ import annotations
-
-from types import TracebackType
 
 from tqdm import tqdm
 
 
 class Progress:
-    """Counts a run's answers; a progress bar only shows the count.
+    """Counts a run's answers and shows the count in a progress bar.
 
-    A bar that is disabled, as on all ranks but the first, does not count.
+    The count is not the bar's own, which stays 0 while the bar is disabled, as on all ranks
+    but the first.
 
     Attributes:
         done: Number of answers so far.
-        total: Number of answers to come to.
+        total: Number of answers at the end.
     """
 
     def __init__(self, total: int, *, show: bool) -> None:
         """Start at 0.
 
         Args:
-            total: Number of answers to come to.
+            total: Number of answers at the end.
             show: Whether to draw a bar.
         """
         self.done, self.total = 0, total
@@ -31,12 +30,7 @@ class Progress:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close the bar."""
         self._bar.close()
 
@@ -45,6 +39,6 @@ class Progress:
         self.move_to(self.done + answers)
 
     def move_to(self, done: int) -> None:
-        """Set the count, also back, where answers that were counted are to be repeated."""
+        """Set the count; smaller than before where answers have to be repeated."""
         self._bar.update(done - self.done)
         self.done = done

@@ -1,8 +1,8 @@
-"""From vectors captured in the model to the numbers that a task records of them."""
+"""Reduces captured hidden states to the numbers that a task records."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,34 +20,35 @@ Vectors = Mapping[str, npt.NDArray[np.float32]]
 
 
 class Representations:
-    """The captured vectors of a run, reduced to numbers block by block.
+    """The hidden states of a run, reduced to numbers block by block.
 
     A block's vectors are held in float32 until its variants are compared with their clean
-    images. Held to the end are, of each clean answer, unit vectors in float16 for the control
-    drift, which needs all images of the run; and one of each blank image.
+    images. Until the end of the run only unit vectors in float16 are held: those of each clean
+    answer, for the control drift, which needs all images of the run, and the context of each
+    blank image.
 
     Attributes:
-        compared: Whether the images of the run have been compared with each other.
+        compared: Whether the control drift has been computed.
     """
 
     def __init__(self) -> None:
-        """Start with nothing captured."""
+        """Start without hidden states."""
         self.compared = False
-        self._captured: dict[RequestKey, tuple[probe.Captured, Spectrum]] = {}
+        self._captured: dict[RequestKey, tuple[probe.HiddenStates, Spectrum]] = {}
         self._units: dict[RequestKey, Units] = {}
         self._blanks: dict[RequestKey, RequestKey] = {}
         self._measured: dict[RequestKey, Inside] = {}
-        # Apart from the rest, four bytes a number: large models have many layers.
+        # Stored apart, as four bytes per number, since large models have many layers.
         self._layers: dict[RequestKey, npt.NDArray[np.float32]] = {}
         self._controls: dict[tuple[str, int], Mapping[str, float]] = {}
 
-    def take(self, request: Request, captured: probe.Captured, spectrum: Spectrum) -> None:
-        """Add what was captured of a response.
+    def take(self, request: Request, captured: probe.HiddenStates, spectrum: Spectrum) -> None:
+        """Add the hidden states of a response.
 
         Args:
             request: The request.
-            captured: The vectors and numbers of the model.
-            spectrum: Of the images shown, by band; empty for blank ones.
+            captured: Its hidden states.
+            spectrum: Power of the images shown, by band; empty for blank ones.
         """
         vectors = _vectors(captured)
         if is_blank(request.variant):
@@ -60,7 +61,7 @@ class Representations:
     def blank_requests(
         self, clean: Iterable[tuple[Request, Sequence[tuple[int, int]]]]
     ) -> list[Request]:
-        """Return the requests about blank images that are not answered yet, one of each key.
+        """Return the requests about blank images without a response, one for each key.
 
         Args:
             clean: Requests of clean images, with the (width, height) of these.
@@ -74,9 +75,9 @@ class Representations:
         return list(new.values())
 
     def reduce(self, block: Iterable[Request]) -> None:
-        """Compare the responses of a block with their clean ones, and drop the vectors.
+        """Compare a block's vectors with their clean ones, and drop them.
 
-        Requests that failed have no vectors, and nothing is compared with them.
+        Failed requests have no vectors and are left out.
         """
         for request in block:
             key = request.key
@@ -106,31 +107,31 @@ class Representations:
     def compare_images(self, requests: Iterable[Request]) -> None:
         """Compute the control drift of all documents; every process must call it.
 
-        The clean vectors of all processes are gathered, so that the numbers do not depend on
-        how many processes there are.
+        The clean vectors of all processes are gathered, so that the result does not depend on
+        the number of processes.
 
         Args:
             requests: All requests of this process.
         """
         self.compared = True
-        mine: dict[str, dict[int, CleanVectors]] = {}
+        local: dict[str, dict[int, CleanVectors]] = {}
         for request in requests:
             key = request.key
             if request.representations and request.variant == CLEAN and key in self._units:
                 vectors = CleanVectors(
                     request.document, key.image.source, key.prompt, self._units[key]
                 )
-                mine.setdefault(request.task.name, {})[request.document] = vectors
-        gathered = probe.gather(mine)
-        for name, documents in mine.items():
-            everywhere: dict[int, CleanVectors] = {}
+                local.setdefault(request.task.name, {})[request.document] = vectors
+        gathered = probe.gather(local)
+        for name, documents in local.items():
+            vectors_of_all: dict[int, CleanVectors] = {}
             for part in gathered:
-                everywhere |= part.get(name, {})
-            drifts = control_drifts(everywhere.values(), documents)
+                vectors_of_all |= part.get(name, {})
+            drifts = control_drifts(vectors_of_all.values(), documents)
             self._controls |= {(name, index): control for index, control in drifts.items()}
 
     def record(self, request: Request) -> Inside:
-        """Return what a task records of a response, without the blank's probabilities."""
+        """Return the record of a response, without the probabilities on the blank image."""
         layers = tuple(map(float, self._layers[request.key]))
         inside = replace(self._measured[request.key], layer_entropy=layers)
         if request.variant != CLEAN:
@@ -138,22 +139,20 @@ class Representations:
         return replace(inside, control=self._controls[request.task.name, request.document])
 
     def blank(self, request: Request) -> RequestKey | None:
-        """Return the key of the blank image of a clean request; None for other requests."""
+        """Return the key of a clean request's blank request; None for other requests."""
         return self._blanks.get(request.key)
 
 
-def _vectors(captured: probe.Captured) -> Vectors:
+def _vectors(captured: probe.HiddenStates) -> Vectors:
     named = ((name, getattr(captured, name)) for name in CHANNELS)
     return {name: vector for name, vector in named if vector is not None}
 
 
 def _units(vectors: Vectors) -> Units:
-    """Divide vectors by their length; one of length 0 has no direction and is left out."""
-    return dict(_unit_items(vectors))
-
-
-def _unit_items(vectors: Vectors) -> Iterator[tuple[str, npt.NDArray[np.float16]]]:
-    for name, vector in vectors.items():
-        length = float(np.linalg.norm(vector.astype(np.float64)))
-        if length:
-            yield name, (vector / length).astype(np.float16)
+    """Normalise vectors to length 1; zero vectors are left out."""
+    lengths = {name: float(np.linalg.norm(v.astype(np.float64))) for name, v in vectors.items()}
+    return {
+        name: (vectors[name] / length).astype(np.float16)
+        for name, length in lengths.items()
+        if length
+    }

@@ -1,4 +1,4 @@
-"""The records that travel through an evaluation: tasks, requests and responses."""
+"""The records of an evaluation: tasks, requests and responses."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from vlm_confidence_tasks.types import CLEAN, Question, Variant
 
 
 class NeedProvider(Protocol):
-    """Gives what a perturbation declares that it needs (`perturbations.needs`).
+    """Provides a need that a perturbation declares (`perturbations.needs`).
 
     Attributes:
-        name: Tells it from every other provider, version included; enters keys.
+        name: Unique name of the provider and its version; part of cache keys.
     """
 
     name: str
 
     def __call__(self, request: Request, image: Image.Image, source: LogitSource) -> Given:
-        """Return what the perturbation of one clean image gets; called by image threads."""
+        """Return the `Given` of one clean image; called in image threads."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class TaskSpec:
-    """What an evaluation needs to know of a task.
+    """A task, as far as the evaluation needs it.
 
     Attributes:
         name: The task's name.
         benchmark: Scores the answers.
-        documents: Holds the stored images.
-        max_side: Longest side in pixels that images are resized to first; None: as stored.
-        verbal: The person of the follow-up that asks for the model's certainty; None: no
-            follow-up.
+        documents: The stored images.
+        max_side: Longest side in pixels to which images are resized first; None: as stored.
+        verbal: Prompt form of the second turn that asks for the model's certainty: "first" or
+            "third" person; None: no second turn.
         loglik: Whether the options' texts are scored after the prompt.
         representations: Whether hidden states are measured.
         max_failures: How many documents may fail in one process.
-        indices: How many request indices the task has; those of follow-ups come after them.
-        until: Texts at which an answer is cut.
-        providers: What perturbations need beside the clean answer, by need.
+        indices: Number of request indices; those of second turns come after them.
+        until: Stop strings.
+        providers: Providers of needs other than the clean answer, by need.
     """
 
     name: str
@@ -70,9 +70,9 @@ class ImageSpec:
 
     Attributes:
         source: Digest of the stored images.
-        max_side: Longest side in pixels that they are resized to first.
+        max_side: Longest side in pixels to which they are resized first.
         variant: The perturbation.
-        providers: (need, name of the provider) of each need that a provider satisfies.
+        providers: (need, name of its provider) pairs.
     """
 
     source: bytes
@@ -88,7 +88,7 @@ class ImageSpec:
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """All that decides an answer of a given model: requests of one key are answered once."""
+    """Everything that a model's answer depends on: each key is generated once."""
 
     image: ImageSpec
     prompt: str
@@ -102,11 +102,11 @@ class Request:
 
     Attributes:
         task: Whose request it is.
-        index: By which adapters look the document up.
+        index: The doc_id under which adapters look the document up.
         document: Index of the document.
         question: The document's question.
-        key: What decides the answer.
-        first: The request whose answer this one, a follow-up, asks about; else None.
+        key: What the answer depends on.
+        first: For a second turn: the request of the first turn; else None.
         options: Texts to score after the prompt, one for each label; () for none.
         representations: Whether hidden states are captured.
     """
@@ -127,7 +127,7 @@ class Request:
 
     @property
     def opening(self) -> Request:
-        """The first turn: this request, or the one that it follows."""
+        """The first turn: `first`, or this request itself."""
         return self.first or self
 
     @property
@@ -138,7 +138,7 @@ class Request:
 
     @property
     def place(self) -> Place:
-        """Where an error about it happened."""
+        """The request's place, for errors."""
         turn = "" if self.first is None else ", second turn"
         question_id = self.question.question_id
         return Place(self.task.name, self.document, question_id, f"{self.variant}{turn}")
@@ -158,13 +158,13 @@ def make_request(
 
     Args:
         task: The task.
-        index: By which adapters look the document up.
+        index: The doc_id under which adapters look the document up.
         document: Index of the document.
         question: Its question.
         variant: How its images are shown.
-        prompt: The text put to the model.
+        prompt: The text prompt.
         generation: Generation arguments.
-        measures: What the engine can give (`probe.LogitSource`).
+        measures: What the engine can measure (`probe.LogitSource`).
     """
     needs = sorted(perturbations.needs_of(variant) & task.providers.keys())
     providers = tuple((need, task.providers[need].name) for need in needs)
@@ -185,12 +185,12 @@ def make_request(
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What an engine returned for one request, before anything is read from it.
+    """The raw output of an engine for one request.
 
     Attributes:
         text: The answer as the engine returned it.
         token_counts: Counts of tokens by name, None if the engine gave none.
-        failure: Why the engine has no answer, where it says so in the text; else None.
+        failure: The error message, if the engine returned one in place of an answer; else None.
     """
 
     text: str
@@ -203,11 +203,11 @@ class Response:
     """The answer to one request, fresh from the engine or from the cache.
 
     Attributes:
-        generation: What the engine returned.
+        generation: The engine's raw output.
         text: Its text without a reasoning model's thinking.
-        answer: The label read from `text`, None if none could be read.
+        answer: The label parsed from `text`, None if there is none.
         image_sha256: Digest of the images that were shown.
-        reading: The numbers behind the answer; None if the engine gives none.
+        reading: The measurements; None if the engine gives none.
     """
 
     generation: Generation

@@ -1,4 +1,4 @@
-"""One evaluation: every request answered, each key once, and measured."""
+"""One evaluation: answers and measures all requests, each key once."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ OnComplete = Callable[[str, list[int]], None]
 
 
 class Run:
-    """Answers the requests of an evaluation and holds what was measured.
+    """Answers the requests of an evaluation and holds the measurements.
 
     Attributes:
-        runner: Answers requests; adapters look documents up there.
+        runner: Answers requests; adapters look documents up in it.
         failures: The documents that could not be measured.
-        measures: What the engine can give.
+        measures: What the engine can measure.
     """
 
     def __init__(
@@ -47,15 +47,15 @@ class Run:
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
-        """Prepare; nothing is asked yet.
+        """Prepare; requests are made in `answer`.
 
         Args:
             engine: Answers requests.
             tasks: The tasks of the run.
             cache: Responses of earlier runs; this run's are added.
             on_complete: Called as soon as a task is complete, while others still run.
-            rank: Of this process.
-            ranks: How many processes there are.
+            rank: Rank of this process.
+            ranks: Number of processes.
         """
         specs = list(tasks)
         self.failures = Failures({task.name: task.max_failures for task in specs})
@@ -81,11 +81,11 @@ class Run:
         self._cache.close()
 
     def answer(self, requests: Sequence[Request]) -> list[Response | None]:
-        """Answer requests, each key once, and return their responses; None where it failed.
+        """Answer requests, each key once, and return their responses; None for failed ones.
 
         Raises:
-            MeasurementError: More failed than is allowed.
-            Interrupted: A signal came while answers were missing.
+            MeasurementError: More requests failed than allowed.
+            Interrupted: A signal arrived before the last answer.
         """
         for request in requests:
             document = self._requests.setdefault((request.task.name, request.document), {})
@@ -96,17 +96,17 @@ class Run:
         new = distinct(request for request in requests if self._has_more(request))
         if new:
             self._answer_blocks(list(blocks(new)))
-        # Of the tasks, not of the requests: all ranks must take part in the comparison.
+        # Depends on tasks, not on requests, since all ranks must take part in the gathering.
         if self._captured_tasks:
-            everything = self._requests.values()
+            documents = self._requests.values()
             self._representations.compare_images(
-                request for document in everything for request in document.values()
+                request for document in documents for request in document.values()
             )
             self._complete(())
         return [self.runner.responses.get(request.key) for request in requests]
 
     def _has_more(self, request: Request) -> bool:
-        """Whether a request may have something that is not measured yet."""
+        """Whether a request, its options, hidden states or second turn may be unmeasured."""
         known = request.key in self.runner.responses
         more = request.task.verbal or request.options or request.representations
         return not known or bool(more)
@@ -116,7 +116,7 @@ class Run:
         return self.failures.get(task, document)
 
     def readouts(self, task: str, document: int) -> list[Readout]:
-        """Return what was measured on a document: the clean image first, then variants."""
+        """Return the readouts of a document: the clean image first, then variants."""
         requests = self._requests[task, document]
         return [self._readout(request) for _, request in sorted(requests.items())]
 
@@ -155,7 +155,7 @@ class Run:
         blanks = sum(len(_clean_captured(block)) for block in work)
         total = sum(map(len, work)) + self._follow_ups.expected() + blanks
         with ExitStack() as stack:
-            # First: whoever sees the bar may send a signal.
+            # First, so that a signal sent once the bar is visible is handled.
             self._interrupts = stack.enter_context(Interrupts())
             progress = stack.enter_context(Progress(total, show=self._rank == 0))
             stack.enter_context(strict_decoding())
@@ -184,24 +184,24 @@ class Run:
             self._stop_if_signalled(progress)
 
     def _answer_blanks(self, block: Sequence[Request], progress: Progress) -> None:
-        """Ask about blank images of the clean images' sizes, then reduce the block's vectors."""
+        """Answer blank images of the clean images' sizes, then reduce the block's vectors."""
         expected = _clean_captured(block)
         clean = [request for request in expected if request.key not in self.runner.failed]
         sizes = [[image.size for image in self.runner.images(request).images] for request in clean]
         blanks = self._representations.blank_requests(zip(clean, sizes, strict=True))
-        # One that failed in an earlier block is tried again: this block's documents need it.
+        # One that failed in an earlier block is retried, since this block's documents need it.
         self.runner.failed.difference_update(blank.key for blank in blanks)
         self._answer(blanks, progress)
         progress.add(len(expected) - len(blanks))
         self._representations.reduce(block)
 
     def _stop_if_signalled(self, progress: Progress) -> None:
-        self._interrupts.stop_if_asked(progress.done, progress.total, self._cache.folder)
+        self._interrupts.stop_if_signalled(progress.done, progress.total, self._cache.folder)
 
     def _complete(self, sources: Iterable[bytes]) -> None:
-        """Report the tasks that have no image left to ask about but these.
+        """Report the tasks whose last images are among these.
 
-        Those that compare images of the whole run wait until that is done.
+        Tasks with representations are reported only after the control drift is computed.
         """
         for images in self._unfinished.values():
             images.difference_update(sources)

@@ -1,4 +1,4 @@
-"""Puts requests to the engine, or finds their responses in the cache."""
+"""Answers requests from the cache or the engine, and retries failed ones."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from PIL.Image import Image
 from vlm_confidence_tasks import perturbations, probe
 from vlm_confidence_tasks.benchmarks import parse_answer
 from vlm_confidence_tasks.errors import MeasurementError, Place, RequestError, one_line
+from vlm_confidence_tasks.evaluation.answer_checks import check_answer
 from vlm_confidence_tasks.evaluation.batch_tracker import BatchTracker
 from vlm_confidence_tasks.evaluation.blank_image import is_blank
 from vlm_confidence_tasks.evaluation.engine import Engine
@@ -26,11 +27,11 @@ from vlm_confidence_tasks.perturbations import Given
 
 
 class Runner:
-    """Answers requests, repeats those that can succeed otherwise, and holds the responses.
+    """Answers requests, retries those that failed, and holds the responses.
 
     Attributes:
-        responses: Of all requests that were answered.
-        failed: Keys of those that were not, where a run may go on without them.
+        responses: The responses so far, by key.
+        failed: Keys of requests that failed and may be left out.
     """
 
     def __init__(
@@ -46,9 +47,9 @@ class Runner:
         Args:
             engine: Answers requests.
             cache: Responses of earlier runs; this run's are added.
-            representations: Takes the hidden states that were captured.
-            failures: Told which documents failed.
-            dependents: Gives the documents that need the answer to a request.
+            representations: Receives the captured hidden states.
+            failures: Records which documents failed.
+            dependents: Returns the documents that need the answer to a request.
         """
         self.responses: dict[RequestKey, Response] = {}
         self.failed: set[RequestKey] = set()
@@ -63,18 +64,18 @@ class Runner:
         self._warned_of_thinking = False
 
     def close(self) -> None:
-        """Stop the threads, and give the adapter its batch size back."""
+        """Stop the threads, and restore the adapter's batch size."""
         self._images.close()
         self._engine.batch_size.restore()
 
     @property
     def batch_size(self) -> int:
-        """How many requests the engine runs at once, as far as it says."""
+        """How many requests the engine runs at once; 1 if that is unknown."""
         return self._engine.batch_size.now or 1
 
     @contextmanager
     def reading(self, progress: Progress, representations: bool) -> Iterator[None]:
-        """Read the numbers behind the answers in the block; `run` works only inside of it.
+        """Measure answers in the block; `run` must be called inside it.
 
         Args:
             progress: Counts the answers.
@@ -86,71 +87,74 @@ class Runner:
             yield
 
     def run(self, requests: Sequence[Request]) -> None:
-        """Answer requests; repeat those that can be answered otherwise, register the others.
+        """Answer requests.
+
+        After an out-of-memory error the rest is repeated with half the batch size. After other
+        errors it is repeated one by one if failures are allowed, to find those that fail.
 
         Args:
-            requests: One call of the engine: all clean, or all with their clean ones answered.
+            requests: One call of the engine: all clean, or all with clean answers available.
 
         Raises:
-            MeasurementError: More failed than is allowed.
+            MeasurementError: More requests failed than allowed.
         """
-        lost = [request for request in requests if self._is_lost(request)]
-        self.failed.update(request.key for request in lost)
-        self._progress.add(len(lost))
+        unanswerable = [request for request in requests if self._dependency_failed(request)]
+        self.failed.update(request.key for request in unanswerable)
+        self._progress.add(len(unanswerable))
         requests = [request for request in requests if request.key not in self.failed]
-        # Images that depend on the clean answers can be begun by now.
+        # The clean answers are available by now, so that all images can be made.
         self.prepare(requests, answered=True)
         before = self._progress.done
         try:
-            self._recall_or_call(requests)
+            self._answer(requests)
             self._progress.move_to(before + len(requests))
             return
         except MeasurementError as error:
-            left = [request for request in requests if request.key not in self.responses]
-            self._progress.move_to(before + len(requests) - len(left))
+            rest = [request for request in requests if request.key not in self.responses]
+            self._progress.move_to(before + len(requests) - len(rest))
             smaller = probe.out_of_memory(error.__cause__) and self._engine.batch_size.halve()
             if not smaller and not self._failures.any_allowed:
                 raise
-            if not smaller and len(left) == 1:
+            if not smaller and len(rest) == 1:
                 self._progress.add(1)
-                self._fail(left[0], error)
+                self._fail(rest[0], error)
                 return
-        # Outside of the handler, since the error holds what filled the memory.
+        # Outside of the handler, since the exception references what filled the memory.
         if smaller:
             probe.free_memory()
             logger.warning(
-                f"out of memory: asking again with batch size {self._engine.batch_size.now}"
+                f"out of memory: repeating with batch size {self._engine.batch_size.now}"
             )
-            self.run(left)
+            self.run(rest)
             return
-        for request in left:
+        for request in rest:
             self.run([request])
 
-    def _is_lost(self, request: Request) -> bool:
-        """Whether a request that this one depends on failed."""
+    def _dependency_failed(self, request: Request) -> bool:
         return request.clean in self.failed or request.opening.key in self.failed
 
     def _fail(self, request: Request, error: MeasurementError) -> None:
-        """Register that a request failed, and with it every document that needs it."""
+        """Record that a request failed, and with it every document that needs it."""
         self.failed.add(request.key)
         logger.warning(f"left out: {error}")
         self._failures.add(error, list(self._dependents(request)))
 
-    def _recall_or_call(self, requests: Sequence[Request]) -> None:
-        left = []
+    def _answer(self, requests: Sequence[Request]) -> None:
+        """Answer requests from the cache, the others by one call of the engine."""
+        uncached = []
         for request in requests:
             with located(request.place):
                 found = self._cache.find(request, partial(self._digest, request))
                 if found is None:
-                    left.append(request)
+                    uncached.append(request)
                 else:
                     self._respond(request, *found)
-        self._progress.add(len(requests) - len(left))
-        if left:
-            self._call(left)
+        self._progress.add(len(requests) - len(uncached))
+        if uncached:
+            self._call(uncached)
 
     def _call(self, requests: Sequence[Request]) -> None:
-        """Put requests to the engine and cache their responses.
+        """Answer requests with the engine and cache the responses.
 
         Raises:
             MeasurementError: One of them could not be answered; all others have responses.
@@ -188,7 +192,7 @@ class Runner:
             raise first
 
     def _reading(self, request: Request, generation: Generation) -> probe.Reading | None:
-        """Return the numbers behind a fresh answer: watched, or returned with its text."""
+        """Return the reading of a new answer: measured in generate(), or returned with its text."""
         reading = self._tracker.reading(request)
         if reading is None:
             reading = self._engine.source.read(generation.text, request.key.labels)
@@ -197,7 +201,7 @@ class Runner:
         return reading
 
     def look_up(self, task: str, index: int) -> tuple[Request, ShownImages]:
-        """Return the request that an adapter looks up, with its images, and register that.
+        """Return the request that an adapter looks up, with its images, and record the look-up.
 
         Args:
             task: Name of the task.
@@ -215,7 +219,7 @@ class Runner:
             raise
 
     def announce(self, rows: Sequence[tuple[str, int]]) -> None:
-        """Take the rows of the next generate() from an adapter that announces them.
+        """Set the rows of the next generate(), for adapters that announce them.
 
         Args:
             rows: Name of the task and request index of each row.
@@ -223,11 +227,11 @@ class Runner:
         self._tracker.announce([self._in_call[row] for row in rows])
 
     def prepare(self, requests: Iterable[Request], answered: bool = False) -> None:
-        """Begin to make images; those that depend on a clean answer once it is there.
+        """Start making images; those that depend on a clean answer only if it is available.
 
         Args:
-            requests: Whose images.
-            answered: Whether the clean answers are there.
+            requests: The requests.
+            answered: Whether their clean answers are available.
         """
         for request in requests:
             if answered or "clean_answer" not in _needs(request):
@@ -237,10 +241,10 @@ class Runner:
                     self._images.spectrum(job)
 
     def images(self, request: Request) -> ShownImages:
-        """Return what a request shows.
+        """Return the images of a request.
 
         Raises:
-            MeasurementError: It cannot be made.
+            MeasurementError: They cannot be made.
         """
         with located(request.place):
             return self._shown(request)
@@ -248,15 +252,15 @@ class Runner:
     def discard(self, sources: Sequence[bytes]) -> None:
         """Drop all images that were made from the given stored images."""
         self._images.discard(sources)
-        gone = set(sources)
-        for key in [key for key in self._jobs if key.image.source in gone]:
+        dropped = set(sources)
+        for key in [key for key in self._jobs if key.image.source in dropped]:
             del self._jobs[key]
 
     def _shown(self, request: Request) -> ShownImages:
         try:
             return self._images.prepare(self._job(request)).result()
         except Exception as error:
-            # Decoders raise more than OSError: SyntaxError for a chunk of a PNG, say.
+            # Decoders also raise other types, such as SyntaxError for a broken PNG chunk.
             raise RequestError(
                 f"cannot make its image: {one_line(error)}; repair the image or leave it out"
             ) from error
@@ -279,7 +283,7 @@ class Runner:
         return job
 
     def _need(self, need: str, request: Request) -> tuple[str, Callable[[Image], Given]]:
-        """Return what decides what satisfies a need, and how it is made."""
+        """Return what the need's `Given` depends on besides the image, and a function for it."""
         opening = request.opening.key
         if need == "clean_answer":
             clean = self.responses[request.clean].answer
@@ -294,12 +298,12 @@ class Runner:
     def _respond(
         self, request: Request, generation: Generation, reading: probe.Reading | None
     ) -> Response:
-        """Make the response to a request from what the engine or the cache gave, and hold it.
+        """Make and store the response to a request, from the engine's or the cache's answer.
 
         Raises:
-            RequestError: It is no answer, or its numbers cannot be used.
+            RequestError: `check_answer` refuses it.
         """
-        self._check(request, generation, reading)
+        check_answer(request, generation, reading, self._engine)
         raw = generation.text
         text = self._engine.answer_text(request, raw)
         if reading is not None and request.key.labels and text not in (raw.strip(), raw):
@@ -318,7 +322,7 @@ class Runner:
         return response
 
     def _without_labels(self, reading: probe.Reading) -> probe.Reading:
-        """Drop the labels' probabilities: the first label may be part of the thinking."""
+        """Drop the labels' probabilities, which may be read within the model's thinking."""
         if not self._warned_of_thinking:
             self._warned_of_thinking = True
             logger.warning(
@@ -327,39 +331,6 @@ class Runner:
                 "they are read at the first label, which may be part of its thinking"
             )
         return replace(reading, label_logprob=(), answer_step=None)
-
-    def _check(
-        self, request: Request, generation: Generation, reading: probe.Reading | None
-    ) -> None:
-        """Refuse to score what is no answer or was not measured.
-
-        Raises:
-            RequestError: It is refused.
-        """
-        name, source = self._engine.name, self._engine.source
-        if generation.failure is not None:
-            raise RequestError(f"{name} has no answer: {generation.failure}; nothing was scored")
-        if reading is None and source.measures:
-            raise RequestError(
-                f"{name} answered without calling generate() of its model, so that no "
-                "confidence could be read: use an adapter that runs transformers' generate()"
-            )
-        if reading is not None and not reading.finite:
-            raise RequestError(
-                "the model's logits are not finite (NaN or infinity); nothing was scored: try "
-                "another dtype (float32, bfloat16) or check the checkpoint"
-            )
-        if not generation.text.strip() and self._lost_text(request, reading):
-            raise RequestError(f"{name} returned an empty answer; nothing was scored: see its log")
-
-    def _lost_text(self, request: Request, reading: probe.Reading | None) -> bool:
-        """Whether the model said, or may have said, something that the engine did not return."""
-        said = None if reading is None else self._engine.source.decode(reading)
-        if said is None:
-            return True
-        for stop in request.task.until:
-            said = said.split(stop)[0]
-        return bool(said.strip())
 
 
 def _needs(request: Request) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""The order of requests: each key once, whole images in blocks, clean before perturbed."""
+"""The order of requests: each key once, in blocks of images, clean before perturbed."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 from vlm_confidence_tasks.evaluation.request import Request, RequestKey
 from vlm_confidence_tasks.types import CLEAN
 
-# Perturbed images that a block may hold at once; with the block after it, which is
-# being prepared, about 300 MB at 1024 x 768.
+# Perturbed images per block; together with the next block, which is prepared at the same time,
+# about 300 MB at 1024 x 768.
 BLOCK_IMAGES = 64
-# Answers are cached when a call is over, so a kill costs at most one call: on large models a
-# minute or two of this many.
+# Answers are cached after each call, so a kill loses at most one call: with this many requests
+# a minute or two on large models.
 CALL_REQUESTS = 96
 
 
 def distinct(requests: Iterable[Request]) -> list[Request]:
-    """Keep one request of each key, in order of first appearance.
+    """Return one request for each key, in order of first appearance.
 
-    It is the first, or the first that scores options; hidden states are captured if any
-    request of the key wants them.
+    It is the first one, or the first one that scores options; hidden states are captured if
+    any request of the key needs them.
     """
     chosen: dict[RequestKey, Request] = {}
     captured = set()
@@ -41,11 +41,11 @@ def distinct(requests: Iterable[Request]) -> list[Request]:
 
 
 def blocks(requests: Sequence[Request], limit: int = BLOCK_IMAGES) -> Iterator[list[Request]]:
-    """Cut requests into blocks of whole images, in order of first appearance.
+    """Split requests into blocks of images, in order of first appearance.
 
-    All requests about an image stand in one block, so that its variants can depend on its
-    clean answers and its pixels are made once. A block takes images until it shows `limit`
-    perturbed ones; the requests about one image are never split.
+    All requests about a stored image are in one block, so that its variants can depend on its
+    clean answers and its pixels are made once. A block has at most `limit` shown images, or
+    more if a single stored image has more.
     """
     by_image: dict[bytes, list[Request]] = {}
     for request in requests:
@@ -66,8 +66,8 @@ def blocks(requests: Sequence[Request], limit: int = BLOCK_IMAGES) -> Iterator[l
 def calls(requests: Sequence[Request], batch_size: int = 1) -> Iterator[list[Request]]:
     """Split requests into calls of the engine: clean before variants, one task at a time.
 
-    Adapters take the task of a batch's first request for the whole batch. A call has whole
-    batches, and about `CALL_REQUESTS` requests at most.
+    One task, since adapters use the task of a batch's first request for the whole batch. A call
+    has full batches and about `CALL_REQUESTS` requests at most.
     """
     most = batch_size * math.ceil(CALL_REQUESTS / batch_size)
 

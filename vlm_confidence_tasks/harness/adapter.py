@@ -1,11 +1,11 @@
-"""The harness's model adapter as an engine: its instances and results to our records and back."""
+"""Converts between the harness's model adapters and instances and the evaluation's records."""
 
 from __future__ import annotations
 
 import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import tqdm
@@ -20,7 +20,7 @@ from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.batch_size import BatchSize
 from vlm_confidence_tasks.evaluation.images import ShownImages
 from vlm_confidence_tasks.evaluation.request import Generation, Request, Response
-from vlm_confidence_tasks.harness.reasoning import ReasoningTags
+from vlm_confidence_tasks.harness.reasoning import Tags, read_tags, strip_thinking
 from vlm_confidence_tasks.harness.task import (
     IMAGES,
     SECOND_PROMPT,
@@ -28,8 +28,8 @@ from vlm_confidence_tasks.harness.task import (
     PerturbedTask,
 )
 
-# How adapters of the harness write into an answer's text that there is none: those of
-# OpenAI-compatible servers, after their retries or when the token budget is spent.
+# Prefixes of texts that the harness's adapters of OpenAI-compatible servers return instead of
+# an answer, after their retries or when the token budget is spent.
 FAILURE_TEXTS = ("[LMMS_EVAL_REQUEST_FAILED", "[LMMS_EVAL_BUDGET_EXCEEDED")
 
 Answer = Callable[[Sequence[Request]], list[Response | None]]
@@ -37,20 +37,20 @@ LookUp = Callable[[str, int], tuple[Request, ShownImages]]
 
 
 class HarnessAdapter:
-    """Answers requests with an adapter of the harness: an `evaluation.engine.Engine`."""
+    """An `evaluation.engine.Engine` that answers requests with an adapter of the harness."""
 
     def __init__(
-        self, lm: Any, tasks: Mapping[str, PerturbedTask], reasoning: ReasoningTags
+        self, lm: Any, tasks: Mapping[str, PerturbedTask], default_tags: Tags | None
     ) -> None:
-        """Remember the adapter's own `generate_until`, before a session replaces it.
+        """Store the adapter's own `generate_until`, before a session replaces it.
 
         Args:
             lm: The harness's adapter.
             tasks: The perturbed tasks of the run, by name.
-            reasoning: Strips a reasoning model's thinking.
+            default_tags: Tags around a reasoning model's thinking, for tasks without their own.
 
         Raises:
-            ProbeError: The adapter's model cannot be read.
+            ProbeError: The adapter's model cannot be measured.
         """
         self.name = type(lm).__name__
         self.source = probe.find_source(lm)
@@ -58,66 +58,63 @@ class HarnessAdapter:
         self._lm = lm
         self._generate = lm.generate_until
         self._tasks = tasks
-        self._reasoning = reasoning
+        self._default_tags = default_tags
         self._instances: dict[tuple[str, int], Instance] = {}
 
     def generate_until(self, answer: Answer, instances: Sequence[Instance]) -> list[Any]:
-        """Answer the harness: perturbed tasks through `answer`, others as the adapter does."""
-        others = [one for one in instances if not isinstance(one, PerturbedInstance)]
-        theirs = iter(self._generate(others)) if others else iter(())
-        ours = [one for one in instances if isinstance(one, PerturbedInstance)]
-        requests = [one.request for one in ours]
-        self._instances |= {(one.task_name, one.request.index): one for one in ours}
-        responses = iter(answer(requests))
+        """Answer instances: those of perturbed tasks through `answer`, others with the adapter."""
+        perturbed = [item for item in instances if isinstance(item, PerturbedInstance)]
+        others = [item for item in instances if not isinstance(item, PerturbedInstance)]
+        results = iter(self._generate(others) if others else ())
+        self._instances |= {(item.task_name, item.request.index): item for item in perturbed}
+        responses = iter(answer([item.request for item in perturbed]))
         return [
-            _result(next(responses)) if isinstance(one, PerturbedInstance) else next(theirs)
-            for one in instances
+            _result(next(responses)) if isinstance(item, PerturbedInstance) else next(results)
+            for item in instances
         ]
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        """Answer requests; what the adapter raises is passed on."""
-        returned = self._generate([self._instance(request) for request in requests])
-        return [_generation(*unwrap_generation_output(one)) for one in returned]
+        """Answer requests; exceptions of the adapter are not handled here."""
+        outputs = self._generate([self._instance(request) for request in requests])
+        return [_generation(*unwrap_generation_output(output)) for output in outputs]
 
     def _instance(self, request: Request) -> Instance:
-        """Return the harness's instance of a request; second turns get one of their own."""
+        """Return the harness's instance of a request; a new one for a second turn."""
         name = request.task.name
-        given = self._instances[name, request.opening.index]
+        first = self._instances[name, request.opening.index]
         if request.first is None:
-            return given
+            return first
         task = self._tasks[name]
         generation = copy.deepcopy(task.config.generation_kwargs)
         arguments = task.arguments(request.index, request.key.prompt, generation)
-        return Instance("generate_until", arguments, given.idx, given.metadata)
+        return Instance("generate_until", arguments, first.idx, first.metadata)
 
     def answer_text(self, request: Request, text: str) -> str:
         """Return an answer's text without a reasoning model's thinking."""
-        return self._reasoning.strip(self._tasks[request.task.name].config.reasoning_tags, text)
+        own = self._tasks[request.task.name].config.reasoning_tags
+        tags = self._default_tags if own is None else read_tags("reasoning_tags", own)
+        return strip_thinking(text, tags)
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
-        """Silence the progress bars that the adapter opens anew in each of its calls.
+        """Silence the progress bars that the adapter opens in each of its calls.
 
-        Adapters import `tqdm` into their own modules; there it is replaced, in the block, by
-        one that draws nothing.
+        Adapters import `tqdm` into their own modules; in the block it is replaced there by a
+        disabled one.
         """
 
         def silent(*args: Any, **kwargs: Any) -> Any:
             return tqdm.tqdm(*args, **{**kwargs, "disable": True})
 
-        modules = {sys.modules[cls.__module__] for cls in type(self._lm).__mro__}
-        loud = [module for module in modules if getattr(module, "tqdm", None) is tqdm.tqdm]
-        for module in loud:
-            vars(module)["tqdm"] = silent
-        try:
+        with ExitStack() as stack:
+            for module in {sys.modules[cls.__module__] for cls in type(self._lm).__mro__}:
+                if getattr(module, "tqdm", None) is tqdm.tqdm:
+                    stack.enter_context(probe.replaced(module, "tqdm", silent))
             yield
-        finally:
-            for module in loud:
-                vars(module)["tqdm"] = tqdm.tqdm
 
 
 def _result(response: Response | None) -> Any:
-    """Return what the harness gets for a response: "" for a failed request."""
+    """Return a response in the harness's form: "" for a failed request."""
     if response is None:
         return ""
     text, counts = response.generation.text, response.generation.token_counts
@@ -125,7 +122,7 @@ def _result(response: Response | None) -> Any:
 
 
 def _generation(text: Any, counts: Any) -> Generation:
-    # An engine's text may be of a type that carries more: only others are converted.
+    # A subclass of str may carry log-probabilities and must not be converted.
     text = text if isinstance(text, str) else str(text)
     failed = text.lstrip().startswith(FAILURE_TEXTS)
     failure = " ".join(text.split()) if failed else None
@@ -133,18 +130,18 @@ def _generation(text: Any, counts: Any) -> Generation:
 
 
 class DocumentView:
-    """A task's documents by request index, each with its images as that request shows them.
+    """A task's documents by request index, each with the images that the request shows.
 
-    Stands at `lm.task_dict[task][split]`, where adapters look documents up.
+    Replaces `lm.task_dict[task][split]`, where adapters look documents up.
     """
 
     def __init__(self, task: PerturbedTask, look_up: LookUp) -> None:
-        """Remember how requests are looked up."""
+        """Store the function that looks requests up."""
         self._task = task
         self._look_up = look_up
 
     def __len__(self) -> int:
-        """Return the number of indices, those of second turns included; adapters clamp to it."""
+        """Return the number of indices, including second turns; adapters clamp to it."""
         return 2 * self._task.spec.indices
 
     def __getitem__(self, index: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The `lmms_eval` command: the harness's own, with an exit code that can be trusted."""
+"""The `lmms_eval` command: the harness's own, with a reliable exit code."""
 
 from __future__ import annotations
 
@@ -15,26 +15,47 @@ def main() -> None:
     """Run the harness's command line with the plugin loaded.
 
     The harness's own `lmms-eval` lists no plugin's tasks in `tasks list`, and exits with
-    0 when an evaluation failed or its results could not be written; this exits with 1
-    and says why in the last line, a line a run where a `--config` file holds several.
-    After a SIGINT it begins no further run, and where it was not answering it ends with 130.
+    0 when an evaluation failed or its results could not be written. This command exits with 1
+    and prints the reasons last, one line per run of a `--config` file. After a SIGINT it
+    starts no further run; outside of an evaluation a SIGINT ends it with 130.
     """
-    from lmms_eval import __main__ as harness
     from lmms_eval.cli import dispatch
 
-    from vlm_confidence_tasks.evaluation.signals import Interrupted, Interrupts
+    from vlm_confidence_tasks.evaluation.signals import Interrupted
     from vlm_confidence_tasks.harness import plugin
-    from vlm_confidence_tasks.harness.partial_results import remove_partial
 
-    # The entry point has done this already, unless it failed, which the harness only
-    # logs: here a misfit is an error.
+    # The entry point has done this already, unless it failed, which the harness only logs;
+    # here it is an error.
     plugin.install_tasks()
     plugin.install_seam()
     failures: dict[Exception, str] = {}
+    _record_failures(failures)
+    try:
+        dispatch.main()
+    except Exception as error:
+        failures.setdefault(error, str(error))
+    except Interrupted as stopped:
+        raise Interrupted("\n".join([*_lines(failures.values()), str(stopped)])) from stopped
+    except KeyboardInterrupt:
+        how = "the same command goes on from the answers that --use_cache DIR kept, if it was given"
+        lines = [*_lines(failures.values()), f"lmms_eval: stopped by SIGINT; {how}"]
+        print("\n".join(lines), file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    if failures:
+        sys.exit("\n".join(_lines(failures.values())))
+
+
+def _record_failures(failures: dict[Exception, str]) -> None:
+    """Wrap the harness's function for one run, to check its results and record its error."""
+    from lmms_eval import __main__ as harness
+
+    from vlm_confidence_tasks.evaluation.signals import Interrupted, Interrupts
+    from vlm_confidence_tasks.harness.partial_results import remove_partial
+
     runs = itertools.count(1)
     evaluate = harness.cli_evaluate_single
 
-    def remembering(args: Any) -> Any:
+    def checked(args: Any) -> Any:
         since = time.time()
         where = f"run {next(runs)} of {args.config}: " if args.config else ""
         if Interrupts.last is not None:
@@ -53,20 +74,7 @@ def main() -> None:
             raise
         return results, samples
 
-    harness.cli_evaluate_single = remembering
-    try:
-        dispatch.main()
-    except Exception as error:
-        failures.setdefault(error, str(error))
-    except Interrupted as stopped:
-        raise Interrupted("\n".join([*_lines(failures.values()), str(stopped)])) from stopped
-    except KeyboardInterrupt:
-        how = "the same command goes on from the answers that --use_cache DIR kept, if it was given"
-        lines = [*_lines(failures.values()), f"lmms_eval: stopped by SIGINT; {how}"]
-        print("\n".join(lines), file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
-    if failures:
-        sys.exit("\n".join(_lines(failures.values())))
+    harness.cli_evaluate_single = checked
 
 
 def _lines(failures: Iterable[str]) -> list[str]:
@@ -74,10 +82,10 @@ def _lines(failures: Iterable[str]) -> list[str]:
 
 
 def check_measured(results: Mapping[str, Any]) -> None:
-    """Make sure that of each task some document was measured.
+    """Check that at least one document of each task was measured.
 
     Args:
-        results: What the harness's evaluation returned.
+        results: The results of the harness's evaluation.
 
     Raises:
         RuntimeError: Every document of a task failed; the message has the first error.
@@ -92,20 +100,20 @@ def check_measured(results: Mapping[str, Any]) -> None:
 
 
 def check_written(output: Path, tasks: Iterable[str], since: float) -> None:
-    """Make sure that a run's files are there: the harness only logs when they are not.
+    """Check that a run's files exist, since the harness only logs errors when writing them.
 
     Args:
         output: The run's `--output_path`.
         tasks: Names of the tasks whose samples were to be written.
-        since: When the run began, in seconds since the epoch.
+        since: Start of the run, in seconds since the epoch.
 
     Raises:
         RuntimeError: A file is missing or older than the run.
     """
-    # File systems keep times more coarsely than clocks do.
+    # File systems store times with less precision than the clock.
     new = [path.name for path in output.rglob("*.json*") if path.stat().st_mtime > since - 2]
-    wanted = ["_results.json", *(f"_samples_{task}.jsonl" for task in tasks)]
-    missing = [ending for ending in wanted if not any(name.endswith(ending) for name in new)]
+    expected = ["_results.json", *(f"_samples_{task}.jsonl" for task in tasks)]
+    missing = [ending for ending in expected if not any(name.endswith(ending) for name in new)]
     if missing:
         raise RuntimeError(
             f"the results were not written: no *{missing[0]} of this run in {output}; "

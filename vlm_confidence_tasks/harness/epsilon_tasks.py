@@ -1,6 +1,6 @@
-"""Any strength of noise as a task's name: `pope_eps0.17` needs no YAML of its own.
+"""Tasks for any epsilon by name: `pope_eps0.17` works without a YAML.
 
-The task is what this YAML beside the template `_pope_yaml` would give:
+The task equals the one of this YAML, beside the template `_pope_yaml`:
 
     include: _pope_yaml
     task: pope_eps0.17
@@ -45,14 +45,14 @@ def split_name(name: str, prefixes: Collection[str]) -> tuple[str, float] | None
 
 
 def task_config(
-    named: str | Mapping[str, Any] | None, registered: Collection[str], folder: str
+    requested: str | Mapping[str, Any] | None, registered: Collection[str], folder: str
 ) -> dict[str, Any] | None:
     """Return the configuration of a task that is named after an epsilon and has no YAML.
 
     Args:
-        named: What the harness was told to load: a name, or a mapping with the name under
+        requested: What the harness is to load: a name, or a mapping with the name under
             `task` and values that override the template's.
-        registered: The names that have a YAML; these are never made.
+        registered: Names of tasks with a YAML, for which the result is None.
         folder: The folder of the task YAMLs.
 
     Returns:
@@ -61,8 +61,8 @@ def task_config(
     Raises:
         TaskError: The epsilon is no number in [0, 1].
     """
-    given = named if isinstance(named, Mapping) else {"task": named}
-    name = given.get("task")
+    overrides = requested if isinstance(requested, Mapping) else {"task": requested}
+    name = overrides.get("task")
     if not isinstance(name, str) or name in registered:
         return None
     templates = {path.name[1 : -len("_yaml")]: path for path in Path(folder).glob("*/_*_yaml")}
@@ -71,13 +71,14 @@ def task_config(
         return None
     prefix, epsilon = found
     template = load_yaml_config(str(templates[prefix]), mode="full")
-    return {**template, "perturbations": [{"name": "gaussian_noise", "epsilon": epsilon}], **given}
+    perturbations = [{"name": "gaussian_noise", "epsilon": epsilon}]
+    return {**template, "perturbations": perturbations, **overrides}
 
 
 def named_after_epsilon(
     patterns: str | Sequence[str], registered: Collection[str], folder: str
 ) -> list[str]:
-    """Return those of the names or patterns that `task_config` makes a task of.
+    """Return the names for which `task_config` makes a task.
 
     Raises:
         TaskError: An epsilon is no number in [0, 1].

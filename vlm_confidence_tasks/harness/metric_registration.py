@@ -1,4 +1,4 @@
-"""Metrics, as the harness's registries want them."""
+"""Registers metrics with the harness."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def metric_entry(metric: Metric) -> dict[str, Any]:
 
 
 def register_metrics(metrics: Iterable[Metric]) -> None:
-    """Register metrics and their aggregations by name; doing it twice is harmless.
+    """Register metrics and their aggregations by name; repeated calls change nothing.
 
-    A name that the harness has already (`f1`) keeps the harness's function there;
-    perturbed tasks always use ours, through the aggregation's name.
+    A metric of the harness with the same name (`f1`) is not replaced; perturbed tasks use
+    ours through the aggregation's name.
     """
-    # Fills the registries with the harness's own names, which must come first.
+    # Registers the harness's own metrics, which must come first.
     importlib.import_module("lmms_eval.api.metrics")
     for metric in metrics:
         if aggregation_name(metric) in registry.AGGREGATION_REGISTRY:

@@ -1,7 +1,7 @@
-"""Results and samples of each task as soon as it is complete, while others still run.
+"""Writes results and samples of each task as soon as it is complete, while others still run.
 
-They are in `partial/` beside the run's own files, which are written at the run's end and hold
-the same numbers. `TASK.jsonl` is a samples file, `TASK.json` holds the numbers.
+The files are in `partial/` beside the run's own files, which are written at the end with the
+same numbers. `TASK.jsonl` is a samples file, `TASK.json` holds the results.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ FOLDER = "partial"
 
 @dataclass(frozen=True)
 class PartialResults:
-    """Where partial results go, and who writes them.
+    """Where and by which processes partial results are written.
 
     Attributes:
-        folder: Of the files.
-        samples: Whether the user asked for samples.
-        rank: Of this process.
-        ranks: How many there are; each writes its part, and whoever comes last joins them.
+        folder: Folder of the files.
+        samples: Whether `--log_samples` was given.
+        rank: Rank of this process.
+        ranks: Number of processes; each writes its part, and the last one joins the parts.
     """
 
     folder: Path
@@ -40,7 +40,7 @@ class PartialResults:
 
     @classmethod
     def of(cls, cli_args: Any, rank: int, ranks: int) -> PartialResults | None:
-        """Read the harness's arguments; None if it was given no `--output_path`."""
+        """Read the harness's arguments; None without `--output_path`."""
         output = getattr(cli_args, "output_path", None)
         if not output:
             return None
@@ -48,10 +48,10 @@ class PartialResults:
         return cls(folder, bool(getattr(cli_args, "log_samples", False)), rank, ranks)
 
     def begin(self, tasks: Iterable[str]) -> None:
-        """Make the folder, and remove parts of an earlier run that would be joined to this one's.
+        """Make the folder, and remove parts of an earlier run.
 
         Raises:
-            TaskError: The folder cannot be written to: better known now than at the end.
+            TaskError: The folder cannot be written; raised before the run rather than after.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -63,14 +63,14 @@ class PartialResults:
             ) from error
 
     def write(self, task: PerturbedTask, documents: Sequence[int]) -> Path | None:
-        """Write a task's results and samples, each file whole or not at all.
+        """Write a task's results and samples, each file atomically.
 
         Args:
-            task: All of whose documents in this process have been answered.
-            documents: Their indices.
+            task: A task that is complete in this process.
+            documents: Indices of its documents in this process.
 
         Returns:
-            The results file; None if other processes are not done with the task.
+            The results file; None if the task is not complete in other processes.
 
         Raises:
             OSError: It cannot be written.
@@ -96,7 +96,7 @@ class PartialResults:
 
 
 def partial_folder(output: Path, model_args: str | None) -> Path:
-    """Return where the partial results of a run lie: beside its other files."""
+    """Return the folder of a run's partial results, beside its other files."""
     tracker = GeneralConfigTracker()
     tracker.log_experiment_args("", str(model_args or ""), "", "", False)
     return output / str(tracker.model_name_sanitized) / FOLDER
@@ -141,7 +141,7 @@ def _dumps(value: Any) -> str:
 
 
 def _replace(path: Path, lines: Iterable[str]) -> None:
-    """Write a file under another name and then move it: nobody sees half of it."""
+    """Write a file under a temporary name and rename it, so that it is never incomplete."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     with unfinished.open("w", encoding="utf-8") as stream:
         stream.writelines(f"{line}\n" for line in lines)

@@ -1,19 +1,19 @@
-"""How this package gets into lmms-eval: the entry point, the task folder, the one seam.
+"""Installs this package in lmms-eval: the entry point and the wrapped functions.
 
 lmms-eval loads the entry-point group `lmms_eval.models` in every process, whichever
-command started it; `manifests` is ours. It gives the model ids, and changes these
-functions of the harness, each by wrapping it:
+command started it; `manifests` is ours. It returns the model ids and wraps these functions
+of the harness:
 
-- `lmms_eval.tasks.TaskManager.initialize_tasks` also looks into our task folder, since
-  the harness has no entry point for tasks;
-- `TaskManager.match_tasks` and `_load_individual_task_or_group` also know the tasks of
-  any epsilon (`epsilon_tasks`), which no file lists;
-- `lmms_eval.evaluator.evaluate`, the seam: if any task of a run is a `PerturbedTask`, a
-  `Session` is opened around it. All else that we do to a run, the session does, and
-  takes back when the run is over. The seam is put in when a TaskManager is made or loads
-  a task, since the evaluator is only half imported when entry points are loaded;
-- `ResponseCache.create`, put in with the seam: it tells the session which folder
-  `--use_cache` names, and makes no cache where no task of the run would use it.
+- `lmms_eval.tasks.TaskManager.initialize_tasks`: also searches our task folder, since the
+  harness has no entry point for tasks;
+- `TaskManager.match_tasks` and `_load_individual_task_or_group`: also know tasks for any
+  epsilon (`epsilon_tasks`), which have no file;
+- `lmms_eval.evaluator.evaluate`: opens a `Session` around it if any task of a run is a
+  `PerturbedTask`. All other changes to a run are made by the session, which reverts them at
+  the end. This function is wrapped when a TaskManager is made or loads a task, since the
+  evaluator's import is not complete when entry points are loaded;
+- `ResponseCache.create`, wrapped at the same time: passes the folder of `--use_cache` to the
+  session, and makes no cache if no task of the run would use it.
 
 Nothing else of the harness is changed anywhere in this package.
 """
@@ -37,33 +37,29 @@ _OURS = "_vlm_confidence_tasks"
 
 
 def manifests() -> list[Any]:
-    """Put the tasks and metrics in and return the models: the entry point."""
+    """Install the tasks and metrics and return the models: the entry point."""
     install_tasks()
     register_metrics(metrics_for(perturbations.families()).values())
     return model_manifests()
 
 
-def misfit(what: str) -> RuntimeError:
-    """Return the error for an lmms-eval that is not the one this was written for."""
-    return RuntimeError(
-        f"lmms-eval {metadata.version('lmms_eval')} does not fit vlm_confidence_tasks ({what}): "
-        f"tested with lmms-eval {TESTED}; install that version"
-    )
-
-
 def _signature(function: Any, *expected: str) -> inspect.Signature:
-    """Return a function's signature after making sure that it takes what we rely on."""
+    """Return a function's signature after checking that it has the expected parameters."""
     signature = inspect.signature(function)
     if missing := sorted(set(expected) - set(signature.parameters)):
-        raise misfit(f"{function.__qualname__}() takes no {', '.join(missing)}")
+        raise RuntimeError(
+            f"lmms-eval {metadata.version('lmms_eval')} does not fit vlm_confidence_tasks "
+            f"({function.__qualname__}() takes no {', '.join(missing)}): tested with lmms-eval "
+            f"{TESTED}; install that version"
+        )
     return signature
 
 
 def install_tasks() -> None:
-    """Make every TaskManager know our tasks: the folder's, after the user's, and any epsilon's.
+    """Add our task folder and tasks for any epsilon to every TaskManager.
 
     Raises:
-        RuntimeError: The harness has changed.
+        RuntimeError: The version of the harness is incompatible.
     """
     from lmms_eval.tasks import TaskManager
 
@@ -81,7 +77,7 @@ def install_tasks() -> None:
     ) -> Any:
         install_seam()
         given = [include_path] if isinstance(include_path, str) else list(include_path or [])
-        # The folder comes last: where two define a task, the harness keeps the first.
+        # Our folder comes last, since the harness uses the first definition of a task.
         return original(self, include_path=[*given, task_folder()], **others)
 
     @functools.wraps(match)
@@ -110,15 +106,15 @@ def task_folder() -> str:
 
 
 def install_seam() -> None:
-    """Wrap the harness's `evaluate`, once, and not before its module is whole.
+    """Wrap the harness's `evaluate` once its module is completely imported.
 
     Raises:
-        RuntimeError: The harness has changed.
+        RuntimeError: The version of the harness is incompatible.
     """
     from lmms_eval import evaluator
 
     original = getattr(evaluator, "evaluate", None)
-    # Another plugin may make a TaskManager while the evaluator is being imported.
+    # Another plugin may make a TaskManager during the evaluator's import.
     if original is None or hasattr(original, _OURS):
         return
     signature = _signature(original, "lm", "task_dict", "cli_args", "response_cache")
@@ -158,8 +154,8 @@ def _wrap_cache(cache_class: Any) -> None:
 
         given = signature.bind(*args, **kwargs).arguments
         tasks = given.get("task_dict") or {}
-        everything_is_ours = len(list(_perturbed(tasks))) == len(list(_leaves(tasks)))
-        cache = NoCache() if tasks and everything_is_ours else original(*args, **kwargs)
+        all_perturbed = len(list(_perturbed(tasks))) == len(list(_leaves(tasks)))
+        cache = NoCache() if tasks and all_perturbed else original(*args, **kwargs)
         folder = CacheFolder.of(given["cache_root"], given.get("model"), given.get("model_args"))
         setattr(cache, _OURS, folder)
         return cache
@@ -168,14 +164,14 @@ def _wrap_cache(cache_class: Any) -> None:
 
 
 def _perturbed(tasks: Mapping[Any, Any]) -> Iterator[Any]:
-    """Find our tasks in the harness's tree of groups and tasks."""
+    """Yield the perturbed tasks of the harness's tree of groups and tasks."""
     from vlm_confidence_tasks.harness.task import PerturbedTask
 
     return (task for task in _leaves(tasks) if isinstance(task, PerturbedTask))
 
 
 def _leaves(tasks: Mapping[Any, Any]) -> Iterator[Any]:
-    """Find all tasks in the harness's tree of groups and tasks."""
+    """Yield all tasks of the harness's tree of groups and tasks."""
     for task in tasks.values():
         if isinstance(task, Mapping):
             yield from _leaves(task)

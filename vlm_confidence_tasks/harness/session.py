@@ -16,16 +16,16 @@ from vlm_confidence_tasks.evaluation.run import Run
 from vlm_confidence_tasks.evaluation.signals import ranks
 from vlm_confidence_tasks.harness.adapter import DocumentView, HarnessAdapter
 from vlm_confidence_tasks.harness.partial_results import PartialResults
-from vlm_confidence_tasks.harness.reasoning import ReasoningTags
+from vlm_confidence_tasks.harness.reasoning import read_tags
 from vlm_confidence_tasks.harness.task import PerturbedTask
 from vlm_confidence_tasks.harness.use_cache import CacheFolder
 
 
 class Session:
-    """Stands between the harness and the model while perturbed tasks are evaluated.
+    """Intercepts the harness's calls of the model while perturbed tasks are evaluated.
 
-    A context manager: on entry the model's documents become views and `lm.generate_until` goes
-    through the session; on exit everything is as it was.
+    A context manager: on entry it replaces the model's documents by views and wraps
+    `lm.generate_until`; on exit it restores both.
     """
 
     def __init__(
@@ -39,23 +39,24 @@ class Session:
 
         Args:
             lm: The harness's adapter.
-            tasks: The perturbed tasks of the run; a group and one of its tasks give several of
-                one name.
+            tasks: The perturbed tasks of the run; several have the same name if the user names
+                a group and one of its tasks.
             cli_args: The harness's command-line arguments.
             cache: Where responses are cached; None: nowhere.
         """
         self._lm = lm
         self._all_tasks = tasks
         self._tasks = {str(task.task_name): task for task in tasks}
-        self._reasoning = ReasoningTags(cli_args)
+        tags = getattr(cli_args, "reasoning_tags", None)
+        self._default_tags = read_tags("--reasoning_tags", tags)
         self._cache = cache
         self._rank, self._ranks = ranks()
         self._partial = PartialResults.of(cli_args, self._rank, self._ranks)
         self._restore = ExitStack()
 
     def __enter__(self) -> Session:
-        """Put the session in place."""
-        engine = HarnessAdapter(self._lm, self._tasks, self._reasoning)
+        """Install the session."""
+        engine = HarnessAdapter(self._lm, self._tasks, self._default_tags)
         where = self._cache or CacheFolder()
         cache = open_cache(where.folder, self._lm, engine.source, where.model_args, self._rank)
         if self._partial is not None:
@@ -78,21 +79,21 @@ class Session:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Take it away again."""
+        """Restore the model, its documents and the tasks."""
         self._restore.close()
 
     def owns(self, instance: Instance) -> bool:
-        """Whether an instance is one of a perturbed task."""
+        """Whether an instance belongs to a perturbed task."""
         return instance.task_name in self._tasks
 
     def report_failures(self, results: dict[str, Any] | None) -> None:
-        """Write into the harness's results which documents failed, in all processes.
+        """Add the failed documents of all processes to the harness's results.
 
-        Every process must call this, since they tell each other. A task that may have
-        failures gets their number beside its metrics, 0 too.
+        Every process must call this, since the failures are gathered. The number of failures
+        is added to the metrics of each task that allows them, also if it is 0.
 
         Args:
-            results: What `evaluate()` returned, None in other processes than the first.
+            results: The return value of `evaluate()`, None in all processes but the first.
         """
         failed = self._run.failures.gather()
         if results is None or not failed:

@@ -34,36 +34,36 @@ SECOND_PROMPT = "vlm_confidence_second_prompt"
 
 @dataclass
 class PerturbedInstance(Instance):
-    """An instance of the harness, with the request that it stands for."""
+    """An instance of the harness with its request."""
 
     request: Request = field(kw_only=True)
 
 
 class Evaluation(Protocol):
-    """What a task may ask of the evaluation that it is part of."""
+    """The evaluation, as far as its tasks use it."""
 
     @property
     def measures(self) -> frozenset[str]:
-        """What the engine can give (`probe.LogitSource`)."""
+        """What the engine can measure (`probe.LogitSource`)."""
 
     def readouts(self, task: str, document: int) -> list[Readout]:
-        """Return what was measured on a document: the clean image first, then variants."""
+        """Return the readouts of a document: the clean image first, then variants."""
 
     def failure(self, task: str, document: int) -> str | None:
         """Return why a document could not be measured, None if it was."""
 
 
 class Row(dict[str, Any]):
-    """What a document adds to its row of the samples file.
+    """A document's row of the samples file, and its metrics' values.
 
-    The harness writes the mapping to the file (`dict.update`), but collects and gathers
-    across ranks what `items()` returns: the metrics' values.
+    The harness writes the mapping to the file (`dict.update`), but aggregates the metrics'
+    values that `items()` returns.
     """
 
     def __init__(self, record: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-        """Join the record and the values that mean something for one document.
+        """Join the record and those values that are scores of a single document.
 
-        The others are columns for an aggregate (of ECE, say), which `readouts` hold too.
+        The other values are inputs of an aggregation (of ECE, say) and are in `readouts` too.
         """
         scores = {name: value for name, value in values.items() if "score" in value}
         super().__init__({**record, **scores})
@@ -75,17 +75,17 @@ class Row(dict[str, Any]):
 
 
 class PerturbedTask(ConfigurableTask):
-    """A task that asks every question once clean and once for each variant.
+    """A task with one request per document for the clean image and one for each variant.
 
-    A request's index, by which adapters look its document up, is
+    A request's index, under which adapters look its document up, is
     `document * (1 + number of variants) + variant`, with variant 0 the clean image. The
-    indices of second turns follow after all of these.
+    indices of second turns come after all of these.
 
     Attributes:
-        providers: For a class of one's own: what perturbations need beside the clean answer
-            (`perturbations.needs`), by need.
-        evaluation: The evaluation that the task is part of, None outside of one.
-        chat: Whether the model of the evaluation takes chat messages.
+        providers: Set by subclasses: providers of the needs of perturbations other than the
+            clean answer (`perturbations.needs`), by need.
+        evaluation: The current evaluation, None outside of one.
+        chat: Whether the evaluated model takes chat messages.
     """
 
     providers: ClassVar[Mapping[str, NeedProvider]] = {}
@@ -94,20 +94,20 @@ class PerturbedTask(ConfigurableTask):
         """Build the task from its YAML.
 
         Raises:
-            TaskError: A key or value cannot be used, or the data is not there.
+            TaskError: A key or value is invalid, or the data is missing.
         """
         self.evaluation: Evaluation | None = None
         self.chat = False
         self._questions: dict[int, Question] = {}
         try:
-            self.plan, theirs = read_config(config)
+            self.plan, harness_config = read_config(config)
             _check_needs(self.plan.variants, self.providers)
-            super().__init__(config=theirs)
+            super().__init__(config=harness_config)
         except ValueError as error:
             raise TaskError(f"task {config.get('task')}: {error}") from error
 
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None) -> None:
-        """Load the documents; the harness gets them without images."""
+        """Load the documents; the harness receives them without images."""
         self.documents = dataset.load(vars(self.config), self.plan.benchmark, data_folder())
         split = self.config.test_split or self.config.validation_split
         self.dataset = {split: self.documents.text}
@@ -115,7 +115,7 @@ class PerturbedTask(ConfigurableTask):
 
     @cached_property
     def spec(self) -> TaskSpec:
-        """What an evaluation needs to know of the task."""
+        """The task, as far as the evaluation needs it."""
         plan = self.plan
         return TaskSpec(
             name=str(self.task_name),
@@ -132,7 +132,7 @@ class PerturbedTask(ConfigurableTask):
         )
 
     def dump_config(self) -> dict[str, Any]:
-        """Return the configuration as results files keep it, ours included."""
+        """Return the configuration for results files, including our keys."""
         return {
             **super().dump_config(),
             "benchmark": self.plan.benchmark.name,
@@ -148,7 +148,7 @@ class PerturbedTask(ConfigurableTask):
         }
 
     def _source(self) -> str:
-        """Return where the documents came from: a hub id, a folder, or "sandbox"."""
+        """Return the source of the documents: a hub id, a folder, or "sandbox"."""
         local = os.environ.get(LOCAL_DATA)
         if not local:
             return str(self.config.dataset_path)
@@ -158,18 +158,17 @@ class PerturbedTask(ConfigurableTask):
         """Return the question of a document.
 
         Raises:
-            TaskError: The document is not as its benchmark promises.
+            TaskError: The document does not have the benchmark's schema.
         """
         if index not in self._questions:
-            around = self.lmms_eval_specific_kwargs or {}
-            pre, post = around.get("pre_prompt", ""), around.get("post_prompt", "")
+            kwargs = self.lmms_eval_specific_kwargs or {}
+            pre, post = kwargs.get("pre_prompt", ""), kwargs.get("post_prompt", "")
             try:
                 question = self.plan.benchmark.question(self.documents.text[index], pre, post)
             except DocumentError as error:
                 raise TaskError(f"task {self.task_name}, document {index}: {error}") from error
             if not question.image_id:
-                stored = self.documents.digests()[index]
-                question = replace(question, image_id=stored.hex())
+                question = replace(question, image_id=self.documents.digests()[index].hex())
             self._questions[index] = question
         return self._questions[index]
 
@@ -182,11 +181,11 @@ class PerturbedTask(ConfigurableTask):
         return self.question(doc[dataset.INDEX_COLUMN]).gold or ""
 
     def doc_to_visual(self, doc: Mapping[str, Any]) -> list[Any]:
-        """Return the images that the session's view put into the document."""
+        """Return the images that the session's view added to the document."""
         return [doc[IMAGES][part] for part in self._content(doc) if isinstance(part, int)]
 
     def doc_to_messages(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the images and the prompt, as the harness builds chat messages."""
+        """Return the images and the prompt as chat messages of the harness."""
         content = [
             {"type": "text", "text": part}
             if isinstance(part, str)
@@ -196,7 +195,7 @@ class PerturbedTask(ConfigurableTask):
         return [{"role": "user", "content": content}]
 
     def _content(self, doc: Mapping[str, Any]) -> tuple[str | int, ...]:
-        """Return texts and positions of images, in the order in which they are shown."""
+        """Return texts and indices of images, in the order in which they are shown."""
         index, stored = doc[dataset.INDEX_COLUMN], range(len(doc[IMAGES]))
         if SECOND_PROMPT in doc:
             return (*stored, doc[SECOND_PROMPT])
@@ -214,28 +213,26 @@ class PerturbedTask(ConfigurableTask):
         """Build the requests of this rank.
 
         Raises:
-            TaskError: Something is asked for that perturbed tasks do not do.
+            TaskError: An option is not supported by perturbed tasks.
         """
-        for given, why in (
+        for is_set, why in (
             (kwargs.get("cache_requests"), "--cache_requests: requests are cheap to build"),
             (self.config.num_fewshot, "--num_fewshot: perturbed tasks are zero-shot"),
             ((self.config.repeats or 1) > 1, "--repeats: greedy answers do not vary"),
         ):
-            if given:
+            if is_set:
                 raise TaskError(f"task {self.task_name}: leave out {why}")
         try:
             check_greedy(self.config.generation_kwargs)
         except TaskError as error:
             raise TaskError(f"task {self.task_name}: {error}") from error
-        if self.plan.loglik and not any(map(self._options, range(len(self.documents.text)))):
+        questions = map(self.question, range(len(self.documents.text)))
+        if self.plan.loglik and not any(map(option_texts, questions)):
             raise TaskError(
                 f"task {self.task_name}: loglik is true, but no question of benchmark "
                 f"{self.plan.benchmark.name} has options to score: leave it out"
             )
         super().build_all_requests(**kwargs)
-
-    def _options(self, document: int) -> tuple[str, ...]:
-        return option_texts(self.question(document))
 
     def construct_requests(self, doc_id: int, ctx: str, **kwargs: Any) -> list[Instance]:
         """Make one instance for the clean image and one for each variant that applies."""
@@ -258,11 +255,11 @@ class PerturbedTask(ConfigurableTask):
         return instances
 
     def arguments(self, index: int, prompt: str, generation: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return an instance's arguments, as the model's kind of adapter takes them.
+        """Return an instance's arguments, in the order of chat or of simple adapters.
 
         Args:
-            index: By which the adapter looks the document up.
-            prompt: The text put to the model.
+            index: The doc_id under which the adapter looks the document up.
+            prompt: The text prompt.
             generation: Generation arguments.
         """
         split = self.config.test_split or self.config.validation_split
@@ -277,7 +274,7 @@ class PerturbedTask(ConfigurableTask):
         return self.evaluation
 
     def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> Row:
-        """Turn a document's Readouts into the metrics' values and the samples' record."""
+        """Turn a document's readouts into its row of the samples file and the metrics' values."""
         evaluation, name = self._evaluation(), str(self.task_name)
         index = doc[dataset.INDEX_COLUMN]
         question = self.question(index)
@@ -308,12 +305,12 @@ class PerturbedTask(ConfigurableTask):
         return Row(record, self._values(sample))
 
     def _values(self, sample: Sample) -> dict[str, dict[str, Any]]:
-        """Return what every listed metric that applies keeps of the sample.
+        """Return the values that the listed metrics extract from the sample.
 
-        Metrics that keep the same share one object, since the harness holds all of them in
-        memory until the run ends.
+        Equal values are shared between metrics, since the harness holds all of them in memory
+        until the end of the run.
         """
-        # "bypass", which --predict_only puts in, is the harness's.
+        # --predict_only replaces the list by the harness's own "bypass".
         listed = [name for name in self._aggregation_list if name in self.plan.metrics]
         found: dict[Any, dict[str, Any] | None] = {}
         means: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -330,7 +327,7 @@ class PerturbedTask(ConfigurableTask):
 
 
 def _check_needs(variants: Sequence[Variant], providers: Mapping[str, NeedProvider]) -> None:
-    """Refuse variants that need what nobody provides.
+    """Refuse variants with needs that have no provider.
 
     Raises:
         TaskError: There is one.
@@ -345,7 +342,7 @@ def _check_needs(variants: Sequence[Variant], providers: Mapping[str, NeedProvid
 
 
 def _failed(question: Question, failure: str) -> dict[str, Any]:
-    """Return the record of a document that could not be measured: nothing is scored in it."""
-    named = ("question_id", "category", "image_id", "gold", "labels", "positive")
-    record = {name: getattr(question, name) for name in named}
+    """Return the record of a document that could not be measured, without readouts."""
+    names = ("question_id", "category", "image_id", "gold", "labels", "positive")
+    record = {name: getattr(question, name) for name in names}
     return {**record, "image_sha256": "", "readouts": [], "failed": failure}

@@ -1,4 +1,4 @@
-"""A task's YAML: which keys it may have, and which of them are ours."""
+"""Reads and validates the configuration of a task's YAML."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ HARNESS_KEYS = (
 
 
 _REQUIRED = ("task", "benchmark", "perturbations")
-_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "task": ((str,), "a name"),
     "benchmark": ((str,), "a name"),
     "dataset_path": ((str,), "a data set's id"),
@@ -58,7 +58,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "generation_kwargs": ((Mapping,), "names and values"),
     "lmms_eval_specific_kwargs": ((Mapping,), "names and values"),
 }
-_AROUND = ("pre_prompt", "post_prompt")
+_PROMPT_KEYS = ("pre_prompt", "post_prompt")
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,16 @@ class Plan:
     """What a task measures.
 
     Attributes:
-        benchmark: Where its questions come from.
-        variants: How its images are shown, besides clean.
-        max_side: Longest side in pixels that images are resized to first; None: as is.
-        verbal: Whose answer it is said to be when the model is asked how certain it is of
-            it, "third" or "first" person; None: it is not asked.
+        benchmark: Makes the questions and scores the answers.
+        variants: The perturbed variants of each document's images.
+        max_side: Longest side in pixels to which images are resized first; None: as stored.
+        verbal: Prompt form of the second turn that asks for the model's certainty: "first" or
+            "third" person; None: no second turn.
         loglik: Whether the options' texts are scored after the prompt.
-        representations: Whether the model's inside is measured.
+        representations: Whether hidden states are measured.
         max_failures: How many documents may fail in one process without ending the run;
-            None: as many as the environment says.
-        metrics: All metrics that there are for this, by name.
+            None: the environment variable decides.
+        metrics: All metrics that apply, by name.
     """
 
     benchmark: Benchmark
@@ -89,11 +89,36 @@ class Plan:
 
 
 def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
-    """Split a task's YAML into our part and the harness's, with the metric list filled in.
+    """Split a task's YAML into our part and the harness's, with the metric list completed.
 
     Raises:
-        TaskError: A key is unknown or missing, or its value cannot be used.
+        TaskError: A key is unknown or missing, or its value is invalid.
     """
+    _check_keys(config)
+    variants = perturbations.variants(config["perturbations"])
+    verbal = _person(config.get("verbal"))
+    loglik = _flag("loglik", config.get("loglik", False))
+    representations = _flag("representations", config.get("representations", False))
+    families = dict.fromkeys((*perturbations.families(), *(v.family for v in variants)))
+    measured = {"verbal": verbal is not None, "loglik": loglik, "representations": representations}
+    plan = Plan(
+        benchmark=benchmarks.get(config["benchmark"]),
+        variants=variants,
+        max_side=_whole_or_none("max_side", config.get("max_side"), 1),
+        verbal=verbal,
+        loglik=loglik,
+        representations=representations,
+        max_failures=_whole_or_none("max_failures", config.get("max_failures"), 0),
+        metrics=metrics_for(families, frozenset(name for name, on in measured.items() if on)),
+    )
+    harness_config = {key: value for key, value in config.items() if key not in OWN_KEYS}
+    register_metrics(plan.metrics.values())
+    harness_config["metric_list"] = _metric_list(config.get("metric_list"), plan.metrics)
+    return plan, harness_config
+
+
+def _check_keys(config: Mapping[str, Any]) -> None:
+    """Refuse unknown and missing keys, wrong types, and values that are not supported."""
     unknown = sorted(set(config) - set(OWN_KEYS) - set(HARNESS_KEYS))
     if unknown:
         raise TaskError(
@@ -103,9 +128,9 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
     missing = [key for key in _REQUIRED if key not in config]
     if missing:
         raise TaskError(f"key {', '.join(map(repr, missing))} is missing")
-    for key, (kinds, expected) in _KINDS.items():
+    for key, (types, expected) in _TYPES.items():
         value = config.get(key)
-        if not isinstance(value, kinds) and (value is not None or key in _REQUIRED):
+        if not isinstance(value, types) and (value is not None or key in _REQUIRED):
             raise TaskError(f"{key} is {value!r}, expected {expected}")
     if "/" in config["task"] or os.sep in config["task"]:
         raise TaskError("the task's name is part of file names: leave out the slash")
@@ -120,41 +145,23 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
             "leave it out, and see the key loglik for likelihoods of options"
         )
     read_tags("reasoning_tags", config.get("reasoning_tags"))
-    _check_around(config.get("lmms_eval_specific_kwargs") or {})
-    variants = perturbations.variants(config["perturbations"])
-    verbal = _person(config.get("verbal"))
-    loglik = _flag("loglik", config.get("loglik", False))
-    representations = _flag("representations", config.get("representations", False))
-    measured = {"verbal": verbal is not None, "loglik": loglik, "representations": representations}
-    plan = Plan(
-        benchmark=benchmarks.get(config["benchmark"]),
-        variants=variants,
-        max_side=_whole_or_none("max_side", config.get("max_side"), 1),
-        verbal=verbal,
-        loglik=loglik,
-        representations=representations,
-        max_failures=_whole_or_none("max_failures", config.get("max_failures"), 0),
-        metrics=_metrics(variants, measured),
-    )
-    theirs = {key: value for key, value in config.items() if key not in OWN_KEYS}
-    register_metrics(plan.metrics.values())
-    theirs["metric_list"] = _metric_list(config.get("metric_list"), plan.metrics)
-    return plan, theirs
+    _check_prompt_keys(config.get("lmms_eval_specific_kwargs") or {})
 
 
-def _check_around(kwargs: Mapping[str, Any]) -> None:
-    """Refuse what is put around prompts unless it is text: a key left empty would be "None".
+def _check_prompt_keys(kwargs: Mapping[str, Any]) -> None:
+    """Refuse prompt texts that are no text, since an empty key would become "None".
 
-    The keys stand there themselves, or under the name of an adapter or `default`.
+    The keys are at the top level, or under the name of an adapter or `default`.
     """
-    nested = {key: held for key, held in kwargs.items() if isinstance(held, Mapping)}
-    beside = {key: value for key, value in kwargs.items() if key not in nested}
-    for held in (beside, *nested.values()):
-        for key, value in held.items():
-            if key not in _AROUND:
+    nested = {key: value for key, value in kwargs.items() if isinstance(value, Mapping)}
+    top_level = {key: value for key, value in kwargs.items() if key not in nested}
+    for texts in (top_level, *nested.values()):
+        for key, value in texts.items():
+            if key not in _PROMPT_KEYS:
                 raise TaskError(
                     f"unknown key {key!r} in lmms_eval_specific_kwargs; it has "
-                    f"{' and '.join(_AROUND)}, as they are or under an adapter's name or default"
+                    f"{' and '.join(_PROMPT_KEYS)}, as they are or under an adapter's name or "
+                    "default"
                 )
             if not isinstance(value, str):
                 raise TaskError(f'{key} is {value!r}, expected text, "" for none')
@@ -183,12 +190,6 @@ def _flag(key: str, value: Any) -> bool:
     return value
 
 
-def _metrics(variants: Sequence[Variant], measured: Mapping[str, bool]) -> dict[str, Metric]:
-    """Return the metrics of the variants, less those that need what is not measured."""
-    families = dict.fromkeys((*perturbations.families(), *(v.family for v in variants)))
-    return metrics_for(families, frozenset(name for name, runs in measured.items() if runs))
-
-
 def _metric_list(
     listed: Sequence[Mapping[str, Any]] | None, known: Mapping[str, Metric]
 ) -> list[dict[str, Any]]:
@@ -204,26 +205,26 @@ def _metric_list(
         name = str(entry.get("metric"))
         if name not in known:
             raise TaskError(f"unknown metric {name!r}; known: {', '.join(known)}")
-        ours = metric_entry(known[name])
-        if unknown := sorted(map(str, set(entry) - set(ours))):
+        complete = metric_entry(known[name])
+        if unknown := sorted(map(str, set(entry) - set(complete))):
             raise TaskError(
                 f"metric {name!r} has unknown key {unknown[0]!r}; an entry of metric_list has "
-                f"{', '.join(ours)}"
+                f"{', '.join(complete)}"
             )
-        aggregation = entry.get("aggregation", ours["aggregation"])
-        if aggregation != ours["aggregation"] and not callable(aggregation):
+        aggregation = entry.get("aggregation", complete["aggregation"])
+        if aggregation != complete["aggregation"] and not callable(aggregation):
             raise TaskError(
                 f"metric {name!r} has aggregation {aggregation!r}: leave it out, since what a "
                 "metric extracts from a document is no plain number"
             )
-        better = ours["higher_is_better"]
+        better = complete["higher_is_better"]
         given = entry.get("higher_is_better", better)
         if not isinstance(given, bool | None) or better not in (None, given):
             raise TaskError(
                 f"metric {name!r} has higher_is_better {given!r}, expected "
                 f"{'true or false' if better is None else better}: leave it out"
             )
-        entries.append(ours | dict(entry))
+        entries.append(complete | dict(entry))
     return entries
 
 
@@ -231,7 +232,7 @@ def check_greedy(generation: Mapping[str, Any] | None) -> None:
     """Refuse generation arguments for which confidence is not defined.
 
     Raises:
-        TaskError: It samples, there is more than one beam, or there is no room for a token.
+        TaskError: They ask for sampling, several beams, or less than one token.
     """
     generation = generation or {}
     _whole("max_new_tokens", generation.get("max_new_tokens", 1), 1)

@@ -1,4 +1,4 @@
-"""`--use_cache`: what it names, and keeping the harness's own cache from our requests."""
+"""`--use_cache`: reads its folder, and excludes our requests from the harness's own cache."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lmms_eval.utils import simple_parse_args_string
 
 @dataclass(frozen=True)
 class CacheFolder:
-    """What the harness was told with `--use_cache`.
+    """The folder of `--use_cache` and the model whose responses it holds.
 
     Attributes:
-        folder: Where responses are to be cached; None: nowhere.
-        model_args: The model's arguments; None if it was loaded before.
+        folder: Where responses are cached; None: they are not.
+        model_args: The model's arguments; None if it was loaded by the caller.
     """
 
     folder: Path | None = None
@@ -25,19 +25,19 @@ class CacheFolder:
 
     @classmethod
     def of(cls, root: str, model: Any, model_args: str | Mapping[str, Any] | None) -> CacheFolder:
-        """Read the harness's own arguments; of a file `*.db` it takes the folder."""
+        """Read the harness's own arguments; for a file `*.db`, its folder is used."""
         path = Path(root).absolute()
         folder = path.parent if path.suffix == ".db" else path
         if not isinstance(model, str):
             return cls(folder, None)
-        given = model_args or {}
-        return cls(folder, simple_parse_args_string(given) if isinstance(given, str) else given)
+        args = model_args or {}
+        return cls(folder, simple_parse_args_string(args) if isinstance(args, str) else args)
 
 
 class NoCache:
-    """Replaces the harness's cache where all tasks of a run are perturbed ones.
+    """Replaces the harness's cache if all tasks of a run are perturbed ones.
 
-    It makes no files, so that such a run goes on where these cannot be made.
+    It writes no files, so that such a run also works in a read-only folder.
     """
 
     def execute(self, lm: Any, kind: str, requests: Sequence[Instance]) -> list[Any]:
@@ -50,24 +50,24 @@ class NoCache:
 
 
 class OtherTasksCache:
-    """The harness's cache, for other tasks than perturbed ones.
+    """The harness's cache, for tasks other than perturbed ones.
 
-    It keeps text alone, under a key without pixels: responses from it would have no readings,
-    and those to a changed perturbation would be stale.
+    It stores text only, under a key without pixels: its responses would have no readings, and
+    would be stale if a perturbation changed.
     """
 
     def __init__(self, cache: Any, owns: Callable[[Instance], bool]) -> None:
-        """Use `cache` for the requests that `owns` does not claim."""
+        """Use `cache` for the requests for which `owns` is false."""
         self._cache = cache
         self._owns = owns
 
     def execute(self, lm: Any, kind: str, requests: Sequence[Instance]) -> list[Any]:
         """Answer all requests, in order."""
-        ours = [request for request in requests if self._owns(request)]
+        own = [request for request in requests if self._owns(request)]
         others = [request for request in requests if not self._owns(request)]
-        # Also without requests of ours: every process must take part in what they gather.
+        # Also without own requests, since every process must take part in gathering.
         answers = {
-            True: iter(getattr(lm, kind)(ours) if ours or kind == "generate_until" else ()),
+            True: iter(getattr(lm, kind)(own) if own or kind == "generate_until" else ()),
             False: iter(self._cache.execute(lm, kind, others) if others else ()),
         }
         return [next(answers[self._owns(request)]) for request in requests]

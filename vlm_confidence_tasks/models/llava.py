@@ -27,7 +27,7 @@ _LOGGED: set[str] = set()
 
 
 class LlavaSimple(LlavaHfSimple):
-    """lmms-eval's `llava_hf`, with what it lacks: CPU, quantisation, errors that end a run.
+    """lmms-eval's `llava_hf` with support for CPU, quantisation and errors that end a run.
 
     Usage:
         lmms_eval --model llava --model_args pretrained=llava-hf/llava-1.5-7b-hf,load_in_4bit=True
@@ -55,19 +55,19 @@ class LlavaSimple(LlavaHfSimple):
             pretrained: Hub id or folder.
             revision: Of the hub's repository.
             device: Default: the GPU of this process, or the CPU where there is none.
-            dtype: "auto" is the checkpoint's own on a GPU and float32 on a CPU.
+            dtype: "auto" is the checkpoint's dtype on a GPU and float32 on a CPU.
             batch_size: Requests in one generate(); more than 1 needs the chat adapter.
             load_in_4bit: Quantise with bitsandbytes.
             load_in_8bit: Quantise with bitsandbytes.
             attn_implementation: As in transformers.
             device_map: As in accelerate; "auto" spreads the model over all GPUs.
-            chat_template: Instead of the checkpoint's own.
-            use_cache: Keep keys and values while generating.
-            trust_remote_code: Run code that comes with the checkpoint.
+            chat_template: Replaces the checkpoint's own.
+            use_cache: Use a key-value cache in generation.
+            trust_remote_code: Run code of the checkpoint's repository.
             unknown: Refused.
 
         Raises:
-            ValueError: An argument is unknown or cannot be used.
+            ValueError: An argument is unknown or invalid.
         """
         super(LlavaHfSimple, self).__init__()
         _check(pretrained, load_in_4bit and load_in_8bit, unknown)
@@ -76,18 +76,12 @@ class LlavaSimple(LlavaHfSimple):
         self._world_size = self.accelerator.num_processes
         self._device = torch.device(device) if device else self.accelerator.device
         self.device_map = device_map or str(self._device)
-        quantisation = None
-        if load_in_4bit or load_in_8bit:
-            # Where the model is float32, it says for every layer of every pass that 8-bit
-            # products are of float16.
-            logging.getLogger("bitsandbytes.autograd._functions").addFilter(_first_time)
-            quantisation = BitsAndBytesConfig(load_in_4bit=load_in_4bit, load_in_8bit=load_in_8bit)
         self._model = AutoModelForImageTextToText.from_pretrained(
             pretrained,
             revision=revision,
             dtype=_dtype(dtype, self._device),
             device_map=self.device_map,
-            quantization_config=quantisation,
+            quantization_config=_quantisation(load_in_4bit, load_in_8bit),
             attn_implementation=attn_implementation,
             trust_remote_code=trust_remote_code,
         ).eval()
@@ -107,11 +101,11 @@ class LlavaSimple(LlavaHfSimple):
 
     @property
     def processor(self) -> Any:
-        """The model's processor, which the adapter underneath calls image processor."""
+        """The model's processor, which the base class calls image processor."""
         return self._image_processor
 
     def generate_until(self, requests: list[Any]) -> list[Any]:
-        """Answer requests; the adapter underneath turns a failed generation into ""."""
+        """Answer requests and raise failures, which the base class returns as ""."""
         generate = self.model.generate
         failures: list[Exception] = []
 
@@ -142,7 +136,7 @@ class Llava(LlavaSimple, LlavaHfChat):
 
 
 class TinyLlavaSimple(LlavaSimple):
-    """The embedded model: three million parameters that know coloured shapes."""
+    """The embedded model: three million parameters, trained on images of coloured shapes."""
 
     def __init__(self, pretrained: str = str(MODEL_DIR), **options: Any) -> None:
         """Load the model that ships with the package, or another in `pretrained`."""
@@ -155,8 +149,16 @@ class TinyLlava(TinyLlavaSimple, Llava):
     is_simple = False
 
 
+def _quantisation(four_bit: bool, eight_bit: bool) -> BitsAndBytesConfig | None:
+    if not (four_bit or eight_bit):
+        return None
+    # For float32 models bitsandbytes logs a message about float16 in every layer of every pass.
+    logging.getLogger("bitsandbytes.autograd._functions").addFilter(_first_time)
+    return BitsAndBytesConfig(load_in_4bit=four_bit, load_in_8bit=eight_bit)
+
+
 def _first_time(record: logging.LogRecord) -> bool:
-    """Say whether a message has not been logged in this process before."""
+    """Whether a message has not been logged in this process before."""
     message = record.getMessage()
     new = message not in _LOGGED
     _LOGGED.add(message)
@@ -164,17 +166,17 @@ def _first_time(record: logging.LogRecord) -> bool:
 
 
 def _check(pretrained: str, both: bool, unknown: dict[str, Any]) -> None:
-    # What the harness passes to every model, whether it was given or not.
+    # The harness passes this argument to every model.
     unknown = {name: value for name, value in unknown.items() if name != "max_batch_size"}
     if unknown:
         raise ValueError(f"llava has no model argument {', '.join(map(repr, sorted(unknown)))}")
     if both:
         raise ValueError("give load_in_4bit or load_in_8bit, not both")
     if pretrained.startswith("liuhaotian/"):
-        instead = CONVERTED.get(pretrained, "one of " + ", ".join(sorted(CONVERTED.values())))
+        converted = CONVERTED.get(pretrained, "one of " + ", ".join(sorted(CONVERTED.values())))
         raise ValueError(
             f"{pretrained} is in the original LLaVA format, which needs the llava package: "
-            f"install that, or use the converted checkpoint pretrained={instead}"
+            f"install that, or use the converted checkpoint pretrained={converted}"
         )
 
 
@@ -188,7 +190,7 @@ def _batch_size(given: int | str, simple: bool) -> int:
 
 
 def _dtype(name: str, device: torch.device) -> Any:
-    """Return the dtype to load in. A CPU computes float16 slowly and less exactly."""
+    """Return the dtype to load in; float32 on CPUs, where float16 is slow."""
     if name == "auto":
         return torch.float32 if device.type == "cpu" else "auto"
     dtype = getattr(torch, name, None)

@@ -1,4 +1,4 @@
-"""The only room that knows transformers and torch: generate() -> Readings."""
+"""Measures a model while it answers: the only subpackage that imports torch and transformers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from vlm_confidence_tasks.probe.backend import ProbeError, find_model, find_toke
 from vlm_confidence_tasks.probe.description import Origin
 from vlm_confidence_tasks.probe.gathering import gather
 from vlm_confidence_tasks.probe.generation import watched
-from vlm_confidence_tasks.probe.hidden_states import InsideWatcher
+from vlm_confidence_tasks.probe.hidden_states import HiddenStatesExtractor
 from vlm_confidence_tasks.probe.labels import label_tokens
 from vlm_confidence_tasks.probe.logit_source import (
     LogitSource,
@@ -15,7 +15,7 @@ from vlm_confidence_tasks.probe.logit_source import (
     find_source,
 )
 from vlm_confidence_tasks.probe.memory import free_memory, out_of_memory
-from vlm_confidence_tasks.probe.reading import Captured, Reading, label_probabilities
+from vlm_confidence_tasks.probe.reading import HiddenStates, Reading, label_probabilities
 from vlm_confidence_tasks.probe.readout import make_readout
 from vlm_confidence_tasks.probe.replacing import replaced
 from vlm_confidence_tasks.probe.rows import BatchRows, Row
@@ -24,8 +24,8 @@ from vlm_confidence_tasks.probe.top_k import TopKStep, entropy_bounds, read_top_
 
 __all__ = [
     "BatchRows",
-    "Captured",
-    "InsideWatcher",
+    "HiddenStates",
+    "HiddenStatesExtractor",
     "LogitSource",
     "NoLogits",
     "OptionScorer",

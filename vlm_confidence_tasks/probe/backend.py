@@ -9,14 +9,14 @@ import torch
 
 
 class ProbeError(RuntimeError):
-    """The model cannot be watched, or did what the measures are not defined for."""
+    """The model cannot be measured, or generated in a way for which measures are undefined."""
 
 
 def find_model(adapter: Any) -> torch.nn.Module | None:
     """Return the adapter's model, or None if it does not generate with transformers.
 
-    An adapter of an API or of another engine has no torch module with a `generate()`;
-    its answers then come without logits.
+    An adapter of an API or of another engine has no torch module with a `generate()`, so its
+    answers have no logits.
     """
     for name in ("model", "_model"):
         model = getattr(adapter, name, None)
@@ -45,13 +45,19 @@ def find_tokenizer(adapter: Any) -> Any:
     )
 
 
-def prompt_ids(args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.Tensor | None:
-    """Return the token ids that generate() is called with, [rows, tokens], None without any.
+def prompt_ids(
+    args: Sequence[Any], kwargs: Mapping[str, Any], rows: int, purpose: str
+) -> torch.Tensor:
+    """Return the token ids in a generate() call's arguments, [rows, tokens].
 
-    Args:
-        args: The call's.
-        kwargs: The call's.
+    Raises:
+        ProbeError: There are none, or not `rows` rows; the message names the purpose.
     """
     named = (kwargs.get("input_ids"), kwargs.get("inputs"), *args[:1])
-    prompts = next((ids for ids in named if ids is not None), None)
-    return None if prompts is None or prompts.ndim != 2 else prompts
+    prompts: torch.Tensor | None = next((ids for ids in named if ids is not None), None)
+    if prompts is None or prompts.ndim != 2 or len(prompts) != rows:
+        raise ProbeError(
+            f"{purpose} that generate() is given as token ids, a row a document: this adapter "
+            "gives it something else"
+        )
+    return prompts

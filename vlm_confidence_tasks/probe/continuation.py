@@ -1,4 +1,4 @@
-"""Going on from a prompt that generate() has run, with other words than it chose."""
+"""Scores continuations of a prompt from the key-value cache of generate()'s prefill pass."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from vlm_confidence_tasks.probe.backend import ProbeError
 from vlm_confidence_tasks.probe.reading import FloatArray
 
 
-class Prompt:
-    """What a batch's prompts left in the model: key-value cache, positions, next logits.
+class PromptState:
+    """The model's state after a batch's prompts: key-value cache, positions, next logits.
 
-    It is generation's own first pass that is kept: all inputs that the adapter prepared
-    (pixels, grids, masks) have had their say in it, and no second pass over the prompt is
-    needed. Each continuation runs on a copy of the cache.
+    It is taken from generation's own prefill pass, so it depends on all inputs that the
+    adapter prepared (pixels, grids, masks), and no second pass over the prompt is needed.
+    Each continuation runs on a copy of the cache.
 
-    A token's position is that of the prompt's last token plus its distance from it, in
-    every row of the position ids: also where images count for other positions than tokens
+    A token's position is that of the prompt's last token plus its distance from it, in every
+    row of the position ids. This also holds where images take up fewer positions than tokens
     (the Qwen-VL families), since a prompt ends with text.
     """
 
     def __init__(
-        self, module: torch.nn.Module, kwargs: Mapping[str, Any], output: Any, *, keep: bool
+        self, module: torch.nn.Module, kwargs: Mapping[str, Any], output: Any, *, copy_cache: bool
     ) -> None:
-        """Keep what continuing needs, before generate() chooses the first token.
+        """Store the state, before generate() chooses the first token.
 
         Args:
             module: The module whose forward was called.
-            kwargs: What it was called with.
-            output: What it gave.
-            keep: Whether to copy the cache; without it, first tokens alone are scored.
+            kwargs: Its keyword arguments.
+            output: Its output.
+            copy_cache: Whether to copy the cache; without it, only continuations of one
+                token can be scored.
         """
         self._module = module
         self._logprob = torch.log_softmax(output.logits[:, -1].float(), dim=-1)
@@ -42,34 +43,36 @@ class Prompt:
         self._mask: torch.Tensor | None = kwargs.get("attention_mask")
         self._cross_mask: torch.Tensor | None = kwargs.get("cross_attention_mask")
         cache = getattr(output, "past_key_values", None)
-        self._cache = copy.deepcopy(cache) if keep and isinstance(cache, Cache) else None
+        self._cache = copy.deepcopy(cache) if copy_cache and isinstance(cache, Cache) else None
 
     @property
     def name(self) -> str:
-        """Name of the class whose loop runs."""
+        """Name of the model's class."""
         return type(self._module).__name__
 
     @property
     def exact(self) -> bool:
-        """Whether all weights are float32 at least, none shorter or quantised."""
+        """Whether all weights have at least 32 bits, so that rounding is small."""
         parameters = self._module.parameters()
         return all(p.is_floating_point() and p.element_size() >= 4 for p in parameters)
 
     @torch.no_grad()
-    def logprobs(self, words: Sequence[Sequence[int]]) -> list[FloatArray]:
-        """Score one continuation of each row; one short pass, none if all are one token.
+    def logprobs(self, continuations: Sequence[Sequence[int]]) -> list[FloatArray]:
+        """Score one continuation of each row.
+
+        Takes one short forward pass, or none if all continuations have one token.
 
         Args:
-            words: Token ids that follow the prompt, a sequence for each row of the batch.
+            continuations: Token ids after the prompt, one sequence per row of the batch.
 
         Returns:
-            For each row ln p of each of its tokens given those before it, in nats.
+            For each row, ln p of each token given those before it, in nats.
 
         Raises:
-            ProbeError: This model cannot be continued.
+            ProbeError: This model's cache cannot be continued.
         """
-        longest = max(map(len, words))
-        padded = [[*row, *[0] * (longest - len(row))] for row in words]
+        longest = max(map(len, continuations))
+        padded = [[*row, *[0] * (longest - len(row))] for row in continuations]
         tokens = torch.tensor(padded, dtype=torch.long, device=self._logprob.device)
         found = [self._logprob.gather(1, tokens[:, :1])]
         if longest > 1:
@@ -77,15 +80,15 @@ class Prompt:
             following = tokens[:, 1:, None].to(logprob.device)
             found.append(logprob.gather(2, following)[..., 0].to(tokens.device))
         rows = torch.cat(found, dim=1).cpu().numpy()
-        return [row[: len(given)] for row, given in zip(rows, words, strict=True)]
+        return [row[: len(tokens)] for row, tokens in zip(rows, continuations, strict=True)]
 
     def _run(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return the logits after each token, [rows, tokens, vocabulary]."""
-        last = self._checked()[..., -1:]
-        ahead = torch.arange(1, tokens.shape[1] + 1, device=last.device)
+        last = self._checked_positions()[..., -1:]
+        offsets = torch.arange(1, tokens.shape[1] + 1, device=last.device)
         output = self._module(
             input_ids=tokens,
-            position_ids=last + ahead,
+            position_ids=last + offsets,
             past_key_values=copy.deepcopy(self._cache),
             use_cache=True,
             return_dict=True,
@@ -95,22 +98,22 @@ class Prompt:
         return logits
 
     def _masks(self, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Extend the prompt's masks over the tokens. Padding on the right is masked by order."""
+        """Extend the prompt's masks over the tokens; causality masks padding on the right."""
         masks = {}
         if self._mask is not None:
-            seen = self._mask.new_ones(tokens.shape)
-            masks["attention_mask"] = torch.cat([self._mask, seen], dim=1)
+            ones = self._mask.new_ones(tokens.shape)
+            masks["attention_mask"] = torch.cat([self._mask, ones], dim=1)
         if self._cross_mask is not None:
             last = self._cross_mask[:, -1:]
             masks["cross_attention_mask"] = last.expand(-1, tokens.shape[1], *last.shape[2:])
         return masks
 
-    def _checked(self) -> torch.Tensor:
-        """Return the prompts' position ids, if they can be continued."""
+    def _checked_positions(self) -> torch.Tensor:
+        """Return the prompts' position ids after checking that the cache can be continued."""
         if getattr(self._module.config, "is_encoder_decoder", False):
             why = "it has an encoder, which reads the prompt in its decoder's place"
         elif self._cache is None:
-            why = "generate() kept no key-value cache; set use_cache to True"
+            why = "generate() returned no key-value cache; set use_cache to True"
         elif self._mask is not None and getattr(self._mask, "ndim", 0) != 2:
             why = "its attention mask has not one row a prompt"
         elif self._positions is not None:

@@ -1,4 +1,4 @@
-"""What of a loaded model decides its numbers, besides the weights' files."""
+"""Describes a loaded model for the cache's fingerprint: origin of its weights, numerics."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def origin(model: Any) -> Origin:
 
 
 def numerics(model: torch.nn.Module) -> dict[str, Any]:
-    """Return in which numbers, and by which kernels, a model computes; JSON types only.
+    """Return the dtypes, device types, attention kernel and quantisation of a model (JSON).
 
-    Kinds of device, not devices: a second GPU answers as the first.
+    Device types without indices, since results do not depend on which GPU is used.
     """
     tensors = [*model.parameters(), *model.buffers()]
     config = getattr(model, "config", None)
@@ -54,7 +54,7 @@ def numerics(model: torch.nn.Module) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Turn what JSON does not know (a dtype) into text."""
+    """Turn values that JSON cannot represent (a dtype) into text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):

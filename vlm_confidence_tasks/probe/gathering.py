@@ -1,4 +1,4 @@
-"""What all processes of a run know, put together."""
+"""Gathers Python objects from all processes of a run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Value = TypeVar("Value")
 def gather(value: Value) -> list[Value]:
     """Return the value of every process, in order of rank; every process must call it.
 
-    Between processes that the harness started together, as it gathers its own results.
+    Uses the harness's own torch.distributed process group.
     """
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     if not distributed or torch.distributed.get_world_size() == 1:
         return [value]
     found: list[Value | None] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(found, value)
-    return [one for one in found if one is not None]
+    return [part for part in found if part is not None]

@@ -1,4 +1,4 @@
-"""Standing in front of a model's generate() without changing what it returns."""
+"""Wraps a model's generate() to measure it, without changing what it returns."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import torch
 from transformers import GenerationMixin, StoppingCriteriaList
 
 from vlm_confidence_tasks.probe.backend import ProbeError
-from vlm_confidence_tasks.probe.hidden_states import Capture, InsideWatcher
+from vlm_confidence_tasks.probe.hidden_states import HiddenStatesBatch, HiddenStatesExtractor
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.recorder import LabelTokens, Recorder
 from vlm_confidence_tasks.probe.replacing import replaced
-from vlm_confidence_tasks.probe.scoring import Batch, OptionScorer
+from vlm_confidence_tasks.probe.scoring import OptionBatch, OptionScorer
 
 Rows = Callable[[], Sequence[LabelTokens]]
 Deliver = Callable[[list[Reading]], None]
@@ -29,18 +29,18 @@ def watched(
     deliver: Deliver,
     fail: Fail,
     scorer: OptionScorer | None = None,
-    watcher: InsideWatcher | None = None,
+    extractor: HiddenStatesExtractor | None = None,
 ) -> Iterator[None]:
-    """Watch every call of `model.generate()` in the block.
+    """Measure every call of `model.generate()` in the block.
 
     Args:
-        model: A transformers model; only this instance is touched.
+        model: A transformers model; only this instance is changed, never its class.
         rows: Called before each generate(): the label tokens of each row of its batch.
-        deliver: Called after it with one Reading a row, in the order of the batch.
-        fail: Called with what generate() raised, which is then raised again: adapters
-            are known to swallow it and to go on with an empty answer.
-        scorer: Scores options after the prompts of each generate(), if there are any.
-        watcher: Captures the inside of each generate() where that is wanted.
+        deliver: Called after it with one Reading per row, in the order of the batch.
+        fail: Called with the exception of generate() before it is raised again, since some
+            adapters catch it and return an empty answer.
+        scorer: Scores the options of each row, if any, after its prompt.
+        extractor: Captures hidden states where they are needed.
     """
     original = model.generate
 
@@ -49,7 +49,7 @@ def watched(
         try:
             labels = rows()
             batch = None if scorer is None else scorer.batch(args, kwargs)
-            capture = None if watcher is None else watcher.batch(args, kwargs, labels)
+            capture = None if extractor is None else extractor.batch(args, kwargs, labels)
             return _recorded(model, original, labels, deliver, batch, capture, args, kwargs)
         except Exception as error:
             fail(error)
@@ -64,12 +64,12 @@ def _recorded(
     original: Any,
     rows: Sequence[LabelTokens],
     deliver: Deliver,
-    batch: Batch | None,
-    capture: Capture | None,
+    batch: OptionBatch | None,
+    capture: HiddenStatesBatch | None,
     args: Any,
     kwargs: dict[str, Any],
 ) -> Any:
-    """Run generate() once with a Recorder in its loop."""
+    """Run generate() once with a Recorder in its decoding loop."""
     _refuse_right_padding(model, kwargs)
 
     def at_first_step(generator: Any) -> None:
@@ -81,8 +81,8 @@ def _recorded(
     criteria = StoppingCriteriaList(kwargs.pop("stopping_criteria", None) or [])
     criteria += [recorder] if capture is None else [recorder, capture]
     with ExitStack() as hooks:
-        # Models that hand generation on to an inner language model run its forward, not
-        # their own. Where both run, the outer one is the later, and what it gives counts.
+        # Some models delegate generate() to an inner language model, whose forward then runs
+        # instead of theirs. Where both run, the outer hook runs last, and its logits are used.
         for module in model.modules():
             if module is model or isinstance(module, GenerationMixin):
                 hooks.callback(module.register_forward_hook(recorder.on_forward).remove)
@@ -95,8 +95,8 @@ def _recorded(
     readings = recorder.readings(_end_tokens(kwargs, recorder.generator))
     if batch is not None:
         tokens, numbers = recorder.steps()
-        readings = batch.scored(readings, (tokens, numbers[:, :, 1]))
-    deliver(readings if capture is None else capture.added(readings))
+        readings = batch.add_to(readings, (tokens, numbers[:, :, 1]))
+    deliver(readings if capture is None else capture.add_to(readings))
     return output
 
 
@@ -108,9 +108,11 @@ def _setting(kwargs: Mapping[str, Any], generator: Any, name: str) -> Any:
     """Return a generation setting as transformers resolves it.
 
     Args:
-        kwargs: Of the call: they come first, then the `generation_config` among them.
-        generator: The module whose loop runs; its own `generation_config` comes last.
-        name: Of the setting.
+        kwargs: Keyword arguments of the call: these come first, then the
+            `generation_config` among them.
+        generator: The module that runs the decoding loop; its own `generation_config`
+            comes last.
+        name: Name of the setting.
     """
     if name in kwargs:
         return kwargs[name]
@@ -132,9 +134,9 @@ def _refuse_other_than_greedy(kwargs: Mapping[str, Any], generator: Any) -> None
 
 
 def _refuse_right_padding(model: Any, kwargs: Mapping[str, Any]) -> None:
-    """Refuse a batch that a decoder would continue after its padding.
+    """Refuse a right-padded batch for a decoder, which would generate after the padding.
 
-    transformers only warns of it, and the shorter rows' answers are to another prompt.
+    transformers only warns, and the answers of the shorter rows are wrong.
     """
     mask = kwargs.get("attention_mask")
     decoder_only = not getattr(getattr(model, "config", None), "is_encoder_decoder", False)

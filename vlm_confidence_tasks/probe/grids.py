@@ -1,4 +1,4 @@
-"""Which of a prompt's vision tokens lie on which grid, and how rough a grid is."""
+"""The grids on which a prompt's vision tokens lie, and their Dirichlet energy."""
 
 from __future__ import annotations
 
@@ -9,48 +9,43 @@ from typing import Any
 
 import torch
 
-# First of its tokens, height and width.
+# Index of the first token, height and width.
 Grid = tuple[int, int, int]
-# The grids of each image of a row; None where it cannot be told.
+# The grids of each image of a row; None where they are unknown.
 Images = list[list[Grid]] | None
 
 
-def grids(config: Any, shown: Sequence[Sequence[bool]], given: Mapping[str, Any]) -> list[Images]:
+def grids(
+    config: Any, masks: Sequence[Sequence[bool]], call_kwargs: Mapping[str, Any]
+) -> list[Images]:
     """Find the grids of each row's vision tokens.
 
-    Tokens without a break between them are one image, or one tile of it where a family puts
-    other tokens between tiles. Families: the Qwen-VL ones (grids that generate() is given);
-    LLaVA-NeXT and LLaVA-OneVision (the base picture, the first of an image's tokens, since
-    tiles are cut to the image's own shape); LLaVA-1.5, InternVL, Idefics3, SmolVLM, Gemma 3
-    and PaliGemma (squares, one after the other). The tokens of resamplers and Q-Formers
-    (Idefics2, InstructBLIP, BLIP-2) lie on no grid, and those of other families on none that
-    is known here.
+    A run of consecutive vision tokens is one image, or one tile of it in families that put
+    separator tokens between tiles. Supported: the Qwen-VL families (grids from
+    `image_grid_thw`); LLaVA-NeXT and LLaVA-OneVision (the base image only, the first of an
+    image's tokens, since the tiles depend on its shape); LLaVA-1.5, InternVL, Idefics3,
+    SmolVLM, Gemma 3 and PaliGemma (consecutive squares). The tokens of resamplers and
+    Q-Formers (Idefics2, InstructBLIP, BLIP-2) lie on no grid; other families are unknown.
 
     Args:
         config: The model's configuration.
-        shown: For each row, whether each token of its prompt is a vision token.
-        given: What generate() is called with.
+        masks: For each row, whether each token of its prompt is a vision token.
+        call_kwargs: Keyword arguments of the generate() call.
     """
-    runs = [[len(list(run)) for flag, run in groupby(row) if flag] for row in shown]
-    thw = given.get("image_grid_thw")
+    runs = [[len(list(run)) for flag, run in groupby(row) if flag] for row in masks]
+    thw = call_kwargs.get("image_grid_thw")
     if thw is not None:
-        sizes = _merged(thw.tolist(), config)
+        merge = config.vision_config.spatial_merge_size
+        sizes = ((frames, h // merge, w // merge) for frames, h, w in thw.tolist())
         return _split(runs, sizes)
     side = _side(config)
-    if side is None or given.get("image_sizes") is not None and not _base_first(config):
+    if side is None or call_kwargs.get("image_sizes") is not None and not _base_first(config):
         return [None for _ in runs]
     return [_squares(row, side, _base_first(config)) for row in runs]
 
 
-def _merged(thw: Sequence[Sequence[int]], config: Any) -> Iterator[tuple[int, int, int]]:
-    """Yield frames, height and width of each image in tokens."""
-    merge = config.vision_config.spatial_merge_size
-    for frames, height, width in thw:
-        yield frames, height // merge, width // merge
-
-
 def _split(runs: Sequence[Sequence[int]], sizes: Iterator[tuple[int, int, int]]) -> list[Images]:
-    """Give each run of tokens the next image's size; rows that do not fit have none."""
+    """Assign the images' sizes to runs of tokens, in order; None for all if one does not fit."""
     found: list[Images] = []
     for row in runs:
         images: list[list[Grid]] = []
@@ -67,7 +62,7 @@ def _split(runs: Sequence[Sequence[int]], sizes: Iterator[tuple[int, int, int]])
 
 
 def _squares(runs: Sequence[int], side: int, base_first: bool) -> Images:
-    """Cut each run into squares, or take the square that it begins with."""
+    """Split each run into squares, or take only its first square."""
     area = side * side
     images: list[list[Grid]] = []
     start = 0
@@ -85,7 +80,7 @@ def _base_first(config: Any) -> bool:
 
 
 def _side(config: Any) -> int | None:
-    """Return how many tokens a square is wide in this family; None: unknown."""
+    """Return the width in tokens of a square in this family; None: unknown."""
     kind, vision = config.model_type, getattr(config, "vision_config", None)
     if kind == "gemma3":
         return math.isqrt(config.mm_tokens_per_image)
@@ -99,7 +94,7 @@ def _side(config: Any) -> int | None:
 
 
 def patches(vision: Any) -> int:
-    """Return how many patches a vision tower's square image is wide."""
+    """Return the width in patches of a vision tower's square image."""
     size, patch = vision.image_size, vision.patch_size
     return int(_first(size)) // int(_first(patch))
 
@@ -111,11 +106,11 @@ def _first(value: Any) -> Any:
 def roughness(tokens: torch.Tensor, images: Images) -> float | None:
     """Return the Dirichlet energy of a row's vision tokens.
 
-    The mean over a run's grids, then over runs; None if a grid is unknown or has no edge.
+    The mean over an image's grids, then over images; None if a grid is unknown or has no edge.
 
     Args:
         tokens: The row's vision tokens, [tokens, width].
-        images: Where its grids are.
+        images: The row's grids.
     """
     if not images or any(height * width < 2 for image in images for _, height, width in image):
         return None
@@ -131,7 +126,7 @@ def roughness(tokens: torch.Tensor, images: Images) -> float | None:
 def dirichlet_energy(grid: torch.Tensor) -> torch.Tensor:
     """Return the mean squared difference over a grid's edges between 4-neighbours.
 
-    On the grid's device in float32; `metrics.dirichlet_energy` is the same in numpy.
+    Computed on the grid's device in float32; `metrics.dirichlet_energy` is the numpy version.
 
     Args:
         grid: [height, width, channels], at least one edge.

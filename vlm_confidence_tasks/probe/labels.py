@@ -1,4 +1,4 @@
-"""Which tokens of a vocabulary begin which label."""
+"""The tokens of a vocabulary that stand for each label."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ _SPACE_MARKS = ("\u2581", "\u0120")
 
 
 def label_tokens(tokenizer: Any, labels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    """Return, for each label, the tokens that say it at the answer position.
+    """Return, for each label, the tokens that stand for it at the answer position.
 
-    These are the label's single-token spellings: as it is, in lower and in upper case,
+    These are the label's single-token spellings: unchanged, in lower and in upper case,
     after a space, after an opening bracket ("Yes", " Yes", "yes", "YES"; "A", " A",
-    "(A"). One-letter labels keep their case, for "a" is an article. A label that no
-    single token spells is represented by the first token of its spellings.
+    "(A"). One-letter labels keep their case, since "a" is an article. A label without a
+    single-token spelling is represented by the first token of its spellings.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
         labels: The closed set of answers.
 
     Raises:
-        ValueError: Two labels begin with the same token, so that the model's
-            probabilities cannot be told apart at the answer position.
+        ValueError: Two labels begin with the same token, so that their probabilities
+            cannot be separated.
     """
     vocabulary = tokenizer.get_vocab()
     tokens = tuple(tuple(sorted(_spellings(tokenizer, vocabulary, label))) for label in labels)
-    for i, mine in enumerate(tokens):
-        for other, theirs in zip(labels[:i], tokens[:i], strict=True):
-            if shared := set(mine) & set(theirs):
+    for i, own in enumerate(tokens):
+        for other, others in zip(labels[:i], tokens[:i], strict=True):
+            if shared := set(own) & set(others):
                 raise ValueError(
                     f"labels {other!r} and {labels[i]!r} begin with the same token "
                     f"{tokenizer.convert_ids_to_tokens(min(shared))!r} in this model's vocabulary: "
-                    "their probabilities cannot be told apart"
+                    "their probabilities cannot be separated"
                 )
     return tokens
 
@@ -43,8 +43,8 @@ def _spellings(tokenizer: Any, vocabulary: dict[str, int], label: str) -> set[in
     written = [before + case for case in cases for before in ("", " ", "(", " (")]
     encoded = [tokenizer.encode(text, add_special_tokens=False) for text in written]
     single = {tokens[0] for tokens in encoded if len(tokens) == 1}
-    # SentencePiece puts a space before whatever it encodes: the piece without it, which
-    # follows a newline or a bracket, is only found in the vocabulary itself.
+    # SentencePiece encodes every text with a leading space; the piece without it, which
+    # follows a newline or a bracket, has to be looked up in the vocabulary.
     single |= {
         vocabulary[mark + case]
         for case in cases
@@ -55,7 +55,7 @@ def _spellings(tokenizer: Any, vocabulary: dict[str, int], label: str) -> set[in
 
 
 def _first_tokens(tokenizer: Any, texts: Sequence[str]) -> set[int]:
-    """Return the first token of each text that is more than white space."""
+    """Return the first token of each text that is not only white space."""
     first = set()
     for text in texts:
         tokens = tokenizer.encode(text, add_special_tokens=False)

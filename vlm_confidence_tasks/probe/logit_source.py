@@ -1,4 +1,4 @@
-"""Where the numbers behind an engine's answers come from: the seam to other engines."""
+"""Logit sources: how entropies and probabilities are read from an inference engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from loguru import logger
 from vlm_confidence_tasks.probe.backend import find_model, find_tokenizer
 from vlm_confidence_tasks.probe.description import Origin, numerics, origin
 from vlm_confidence_tasks.probe.generation import watched
-from vlm_confidence_tasks.probe.hidden_states import InsideWatcher
+from vlm_confidence_tasks.probe.hidden_states import HiddenStatesExtractor
 from vlm_confidence_tasks.probe.labels import label_tokens
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.rows import BatchRows
@@ -22,51 +22,51 @@ Measure = Literal["probabilities", "options", "representations"]
 
 
 class LogitSource(Protocol):
-    """Gives the numbers behind the answers of one engine.
+    """Gives a `Reading` for each answer of one engine.
 
     Attributes:
-        measures: What it can give. Where it is not empty, an answer without numbers is an
-            error; where it is, there are none.
-        origin: Where the model's weights came from, None if that cannot be told; the
-            engine's answers are then not cached.
+        measures: What it can measure. If it is not empty, an answer without a reading is an
+            error; if it is empty, no answer has a reading.
+        origin: Where the model's weights came from; None if unknown, and the engine's answers
+            are then not cached.
     """
 
     measures: frozenset[Measure]
     origin: Origin | None
 
     def numerics(self) -> Mapping[str, Any]:
-        """Return what of the loaded model decides its numbers besides the weights' files."""
+        """Return what affects the model's outputs besides its weights (dtype, kernels)."""
 
     def reading(self, rows: BatchRows, representations: bool) -> AbstractContextManager[None]:
-        """Watch the engine in the block, where that is how numbers come.
+        """Measure the engine in the block, if readings are taken while it generates.
 
         Args:
-            rows: Says what to read of each batch, and takes the readings.
-            representations: Whether hidden states are captured of any row.
+            rows: Gives what to measure in each batch, and receives the readings.
+            representations: Whether hidden states are captured for any row.
         """
 
     def read(self, text: str, labels: Sequence[str]) -> Reading | None:
-        """Read the numbers that an engine returned with an answer's text.
+        """Read the log-probabilities that an engine returned with an answer's text.
 
         Args:
-            text: What the engine returned: a `str`, perhaps of a type that carries more.
+            text: What the engine returned: a `str`, or a subclass that carries them.
             labels: The closed set of answers.
 
         Returns:
-            None where numbers do not come in this way.
+            None if readings are not obtained in this way.
         """
 
     def decode(self, reading: Reading) -> str | None:
-        """Return the text of a reading's tokens, None if it cannot be told."""
+        """Return the text of a reading's tokens, None if it is unknown."""
 
 
 class TransformersSource:
-    """Full distributions of a transformers model, watched while `generate()` runs."""
+    """Full distributions of a transformers model, read while `generate()` runs."""
 
     measures: frozenset[Measure] = frozenset({"probabilities", "options", "representations"})
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
-        """Watch nothing yet.
+        """Prepare; the model is wrapped in `reading` only.
 
         Args:
             model: A transformers model.
@@ -77,15 +77,17 @@ class TransformersSource:
         self._tokens = lru_cache(maxsize=None)(lambda labels: label_tokens(tokenizer, labels))
 
     def numerics(self) -> Mapping[str, Any]:
-        """Return dtypes, kinds of device, attention and quantisation."""
+        """Return dtypes, device types, attention kernel and quantisation."""
         return numerics(self._model)
 
     @contextmanager
     def reading(self, rows: BatchRows, representations: bool) -> Iterator[None]:
-        """Watch every `generate()` of the model in the block."""
+        """Measure every `generate()` of the model in the block."""
         scorer = OptionScorer(self._tokenizer, lambda: [row.options for row in rows.rows()])
-        watcher = (
-            InsideWatcher(self._model, lambda: any(row.representations for row in rows.rows()))
+        extractor = (
+            HiddenStatesExtractor(
+                self._model, lambda: any(row.representations for row in rows.rows())
+            )
             if representations
             else None
         )
@@ -95,12 +97,12 @@ class TransformersSource:
             rows.deliver,
             rows.fail,
             scorer,
-            watcher,
+            extractor,
         ):
             yield
 
     def read(self, text: str, labels: Sequence[str]) -> None:
-        """Return None: readings come from watching alone."""
+        """Return None: readings are taken during `generate()`."""
 
     def decode(self, reading: Reading) -> str:
         """Return the text of a reading's tokens, without special ones."""
@@ -108,13 +110,13 @@ class TransformersSource:
 
 
 class NoLogits:
-    """An engine that gives text alone."""
+    """An engine that returns text only."""
 
     measures: frozenset[Measure] = frozenset()
     origin: Origin | None = None
 
     def __init__(self, name: str) -> None:
-        """Remember the engine's name for the warning."""
+        """Store the engine's name for the warning."""
         self._name = name
 
     def numerics(self) -> Mapping[str, Any]:
@@ -122,7 +124,7 @@ class NoLogits:
         return {}
 
     def reading(self, rows: BatchRows, representations: bool) -> AbstractContextManager[None]:
-        """Warn that numbers will be absent."""
+        """Warn that measures will be absent."""
         logger.warning(
             f"{self._name} gives no logits: accuracy and flips are measured; "
             "entropy, calibration and all else that needs probabilities is absent"
@@ -137,10 +139,10 @@ class NoLogits:
 
 
 def find_source(adapter: Any) -> LogitSource:
-    """Return the source of an adapter's numbers.
+    """Return an adapter's logit source.
 
-    It is the adapter's own `logit_source`, if it has one; that of the transformers model in
-    it; or none.
+    The adapter's own `logit_source` if it has one, else a `TransformersSource` if it holds a
+    transformers model, else `NoLogits`.
 
     Raises:
         ProbeError: There is a model, but no tokenizer.

@@ -1,4 +1,4 @@
-"""Running out of a device's memory, and what can be done about it."""
+"""Detects out-of-memory errors and frees device memory."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 
 
 def out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error says that a device's memory did not suffice.
+    """Whether an error is a device's out-of-memory error.
 
-    CUDA raises a type of its own; other backends say so in a RuntimeError's message.
+    CUDA has its own exception type; other backends raise a RuntimeError with this message.
 
     >>> out_of_memory(RuntimeError("MPS backend out of memory (allocated: 18 GB)"))
     True
@@ -23,7 +23,7 @@ def out_of_memory(error: BaseException | None) -> bool:
 
 
 def free_memory() -> None:
-    """Give back what nothing refers to any more."""
+    """Free unreferenced memory, also of the CUDA allocator's cache."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""How an option's text is written as an answer to a prompt."""
+"""Tokenises an option's text as the continuation of a prompt."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from vlm_confidence_tasks.probe.backend import ProbeError
 
 Tokens = tuple[int, ...]
 
-# Tokens at a prompt's end that are looked at.
+# How many tokens at a prompt's end are decoded.
 PROMPT_END = 4
 
 
 def option_tokens(tokenizer: Any, text: str, spaced: bool) -> Tokens:
-    r"""Return the tokens of an option's text as an answer would have them.
+    r"""Return the tokens of an option's text as in a generated answer.
 
-    The text is encoded after a line break, which no tokenizer joins with what follows,
-    and the break's own tokens are cut off. So SentencePiece, which puts a space before
-    whatever it encodes, writes one only if `spaced`, as the other kinds do.
+    The text is encoded after a line break, which tokenizers do not merge with the text after
+    it, and the break's own tokens are removed. This way SentencePiece, which adds a leading
+    space to every text, adds one only if `spaced`, as other tokenizers do.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
-        text: Of the option.
-        spaced: Whether a space stands between the prompt and the option.
+        text: The option's text.
+        spaced: Whether a space separates the prompt and the option.
 
     Raises:
         ProbeError: The text has no tokens.
     """
     text = f" {text}" if spaced else text
-    start, whole = (
+    line_break, encoded = (
         tuple(tokenizer.encode(part, add_special_tokens=False)) for part in ("\n", f"\n{text}")
     )
-    # Vocabularies without a line break may encode it as nothing, or join it after all.
-    if whole[: len(start)] == start:
-        tokens = whole[len(start) :]
+    # Vocabularies without a line break may encode it as nothing or as part of the next token.
+    if encoded[: len(line_break)] == line_break:
+        tokens = encoded[len(line_break) :]
     else:
         tokens = tuple(tokenizer.encode(text, add_special_tokens=False))
     if not tokens:
@@ -42,15 +42,15 @@ def option_tokens(tokenizer: Any, text: str, spaced: bool) -> Tokens:
     return tokens
 
 
-def wants_space(tokenizer: Any, prompt: Sequence[int]) -> bool:
+def begins_with_space(tokenizer: Any, prompt: Sequence[int]) -> bool:
     r"""Whether an answer to a prompt begins with a space.
 
-    It does ("ASSISTANT:", then " Yes") unless the prompt ends with white space
-    ("assistant\n", then "Yes") or with a special token.
+    It does ("ASSISTANT:" + " Yes") unless the prompt ends with white space
+    ("assistant\n" + "Yes") or with a special token.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
-        prompt: Its token ids.
+        prompt: The prompt's token ids.
     """
     end = [int(token) for token in prompt[-PROMPT_END:]]
     if not end or end[-1] in _special(tokenizer):

@@ -1,4 +1,4 @@
-"""What one call of generate() showed of one answer, as plain numbers."""
+"""Readings: the measurements of one answer, as plain numbers."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Captured:
-    """What happened inside the model in one answer: vectors in float32, and a few numbers.
+class HiddenStates:
+    """Hidden states and vision tokens of one answer, pooled, in float32.
 
     Attributes:
-        context: Hidden state of the prompt's last token after the final norm, [width]:
-            what transformers gives as `hidden_states[-1]`.
-        answer: Mean of the same over the generated tokens before the end token, [width]. The
-            last one is left out where the answer was cut off by its greatest length, for no
-            step computed its state; None if nothing is left.
+        context: Hidden state of the prompt's last token after the final norm, [width]
+            (`hidden_states[-1]` in transformers).
+        answer: Mean of the same over the generated tokens before the end token, [width]. If
+            the answer reached max_new_tokens, the last token is left out, since its state was
+            never computed. None if no token is left.
         vision: Mean of the vision tokens that enter the language model, [width of these];
             None if the prompt shows no image.
-        dirichlet_energy: Of the vision tokens on their grid; None where there is none.
-        layer_entropy: Entropy in nats of the head's prediction from each layer's state, after
-            the final norm, at the answer position, [layers].
+        dirichlet_energy: Of the vision tokens on their grid; None if the grid is unknown.
+        layer_entropy: Entropy in nats of each layer's logit-lens prediction (final norm and
+            head applied to its state) at the answer position, [layers].
     """
 
     context: FloatArray
@@ -37,7 +37,7 @@ class Captured:
 
     @property
     def finite(self) -> bool:
-        """Whether all of it is usable (no NaN, no infinity)."""
+        """Whether no number is NaN or infinite."""
         vectors = (self.context, self.answer, self.vision, self.layer_entropy)
         finite = all(np.isfinite(vector).all() for vector in vectors if vector is not None)
         return finite and (self.dirichlet_energy is None or math.isfinite(self.dirichlet_energy))
@@ -45,7 +45,7 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The numbers of one answer.
+    """The measurements of one answer.
 
     Attributes:
         tokens: Generated token ids before the end token.
@@ -56,11 +56,10 @@ class Reading:
         label_logprob: ln p of each label at the answer position, () without labels.
         answer_step: Index of the first token that begins a label, or None if none does;
             `label_logprob` is then that of the first step.
-        option_logprob: For each option that was scored after the prompt, ln p of each of
-            its tokens.
-        inside: What was captured inside the model; None if nothing was.
-        token_entropy_high: Upper bound of each entropy, where only the likeliest tokens'
-            probabilities are known; None where entropies are exact.
+        option_logprob: For each option, ln p of each of its tokens after the prompt.
+        inside: The hidden states; None if they were not captured.
+        token_entropy_high: Upper bound of each entropy, if only the probabilities of the k
+            likeliest tokens are known; None if entropies are exact.
     """
 
     tokens: tuple[int, ...]
@@ -69,12 +68,12 @@ class Reading:
     label_logprob: tuple[float, ...]
     answer_step: int | None
     option_logprob: tuple[FloatArray, ...] = ()
-    inside: Captured | None = None
+    inside: HiddenStates | None = None
     token_entropy_high: FloatArray | None = None
 
     @property
     def finite(self) -> bool:
-        """Whether every logit behind these numbers was usable (no NaN, no infinity)."""
+        """Whether no measurement is NaN or infinite."""
         parts = [self.token_entropy, self.token_logprob, *self.option_logprob]
         if self.token_entropy_high is not None:
             parts.append(self.token_entropy_high)
@@ -87,7 +86,7 @@ def read_row(
     tokens: Sequence[int],
     entropy: FloatArray,
     logprob: FloatArray,
-    label_logits: FloatArray,
+    label_logprobs: FloatArray,
     labels: Sequence[Sequence[int]],
     end_tokens: frozenset[int],
 ) -> Reading:
@@ -97,36 +96,36 @@ def read_row(
         tokens: Generated token ids, shape [T]; what follows the end token is padding.
         entropy: Entropy of the distribution at each step, nats, shape [T].
         logprob: Log-probability of each token, nats, shape [T].
-        label_logits: Log-probability of each of the labels' tokens at each step, in the
-            order of `labels` laid end to end, shape [T, sum of their lengths].
-        labels: Token ids that say each label.
+        label_logprobs: Log-probability of each of the labels' tokens at each step, in the
+            order of the flattened `labels`, shape [T, at least the sum of their lengths].
+        labels: Token ids of each label.
         end_tokens: Tokens that end an answer.
     """
     length = next((t for t, token in enumerate(tokens) if token in end_tokens), len(tokens))
-    kept = max(length, 1)
-    says = {token for spelled in labels for token in spelled}
-    step = next((t for t in range(length) if tokens[t] in says), None)
+    measured = max(length, 1)
+    label_ids = {token for spellings in labels for token in spellings}
+    step = next((t for t in range(length) if tokens[t] in label_ids), None)
     return Reading(
         tokens=tuple(tokens[:length]),
-        token_entropy=entropy[:kept].copy(),
-        token_logprob=logprob[:kept].copy(),
-        label_logprob=_label_logprobs(label_logits[step or 0], labels),
+        token_entropy=entropy[:measured].copy(),
+        token_logprob=logprob[:measured].copy(),
+        label_logprob=_sum_spellings(label_logprobs[step or 0], labels),
         answer_step=step,
     )
 
 
-def _label_logprobs(logits: FloatArray, labels: Sequence[Sequence[int]]) -> tuple[float, ...]:
+def _sum_spellings(logprob: FloatArray, labels: Sequence[Sequence[int]]) -> tuple[float, ...]:
     """Sum the probabilities of each label's tokens, in log space."""
-    ends = np.cumsum([len(spelled) for spelled in labels], dtype=int)
-    parts = np.split(logits[: ends[-1]].astype(np.float64), ends[:-1]) if len(ends) else []
+    ends = np.cumsum([len(spellings) for spellings in labels], dtype=int)
+    parts = np.split(logprob[: ends[-1]].astype(np.float64), ends[:-1]) if len(ends) else []
     return tuple(float(np.logaddexp.reduce(part)) for part in parts)
 
 
 def label_probabilities(logprob: Sequence[float]) -> tuple[tuple[float, ...], float]:
     """Return the labels' probabilities divided by their sum, and that sum.
 
-    Computed from logarithms, so that it holds where the sum underflows. Rounding in
-    float32 can lift the sum of all but certain labels above 1; it is held there.
+    Computed in log space, so that it is correct where the sum underflows. The sum is clipped
+    to 1, which rounding in float32 can exceed.
 
     >>> probs, mass = label_probabilities([math.log(0.3), math.log(0.1)])
     >>> [round(p, 6) for p in probs], round(mass, 6)

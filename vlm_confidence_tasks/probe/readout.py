@@ -1,4 +1,4 @@
-"""From a Reading and an answer's text to the Readout that metrics are computed from."""
+"""Combines a Reading and an answer's text into the Readout that metrics use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from vlm_confidence_tasks.probe.reading import Reading, label_probabilities
 from vlm_confidence_tasks.types import Question, Readout, Variant
 
-# Bounds of an entropy that are less than this apart, in nats, are one number.
+# Bounds of an entropy that differ by less, in nats, are reported as one value.
 SAME_ENTROPY = 1e-3
 
 
@@ -21,22 +21,24 @@ def make_readout(
     reading: Reading | None,
     loglik: bool = False,
 ) -> Readout:
-    """Put together what is known of one answer.
+    """Build the readout of one answer.
 
     Args:
-        question: What was asked.
-        variant: What was shown.
+        question: The question.
+        variant: How its images were shown.
         image_sha256: Digest of the image shown.
         text: The adapter's answer.
-        answer: The label read from it.
+        answer: The label parsed from it.
         correct: Whether it is right.
-        reading: The model's numbers; None on a backend without logits.
-        loglik: Whether the options that were scored are part of it.
+        reading: The measurements; None on a backend without logits.
+        loglik: Whether to include the options' scores.
     """
-    inside = {} if reading is None else {**_tokens(reading), **_labels(question, answer, reading)}
-    if loglik and reading is not None and reading.option_logprob:
-        inside |= _options(question, reading)
-    return Readout(variant, image_sha256, text, answer, correct, **inside)
+    measured: dict[str, Any] = {}
+    if reading is not None:
+        measured = {**_tokens(reading), **_labels(question, answer, reading)}
+        if loglik and reading.option_logprob:
+            measured |= _options(question, reading)
+    return Readout(variant, image_sha256, text, answer, correct, **measured)
 
 
 def _tokens(reading: Reading) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Watching one call of generate() from inside its loop."""
+"""Records logits and chosen tokens in the decoding loop of one generate() call."""
 
 from __future__ import annotations
 
@@ -13,13 +13,23 @@ from vlm_confidence_tasks.probe.reading import FloatArray, Reading, read_row
 LabelTokens = Sequence[Sequence[int]]
 
 
-class Recorder:
-    """Sees each step's raw logits, and the token that was then chosen.
+def pad_label_tokens(
+    rows: Sequence[LabelTokens], fill: int, device: torch.device | None = None
+) -> torch.Tensor:
+    """Return the token ids of all labels of each row, padded with `fill`, [rows, ids]."""
+    flat = [[token for spellings in labels for token in spellings] for labels in rows]
+    width = max(map(len, flat))
+    padded = [tokens + [fill] * (width - len(tokens)) for tokens in flat]
+    return torch.tensor(padded, dtype=torch.long, device=device).reshape(len(rows), -1)
 
-    As a forward hook it is given the logits before any processor (a repetition penalty,
-    say) touches them; as a stopping criterion, which never stops anything, it is called
-    once the step's token is known. One step's logits are held at a time; what is kept of
-    a step is a few numbers, on the device until the call is over.
+
+class Recorder:
+    """Records entropy and log-probabilities of each step of generate().
+
+    As a forward hook it receives the logits before any logits processor (a repetition
+    penalty, say) changes them; as a stopping criterion, which never stops, it is called once
+    the step's token is chosen. Full logits are held for one step only; the few numbers
+    computed from them stay on the device until the call is over.
     """
 
     def __init__(
@@ -28,34 +38,31 @@ class Recorder:
         """Prepare for a batch.
 
         Args:
-            rows: For each row of the batch, the token ids that say each of its labels.
+            rows: For each row of the batch, the token ids of each of its labels.
             device: Where the model's logits are expected.
-            check: Called at the first step with the module whose loop runs, which need
-                not be the one whose generate() was called; raises if that loop is not
-                one that can be read.
+            check: Called at the first step with the module that runs the decoding loop,
+                which may be an inner model of the one whose generate() was called; raises
+                if its settings are not supported.
         """
         self.generator: torch.nn.Module | None = None
         self._check = check
         self._rows = rows
-        flat = [[token for spelled in labels for token in spelled] for labels in rows]
-        width = max(map(len, flat))
-        # Padded with token 0: the extra columns are cut off again by each row's own length.
-        padded = [tokens + [0] * (width - len(tokens)) for tokens in flat]
-        self._labels = torch.tensor(padded, dtype=torch.long, device=device).reshape(len(rows), -1)
+        # Padded with a valid id, for `gather`; `read_row` ignores the extra columns.
+        self._labels = pad_label_tokens(rows, fill=0, device=device)
         self._logits: torch.Tensor | None = None
         self._steps: list[torch.Tensor] = []
         self._tokens: list[torch.Tensor] = []
         self._length = 0
 
     def on_forward(self, module: torch.nn.Module, args: Any, output: Any) -> None:
-        """Keep the logits of the last position; returns None, so nothing is replaced."""
+        """Store the logits of the last position; returns None, so the output is unchanged."""
         logits = getattr(output, "logits", None)
         if logits is not None:
             self._logits = logits[:, -1]
             self.generator = module
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        """Take down the step that ended with the last column of `input_ids`."""
+        """Record the step that chose the last column of `input_ids`."""
         if not self._steps:
             self._check(self.generator)
         elif input_ids.shape[1] != self._length + 1:
@@ -68,15 +75,15 @@ class Recorder:
         if len(chosen) != len(self._rows):
             raise ProbeError(
                 f"generate() runs {len(chosen)} rows, but {len(self._rows)} documents were looked "
-                "up for them: this adapter's rows cannot be told apart"
+                "up for them: this adapter's rows cannot be matched to documents"
             )
         if self._logits is None:
             raise ProbeError("generate() chose a token, but no forward pass gave logits")
         logprob = torch.log_softmax(self._logits.float(), dim=-1)
         entropy = torch.special.entr(logprob.exp()).sum(dim=-1, keepdim=True)
-        picked = logprob.gather(1, chosen.to(logprob.device)[:, None])
+        chosen_logprob = logprob.gather(1, chosen.to(logprob.device)[:, None])
         labels = logprob.gather(1, self._labels.to(logprob.device))
-        self._steps.append(torch.cat([entropy, picked, labels], dim=1))
+        self._steps.append(torch.cat([entropy, chosen_logprob, labels], dim=1))
         self._tokens.append(chosen)
         self._logits = None
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
@@ -90,15 +97,15 @@ class Recorder:
         ]
 
     def steps(self) -> tuple[list[list[int]], FloatArray]:
-        """Return the token of each row and step, and the numbers kept of it.
+        """Return the recorded steps.
 
         Returns:
             Token ids, [rows, steps]; entropy, log-probability of the token and those of the
-            labels' tokens, [rows, steps, 2 + tokens of labels]. Rows that have ended go on
-            with padding until all have.
+            labels' tokens, [rows, steps, 2 + tokens of labels]. Finished rows are padded
+            until all rows are finished.
 
         Raises:
-            ProbeError: There is no step.
+            ProbeError: No step was recorded.
         """
         if not self._steps:
             raise ProbeError("generate() returned without choosing a token")

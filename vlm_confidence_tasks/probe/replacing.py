@@ -1,4 +1,4 @@
-"""Replacing an attribute of one object for a while."""
+"""Temporarily replaces an attribute of one object."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @contextmanager
 def replaced(target: Any, name: str, value: Any) -> Iterator[None]:
-    """Set `target.name` in the block; afterwards the object is exactly as it was.
+    """Set `target.name` in the block and restore it exactly afterwards.
 
     >>> class Thing:
     ...     def speak(self):

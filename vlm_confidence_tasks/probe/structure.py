@@ -1,4 +1,4 @@
-"""Where a vision-language model keeps what is inside: its language model, head and images."""
+"""Finds the modules of a vision-language model from which hidden states are captured."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import torch
 
 from vlm_confidence_tasks.probe.backend import ProbeError
 
-# What decoders call the norm that follows their last layer.
+# Attribute names of the norm after a decoder's last layer.
 _NORMS = ("norm", "final_layernorm", "final_layer_norm", "ln_f")
 
 
 @dataclass(frozen=True)
 class Structure:
-    """The parts of a model that its inside is read from.
+    """The parts of a model from which hidden states are captured.
 
     Attributes:
         config: The model's configuration.
-        decoder: The language model without its head; its output is that of `norm`, which
-            transformers also gives as `hidden_states[-1]`.
+        decoder: The language model without its head; its output is that of `norm`
+            (`hidden_states[-1]` in transformers).
         layers: The decoder's layers, in order.
-        norm: The norm that follows them.
-        head: Turns what the norm gives into logits.
-        image_token: Id of the token at whose positions a prompt shows an image.
+        norm: The norm after the last layer.
+        head: Maps the norm's output to logits.
+        image_token: Id of the placeholder token of images in a prompt.
     """
 
     config: Any
@@ -37,7 +37,7 @@ class Structure:
 
 
 def find_structure(model: Any) -> Structure:
-    """Find the parts by the model's own structure, not by its class.
+    """Find the parts by the model's module structure, not by its class.
 
     The decoder is the module that holds the input embeddings, a stack of layers and a norm.
 
@@ -45,7 +45,7 @@ def find_structure(model: Any) -> Structure:
         model: A transformers vision-language model.
 
     Raises:
-        ProbeError: One of the parts is not there; names the model's class.
+        ProbeError: A part was not found; the message names the model's class.
     """
     config = model.config
     if getattr(config, "is_encoder_decoder", False):
@@ -74,13 +74,13 @@ def _holders(model: torch.nn.Module, embedding: torch.nn.Module) -> Iterator[tor
 
 
 def _stack(module: torch.nn.Module) -> torch.nn.ModuleList | None:
-    """Return the longest list of modules that a module holds."""
+    """Return the longest ModuleList among a module's children."""
     stacks = [child for child in module.children() if isinstance(child, torch.nn.ModuleList)]
     return max(stacks, key=len, default=None)
 
 
 def _unknown(model: Any, what: str) -> NoReturn:
     raise ProbeError(
-        f"the inside of {type(model).__name__} cannot be read: it has no {what} that can be "
-        "told; run tasks without `representations: true`"
+        f"the hidden states of {type(model).__name__} cannot be read: it has no {what} that can "
+        "be found; run tasks without `representations: true`"
     )

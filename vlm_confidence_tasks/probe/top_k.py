@@ -1,4 +1,4 @@
-"""Readings from the k likeliest tokens of each step, as serving engines return them."""
+"""Readings from the top-k log-probabilities that serving engines return for each step."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class TopKStep:
 
 
 def entropy_bounds(logprobs: ArrayLike, vocabulary: int) -> tuple[float, float]:
-    """Return bounds of the entropy of a distribution of which k probabilities are known.
+    """Return bounds of a distribution's entropy, given its k largest probabilities.
 
     With p_1 >= ... >= p_k, r = 1 - sum p and H_k = -sum p ln p, the entropy is at least
-    H_k - m p_k ln p_k - q ln q with m = floor(r / p_k) and q = r - m p_k: the rest
-    concentrated as far as no token may exceed p_k. It is at most H_k - r ln(r / (V - k)): the
-    rest spread evenly.
+    H_k - m p_k ln p_k - q ln q with m = floor(r / p_k) and q = r - m p_k, where the remaining
+    mass r is as concentrated as the constraint p <= p_k allows. It is at most
+    H_k - r ln(r / (V - k)), where r is uniform over the other tokens.
 
     Args:
         logprobs: ln of the k largest probabilities, [k], in any order, nats.
@@ -43,11 +43,10 @@ def entropy_bounds(logprobs: ArrayLike, vocabulary: int) -> tuple[float, float]:
         Lower and upper bound in nats; equal where all V are known.
 
     Raises:
-        ValueError: There are none, more than V, one that is not finite, or they sum to more
+        ValueError: There are none, more than V, one is not finite, or they sum to more
             than 1 (by more than float32 rounding).
 
-    Source: DEFINITIONS, section 3; both are the extremes of Schur-concave H under the
-    constraint that no unknown probability exceeds p_k.
+    Entropy is Schur-concave, so these are its extremes under that constraint.
 
     >>> low, high = entropy_bounds(np.log([0.5, 0.25]), vocabulary=4)
     >>> round(low, 4), round(high, 4)
@@ -71,7 +70,7 @@ def entropy_bounds(logprobs: ArrayLike, vocabulary: int) -> tuple[float, float]:
     left = rest - whole * smallest
     low = entropy - whole * smallest * float(known[-1]) - (left * math.log(left) if left else 0.0)
     high = entropy - rest * math.log(rest / unknown)
-    # Rounding can put the bounds, which meet in uniform distributions, in the wrong order.
+    # The bounds are equal for uniform distributions, where rounding can swap them.
     return min(low, high), high
 
 
@@ -80,13 +79,12 @@ def read_top_k(
 ) -> Reading:
     """Turn one answer's steps into a reading, with bounds in place of entropies.
 
-    Label probabilities are given only where every label has a token among the k likeliest of
-    the answer's step; else they are left out, since one that is not among them is only
-    known to be at most p_k.
+    Label probabilities are included only if every label has a token among the k likeliest of
+    the answer step; otherwise a label's probability is only known to be at most p_k.
 
     Args:
         steps: The generated tokens before the end token; the end token itself if it came first.
-        labels: Token ids that say each label.
+        labels: Token ids of each label.
         vocabulary: Number of tokens in the vocabulary.
 
     Raises:
@@ -95,10 +93,10 @@ def read_top_k(
     if not steps:
         raise ValueError("an answer needs at least one step")
     bounds = [entropy_bounds(list(step.likeliest.values()), vocabulary) for step in steps]
-    says = {token for spelled in labels for token in spelled}
-    found = next((t for t, step in enumerate(steps) if step.token in says), None)
-    likeliest = steps[found or 0].likeliest
-    known = [[likeliest[token] for token in spelled if token in likeliest] for spelled in labels]
+    label_ids = {token for spellings in labels for token in spellings}
+    answer_step = next((t for t, step in enumerate(steps) if step.token in label_ids), None)
+    likeliest = steps[answer_step or 0].likeliest
+    known = [[likeliest[token] for token in label if token in likeliest] for label in labels]
     return Reading(
         tokens=tuple(step.token for step in steps),
         token_entropy=np.array([low for low, _ in bounds], np.float32),
@@ -106,6 +104,6 @@ def read_top_k(
         label_logprob=tuple(float(np.logaddexp.reduce(part)) for part in known)
         if all(known)
         else (),
-        answer_step=found,
+        answer_step=answer_step,
         token_entropy_high=np.array([high for _, high in bounds], np.float32),
     )

@@ -1,8 +1,7 @@
-"""The embedded default: a world of coloured shapes and a tiny model trained on it.
+"""The embedded default: synthetic images of coloured shapes and a tiny model trained on them.
 
-`DATA_DIR` holds the world as parquet files in the schemas of the hub data sets,
+`DATA_DIR` holds the data as parquet files in the schemas of the hub data sets,
 `DATA_DIR/<benchmark>/<split>.parquet`; `MODEL_DIR` is a Hugging Face model folder.
-Nothing else is loaded by importing this package.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ __all__ = ["DATA_DIR", "LOCAL_DATA", "MODEL_DIR", "SANDBOX", "data_folder"]
 DATA_DIR = Path(__file__).parent / "data"
 MODEL_DIR = Path(__file__).parent / "model"
 
-# What `LOCAL_DATA` names instead of a folder to read `DATA_DIR`.
+# The value of `LOCAL_DATA` that stands for `DATA_DIR`.
 SANDBOX = "sandbox"
 
 
 def data_folder(source: str | None = None) -> Path | None:
-    """Return the folder that a name or path stands for; None without one.
+    """Return the folder of local data; None without one.
 
     Args:
-        source: A folder, or `sandbox` for `DATA_DIR`; None: the variable `LOCAL_DATA` counts.
+        source: A folder, or `sandbox` for `DATA_DIR`; None: use the variable `LOCAL_DATA`.
     """
     source = source or os.environ.get(LOCAL_DATA)
     if not source:

@@ -55,6 +55,6 @@ def evaluate(manager: TaskManager, tasks: list[str], folder: Path | None = None,
 
 
 def reused(lines: list[str]) -> str:
-    """Return what a run said that it had reused."""
+    """Return the number of reused answers that a run logged."""
     (line,) = [line for line in lines if "reused" in line]
     return line

@@ -1,4 +1,4 @@
-"""Documents that fail where a run may go on without them: told by each task that needs them."""
+"""Documents that fail where failures are allowed are reported by each task that needs them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_an_image_that_its_decoder_has_no_oserror_for(
         assert "cannot make its image: SyntaxError: broken PNG" in failed["error"]
 
 
-def test_what_failed_is_told_by_each_task_in_the_same_words_each_time(
+def test_each_task_reports_a_failure_with_the_same_message_each_time(
     manager: TaskManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spoil(row: dict) -> dict:

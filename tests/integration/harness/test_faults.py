@@ -1,4 +1,4 @@
-"""Every fault that a run must survive, caused on purpose; docs/faults.md is what came of it.
+"""Every fault that a run must survive, caused on purpose; docs/faults.md lists the outcomes.
 
 VLM_CONFIDENCE_WRITE_FAULTS=1 pytest tests/integration/harness/test_faults.py    # write it again
 """
@@ -32,7 +32,7 @@ WRITE = bool(os.environ.get("VLM_CONFIDENCE_WRITE_FAULTS"))
 FAULTS = (
     *("SIGKILL", "SIGTERM", "SIGINT", "two signals", "two runs at once"),
     *("truncated journal", "changed byte", "file of another kind"),
-    *("full disk", "read-only folder", "weights that cannot be told"),
+    *("full disk", "read-only folder", "weights that cannot be identified"),
     *("out of memory", "out of memory at batch size 1"),
     *("a document fails", "a document fails, allowed", "more fail than allowed"),
 )
@@ -43,7 +43,7 @@ ANSWERS = 120
 def plain(text: str) -> str:
     """Return what stays the same in every run of a message."""
     text = re.sub(r"/\S*?/(cache|data)\b", r"\1", " ".join(text.split()))
-    text = re.sub(r"(asked again:) \d+", r"\1 N", text)
+    text = re.sub(r"(generated again:) \d+", r"\1 N", text)
     text = re.sub(r"(reused|after|the) \d+ (of|answers)", r"\1 N \2", text)
     return re.sub(r"invalid page number \d+", "invalid page number N", text).replace("|", "\\|")
 
@@ -198,10 +198,10 @@ def test_a_damaged_journal(
     found = "”; “".join(dict.fromkeys([*noticed, line]))
     if fault == "truncated journal":
         # Whether the cut goes through an answer or between two is chance.
-        found = re.sub("; damaged and asked again: [0-9]+", "", found)
+        found = re.sub("; damaged and generated again: [0-9]+", "", found)
     happened(fault, f"{done}; then the same command again", f"“{found}”; values as before")
     if fault == "truncated journal":
-        # What was asked again is kept beside the damaged file.
+        # Answers generated again are stored in a file beside the damaged one.
         (line,) = lines_of(resumed(commands, data, whole, tmp_path), "reused")
         assert f"reused {ANSWERS} of {ANSWERS}" in line
 
@@ -256,7 +256,7 @@ def load(batch_size: int = 1):
     return get_model("tiny_llava").create_from_arg_string("", {"batch_size": batch_size})
 
 
-def test_weights_that_cannot_be_told(
+def test_weights_that_cannot_be_identified(
     happened: Callable,
     manager: TaskManager,
     data: dict[str, str],
@@ -271,7 +271,7 @@ def test_weights_that_cannot_be_told(
     (line,) = [line for line in lines if "--use_cache" in line]
     assert not list(tmp_path.iterdir())
     what = "a model that is from no folder and no commit of the hub"
-    happened("weights that cannot be told", what, f"“{line}”; the run ended well")
+    happened("weights that cannot be identified", what, f"“{line}”; the run ended well")
 
 
 def short_of_memory(batch_size: int, fits: int):

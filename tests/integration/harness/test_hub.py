@@ -19,7 +19,7 @@ from vlm_confidence_tasks.errors import TaskError
 
 POPE, AMBER = "lmms-lab-encoder/POPE", "qgallouedec/amber"
 SEED, MMMU = "lmms-lab-encoder/SEED-Bench", "lmms-lab-encoder/MMMU"
-# prefix -> the data set, and how many of its rows are asked
+# prefix -> the data set, and how many of its rows are evaluated
 SOURCES = {
     "pope": (POPE, 540),
     **dict.fromkeys(("pope_adv", "pope_pop", "pope_random"), (POPE, 180)),
@@ -70,7 +70,7 @@ def test_no_other_configuration_is_downloaded(run: Run, served: hub.Hub) -> None
     assert folders == {f"{source}/{folder}" for source in read for folder in read[source]}
 
 
-def test_a_hub_out_of_reach_is_said_with_the_way_round(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hub_is_reported_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(data.LOCAL_DATA, raising=False)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     task = {"dataset_path": f"{POPE}-of-nobody", "dataset_name": "Full", "test_split": "test"}

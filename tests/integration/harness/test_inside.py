@@ -117,13 +117,13 @@ def insides(found: dict) -> list[dict]:
     return [record["inside"] for row in rows for record in row["readouts"]]
 
 
-def test_each_thing_is_asked_once_and_blank_images_once_a_size(run) -> None:
+def test_each_request_is_generated_once_and_blank_images_once_per_size(run) -> None:
     _, watched, _ = run
     # Four clean, four strengths of each, and one blank of each of two sizes.
     assert len(watched.calls) == 4 + 4 * 4 + 2
 
 
-def test_numbers_are_those_of_states_taken_apart(run) -> None:
+def test_drifts_equal_those_of_independently_computed_states(run) -> None:
     found, _, states = run
     clean, blanks = states[:4], states[-2:]
     # After the clean images, all strengths of each image in turn.
@@ -152,7 +152,7 @@ def test_numbers_are_those_of_states_taken_apart(run) -> None:
             assert record["prior_drift"] == pytest.approx(near, abs=1e-3)
 
 
-def test_energies_are_those_of_the_projectors_grid(run) -> None:
+def test_energies_equal_those_of_the_projectors_grid(run) -> None:
     found, watched, _ = run
     shown = watched.model.get_image_features(pixel_values=watched.calls[0]["pixel_values"])
     tokens = shown.pooler_output[0].detach().double().numpy()
@@ -163,7 +163,7 @@ def test_energies_are_those_of_the_projectors_grid(run) -> None:
     assert insides(found)[0]["dirichlet_energy"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_spectra_are_those_of_the_images_shown(run, four_images: Path) -> None:
+def test_spectra_equal_those_of_the_images_shown(run, four_images: Path) -> None:
     found, _, _ = run
     rows = data.datasets.Dataset.from_parquet(str(next(four_images.rglob("*.parquet"))))
     for image, first in zip(rows["image"], insides(found)[::5], strict=True):
@@ -173,7 +173,7 @@ def test_spectra_are_those_of_the_images_shown(run, four_images: Path) -> None:
     assert low == sorted(low), "noise adds fine detail, and more of it with its strength"
 
 
-def test_probabilities_on_the_blank_image_stand_with_the_clean_answer(run) -> None:
+def test_probabilities_on_the_blank_image_are_in_the_clean_readout(run) -> None:
     found, _, _ = run
     records = insides(found)
     assert all((record["prior_probs"] is None) == bool(record["drift"]) for record in records)
@@ -184,7 +184,7 @@ def test_probabilities_on_the_blank_image_stand_with_the_clean_answer(run) -> No
     assert records[0]["prior_probs"] != row["readouts"][0]["probs"]
 
 
-def test_other_tasks_of_the_run_have_none_of_it(
+def test_other_tasks_of_the_run_record_no_hidden_states(
     run, manager: TaskManager, four_images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(four_images))
@@ -199,25 +199,25 @@ def test_other_tasks_of_the_run_have_none_of_it(
     metrics = metrics_for(())
     assert not any(metrics[name].requires for name in beside & metrics.keys())
     assert {"drift_context", "drift_control_vision", "stability_answer", "dirichlet_delta"} < own
-    # What both ask is captured for the one that wants it, whichever asked first.
+    # Shared requests are captured for the task that needs it, whichever comes first.
     for record, alone in zip(insides(found), insides(run[0])[:10], strict=True):
         assert record["drift"] == pytest.approx(alone["drift"], abs=1e-9)
 
 
-def test_without_representations_the_model_is_not_even_looked_at(
+def test_without_representations_the_models_parts_are_not_searched(
     manager: TaskManager, four_images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*given):
         raise AssertionError("looked at")
 
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(four_images))
-    monkeypatch.setattr(logit_source, "InsideWatcher", refuse)
+    monkeypatch.setattr(logit_source, "HiddenStatesExtractor", refuse)
     evaluate(manager, load(), "pope_eps0.1", limit=1)
     with pytest.raises(AssertionError, match="looked at"):
         evaluate(manager, load(), "pope_drift", limit=1)
 
 
-def test_vectors_are_let_go(
+def test_vectors_are_freed(
     manager: TaskManager, four_images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = []
@@ -238,7 +238,7 @@ def test_vectors_are_let_go(
     assert sizes == [width] * (2 * 3 + 1)
 
 
-def test_the_key_is_true_or_false() -> None:
+def test_representations_must_be_true_or_false() -> None:
     config = {"task": "t", "benchmark": "pope", "perturbations": [], "representations": "some"}
     with pytest.raises(TaskError, match="representations is 'some', expected true or false"):
         read_config(config)

@@ -26,7 +26,7 @@ def records(found: dict, task: str) -> list[list[dict]]:
     return [sample["readouts"] for sample in found["samples"][task]]
 
 
-def test_kept_representations_give_the_same_numbers(
+def test_cached_representations_give_the_same_numbers(
     manager: TaskManager, few_questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
@@ -47,7 +47,7 @@ def test_kept_representations_give_the_same_numbers(
     assert all("inside" not in one for document in records(plain, "plain") for one in document)
 
 
-def test_answers_kept_without_representations_do_not_serve_those_who_want_them(
+def test_answers_cached_without_representations_are_not_used_for_tasks_with_them(
     manager: TaskManager, few_questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
@@ -57,7 +57,7 @@ def test_answers_kept_without_representations_do_not_serve_those_who_want_them(
     assert reused(lines).startswith("reused 0 of")
 
 
-def test_a_failed_document_is_no_ones_control(
+def test_a_failed_document_is_not_used_as_a_control(
     manager: TaskManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = iter(range(4))

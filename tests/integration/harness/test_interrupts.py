@@ -25,7 +25,7 @@ def test_after_a_signal_no_further_run_is_begun(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys, "argv", "lmms_eval --model tiny_llava --tasks pope_eps0.3".split())
     with Interrupts() as interrupts:
         os.kill(os.getpid(), signal.SIGINT)
-        interrupts.stop_if_asked(10, 10, None)
+        interrupts.stop_if_signalled(10, 10, None)
     with pytest.raises(Interrupted, match="lmms_eval: not begun, after SIGINT"):
         cli.main()
 
@@ -49,7 +49,7 @@ def test_the_runs_that_failed_before_a_signal_are_still_named(
     assert stopped.startswith("lmms_eval: stopped by SIGINT")
 
 
-def test_a_sigint_while_nothing_is_answered_ends_with_one_line(
+def test_a_sigint_outside_of_an_evaluation_ends_with_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(arguments: object) -> None:
@@ -65,14 +65,14 @@ def test_a_sigint_while_nothing_is_answered_ends_with_one_line(
 
 def test_a_signal_during_the_last_answers_lets_the_run_finish() -> None:
     with Interrupts() as interrupts:
-        interrupts.stop_if_asked(3, 10, None)
+        interrupts.stop_if_signalled(3, 10, None)
         os.kill(os.getpid(), signal.SIGTERM)
-        interrupts.stop_if_asked(10, 10, None)
+        interrupts.stop_if_signalled(10, 10, None)
         with pytest.raises(Interrupted, match="stopped by SIGTERM after 9 of 10 answers"):
-            interrupts.stop_if_asked(9, 10, Path("kept"))
+            interrupts.stop_if_signalled(9, 10, Path("kept"))
 
 
-def test_afterwards_signals_do_what_they_did() -> None:
+def test_signal_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with Interrupts():
         assert signal.getsignal(signal.SIGTERM) != before

@@ -66,7 +66,7 @@ def test_numbers_again_from_the_samples(evaluate, tmp_path: Path) -> None:
         again = task_metrics(read_samples(file).samples)
         assert again == pytest.approx(numbers(found, task), abs=1e-12)
         assert any(name.startswith("loglik_") for name in again) == task.endswith("_loglik")
-    # What two tasks share is asked once, and scored only where options are wanted.
+    # Shared requests are generated once; only those that need options are scored.
     assert "option_logprob" not in records(found, "pope_eps0.1")[0]
     kinds = {"option_logprob" in row["readouts"][0] for row in found["samples"]["mmmu_loglik"]}
     assert True in kinds
@@ -82,7 +82,7 @@ def test_yes_and_no_have_the_odds_of_the_first_token(evaluate) -> None:
 
 
 @pytest.mark.parametrize("tasks", [("pope_eps0.1", "pope_loglik"), ("pope_loglik", "pope_eps0.1")])
-def test_a_run_with_options_says_what_a_run_without_them_says(evaluate, tasks) -> None:
+def test_options_do_not_change_the_answers(evaluate, tasks) -> None:
     texts = {}
     for chosen in (("pope_eps0.1",), tasks):
         found = evaluate(*chosen)
@@ -105,7 +105,7 @@ def test_logits_that_are_not_finite_after_the_first_step_end_the_run(evaluate) -
         evaluate("seed_loglik", lm=lm)
 
 
-def test_only_short_passes_are_added(evaluate) -> None:
+def test_options_add_only_short_forward_passes(evaluate) -> None:
     lm = load()
     lengths, pictures = [], []
     lm.model.register_forward_hook(

@@ -1,4 +1,4 @@
-"""The same command again goes on where it stopped, and ends as if it never had."""
+"""A stopped run is resumed by the same command and gives the results of an unbroken run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vlm_confidence_tasks.report import cli
 TASKS = "pope_eps,caption_eps0.3"
 COMMAND = evaluate_command(TASKS, "--use_cache", "cache")[1:]
 TOTAL = 24 * 5 + 19 * 2
-# How many answers are kept when the run is killed: before the first, between images and
+# How many answers are cached when the run is killed: before the first, between images and
 # strengths, and where the second task has begun.
 MOMENTS = (0, 1, 2, 30, 31, 79, 121, 140)
 
@@ -28,7 +28,7 @@ def data(few_questions: Path) -> dict[str, str]:
 
 
 def live_and_be_killed(commands: Commands, folder: Path, data: dict[str, str], moment: int) -> None:
-    """Run until so many answers are kept, and be killed; again if all were, by then."""
+    """Run until so many answers are cached, then kill it; repeat if all were cached by then."""
     cache, before = folder / "cache", folder / "before"
     if begun := cache.exists():
         shutil.copytree(cache, before)
@@ -72,9 +72,9 @@ def test_killed_at_many_moments_and_unbroken_agree_bit_for_bit(survivor: Run, sw
     assert_same(survivor, sweep)
 
 
-def test_it_says_what_was_reused(survivor: Run) -> None:
-    (said,) = re.findall(r"reused (\d+) of (\d+) answers", survivor.output)
-    assert said[1] == "158" and 0 < int(said[0]) < 158
+def test_the_log_counts_reused_answers(survivor: Run) -> None:
+    (counts,) = re.findall(r"reused (\d+) of (\d+) answers", survivor.output)
+    assert counts[1] == "158" and 0 < int(counts[0]) < 158
 
 
 def test_once_more_everything_is_reused(
@@ -94,15 +94,15 @@ def test_killed_with_two_processes_and_resumed_with_two_and_with_one(
     for rank in ranks:
         rank.signal(signal.SIGKILL)
     assert [rank.wait().code for rank in ranks] == [-signal.SIGKILL] * 2, ranks[0].log.read_text()
-    kept = rows(tmp_path)
+    cached = rows(tmp_path)
     assert {path.name for path in tmp_path.glob("cache/*/*.sqlite")} == {"0.sqlite", "1.sqlite"}
-    assert 50 <= kept < TOTAL
+    assert 50 <= cached < TOTAL
     again = [rank.wait() for rank in commands.start_ranks(tmp_path, *COMMAND, environment=data)]
     assert [rank.code for rank in again] == [0, 0], again[0].output + again[1].output
     two = again[0]
     output = two.output + again[1].output
-    said = re.findall(r"rank \d: reused (\d+) of (\d+) answers", output)
-    assert len(said) == 2 and sum(int(count) for count, _ in said) == kept
+    counts = re.findall(r"rank \d: reused (\d+) of (\d+) answers", output)
+    assert len(counts) == 2 and sum(int(count) for count, _ in counts) == cached
     for task in sweep.results["configs"]:
         assert two.numbers(task) == sweep.numbers(task)
         assert two.samples(task) == sweep.samples(task)
@@ -113,7 +113,7 @@ def test_killed_with_two_processes_and_resumed_with_two_and_with_one(
     assert "reused 158 of 158 answers" in one.output
 
 
-def test_without_a_folder_it_says_what_would_have_kept_the_answers(
+def test_without_a_folder_the_message_names_use_cache(
     commands: Commands, data: dict[str, str], tmp_path: Path
 ) -> None:
     child = commands.start(tmp_path, *evaluate_command(TASKS)[1:], environment=data)

@@ -78,7 +78,7 @@ def test_another_order_of_documents_agrees_bit_for_bit(alone: Run, tmp_path: Pat
     same_within(alone.numbers(INSIDE), shuffled.numbers(INSIDE), 1e-9)
 
 
-def test_what_happened_inside_is_recomputed_from_the_samples(
+def test_representation_metrics_are_recomputed_from_the_samples(
     alone: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cli.main(["recompute", "--json", str(alone.samples_file(INSIDE))])

@@ -87,7 +87,7 @@ def test_clean_accuracy_equals_upstreams_on_the_same_texts(sweep: Run) -> None:
     assert sweep.numbers("pope_eps0.3")["accuracy_upstream_clean"] == theirs
 
 
-def test_results_say_what_was_run(sweep: Run) -> None:
+def test_results_record_the_configuration(sweep: Run) -> None:
     config = sweep.results["configs"]["pope_eps0.3"]
     assert config["benchmark"] == "pope"
     assert config["perturbations"] == ["gaussian_noise(epsilon=0.3, seed=0)"]

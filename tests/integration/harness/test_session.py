@@ -91,14 +91,14 @@ def generations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def test_each_clean_question_is_asked_once_in_a_sweep(
+def test_each_clean_question_is_generated_once_in_a_sweep(
     evaluate: Callable, generations: list[int]
 ) -> None:
     evaluate("pope_eps0.1", "pope_eps0.2", "pope_eps0.3", "pope_eps0.5", limit=6)
     assert generations == [5 * 6]
 
 
-def test_nothing_is_left_behind(evaluate: Callable) -> None:
+def test_the_model_and_tasks_are_restored_after_an_evaluation(evaluate: Callable) -> None:
     lm = load()
     model = lm.model
     evaluate("pope_eps0.3", lm=lm)
@@ -108,7 +108,7 @@ def test_nothing_is_left_behind(evaluate: Callable) -> None:
     assert not [hook for hook in hooks if "vlm_confidence_tasks" in repr(hook)]
 
 
-def test_other_tasks_of_the_run_are_left_alone(
+def test_other_tasks_of_the_run_are_not_changed(
     evaluate: Callable, tmp_path: Path, few_questions: Path
 ) -> None:
     (tmp_path / "plain.yaml").write_text(
@@ -133,7 +133,7 @@ def test_other_tasks_of_the_run_are_left_alone(
     assert all(sample["filtered_resps"] for sample in both["samples"]["plain"])
 
 
-def test_the_harness_cache_never_answers_for_us(
+def test_the_harness_cache_never_answers_perturbed_tasks(
     evaluate: Callable, generations: list[int], tmp_path: Path
 ) -> None:
     evaluate("pope_eps0.3", limit=3, use_cache=str(tmp_path))
@@ -150,7 +150,7 @@ def test_a_users_yaml_with_three_draws(evaluate: Callable) -> None:
         assert len({record["image_sha256"] for record in (clean, *draws)}) == 4
 
 
-def test_a_family_of_ones_own_is_one_function(evaluate: Callable, toy_family: None) -> None:
+def test_a_custom_family_is_one_function(evaluate: Callable, toy_family: None) -> None:
     found = evaluate("toy")
     numbers = found["results"]["toy"]
     assert numbers["ifr_toy,none"] == numbers["ifr,none"]
@@ -161,13 +161,13 @@ def test_a_family_of_ones_own_is_one_function(evaluate: Callable, toy_family: No
         assert len({clean["image_sha256"], one["image_sha256"], two["image_sha256"]}) == 3
 
 
-def test_listed_metrics_are_all_that_is_reported(evaluate: Callable) -> None:
+def test_only_listed_metrics_are_reported(evaluate: Callable) -> None:
     results = evaluate("some_metrics")["results"]["some_metrics"]
     names = {key.split(",")[0] for key in results if "," in key and "_stderr" not in key}
     assert names == {"entropy", "f1"}
 
 
-def test_after_thinking_there_is_no_probability_of_labels(evaluate: Callable) -> None:
+def test_answers_with_thinking_have_no_label_probabilities(evaluate: Callable) -> None:
     found = evaluate("thinking", limit=24)
     rows = found["samples"]["thinking"]
     readouts = [readout for row in rows for readout in row["readouts"]]
@@ -182,7 +182,7 @@ def test_after_thinking_there_is_no_probability_of_labels(evaluate: Callable) ->
 
 
 @pytest.mark.parametrize("task", ["only_thinking", "cut_off"])
-def test_thinking_with_no_answer_after_it_is_no_answer(evaluate: Callable, task: str) -> None:
+def test_thinking_without_an_answer_after_it_is_no_answer(evaluate: Callable, task: str) -> None:
     found = evaluate(task, limit=24)
     readouts = [record for row in found["samples"][task] for record in row["readouts"]]
     nothing = [record for record in readouts if not record["text"]]
@@ -194,7 +194,7 @@ def test_thinking_with_no_answer_after_it_is_no_answer(evaluate: Callable, task:
     assert found["results"][task]["invalid_rate,none"] == shown.count("") / len(shown)
 
 
-def test_tags_on_the_command_line_are_read_before_anything_is_asked(evaluate: Callable) -> None:
+def test_tags_on_the_command_line_are_checked_before_the_first_request(evaluate: Callable) -> None:
     arguments = Namespace(reasoning_tags='[["<think>"]]', output_path=None)
     with pytest.raises(TaskError, match="--reasoning_tags is .*, expected pairs of tags"):
         evaluate("pope_eps0.3", cli_args=arguments)
@@ -210,7 +210,7 @@ def test_a_group_and_one_of_its_tasks(evaluate: Callable) -> None:
     assert again == once
 
 
-def test_answers_that_cannot_be_told_apart_are_neither_scored_nor_kept(
+def test_answers_that_cannot_be_matched_are_neither_scored_nor_cached(
     evaluate: Callable, tmp_path: Path
 ) -> None:
     adapter = load()
@@ -232,7 +232,7 @@ def test_images_are_resized_first_and_strength_zero_changes_nothing(evaluate: Ca
     assert numbers["ifr,none"] == 0 and numbers["entropy_delta,none"] == 0
 
 
-def test_the_model_was_shown_what_the_registry_makes(
+def test_the_model_receives_the_images_of_the_registry(
     evaluate: Callable, few_questions: Path
 ) -> None:
     rows = datasets.Dataset.from_parquet(str(next(few_questions.glob("pope/*.parquet"))))

@@ -46,7 +46,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def filled(
     manager: TaskManager, few_questions: Path, model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A journal of what `noisy` and `overlaid` asked."""
+    """A journal of the answers of `noisy` and `overlaid`."""
     folder = tmp_path_factory.mktemp("filled")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
@@ -167,7 +167,9 @@ def test_other_tasks_beside_it_in_another_order(run: Callable[..., str]) -> None
     assert run("overlaid", "noisier", "noisy").startswith("reused 9 of 12")
 
 
-def test_answers_with_options_serve_those_who_want_none(run: Callable[..., str]) -> None:
+def test_answers_cached_with_options_are_used_for_tasks_without_them(
+    run: Callable[..., str],
+) -> None:
     assert run("scored").startswith(NONE)
     assert run("scored", again=True).startswith(ALL)
     assert run("noisy", again=True).startswith(ALL)

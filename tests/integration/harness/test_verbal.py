@@ -1,4 +1,4 @@
-"""Second turns of an evaluation in this process: what is asked, shown, read and counted."""
+"""Second turns of an evaluation in this process: prompts, images, parsing and progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUOTED = re.compile(r"asked: (?P<question>.*?) (?:Model's|Your) answer was: (?P<
 
 
 class Watched:
-    """An adapter that takes down what it is asked and shown; may be told what to say."""
+    """An adapter that records its prompts and images; its answers can be replaced."""
 
     def __init__(self, simple: bool = False, say: Callable[[str], str] | None = None) -> None:
         made = load(simple)
@@ -57,7 +57,7 @@ def evaluate(evaluate, few_questions: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("simple", [False, True])
-def test_every_answer_is_asked_about_on_the_image_that_it_was_given_to(evaluate, simple) -> None:
+def test_a_second_turn_shows_the_image_of_its_first_turn(evaluate, simple) -> None:
     lm = Watched(simple)
     found = evaluate(lm, "pope_verbal3")
     rows = found["samples"]["pope_verbal3"]
@@ -72,7 +72,7 @@ def test_every_answer_is_asked_about_on_the_image_that_it_was_given_to(evaluate,
     assert len(set(first)) == DOCUMENTS * VARIANTS
 
 
-def test_the_question_stands_alone_and_the_answer_as_it_was_read(evaluate) -> None:
+def test_a_second_turn_quotes_the_bare_question_and_the_parsed_answer(evaluate) -> None:
     answers = iter(["yes.", "No", "Perhaps.", "It is.", "Yes, no"] * DOCUMENTS)
     lm = Watched(say=lambda prompt: "80%" if "certain" in prompt else next(answers))
     evaluate(lm, "pope_verbal1", limit=1)
@@ -123,7 +123,7 @@ def test_numbers_by_hand_and_again_from_the_samples(evaluate, tmp_path: Path) ->
     assert again == pytest.approx(values, abs=1e-12)
 
 
-def test_what_is_read_is_what_was_said(evaluate) -> None:
+def test_the_certainty_is_parsed_from_the_recorded_text(evaluate) -> None:
     found = evaluate(Watched(), "pope_verbal3")
     for row in found["samples"]["pope_verbal3"]:
         for record in row["readouts"]:

@@ -1,4 +1,4 @@
-"""Which families there are, and how lmms-eval's stock adapters are told to run them."""
+"""The model families under test, and the arguments of lmms-eval's adapters for them."""
 
 from __future__ import annotations
 

@@ -11,7 +11,13 @@ import torch
 from metrics.reference import dirichlet_energy
 from transformers import AutoModelForCausalLM
 
-from vlm_confidence_tasks.probe import InsideWatcher, ProbeError, Reading, label_tokens, watched
+from vlm_confidence_tasks.probe import (
+    HiddenStatesExtractor,
+    ProbeError,
+    Reading,
+    label_tokens,
+    watched,
+)
 
 from . import FAMILIES
 
@@ -22,7 +28,7 @@ NEAR = {"abs": 1e-5, "rel": 0}
 
 @dataclass(frozen=True)
 class Pair:
-    """A call of generate() under the probe, and apart from it with all states kept."""
+    """A call of generate() under the probe, and without it, with all hidden states."""
 
     readings: list[Reading]
     plain: object
@@ -35,11 +41,11 @@ def hooks(model) -> int:
     return sum(len(module._forward_hooks) for module in model.modules())
 
 
-def capture(run, call, wanted=True) -> tuple[torch.Tensor, list[Reading]]:
+def capture(run, call, is_needed=True) -> tuple[torch.Tensor, list[Reading]]:
     readings, failures = [], []
     rows = [label_tokens(run.tokenizer, ("Yes", "No"))] * len(call.sequences)
-    watcher = InsideWatcher(run.model, lambda: wanted)
-    with watched(run.model, lambda: rows, readings.extend, failures.append, watcher=watcher):
+    extractor = HiddenStatesExtractor(run.model, lambda: is_needed)
+    with watched(run.model, lambda: rows, readings.extend, failures.append, extractor=extractor):
         sequences = run.model.generate(**call.arguments)
     return sequences, readings
 
@@ -99,7 +105,7 @@ def test_the_batches_of_three_are_padded_on_the_left_and_end_apart(pairs, name):
 @pytest.mark.parametrize(("name", "batch_size"), RUNS)
 def test_layer_entropies_are_the_logit_lens_of_the_answers_step(pairs, name, batch_size):
     pair = pairs(name, batch_size)
-    parts = InsideWatcher(pair.model, bool).structure
+    parts = HiddenStatesExtractor(pair.model, bool).structure
     for row, reading in enumerate(pair.readings):
         step = reading.answer_step or 0
         states = [layer[row, -1] for layer in pair.plain.hidden_states[step][1:-1]]
@@ -123,20 +129,20 @@ def test_answers_after_the_first_step_are_among_those_tested(pairs):
 @pytest.mark.parametrize(("name", "batch_size"), RUNS)
 def test_vision_tokens_are_those_that_the_language_model_gets(pairs, name, batch_size):
     pair = pairs(name, batch_size)
-    kept = []
-    parts = InsideWatcher(pair.model, bool).structure
+    seen = []
+    parts = HiddenStatesExtractor(pair.model, bool).structure
     hook = parts.decoder.register_forward_pre_hook(
-        lambda module, args, kwargs: kept.append(kwargs), with_kwargs=True
+        lambda module, args, kwargs: seen.append(kwargs), with_kwargs=True
     )
     plain = {k: v for k, v in pair.arguments.items() if k != "max_new_tokens"}
     pair.model.generate(**plain, max_new_tokens=1)
     hook.remove()
     for row, reading in enumerate(pair.readings):
-        if "cross_attention_states" in kept[0] and name == "mllama":
+        if "cross_attention_states" in seen[0] and name == "mllama":
             there = pair.arguments["aspect_ratio_mask"][row, 0].bool()
-            tokens = kept[0]["cross_attention_states"].reshape(4, 17, -1)[there].flatten(0, 1)
+            tokens = seen[0]["cross_attention_states"].reshape(4, 17, -1)[there].flatten(0, 1)
         else:
-            tokens = kept[0]["inputs_embeds"][row][pair.prompts[row] == parts.image_token]
+            tokens = seen[0]["inputs_embeds"][row][pair.prompts[row] == parts.image_token]
         assert len(tokens) > 3
         assert reading.inside.vision == pytest.approx(tokens.mean(dim=0).numpy(), **NEAR)
         expected = energy_of(name, tokens.numpy(), pair, row)
@@ -160,7 +166,7 @@ def energy_of(name, tokens, pair, row):
     return np.mean([dirichlet_energy(grid) for grid in grids])
 
 
-def test_without_a_wish_no_hook_is_placed(evaluated, monkeypatch):
+def test_without_need_no_hook_is_registered(evaluated, monkeypatch):
     run = evaluated("llava", float32=True)
     call, counts = run.calls[0], []
     original = type(run.model).prepare_inputs_for_generation
@@ -171,13 +177,13 @@ def test_without_a_wish_no_hook_is_placed(evaluated, monkeypatch):
 
     monkeypatch.setattr(type(run.model), "prepare_inputs_for_generation", counting)
     before = hooks(run.model)
-    _, (reading,) = capture(run, call, wanted=False)
+    _, (reading,) = capture(run, call, is_needed=False)
     assert reading.inside is None
     # The recorder's own, on the one module that generates.
     assert set(counts) == {before + 1}
     counts.clear()
-    _, (reading,) = capture(run, call, wanted=True)
-    layers = len(InsideWatcher(run.model, bool).structure.layers)
+    _, (reading,) = capture(run, call, is_needed=True)
+    layers = len(HiddenStatesExtractor(run.model, bool).structure.layers)
     assert set(counts) == {before + 1 + layers + 1}
     assert hooks(run.model) == before
 
@@ -193,9 +199,9 @@ class Headless(torch.nn.Module):
         return self.tokens
 
 
-def test_a_model_that_cannot_be_told_is_named(evaluated):
-    with pytest.raises(ProbeError, match="the inside of Headless cannot be read: it has no stack"):
-        InsideWatcher(Headless(), bool)
+def test_a_model_with_unknown_parts_is_named(evaluated):
+    with pytest.raises(ProbeError, match="states of Headless cannot be read: it has no stack"):
+        HiddenStatesExtractor(Headless(), bool)
     text = evaluated("llava").model.model.language_model.config
     with pytest.raises(ProbeError, match="LlamaForCausalLM cannot be read: it has no image token"):
-        InsideWatcher(AutoModelForCausalLM.from_config(text), bool)
+        HiddenStatesExtractor(AutoModelForCausalLM.from_config(text), bool)

@@ -151,16 +151,16 @@ def test_a_model_without_a_cache_is_refused(evaluated):
 
 
 @pytest.mark.parametrize("name", ["llava", "qwen2_vl", "mllama"])
-def test_a_model_that_is_continued_wrongly_is_noticed(evaluated, name, monkeypatch):
-    from vlm_confidence_tasks.probe.continuation import Prompt
+def test_a_wrong_continuation_is_detected(evaluated, name, monkeypatch):
+    from vlm_confidence_tasks.probe.continuation import PromptState
 
     run = evaluated(name, float32=True)
-    keep = Prompt.__init__
+    init = PromptState.__init__
 
     def misplaced(self, module, kwargs, output, **options):
-        keep(self, module, kwargs | {"position_ids": kwargs["position_ids"] + 3}, output, **options)
+        init(self, module, kwargs | {"position_ids": kwargs["position_ids"] + 3}, output, **options)
 
-    monkeypatch.setattr(Prompt, "__init__", misplaced)
+    monkeypatch.setattr(PromptState, "__init__", misplaced)
     long = next(call for call in run.calls if call.sequences.shape[1] > 2)
     with pytest.raises(ProbeError, match="its own answer, scored so, differs from generation by"):
         score(run, long, [OPTIONS])

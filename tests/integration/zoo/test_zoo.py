@@ -61,7 +61,7 @@ def test_each_document_and_variant_is_generated_once(evaluated, name, simple):
 
 
 @pytest.mark.parametrize(("name", "simple"), RUNS)
-def test_the_image_has_a_say(evaluated, name, simple):
+def test_answers_depend_on_the_image(evaluated, name, simple):
     readouts = evaluated(name, simple=simple).readouts
     pairs = [
         (record["entropy"], readouts[asked, "gaussian_noise"]["entropy"])
@@ -72,7 +72,7 @@ def test_the_image_has_a_say(evaluated, name, simple):
 
 
 @pytest.mark.parametrize(("name", "simple"), RUNS)
-def test_numbers_are_those_of_the_raw_logits(evaluated, name, simple):
+def test_readings_equal_those_of_the_raw_logits(evaluated, name, simple):
     run = evaluated(name, simple=simple)
     found, same = numbers(run)
     assert same, "the probe changed what is generated"

@@ -24,13 +24,13 @@ def expecting(*asks: Request) -> FollowUps:
     return turns
 
 
-def test_only_tasks_that_want_a_second_turn_get_one():
-    plain, wanted = ask(), ask("third")
-    turns = expecting(plain, wanted)
+def test_only_tasks_with_verbal_have_second_turns():
+    plain, with_verbal = ask(), ask("third")
+    turns = expecting(plain, with_verbal)
     assert turns.expected() == 1
-    (second,) = turns.take([b"a"], {wanted.key: YES})
-    assert turns.key(wanted) == second.key and turns.key(plain) is None
-    assert second.index == 1000 and second.first is wanted and second.key.labels == ()
+    (second,) = turns.take([b"a"], {with_verbal.key: YES})
+    assert turns.key(with_verbal) == second.key and turns.key(plain) is None
+    assert second.index == 1000 and second.first is with_verbal and second.key.labels == ()
     assert second.options == () and not second.representations
     assert second.key.prompt.startswith(
         "A Language model was asked: Is it? Model's answer was: Yes."
@@ -38,7 +38,7 @@ def test_only_tasks_that_want_a_second_turn_get_one():
     assert turns.expected() == 0 and turns.take([b"a"], {}) == []
 
 
-def test_equal_first_turns_have_one_second_turn_for_each_person():
+def test_equal_first_turns_share_one_second_turn_per_person():
     asks = [ask("third"), ask("third"), ask("first"), ask("first", variant=NOISE)]
     turns = expecting(*asks)
     assert turns.expected([b"a"]) == turns.expected() == 3
@@ -54,7 +54,7 @@ def test_prompts_that_differ_only_in_their_ending_may_have_one_second_turn():
     assert len(turns.take([b"a"], {one.key: YES for one in asks})) == 1
 
 
-def test_images_whose_turn_has_not_come_wait():
+def test_second_turns_of_other_images_stay_pending():
     asks = [ask("third"), ask("third", image=b"b")]
     turns = expecting(*asks)
     assert turns.expected([b"b", b"c"]) == 1
@@ -70,8 +70,8 @@ def test_the_clean_key_of_a_second_turn_is_that_of_the_first():
 
 
 @pytest.mark.parametrize("text", ["", " . "])
-def test_an_empty_answer_is_asked_about_as_it_is(text):
+def test_an_empty_answer_is_quoted_unchanged(text):
     first = ask("first")
-    said = making.response(text, None)
-    (second,) = expecting(first).take([b"a"], {first.key: said})
+    first_response = making.response(text, None)
+    (second,) = expecting(first).take([b"a"], {first.key: first_response})
     assert "Your answer was: . How certain" in second.key.prompt

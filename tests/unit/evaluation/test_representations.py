@@ -17,7 +17,7 @@ from vlm_confidence_tasks.evaluation.control_drift import (
 from vlm_confidence_tasks.evaluation.representations import Representations
 from vlm_confidence_tasks.evaluation.request import Request
 from vlm_confidence_tasks.metrics import control_drift
-from vlm_confidence_tasks.probe import Captured
+from vlm_confidence_tasks.probe import HiddenStates
 
 from . import making
 
@@ -25,7 +25,7 @@ digests = st.lists(st.binary(min_size=2, max_size=2), min_size=2, max_size=60, u
 
 
 @given(digests, st.integers(0, 59), st.integers(1, 30))
-def test_the_draw_is_of_others_each_once(images, which, count):
+def test_other_images_are_drawn_without_repetition(images, which, count):
     images.sort()
     own = images[which % len(images)]
     found = draw_other_images(own, images, count)
@@ -34,7 +34,7 @@ def test_the_draw_is_of_others_each_once(images, which, count):
     assert draw_other_images(own, images, count) == found
 
 
-def test_the_draw_differs_by_image_and_is_even():
+def test_the_draw_depends_on_the_image_and_is_uniform():
     images = sorted(n.to_bytes(2, "big") for n in range(40))
     draws = [draw_other_images(image, images, 10) for image in images]
     assert len(set(map(tuple, draws))) == 40
@@ -63,7 +63,7 @@ def run_of(images: int, questions: int) -> list[CleanVectors]:
     ]
 
 
-def test_the_mean_is_over_25_other_images_asked_in_the_same_place():
+def test_the_mean_is_over_25_other_images_at_the_same_rank():
     run = run_of(images=30, questions=2)
     by_document = {one.document: one for one in run}
     found = control_drifts(run, by_document)
@@ -78,7 +78,7 @@ def test_the_mean_is_over_25_other_images_asked_in_the_same_place():
 
 
 @given(st.permutations(range(12)), st.integers(1, 3))
-def test_neither_order_nor_a_part_of_the_documents_has_a_say(order, processes):
+def test_control_drift_does_not_depend_on_order_or_processes(order, processes):
     run = run_of(images=4, questions=3)
     whole = control_drifts(run, range(12), count=2)
     shuffled = [run[n] for n in order]
@@ -87,7 +87,7 @@ def test_neither_order_nor_a_part_of_the_documents_has_a_say(order, processes):
     assert {k: v for piece in pieces for k, v in piece.items()} == whole
 
 
-def test_images_with_fewer_questions_are_counted_round():
+def test_ranks_are_modulo_the_number_of_questions():
     run = [
         CleanVectors(0, b"a", "q", {"context": unit(0)}),
         CleanVectors(1, b"a", "r", {"context": unit(0)}),
@@ -96,7 +96,7 @@ def test_images_with_fewer_questions_are_counted_round():
     assert control_drifts(run, [1])[1]["context"] == pytest.approx(2, abs=1e-3)
 
 
-def test_others_without_a_channel_are_left_out():
+def test_other_images_without_a_channel_are_left_out():
     run = [
         CleanVectors(0, b"a", "q", {"context": unit(0), "answer": unit(0)}),
         CleanVectors(1, b"b", "q", {"context": unit(0)}),
@@ -118,13 +118,13 @@ def clean(image: bytes, prompt: str) -> Request:
     return making.request(image, prompt=prompt, labels=(), representations=True)
 
 
-def test_a_blank_image_is_asked_about_once_in_a_run() -> None:
+def test_each_blank_request_is_made_once_in_a_run() -> None:
     measured = Representations()
     first, second = clean(b"a", "Is it?"), clean(b"b", "Is it?")
     (blank,) = measured.blank_requests([(first, [(4, 2)]), (second, [(4, 2)])])
     assert measured.blank(first) == measured.blank(second) == blank.key
     one = np.ones(3, dtype=np.float32)
-    measured.take(blank, Captured(one, None, None, None, one), {})
+    measured.take(blank, HiddenStates(one, None, None, None, one), {})
     # In a later block: nothing new, unless the size or the prompt is.
     assert measured.blank_requests([(second, [(4, 2)])]) == []
     others = [(clean(b"c", "Is it?"), [(2, 4)]), (clean(b"d", "Was it?"), [(4, 2)])]

@@ -35,7 +35,7 @@ requests = st.lists(
 
 
 @given(requests, st.integers(1, 12))
-def test_blocks_hold_everything_once_and_split_no_image(
+def test_blocks_hold_each_request_once_and_split_no_image(
     given_requests: list[Request], limit: int
 ) -> None:
     made = list(blocks(given_requests, limit))
@@ -55,7 +55,7 @@ def test_a_block_shows_no_more_images_than_the_limit_unless_it_is_one_image(
 
 
 @given(requests)
-def test_calls_are_clean_first_and_of_one_tmake(given_requests: list[Request]) -> None:
+def test_calls_are_clean_first_and_of_one_task(given_requests: list[Request]) -> None:
     made = list(calls(given_requests))
     assert sorted(id(one) for call in made for one in call) == sorted(map(id, given_requests))
     for call in made:
@@ -67,25 +67,25 @@ def test_calls_are_clean_first_and_of_one_tmake(given_requests: list[Request]) -
 @pytest.mark.parametrize(
     ("batch_size", "sizes"), [(1, [96, 96, 58]), (5, [100, 100, 50]), (400, [250])]
 )
-def test_calls_are_of_whole_batches_and_about_a_hundred_requests(
+def test_calls_have_full_batches_and_about_a_hundred_requests(
     batch_size: int, sizes: list[int]
 ) -> None:
     many = [make(1, 0, question) for question in range(250)]
     assert [len(call) for call in calls(many, batch_size)] == sizes
 
 
-def test_images_stand_in_order_of_first_appearance() -> None:
+def test_blocks_are_in_order_of_first_appearance() -> None:
     given_requests = [make(3, 0, 0), make(1, 0, 0), make(3, 1, 0), make(2, 0, 0)]
     (block,) = blocks(given_requests, limit=100)
     assert [one.key.image.source for one in block] == [b"3", b"3", b"1", b"2"]
 
 
-def test_the_clean_key_differs_in_the_variant_alone() -> None:
+def test_the_clean_key_differs_only_in_the_variant() -> None:
     assert make(1, 2, 3).clean == make(1, 0, 3).key
     assert make(1, 2, 3).clean != make(1, 0, 2).key
 
 
-def test_each_key_is_asked_by_the_first_request_or_the_first_that_scores_options() -> None:
+def test_distinct_returns_the_first_request_or_the_first_that_scores_options() -> None:
     plain, again, scoring, later = (
         make(1, 0, 0, task, options)
         for task, options in (("a", ()), ("b", ()), ("c", ("x",)), ("d", ("x",)))
@@ -96,7 +96,7 @@ def test_each_key_is_asked_by_the_first_request_or_the_first_that_scores_options
     assert distinct([scoring, other, plain]) == [scoring, other]
 
 
-def test_hidden_states_are_captured_if_any_request_of_the_key_wants_it() -> None:
+def test_hidden_states_are_captured_if_any_request_of_the_key_needs_them() -> None:
     plain, again, other = make(1, 0, 0), make(1, 0, 0, "b"), make(2, 0, 0)
     wanting = replace(again, representations=True)
     for given_requests in ([plain, other, wanting], [wanting, other, plain]):

@@ -12,11 +12,11 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from vlm_confidence_tasks.evaluation.request import Generation
 from vlm_confidence_tasks.evaluation.response_cache.serialization import pack, unpack
-from vlm_confidence_tasks.probe import Captured, Reading
+from vlm_confidence_tasks.probe import HiddenStates, Reading
 
 float32 = arrays(np.float32, st.integers(0, 9), elements=st.floats(width=32))
 insides = st.builds(
-    Captured,
+    HiddenStates,
     context=float32,
     answer=st.none() | float32,
     vision=st.none() | float32,
@@ -43,13 +43,15 @@ def same(one: object, other: object) -> bool:
         return one.tobytes() == other.tobytes()
     if isinstance(one, tuple):
         return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, Captured):
-        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(Captured))
+    if isinstance(one, HiddenStates):
+        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(HiddenStates))
     return type(one) is type(other) and repr(one) == repr(other)
 
 
 @given(st.text(), counts, readings)
-def test_every_bit_comes_back(text: str, counts: dict | None, reading: Reading) -> None:
+def test_every_number_round_trips_bit_for_bit(
+    text: str, counts: dict | None, reading: Reading
+) -> None:
     generation, again = unpack(pack(Generation(text, counts), reading))
     assert generation == Generation(text, counts)
     for field in fields(Reading):
@@ -65,7 +67,7 @@ def test_without_a_reading() -> None:
         lambda dtype: arrays(dtype, array_shapes(min_dims=0, max_dims=3))
     )
 )
-def test_fields_of_other_kinds_travel_too(array: np.ndarray) -> None:
+def test_fields_of_other_types_round_trip(array: np.ndarray) -> None:
     odd = {"layers": (array, array[..., None].T), "name": "x", "none": None, "flag": True}
     given_reading = Reading((), np.zeros(1, np.float32), np.zeros(1, np.float32), odd, None)
     again = unpack(pack(Generation(""), given_reading))[1].label_logprob
@@ -75,9 +77,9 @@ def test_fields_of_other_kinds_travel_too(array: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("odd", [object(), [1], np.array([{}]), {1: 2}])
-def test_what_cannot_be_kept_is_refused(odd: object) -> None:
+def test_unsupported_types_are_refused(odd: object) -> None:
     reading = Reading((), np.zeros(1, np.float32), np.zeros(1, np.float32), (odd,), None)
-    with pytest.raises(TypeError, match="cannot be kept in a journal"):
+    with pytest.raises(TypeError, match="cannot be serialised"):
         pack(Generation(""), reading)
 
 

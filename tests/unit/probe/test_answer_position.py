@@ -25,10 +25,10 @@ def any_model(any_tokenizer):
     return make_model(any_tokenizer)
 
 
-def dictated(model, tokenizer, before: str, said: list[int], labels):
-    """Let the model be asked with `before` at the end, and say `said`."""
+def dictated(model, tokenizer, before: str, answer_tokens: list[int], labels):
+    """Let the model be asked with `before` at the end, and say `answer_tokens`."""
     ids = torch.tensor([tokenizer.encode("Is it red? " + before)])
-    force = Dictate([[*said, tokenizer.eos_token_id]], ids.shape[1])
+    force = Dictate([[*answer_tokens, tokenizer.eos_token_id]], ids.shape[1])
     output, (reading,) = read(
         model,
         tokenizer,
@@ -45,8 +45,8 @@ def tokens_after(tokenizer, before: str, answer: str) -> list[int]:
     whole = tokenizer.encode(before + answer, add_special_tokens=False)
     for cut in range(len(whole)):
         if tokenizer.decode(whole[cut:]).strip(" \n(") == answer.strip(" \n("):
-            said = whole[cut:]
-    return said
+            answer_tokens = whole[cut:]
+    return answer_tokens
 
 
 @pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
@@ -54,8 +54,8 @@ def tokens_after(tokenizer, before: str, answer: str) -> list[int]:
     ("labels", "answer"), [(YES_NO, "Yes"), (YES_NO, "no"), (("A", "B", "C"), "B")]
 )
 def test_the_first_token_is_the_answer(any_model, any_tokenizer, template, labels, answer):
-    said = tokens_after(any_tokenizer, template, answer)
-    reading, p = dictated(any_model, any_tokenizer, template, said, labels)
+    answer_tokens = tokens_after(any_tokenizer, template, answer)
+    reading, p = dictated(any_model, any_tokenizer, template, answer_tokens, labels)
     assert reading.answer_step == 0
     expected = [p[0, list(tokens)].sum() for tokens in label_tokens(any_tokenizer, labels)]
     assert np.exp(reading.label_logprob) == pytest.approx(expected, abs=1e-5)
@@ -70,20 +70,20 @@ def test_the_first_token_is_the_answer(any_model, any_tokenizer, template, label
         (("A", "B", "C", "D"), "(C) the red circle", "C"),
     ],
 )
-def test_words_before_the_answer_are_passed_over(any_model, any_tokenizer, labels, text, answer):
-    said = any_tokenizer.encode(text, add_special_tokens=False)
-    reading, p = dictated(any_model, any_tokenizer, "ASSISTANT:", said, labels)
+def test_words_before_the_answer_are_skipped(any_model, any_tokenizer, labels, text, answer):
+    answer_tokens = any_tokenizer.encode(text, add_special_tokens=False)
+    reading, p = dictated(any_model, any_tokenizer, "ASSISTANT:", answer_tokens, labels)
     position = reading.answer_step
     assert position is not None
-    assert any_tokenizer.decode([said[position]]).strip(" (") == answer
-    assert answer not in any_tokenizer.decode(said[:position])
+    assert any_tokenizer.decode([answer_tokens[position]]).strip(" (") == answer
+    assert answer not in any_tokenizer.decode(answer_tokens[:position])
     expected = [p[position, list(ids)].sum() for ids in label_tokens(any_tokenizer, labels)]
     assert np.exp(reading.label_logprob) == pytest.approx(expected, abs=1e-5)
 
 
 def test_an_answer_that_names_no_label_is_read_at_its_first_token(any_model, any_tokenizer):
-    said = any_tokenizer.encode("the red circle", add_special_tokens=False)
-    reading, p = dictated(any_model, any_tokenizer, "ASSISTANT:", said, YES_NO)
+    answer_tokens = any_tokenizer.encode("the red circle", add_special_tokens=False)
+    reading, p = dictated(any_model, any_tokenizer, "ASSISTANT:", answer_tokens, YES_NO)
     assert reading.answer_step is None
     expected = [p[0, list(tokens)].sum() for tokens in label_tokens(any_tokenizer, YES_NO)]
     assert np.exp(reading.label_logprob) == pytest.approx(expected, abs=1e-5)
@@ -91,8 +91,8 @@ def test_an_answer_that_names_no_label_is_read_at_its_first_token(any_model, any
 
 def test_a_label_of_several_tokens_is_found_where_it_begins(any_model, any_tokenizer):
     labels = ("Yes", "quokka")
-    said = any_tokenizer.encode("is quokka", add_special_tokens=False)
-    reading, _ = dictated(any_model, any_tokenizer, "ASSISTANT:", said, labels)
+    answer_tokens = any_tokenizer.encode("is quokka", add_special_tokens=False)
+    reading, _ = dictated(any_model, any_tokenizer, "ASSISTANT:", answer_tokens, labels)
     position = reading.answer_step
     assert position is not None
-    assert any_tokenizer.decode(said[position:]).strip() == "quokka"
+    assert any_tokenizer.decode(answer_tokens[position:]).strip() == "quokka"

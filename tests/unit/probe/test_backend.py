@@ -10,12 +10,12 @@ import torch
 from vlm_confidence_tasks.probe import ProbeError, find_model, find_tokenizer
 
 
-def test_a_model_under_either_name(model):
+def test_the_model_is_found_under_both_attribute_names(model):
     assert find_model(SimpleNamespace(model=model)) is model
     assert find_model(SimpleNamespace(_model=model)) is model
 
 
-def test_the_unwrapped_model_comes_first(model):
+def test_the_unwrapped_model_is_preferred(model):
     wrapped = torch.nn.Sequential(model)
     wrapped.generate = model.generate
     assert find_model(SimpleNamespace(model=model, _model=wrapped)) is model
@@ -30,7 +30,7 @@ def test_the_unwrapped_model_comes_first(model):
         SimpleNamespace(model=SimpleNamespace(generate=print)),
     ],
 )
-def test_other_backends_have_none(adapter):
+def test_other_backends_have_no_model(adapter):
     assert find_model(adapter) is None
 
 
@@ -45,7 +45,7 @@ def test_a_tokenizer_on_the_processor(tokenizer, name):
     assert find_tokenizer(adapter) is tokenizer
 
 
-def test_what_only_bears_the_name_is_passed_over(tokenizer):
+def test_objects_that_are_no_tokenizer_are_skipped(tokenizer):
     adapter = SimpleNamespace(tokenizer="llama", processor=SimpleNamespace(tokenizer=tokenizer))
     assert find_tokenizer(adapter) is tokenizer
 

@@ -14,7 +14,7 @@ from .tiny import PROMPT, YES_NO, Dictate, make_model, plainly, prompt, read, re
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_numbers_are_those_of_the_raw_logits(tokenizer, seed):
+def test_readings_equal_those_of_the_raw_logits(tokenizer, seed):
     model = make_model(tokenizer, seed)
     plain = model.generate(
         **prompt(tokenizer),
@@ -25,17 +25,17 @@ def test_numbers_are_those_of_the_raw_logits(tokenizer, seed):
     )
     output, (reading,) = read(model, tokenizer)
     assert torch.equal(output, plain.sequences)
-    said = output[0, len(tokenizer.encode(PROMPT)) :].tolist()
-    kept = [token for token in said if token != tokenizer.eos_token_id]
-    assert list(reading.tokens) == kept
-    count = max(len(kept), 1)
-    entropy, logprob = recomputed(torch.cat(plain.logits)[:count], said)
+    generated = output[0, len(tokenizer.encode(PROMPT)) :].tolist()
+    answer_tokens = [token for token in generated if token != tokenizer.eos_token_id]
+    assert list(reading.tokens) == answer_tokens
+    count = max(len(answer_tokens), 1)
+    entropy, logprob = recomputed(torch.cat(plain.logits)[:count], generated)
     assert reading.token_entropy == pytest.approx(entropy, abs=1e-5)
     assert reading.token_logprob == pytest.approx(logprob, abs=1e-5)
     assert reading.finite
 
 
-def test_a_repetition_penalty_acts_but_is_not_read(model, tokenizer):
+def test_a_repetition_penalty_changes_the_answer_but_not_the_measured_logits(model, tokenizer):
     endless = {"eos_token_id": tokenizer.pad_token_id}
     output, (reading,) = read(model, tokenizer, repetition_penalty=4.0, **endless)
     free, _ = read(model, tokenizer, **endless)
@@ -56,7 +56,7 @@ def test_a_repetition_penalty_acts_but_is_not_read(model, tokenizer):
         ({"num_beams": 2, "num_return_sequences": 2}, "num_beams=2"),
     ],
 )
-def test_what_is_not_greedy_is_refused(model, tokenizer, kwargs, named):
+def test_decoding_that_is_not_greedy_is_refused(model, tokenizer, kwargs, named):
     with pytest.raises(ProbeError, match=f"{named}.*set temperature to 0 and num_beams to 1"):
         read(model, tokenizer, **kwargs)
 
@@ -73,7 +73,7 @@ def test_sampling_set_in_a_passed_configuration_is_refused(model, tokenizer):
         plainly(model, tokenizer, generation_config=config)
 
 
-def test_what_a_passed_configuration_leaves_open_is_the_models(model, tokenizer):
+def test_settings_missing_in_a_passed_configuration_are_the_models(model, tokenizer):
     # transformers fills it in from there, the end token included.
     model.generation_config.do_sample = True
     with pytest.raises(ProbeError, match="do_sample=True"):
@@ -126,8 +126,8 @@ def test_end_tokens_as_adapters_write_them(model, tokenizer, ends):
 def test_rows_that_end_at_different_lengths(model, tokenizer):
     end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
     yes, no, red = tokenizer.convert_tokens_to_ids(["Yes", "No", "red"])
-    said = [[end], [red, red, no, end], [yes, end], [red] * 5]
-    rows = [tokens + [pad] * (5 - len(tokens)) for tokens in said]
+    generated = [[end], [red, red, no, end], [yes, end], [red] * 5]
+    rows = [tokens + [pad] * (5 - len(tokens)) for tokens in generated]
     inputs = prompt(tokenizer, rows=4)
     dictated = LogitsProcessorList([Dictate(rows, inputs["input_ids"].shape[1])])
     _, readings = read(model, tokenizer, inputs, logits_processor=dictated, max_new_tokens=5)
@@ -142,18 +142,18 @@ def test_rows_that_end_at_different_lengths(model, tokenizer):
 
 
 def test_rows_with_different_labels(model, tokenizer):
-    asked = [label_tokens(tokenizer, labels) for labels in (YES_NO, ("A", "B", "C"), ())]
+    label_ids = [label_tokens(tokenizer, labels) for labels in (YES_NO, ("A", "B", "C"), ())]
     got = []
-    with watched(model, lambda: asked, got.extend, lambda error: None):
+    with watched(model, lambda: label_ids, got.extend, lambda error: None):
         output = model.generate(**prompt(tokenizer, rows=3), do_sample=False, max_new_tokens=2)
     p = torch.log_softmax(model(output[:1, :-2]).logits[0, -1].detach().double(), dim=-1).exp()
-    for reading, labels in zip(got, asked, strict=True):
+    for reading, labels in zip(got, label_ids, strict=True):
         expected = [float(p[list(tokens)].sum()) for tokens in labels]
         if reading.answer_step in (None, 0):
             assert np.exp(reading.label_logprob) == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_batch_of_other_rows_than_expected_is_refused(model, tokenizer):
+def test_an_unexpected_number_of_rows_is_refused(model, tokenizer):
     with pytest.raises(ProbeError, match="runs 2 rows, but 1 documents were looked up"):
         read(model, tokenizer, prompt(tokenizer, rows=2), rows=1)
 
@@ -185,7 +185,7 @@ def spoil(model, value: float) -> None:
 
 @pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_logits_that_are_not_finite_are_noticed(model, tokenizer, value):
+def test_non_finite_logits_are_detected(model, tokenizer, value):
     spoil(model, value)
     _, (reading,) = read(model, tokenizer, max_new_tokens=3)
     assert not reading.finite
@@ -212,12 +212,12 @@ def test_a_token_without_logits_is_an_error(tokenizer):
         recorder(torch.tensor([[5, 6]]), None)
 
 
-def test_the_recorder_keeps_few_numbers_a_step(model, tokenizer, monkeypatch):
+def test_the_recorder_stores_few_numbers_per_step(model, tokenizer, monkeypatch):
     seen = []
     monkeypatch.setattr(
         Recorder,
         "readings",
-        lambda self, ends, kept=Recorder.readings: seen.append(self) or kept(self, ends),
+        lambda self, ends, original=Recorder.readings: seen.append(self) or original(self, ends),
     )
     read(model, tokenizer, max_new_tokens=6)
     (recorder,) = seen

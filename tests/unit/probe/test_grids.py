@@ -33,7 +33,7 @@ def test_qwen_grids_have_their_images_height_and_width():
     assert found == [[[(0, 2, 4)], [(8, 4, 2)]], [[(0, 2, 2)]]]
 
 
-def test_qwen_grids_that_do_not_fit_are_none():
+def test_qwen_grids_of_the_wrong_size_are_none():
     assert grids(config("qwen2_vl"), [row(8), row(6)], thw((1, 4, 8), (1, 4, 4))) == [None, None]
     assert grids(config("qwen2_vl"), [row(4, 4)], thw((1, 4, 4))) == [None]
 

@@ -51,7 +51,7 @@ def test_sentencepiece_spellings_include_the_piece_without_its_mark(any_tokenize
 
 
 @pytest.mark.parametrize("kind", ["sentencepiece", "tiktoken"], indirect=True)
-def test_a_letter_after_a_bracket_counts_where_it_is_one_token(any_tokenizer):
+def test_a_letter_after_a_bracket_is_included_if_it_is_one_token(any_tokenizer):
     first, *_ = label_tokens(any_tokenizer, ("A", "B", "C", "D"))
     assert any(piece.endswith("(A") for piece in pieces_of(any_tokenizer, first))
 
@@ -61,22 +61,22 @@ def test_a_letter_keeps_its_case(any_tokenizer):
     assert not {"a", "\u0120a", "\u2581a"} & pieces_of(any_tokenizer, first)
 
 
-def test_no_labels_no_tokens(any_tokenizer):
+def test_no_labels_have_no_tokens(any_tokenizer):
     assert label_tokens(any_tokenizer, ()) == ()
 
 
 @pytest.mark.parametrize("label", ["quokka", "kiwi"])
-def test_a_label_of_several_tokens_is_known_by_its_first(any_tokenizer, label):
+def test_a_label_of_several_tokens_is_represented_by_its_first(any_tokenizer, label):
     # The space before "kiwi" is a token of its own, which begins every other word too.
     assert len(any_tokenizer.tokenize(label)) > 1
     (tokens,) = label_tokens(any_tokenizer, (label,))
     for token in tokens:
-        said = any_tokenizer.decode([token]).strip()
-        assert said
-        assert label.startswith(said)
+        spelling = any_tokenizer.decode([token]).strip()
+        assert spelling
+        assert label.startswith(spelling)
 
 
-def test_labels_of_one_and_of_several_tokens_stand_side_by_side(any_tokenizer):
+def test_labels_of_one_and_of_several_tokens_can_be_mixed(any_tokenizer):
     yes, quokka = label_tokens(any_tokenizer, ("Yes", "quokka"))
     assert set(yes) == spelled(any_tokenizer, "Yes")
     assert not set(yes) & set(quokka)
@@ -113,7 +113,7 @@ class BytesTokenizer:
         return b"".join(self.pieces[token] for token in tokens).decode()
 
 
-def test_a_vocabulary_of_bytes():
+def test_labels_in_a_byte_level_vocabulary():
     yes, no = label_tokens(BytesTokenizer(), YES_NO)
     assert [BytesTokenizer.pieces[token] for token in yes] == [b"Yes", b" Yes", b"yes"]
     assert [BytesTokenizer.pieces[token] for token in no] == [b"No", b" No", b" no"]

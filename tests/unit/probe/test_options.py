@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from vlm_confidence_tasks.probe import OptionScorer, ProbeError, make_readout, watched
-from vlm_confidence_tasks.probe.continuation import Prompt
-from vlm_confidence_tasks.probe.options import option_tokens, wants_space
+from vlm_confidence_tasks.probe.continuation import PromptState
+from vlm_confidence_tasks.probe.options import begins_with_space, option_tokens
 from vlm_confidence_tasks.types import CLEAN
 
 from .test_readout import CAPTION, LETTERS, reading
@@ -31,7 +31,7 @@ def test_options_are_written_with_a_space_or_without(any_tokenizer, text, spaced
     assert not set(tokens) & set(any_tokenizer.all_special_ids)
 
 
-def test_a_word_is_the_piece_that_a_model_would_say(kind, any_tokenizer):
+def test_an_option_of_one_word_has_the_token_that_a_model_generates(kind, any_tokenizer):
     space = {"sentencepiece": "\u2581"}.get(kind, "\u0120")
     for spaced, piece in ((True, f"{space}Yes"), (False, "Yes")):
         tokens = option_tokens(any_tokenizer, "Yes", spaced)
@@ -39,7 +39,7 @@ def test_a_word_is_the_piece_that_a_model_would_say(kind, any_tokenizer):
 
 
 @pytest.mark.parametrize("line_break", ["", " ", "x"])
-def test_tokenizers_that_drop_line_breaks_or_join_them_with_words(line_break):
+def test_tokenizers_that_drop_line_breaks_or_merge_them_with_words(line_break):
     def encode(text, add_special_tokens):
         return text.replace("\n", line_break).split()
 
@@ -53,20 +53,22 @@ def test_a_text_without_tokens_is_refused(tokenizer):
 
 
 @pytest.mark.parametrize(
-    ("end", "wanted"),
+    ("end", "expected_space"),
     [("ASSISTANT:", True), ("image?", True), ("assistant\n", False), ("Answer: ", False)],
 )
-def test_a_space_comes_first_unless_the_prompt_ends_with_one(any_tokenizer, end, wanted):
+def test_an_answer_begins_with_a_space_unless_the_prompt_ends_with_one(
+    any_tokenizer, end, expected_space
+):
     tokens = any_tokenizer.encode(f"red {end}", add_special_tokens=False)
-    assert wants_space(any_tokenizer, tokens) == wanted
-    assert not wants_space(any_tokenizer, [*tokens, any_tokenizer.eos_token_id])
+    assert begins_with_space(any_tokenizer, tokens) == expected_space
+    assert not begins_with_space(any_tokenizer, [*tokens, any_tokenizer.eos_token_id])
 
 
 def test_an_added_token_ends_a_prompt_without_a_space():
     tokenizer = make_tokenizer("byte_level")
     tokenizer.add_tokens(["<|assistant|>"])
-    assert not wants_space(tokenizer, tokenizer.encode("Yes<|assistant|>"))
-    assert not wants_space(tokenizer, [])
+    assert not begins_with_space(tokenizer, tokenizer.encode("Yes<|assistant|>"))
+    assert not begins_with_space(tokenizer, [])
 
 
 def run(model, tokenizer, texts, *args, **kwargs):
@@ -93,7 +95,7 @@ def padded(tokenizer, prompts):
     return dict(tokenizer(prompts, return_tensors="pt", padding=True, return_token_type_ids=False))
 
 
-def test_a_batch_padded_on_the_left_by_naive_passes(tokenizer):
+def test_options_of_a_left_padded_batch_equal_naive_forward_passes(tokenizer):
     model = make_model(tokenizer)
     prompts = [PROMPT, "Is there?", "A red circle? Answer:"]
     texts = [("the red circle", "Yes"), (), ("is the answer A or B", "No", "red")]
@@ -107,7 +109,7 @@ def test_a_batch_padded_on_the_left_by_naive_passes(tokenizer):
     assert scorer.checked
 
 
-def test_neither_the_answer_nor_what_is_read_of_it_changes(tokenizer):
+def test_scoring_options_changes_neither_answer_nor_reading(tokenizer):
     model = make_model(tokenizer)
     inputs = prompt(tokenizer)
     plain = model.generate(**inputs, max_new_tokens=6, do_sample=False)
@@ -120,7 +122,7 @@ def test_neither_the_answer_nor_what_is_read_of_it_changes(tokenizer):
 
 
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
-def test_whatever_mode_the_adapter_runs_in(tokenizer, mode):
+def test_options_in_every_grad_mode_of_the_adapter(tokenizer, mode):
     model = make_model(tokenizer)
     with mode():
         _, (found,), _ = run(model, tokenizer, [("the red circle",)], **prompt(tokenizer))
@@ -129,7 +131,7 @@ def test_whatever_mode_the_adapter_runs_in(tokenizer, mode):
     assert found.option_logprob[0] == pytest.approx(expected, abs=1e-5)
 
 
-def test_options_of_one_token_need_no_pass_and_no_cache(tokenizer):
+def test_options_of_one_token_need_no_forward_pass_and_no_cache(tokenizer):
     model = make_model(tokenizer)
     _, (without,), _ = run(model, tokenizer, [()], **prompt(tokenizer))
     lengths = []
@@ -143,7 +145,7 @@ def test_options_of_one_token_need_no_pass_and_no_cache(tokenizer):
     assert not scorer.checked
 
 
-def test_token_ids_that_are_given_by_place(tokenizer):
+def test_token_ids_as_a_positional_argument(tokenizer):
     inputs = prompt(tokenizer)
     model = make_model(tokenizer)
     by_name = run(model, tokenizer, [("the red circle",)], **inputs)[1][0]
@@ -167,7 +169,7 @@ def test_a_prompt_that_is_not_token_ids_is_refused(tokenizer):
         ({"attention_mask": torch.ones(1, 1, 3, 3)}, "attention mask"),
     ],
 )
-def test_models_that_cannot_be_continued_are_named(tokenizer, change, reason):
+def test_a_model_whose_cache_cannot_be_continued_is_refused(tokenizer, change, reason):
     model = make_model(tokenizer)
     inputs = prompt(tokenizer)
     with torch.no_grad():
@@ -176,10 +178,10 @@ def test_models_that_cannot_be_continued_are_named(tokenizer, change, reason):
         output.past_key_values = None
     model.config.is_encoder_decoder = change.get("encoder", False)
     given = {"position_ids": torch.arange(3)[None], **change}
-    kept = Prompt(model, given, output, keep=True)
-    assert kept.logprobs([(3,)])[0].shape == (1,), "the first token can always be scored"
+    state = PromptState(model, given, output, copy_cache=True)
+    assert state.logprobs([(3,)])[0].shape == (1,), "the first token can always be scored"
     with pytest.raises(ProbeError, match=f"scored with LlamaForCausalLM: .*{reason}"):
-        kept.logprobs([(3, 4)])
+        state.logprobs([(3, 4)])
 
 
 def scored(**options):
@@ -187,7 +189,7 @@ def scored(**options):
     return replace(reading(0.5, 0.3, 0.2), option_logprob=tuple(arrays.values()))
 
 
-def test_the_record_has_sums_means_and_the_answer_by_hand():
+def test_option_scores_of_a_readout_by_hand():
     read = scored(A=[-1.0, -1.0], B=[-0.5, -0.5, -2.0], C=[-4.0])
     record = make_readout(LETTERS, CLEAN, "", "B", "B", True, read, loglik=True)
     assert record.option_logprob == {"A": -2, "B": -3, "C": -4}
@@ -195,20 +197,20 @@ def test_the_record_has_sums_means_and_the_answer_by_hand():
     assert record.loglik_answer == "A" and record.loglik_mean_answer == "A"
 
 
-def test_options_that_were_scored_for_another_task_stay_out():
+def test_options_scored_for_another_task_are_left_out():
     read = scored(A=[-1.0], B=[-2.0], C=[-3.0])
     assert make_readout(LETTERS, CLEAN, "", "B", "B", True, read).option_logprob is None
     nothing = replace(reading(), label_logprob=())
     assert make_readout(CAPTION, CLEAN, "", "", None, None, nothing, loglik=True).probs is None
 
 
-def test_an_option_that_is_not_finite_makes_the_reading_unusable():
+def test_a_reading_with_a_non_finite_option_is_not_finite():
     assert scored(A=[-1.0]).finite
     assert not scored(A=[-1.0, math.nan]).finite
     assert not scored(A=[-math.inf]).finite
 
 
-def test_the_rows_of_a_call_must_be_those_of_the_documents(tokenizer):
+def test_the_number_of_rows_must_be_that_of_the_documents(tokenizer):
     scorer = OptionScorer(tokenizer, lambda: [("Yes",), ("Yes",)])
     with pytest.raises(ProbeError, match="a row a document"):
         scorer.batch((), prompt(tokenizer))

@@ -30,7 +30,7 @@ FIRST = (0.3, 0.2, 0.1)
 SECOND = (0.05, 0.05, 0.8)
 
 
-def test_answer_then_end_token():
+def test_answer_followed_by_end_token():
     reading = row([YES, 2, 0], [FIRST, SECOND, SECOND])
     assert reading.tokens == (YES,)
     assert reading.token_entropy.tolist() == [1]
@@ -40,7 +40,7 @@ def test_answer_then_end_token():
     assert reading.finite
 
 
-def test_end_token_first_reads_that_step():
+def test_an_end_token_first_is_measured_itself():
     reading = row([2, 0, 0], [FIRST, SECOND, SECOND])
     assert reading.tokens == ()
     assert reading.token_entropy.tolist() == [1]
@@ -49,7 +49,7 @@ def test_end_token_first_reads_that_step():
     assert np.exp(reading.label_logprob) == pytest.approx([0.5, 0.1])
 
 
-def test_no_end_token_keeps_all():
+def test_an_answer_without_end_token_is_measured_whole():
     reading = row([OTHER, OTHER], [FIRST, SECOND])
     assert reading.tokens == (OTHER, OTHER)
     assert reading.token_entropy.tolist() == [1, 2]
@@ -68,17 +68,17 @@ def test_no_label_at_all_reads_the_first_step():
     assert np.exp(reading.label_logprob) == pytest.approx([0.1, 0.8])
 
 
-def test_what_follows_the_end_token_is_padding():
+def test_tokens_after_the_end_token_are_ignored():
     reading = row([OTHER, 2, YES], [SECOND, FIRST, FIRST])
     assert reading.tokens == (OTHER,)
     assert reading.answer_step is None
 
 
-def test_any_of_several_end_tokens_ends():
+def test_any_of_several_end_tokens_ends_the_answer():
     assert row([OTHER, 7, OTHER], [FIRST] * 3, end=frozenset({2, 7})).tokens == (OTHER,)
 
 
-def test_without_end_tokens_all_is_kept():
+def test_without_end_tokens_all_steps_are_measured():
     assert row([OTHER, 2], [FIRST] * 2, end=frozenset()).tokens == (OTHER, 2)
 
 
@@ -89,7 +89,7 @@ def test_an_open_question_has_no_label_probabilities():
     assert reading.finite
 
 
-def test_columns_beyond_the_rows_own_labels_are_left_out():
+def test_padding_columns_of_labels_are_ignored():
     padded = [(*FIRST, 0.9, 0.9)]
     reading = row([YES], padded)
     assert np.exp(reading.label_logprob) == pytest.approx([0.5, 0.1])
@@ -97,7 +97,7 @@ def test_columns_beyond_the_rows_own_labels_are_left_out():
 
 @pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_numbers_that_are_not_finite_are_noticed(value):
+def test_non_finite_numbers_are_detected(value):
     bad = np.array([value], dtype=np.float32)
     good = np.array([0.5], dtype=np.float32)
     labels = logs(FIRST)
@@ -106,7 +106,7 @@ def test_numbers_that_are_not_finite_are_noticed(value):
     assert not read_row([YES], good, good, np.full_like(labels, value), LABELS, END).finite
 
 
-def test_numbers_after_the_end_do_not_matter():
+def test_non_finite_numbers_after_the_end_are_ignored():
     values = np.array([0.5, math.nan], dtype=np.float32)
     assert read_row([2, 0], values, values, logs(FIRST, FIRST), LABELS, END).finite
 
@@ -133,17 +133,17 @@ def rows(draw):
 
 
 @given(rows())
-def test_equal_to_a_naive_loop(case):
+def test_read_row_equals_a_naive_loop(case):
     tokens, values, probs, labels, ends = case
     reading = read_row(tokens, values, -values, np.log(probs), labels, ends)
 
-    said = []
+    answer_tokens = []
     for token in tokens:
         if token in ends:
             break
-        said.append(token)
+        answer_tokens.append(token)
     step = None
-    for t, token in enumerate(said):
+    for t, token in enumerate(answer_tokens):
         if step is None and any(token in spelled for spelled in labels):
             step = t
     at = 0 if step is None else step
@@ -155,10 +155,10 @@ def test_equal_to_a_naive_loop(case):
             column += 1
         expected.append(math.log(total))
 
-    assert reading.tokens == tuple(said)
+    assert reading.tokens == tuple(answer_tokens)
     assert reading.answer_step == step
-    assert reading.token_entropy.tolist() == values.tolist()[: max(1, len(said))]
-    assert reading.token_logprob.tolist() == (-values).tolist()[: max(1, len(said))]
+    assert reading.token_entropy.tolist() == values.tolist()[: max(1, len(answer_tokens))]
+    assert reading.token_logprob.tolist() == (-values).tolist()[: max(1, len(answer_tokens))]
     assert reading.label_logprob == pytest.approx(expected, abs=1e-5)
 
 
@@ -176,7 +176,7 @@ def test_label_probabilities_are_probabilities(logprob):
     assert 0 <= mass <= 1
 
 
-def test_rounding_does_not_lift_the_mass_above_one():
+def test_the_answer_mass_is_clipped_to_one():
     rounded = np.log(np.array([0.5, 0.25, 0.25], dtype=np.float32)) + np.float32(1e-7)
     _, mass = label_probabilities(rounded.tolist())
     assert mass == 1

@@ -29,7 +29,7 @@ def readout(question, answer, read):
     return make_readout(question, CLEAN, "digest", "text", answer, answer == question.gold, read)
 
 
-def test_numbers_by_hand():
+def test_readout_by_hand():
     record = readout(QUESTION, "Yes", reading(0.6, 0.2))
     assert record.token_entropy == (1.0, 3.0)
     assert record.entropy == 2
@@ -53,7 +53,7 @@ def test_confidence_is_that_of_the_answer_even_if_another_label_is_likelier():
     assert readout(LETTERS, "A", reading(0.1, 0.3, 0.6)).confidence == pytest.approx(0.1)
 
 
-def test_an_unparsed_answer_has_no_confidence_but_all_else():
+def test_an_unparsed_answer_lacks_only_confidence():
     record = readout(QUESTION, None, reading(0.6, 0.2, step=None))
     assert record.confidence is None
     assert record.answer_step is None
@@ -65,7 +65,7 @@ def test_a_tie_has_margin_zero():
     assert readout(QUESTION, "Yes", reading(0.4, 0.4)).margin == 0
 
 
-def test_margins_hold_where_probabilities_underflow():
+def test_margins_are_exact_if_probabilities_underflow():
     record = make_readout(
         QUESTION,
         CLEAN,
@@ -94,14 +94,14 @@ def test_no_right_answer_no_gold_margin():
     assert readout(question, "Yes", reading(0.6, 0.2)).gold_margin is None
 
 
-def test_a_backend_without_logits_leaves_every_number_out():
+def test_without_logits_every_measure_is_none():
     record = readout(QUESTION, "No", None)
     assert (record.text, record.answer, record.correct) == ("text", "No", True)
     for name in ("entropy", "token_entropy", "logprob", "probs", "confidence", "margin"):
         assert getattr(record, name) is None
 
 
-def test_the_record_is_json():
+def test_a_readout_is_serialised_as_json():
     import json
 
     record = readout(QUESTION, "Yes", reading(0.6, 0.2)).to_dict()

@@ -27,7 +27,7 @@ class StopAfter(StoppingCriteria):
         return torch.full((len(input_ids),), input_ids.shape[1] >= self.length)
 
 
-def test_stopping_criteria_of_the_caller_are_kept(model, tokenizer):
+def test_stopping_criteria_of_the_caller_still_apply(model, tokenizer):
     red = tokenizer.convert_tokens_to_ids("red")
     start = len(tokenizer.encode(PROMPT))
     mine = StopAfter(start + 3)
@@ -49,14 +49,14 @@ class Breaks(StoppingCriteria):
         raise RuntimeError("out of memory")
 
 
-def test_everything_is_taken_away_again(model, tokenizer):
+def test_the_model_is_restored(model, tokenizer):
     before = hooks(model)
     read(model, tokenizer)
     assert "generate" not in vars(model)
     assert hooks(model) == before
 
 
-def test_everything_is_taken_away_again_when_generate_raises(model, tokenizer):
+def test_the_model_is_restored_when_generate_raises(model, tokenizer):
     before = hooks(model)
     failures, delivered = [], []
     tokens = label_tokens(tokenizer, YES_NO)
@@ -70,7 +70,7 @@ def test_everything_is_taken_away_again_when_generate_raises(model, tokenizer):
     assert len(delivered) == 1, "the call that raised delivers nothing, the next one does"
 
 
-def test_a_generate_that_was_patched_before_is_put_back(model, tokenizer):
+def test_a_generate_that_was_patched_before_is_restored(model, tokenizer):
     calls = []
     original = model.generate
 
@@ -103,7 +103,7 @@ class Outer(torch.nn.Module):
         return self.language_model.generate(**kwargs)
 
 
-def test_an_inner_model_is_read_with_its_own_settings(model, tokenizer):
+def test_an_inner_model_is_measured_with_its_own_settings(model, tokenizer):
     dictated = Dictate(
         [[tokenizer.convert_tokens_to_ids("Yes"), tokenizer.eos_token_id]],
         len(tokenizer.encode(PROMPT)),
@@ -130,7 +130,7 @@ class Softened(LlamaForCausalLM):
         return output
 
 
-def test_where_an_inner_model_runs_too_the_outer_ones_logits_count(model, tokenizer):
+def test_the_outer_models_logits_are_used_if_both_run(model, tokenizer):
     outer = Softened(model).eval()
     output, (reading,) = read(outer, tokenizer)
     start = len(tokenizer.encode(PROMPT))

@@ -1,4 +1,4 @@
-"""Responses on disk: used again by a later run that asks the same of the same model."""
+"""Responses on disk, reused by later runs with the same model and requests."""
 
 from vlm_confidence_tasks.evaluation.response_cache.cache import ResponseCache, open_cache
 

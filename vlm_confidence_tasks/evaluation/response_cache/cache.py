@@ -1,4 +1,4 @@
-"""Responses of earlier runs, and where this run's go."""
+"""The response cache of a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.request import Generation, Request
 from vlm_confidence_tasks.evaluation.response_cache.fingerprint import (
     UnknownWeights,
-    captured,
+    extra_measures,
     model_fingerprint,
     request_fingerprint,
 )
@@ -21,17 +21,17 @@ from vlm_confidence_tasks.evaluation.response_cache.sqlite_journal import Entry,
 
 SUBFOLDER = "vlm_confidence"
 
-# What the engine returned, and the numbers behind it.
+# The engine's raw output and its measurements.
 Answer = tuple[Generation, probe.Reading | None]
 
 
 class ResponseCache:
-    """Answers by request, in a journal; without one there are none.
+    """Answers by request, in a journal; always empty without a folder.
 
     Attributes:
-        folder: The folder that the user named; None: nothing is cached.
-        reused: How many answers were found.
-        added: How many were added.
+        folder: The user's folder; None: nothing is cached.
+        reused: Number of answers found.
+        added: Number of answers added.
     """
 
     def __init__(self, folder: Path | None = None, model: str = "", rank: int = 0) -> None:
@@ -40,7 +40,7 @@ class ResponseCache:
         Args:
             folder: What `--use_cache` names.
             model: The model's fingerprint.
-            rank: Of this process.
+            rank: Rank of this process.
         """
         self.folder = folder
         self.reused = self.added = 0
@@ -57,12 +57,12 @@ class ResponseCache:
 
         Args:
             request: The request.
-            image_sha256: Makes the image and gives its digest.
+            image_sha256: Makes the image and returns its digest.
         """
         if not self._journal:
             return None
         key = request_fingerprint(self._model, request, image_sha256())
-        packed = self._journal.find(key, captured(request))
+        packed = self._journal.find(key, extra_measures(request))
         if packed is None:
             return None
         self.reused += 1
@@ -75,7 +75,7 @@ class ResponseCache:
         entries = [
             Entry(
                 request_fingerprint(self._model, request, image_sha256),
-                captured(request),
+                extra_measures(request),
                 pack(*answer),
             )
             for request, image_sha256, answer in answers
@@ -85,13 +85,13 @@ class ResponseCache:
             self.added += len(entries)
 
     def summary(self, rank: int, ranks: int) -> str | None:
-        """Return the line that a run logs at its end, None if nothing is cached."""
+        """Return the line to log at the end of a run, None if nothing is cached."""
         if self._journal is None:
             return None
-        whose = f"rank {rank}: " if ranks > 1 else ""
-        line = f"{whose}reused {self.reused} of {self.reused + self.added} answers"
+        prefix = f"rank {rank}: " if ranks > 1 else ""
+        line = f"{prefix}reused {self.reused} of {self.reused + self.added} answers"
         damaged = self._journal.damaged
-        return line if not damaged else f"{line}; damaged and asked again: {damaged}"
+        return line if not damaged else f"{line}; damaged and generated again: {damaged}"
 
 
 def open_cache(
@@ -106,9 +106,9 @@ def open_cache(
     Args:
         folder: What `--use_cache` names; None if it was not given.
         adapter: The harness's adapter.
-        source: Where the numbers behind its answers come from.
-        arguments: That the adapter was made with; None if they are not known.
-        rank: Of this process.
+        source: The adapter's logit source.
+        arguments: The adapter's arguments; None if they are unknown.
+        rank: Rank of this process.
     """
     if folder is None:
         return ResponseCache()
@@ -116,8 +116,8 @@ def open_cache(
         fingerprint = model_fingerprint(adapter, source, arguments)
     except UnknownWeights as error:
         logger.warning(
-            f"--use_cache: answers of {type(adapter).__name__} are not kept, for they could not "
-            f"be told from those of other weights: {error}"
+            f"--use_cache: answers of {type(adapter).__name__} are not cached, since its weights "
+            f"cannot be identified: {error}"
         )
         return ResponseCache()
     return ResponseCache(folder, fingerprint, rank)

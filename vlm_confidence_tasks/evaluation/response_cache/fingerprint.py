@@ -1,8 +1,7 @@
-"""All that decides an answer, as a digest.
+"""Digests of everything that an answer and its measurements depend on: the cache's keys.
 
-Two runs whose digests agree are given the same answers; so everything that can change an
-answer or a number read from it is in here, and nothing else: not the task, the order, the
-batch size or the number of processes.
+They do not contain what answers do not depend on: the task, the order, the batch size or the
+number of processes.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ from typing import Any
 from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.request import Request
 
-# Raised when what is measured, or what is in here, changes without any version or field doing so.
+# Incremented when measurements or keys change without a change of a version or field below.
 FORMAT = 2
-# Packages whose code makes the numbers; those that are not installed count as such.
+# Packages whose code affects measurements; None as the version if not installed.
 PACKAGES = (
     *("vlm_confidence_tasks", "lmms_eval", "torch", "torchvision", "transformers"),
     *("tokenizers", "pillow", "bitsandbytes"),
 )
-# The records whose fields an answer is cached with.
-RECORDS = (probe.Reading, probe.Captured)
-# Model arguments that say how the work is laid out, not what is computed.
+# The records that are cached; a changed field changes the fingerprint.
+RECORDS = (probe.Reading, probe.HiddenStates)
+# Model arguments that do not change results.
 LAYOUT = {
     *("batch_size", "batch_size_per_gpu", "max_batch_size"),
     *("device", "device_map", "rank", "world_size"),
@@ -37,18 +36,18 @@ LAYOUT = {
 
 
 class UnknownWeights(ValueError):
-    """A model's weights cannot be told from others; its answers cannot be cached."""
+    """A model's weights cannot be identified, so its answers cannot be cached."""
 
 
 def model_fingerprint(
     adapter: Any, source: probe.LogitSource, arguments: Mapping[str, Any] | None
 ) -> str:
-    """Return a digest of the model, how it is loaded, and the code that runs it.
+    """Return a digest of a model, its arguments, and the versions of the code that runs it.
 
     Args:
         adapter: The harness's adapter.
-        source: Where the numbers behind its answers come from.
-        arguments: That the adapter was made with; None if they are not known.
+        source: The adapter's logit source.
+        arguments: The adapter's arguments; None if they are unknown.
 
     Raises:
         UnknownWeights: The model is neither from a folder that can be read nor from a known
@@ -76,17 +75,17 @@ def request_fingerprint(model: str, request: Request, image_sha256: str) -> byte
     Args:
         model: The model's fingerprint.
         request: The request.
-        image_sha256: Digest of the pixels as they are shown: of whatever the perturbation
-            needs, they hold all that the model can see.
+        image_sha256: Digest of the shown pixels. It covers the perturbation and all that the
+            perturbation needs.
     """
     content = request.question.content if request.first is None else ()
     key = request.key
-    decisive = [model, image_sha256, key.prompt, content, key.generation, key.labels]
-    return bytes.fromhex(_digest(decisive))
+    parts = [model, image_sha256, key.prompt, content, key.generation, key.labels]
+    return bytes.fromhex(_digest(parts))
 
 
-def captured(request: Request) -> dict[str, Any]:
-    """Return what is measured beside the answer; a cached answer with more will do."""
+def extra_measures(request: Request) -> dict[str, Any]:
+    """Return what a request measures beside the answer; cached answers may have more."""
     options = {"options": list(request.options)} if request.options else {}
     return {**options, "inside": True} if request.representations else options
 
@@ -94,16 +93,15 @@ def captured(request: Request) -> dict[str, Any]:
 def folder_digest(folder: Path) -> str:
     """Digest the contents of all files in a folder, or of one file.
 
-    Hidden files, which downloads leave, are left out. Size and time of a file do not tell
-    whether it is the same, so every byte is read: on the machine that this was written on,
-    about 1 GB a second and core.
+    Hidden files, which downloads create, are left out. Every byte is read, since a file can
+    change without a new size or time: about 1 GB per second and core.
 
     Raises:
         OSError: One of them cannot be read.
     """
     if folder.is_file():
         return _file_digest(folder)
-    files = sorted(path for path in folder.rglob("*") if _counts(path.relative_to(folder)))
+    files = sorted(path for path in folder.rglob("*") if not _is_hidden(path.relative_to(folder)))
     files = [path for path in files if not path.is_dir()]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         digests = list(pool.map(_file_digest, files))
@@ -111,8 +109,8 @@ def folder_digest(folder: Path) -> str:
     return _digest(list(zip(names, digests, strict=True)))
 
 
-def _counts(path: Path) -> bool:
-    return not any(part.startswith(".") for part in path.parts)
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _file_digest(path: Path) -> str:
@@ -135,10 +133,10 @@ def _weights(origin: probe.Origin) -> dict[str, str]:
 
 
 def _arguments(adapter: Any, given: Mapping[str, Any] | None, weights: str) -> dict[str, Any]:
-    """Return the arguments that decide answers; of an adapter loaded before, its settings.
+    """Return the arguments that affect answers; if unknown, the adapter's plain attributes.
 
-    An argument that names the weights is left out, since their digest is in the fingerprint;
-    one that names another file or folder is replaced by the digest of what is in it.
+    The path of the weights is left out, since the fingerprint has their digest; the path of
+    any other file or folder is replaced by the digest of its contents.
     """
     if given is None:
         plain = (bool, int, float, str, type(None))

@@ -1,4 +1,4 @@
-"""Answers as bytes and back: every number bit for bit, and no pickle."""
+"""Serialises answers: every number bit for bit, without pickle."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.request import Generation
 
 Arrays = list[np.ndarray[Any, Any]]
-# Numbers hardly shrink; the fastest level does as well as the best.
+# Floats compress poorly, so the fastest level is as good as the best.
 _LEVEL = 1
 
 
 def pack(generation: Generation, reading: probe.Reading | None) -> bytes:
-    """Serialise an answer: a line of JSON, then the bytes of its arrays one after the other.
+    """Serialise an answer as deflated JSON, followed by the raw bytes of its arrays.
 
-    All of it is then deflated: an answer of 256 tokens takes about 3.5 kB. A Reading's fields
-    may be numbers, text, None, arrays, tuples and mappings of these, and a Captured; floats
-    survive as Python writes them, arrays as they lie in memory.
+    An answer of 256 tokens takes about 3.5 kB. A Reading's fields may be numbers, text, None,
+    arrays, tuples and mappings of these, and HiddenStates.
 
     Raises:
-        TypeError: There is something else in it.
+        TypeError: A field has another type.
     """
     arrays: Arrays = []
     numbers = None if reading is None else _fields(reading, arrays)
@@ -37,7 +36,7 @@ def pack(generation: Generation, reading: probe.Reading | None) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[Generation, probe.Reading | None]:
-    """Read back what `pack` wrote."""
+    """Deserialise the output of `pack`."""
     line, _, blob = zlib.decompress(data).partition(b"\n")
     text, counts, numbers = json.loads(line)
     if numbers is None:
@@ -46,7 +45,7 @@ def unpack(data: bytes) -> tuple[Generation, probe.Reading | None]:
     return Generation(text, counts), reading
 
 
-def _fields(record: probe.Reading | probe.Captured, arrays: Arrays) -> dict[str, Any]:
+def _fields(record: probe.Reading | probe.HiddenStates, arrays: Arrays) -> dict[str, Any]:
     return {f.name: _encode(getattr(record, f.name), arrays) for f in fields(record)}
 
 
@@ -63,9 +62,9 @@ def _encode(value: Any, arrays: Arrays) -> Any:
         return [_encode(part, arrays) for part in value]
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {"mapping": {key: _encode(part, arrays) for key, part in value.items()}}
-    if isinstance(value, probe.Captured):
+    if isinstance(value, probe.HiddenStates):
         return {"captured": _fields(value, arrays)}
-    raise TypeError(f"a Reading holds a {type(value).__name__}, which cannot be kept in a journal")
+    raise TypeError(f"a Reading holds a {type(value).__name__}, which cannot be serialised")
 
 
 def _is_token(value: Any) -> bool:
@@ -77,7 +76,7 @@ def _decode(value: Any, blob: bytes) -> Any:
         return tuple(_decode(part, blob) for part in value)
     if not isinstance(value, dict):
         return value
-    for kind, make in (("mapping", dict), ("captured", probe.Captured)):
+    for kind, make in (("mapping", dict), ("captured", probe.HiddenStates)):
         if kind in value:
             return make(**{key: _decode(part, blob) for key, part in value[kind].items()})
     if "tokens" in value:
@@ -85,6 +84,6 @@ def _decode(value: Any, blob: bytes) -> Any:
     name, shape, start = value["array"]
     dtype = np.dtype(name)
     flat = np.frombuffer(blob, dtype, int(np.prod(shape, dtype=int)), start)
-    # A copy: the bytes are not to be kept, and arrays made from them cannot be changed.
+    # A copy, since an array on `blob` would be read-only and keep all of it in memory.
     array = flat.reshape(shape).copy()
     return array if shape else array[()]

@@ -92,6 +92,12 @@ class Images:
             for job in [job for job in held if job.spec.source in gone]:
                 del held[job]
 
+    def forget_failed(self) -> None:
+        """Drop what failed, so that it is made anew when it is asked for again."""
+        for held in (self._made, self._spectra):
+            for job in [job for job, made in held.items() if made.done() and made.exception()]:
+                del held[job]
+
     def close(self) -> None:
         """Stop the threads; images that were not begun are not made."""
         self._pool.shutdown(cancel_futures=True)

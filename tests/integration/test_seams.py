@@ -13,6 +13,7 @@ import pytest
 import torch
 from harness.conftest import load
 from lmms_eval import evaluator
+from lmms_eval.api.instance import GenerationResult, TokenCounts
 from lmms_eval.models import get_model
 from lmms_eval.protocol import ChatMessages
 from lmms_eval.tasks import TaskManager
@@ -357,6 +358,48 @@ def test_a_text_that_stands_for_a_failure_ends_the_run(
         evaluate("noisy", lm=Failing())
     assert str(caught.value).endswith(f"Failing has no answer: {said}; nothing was scored")
     assert "document 1 " in str(caught.value)
+
+
+def test_no_text_at_all_is_not_the_answer_none(
+    evaluate: Callable[..., dict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Failing, "said", GenerationResult(None, TokenCounts()))
+    with pytest.raises(MeasurementError, match="document 1 .*returned None in place of a text; no"):
+        evaluate("noisy", lm=Failing())
+
+
+class Unreadable(TopK):
+    """Finds no numbers beside an answer."""
+
+    def read(self, text: str, labels: Sequence[str]) -> Reading | None:
+        raise ValueError("no logprobs in the response")
+
+
+def test_numbers_that_cannot_be_read_are_told_with_their_place(
+    evaluate: Callable[..., dict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm = Serving()
+    lm.logit_source = Unreadable(lm.tokenizer, 8)
+    with pytest.raises(MeasurementError, match=r"document 0 .*cannot be read: ValueError: no logp"):
+        evaluate("noisy", lm=lm)
+
+
+class NoMasks:
+    name = "no masks/1"
+
+    def __call__(self, request, image: Image.Image, source) -> Given:
+        raise RuntimeError("the mask model is down")
+
+
+def test_a_provider_that_fails_is_named(
+    evaluate: Callable[..., dict], toys: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LeftMasked, "providers", {"masks": NoMasks(), "gradient": NoMasks()})
+    what = (
+        r"variant toy_darken.*: no masks/1, which provides masks, failed with RuntimeError: the m"
+    )
+    with pytest.raises(MeasurementError, match=what):
+        evaluate("darkened")
 
 
 def test_a_text_that_stands_for_a_failure_is_listed_where_failures_are_allowed(

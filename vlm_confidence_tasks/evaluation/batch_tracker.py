@@ -96,10 +96,10 @@ class BatchTracker:
             if isinstance(error, MeasurementError):
                 raise error
             what = (
-                f"{one_line(error)}; nothing was scored: {LESS_MEMORY}"
-                if probe.out_of_memory(error)
-                else f"generate() failed with {one_line(error)}; nothing was scored: mend the "
-                "model or its arguments and run again"
+                f"generate() failed with {one_line(error)}; nothing was scored: mend the model "
+                "or its arguments and run again"
             )
+        if probe.out_of_memory(error):
+            what = f"{one_line(error)}; nothing was scored: {LESS_MEMORY}"
         with located((request or requests[0]).place):
             raise RequestError(what) from error

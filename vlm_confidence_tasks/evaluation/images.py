@@ -93,6 +93,12 @@ class Images:
             for job in [job for job in futures if job.spec.source in dropped]:
                 del futures[job]
 
+    def forget_failed(self) -> None:
+        """Drop what failed, so that it is made anew when it is asked for again."""
+        for held in (self._made, self._spectra):
+            for job in [job for job, made in held.items() if made.done() and made.exception()]:
+                del held[job]
+
     def close(self) -> None:
         """Stop the threads; jobs that have not started are cancelled."""
         self._pool.shutdown(cancel_futures=True)

@@ -139,8 +139,11 @@ class Representations:
         return replace(inside, control=self._controls[request.task.name, request.document])
 
     def blank(self, request: Request) -> RequestKey | None:
-        """Return the key of a clean request's blank request; None for other requests."""
-        return self._blanks.get(request.key)
+        """Return the key of a clean request's blank request; None for other requests.
+
+        Tasks that capture nothing may share the clean request's key; they need no blank image.
+        """
+        return self._blanks.get(request.key) if request.representations else None
 
 
 def _vectors(captured: probe.HiddenStates) -> Vectors:

@@ -121,6 +121,7 @@ class Runner:
                 return
         # Outside of the handler, since the exception references what filled the memory.
         if smaller:
+            self._images.forget_failed()
             probe.free_memory()
             logger.warning(
                 f"out of memory: repeating with batch size {self._engine.batch_size.now}"
@@ -194,8 +195,14 @@ class Runner:
     def _reading(self, request: Request, generation: Generation) -> probe.Reading | None:
         """Return the reading of a new answer: measured in generate(), or returned with its text."""
         reading = self._tracker.reading(request)
-        if reading is None:
-            reading = self._engine.source.read(generation.text, request.key.labels)
+        if reading is None and generation.failure is None:
+            try:
+                reading = self._engine.source.read(generation.text, request.key.labels)
+            except Exception as error:
+                raise RequestError(
+                    f"the numbers that {self._engine.name} returned cannot be read: "
+                    f"{one_line(error)}; nothing was scored: see its logit_source"
+                ) from error
         if reading is not None and not request.representations:
             reading = replace(reading, inside=None)
         return reading
@@ -259,6 +266,8 @@ class Runner:
     def _shown(self, request: Request) -> ShownImages:
         try:
             return self._images.prepare(self._job(request)).result()
+        except RequestError:
+            raise
         except Exception as error:
             # Decoders also raise other types, such as SyntaxError for a broken PNG chunk.
             raise RequestError(
@@ -290,7 +299,17 @@ class Runner:
             phrase = perturbations.phrase(request.variant, opening.labels, clean)
             return phrase, lambda image: Given(phrase, phrase)
         provider = request.task.providers[need]
-        return opening.prompt, lambda image: provider(request, image, self._engine.source)
+
+        def give(image: Image) -> Given:
+            try:
+                return provider(request, image, self._engine.source)
+            except Exception as error:
+                raise RequestError(
+                    f"{provider.name}, which provides {need}, failed with {one_line(error)}; "
+                    "nothing was scored: mend it or its model and run again"
+                ) from error
+
+        return opening.prompt, give
 
     def _has_spectrum(self, request: Request) -> bool:
         return request.representations and not is_blank(request.variant)

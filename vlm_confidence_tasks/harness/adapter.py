@@ -122,11 +122,15 @@ def _result(response: Response | None) -> Any:
 
 
 def _generation(text: Any, counts: Any) -> Generation:
+    counts = None if counts is None else vars(counts)
+    # Servers send messages without content, as for an answer cut off while thinking; as a
+    # string that would be the answer "None".
+    if text is None:
+        return Generation("", counts, "it returned None in place of a text")
     # A subclass of str may carry log-probabilities and must not be converted.
     text = text if isinstance(text, str) else str(text)
     failed = text.lstrip().startswith(FAILURE_TEXTS)
-    failure = " ".join(text.split()) if failed else None
-    return Generation(text, None if counts is None else vars(counts), failure)
+    return Generation(text, counts, " ".join(text.split()) if failed else None)
 
 
 class DocumentView:

@@ -23,7 +23,7 @@ from vlm_confidence_tasks.evaluation.request import (
     TaskSpec,
     make_request,
 )
-from vlm_confidence_tasks.harness.task_config import check_greedy, read_config
+from vlm_confidence_tasks.harness.task_config import check_greedy, read_config, stop_texts
 from vlm_confidence_tasks.metrics import Sample
 from vlm_confidence_tasks.sandbox import LOCAL_DATA, SANDBOX, data_folder
 from vlm_confidence_tasks.types import CLEAN, Question, Readout, Variant
@@ -127,7 +127,7 @@ class PerturbedTask(ConfigurableTask):
             representations=plan.representations,
             max_failures=max_failures(plan.max_failures),
             indices=len(self.documents.text) * (1 + len(plan.variants)),
-            until=tuple((self.config.generation_kwargs or {}).get("until") or ()),
+            until=stop_texts(str(self.task_name), self.config.generation_kwargs),
             providers=self.providers,
         )
 

@@ -228,6 +228,21 @@ def _metric_list(
     return entries
 
 
+def stop_texts(task: str, generation: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return the texts at which an answer is cut; adapters take one text as well as a list.
+
+    Raises:
+        TaskError: They are no texts.
+    """
+    until = (generation or {}).get("until") or ()
+    texts = [until] if isinstance(until, str) else until
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise TaskError(
+            f"task {task}: generation_kwargs has until: {until!r}, expected text or a list of texts"
+        )
+    return tuple(texts)
+
+
 def check_greedy(generation: Mapping[str, Any] | None) -> None:
     """Refuse generation arguments for which confidence is not defined.
 

@@ -12,6 +12,7 @@ from transformers import GenerationMixin, StoppingCriteriaList
 
 from vlm_confidence_tasks.probe.backend import ProbeError
 from vlm_confidence_tasks.probe.hidden_states import HiddenStatesBatch, HiddenStatesExtractor
+from vlm_confidence_tasks.probe.hooks import hooked
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.recorder import LabelTokens, Recorder
 from vlm_confidence_tasks.probe.replacing import replaced
@@ -85,10 +86,9 @@ def _recorded(
         # instead of theirs. Where both run, the outer hook runs last, and its logits are used.
         for module in model.modules():
             if module is model or isinstance(module, GenerationMixin):
-                hooks.callback(module.register_forward_hook(recorder.on_forward).remove)
+                hooks.enter_context(hooked(module, recorder.on_forward))
                 if batch is not None:
-                    hook = module.register_forward_hook(batch.on_forward, with_kwargs=True)
-                    hooks.callback(hook.remove)
+                    hooks.enter_context(hooked(module, batch.on_forward, with_kwargs=True))
         if capture is not None:
             hooks.enter_context(capture.hooked())
         output = original(*args, **kwargs, stopping_criteria=criteria)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 
 from vlm_confidence_tasks.probe.backend import ProbeError, prompt_ids
 from vlm_confidence_tasks.probe.grids import Images, grids, patches, roughness
+from vlm_confidence_tasks.probe.hooks import hooked
 from vlm_confidence_tasks.probe.reading import FloatArray, HiddenStates, Reading
 from vlm_confidence_tasks.probe.recorder import LabelTokens, pad_label_tokens
 from vlm_confidence_tasks.probe.structure import Structure, find_structure
@@ -92,13 +93,11 @@ class HiddenStatesBatch:
     def hooked(self) -> Iterator[None]:
         """Register the hooks in the block."""
         decoder, layers = self._parts.decoder, self._parts.layers
-        hooks = [layer.register_forward_hook(self._on_layer) for layer in layers]
-        hooks.append(decoder.register_forward_hook(self._on_decoder, with_kwargs=True))
-        try:
+        with ExitStack() as hooks:
+            for layer in layers:
+                hooks.enter_context(hooked(layer, self._on_layer))
+            hooks.enter_context(hooked(decoder, self._on_decoder, with_kwargs=True))
             yield
-        finally:
-            for hook in hooks:
-                hook.remove()
 
     def _on_layer(self, module: torch.nn.Module, args: Any, output: Any) -> None:
         state = output[0] if isinstance(output, tuple) else output

@@ -44,7 +44,8 @@ def entropy_bounds(logprobs: ArrayLike, vocabulary: int) -> tuple[float, float]:
 
     Raises:
         ValueError: There are none, more than V, one is not finite, or they sum to more
-            than 1 (by more than float32 rounding).
+            than 1, or to less than V - k others below them can make 1 (by more than float32
+            rounding).
 
     Entropy is Schur-concave, so these are its extremes under that constraint.
 
@@ -61,11 +62,15 @@ def entropy_bounds(logprobs: ArrayLike, vocabulary: int) -> tuple[float, float]:
     rest = 1.0 - math.fsum(p)
     if rest < -1e-4:
         raise ValueError(f"probabilities sum to {1 - rest}, expected at most 1")
+    unknown, smallest = vocabulary - known.size, float(p[-1])
+    if rest > unknown * smallest + 1e-4:
+        raise ValueError(
+            f"probabilities sum to {1 - rest}, and {unknown} other tokens of at most {smallest} "
+            "each do not fill the rest: is the vocabulary larger, or are these not the likeliest?"
+        )
     entropy = -math.fsum(p * known)
-    unknown = vocabulary - known.size
     if rest <= 0 or unknown == 0:
         return entropy, entropy
-    smallest = float(p[-1])
     whole = math.floor(rest / smallest)
     left = rest - whole * smallest
     low = entropy - whole * smallest * float(known[-1]) - (left * math.log(left) if left else 0.0)

@@ -10,7 +10,7 @@ from conftest import write_pope
 from lmms_eval.tasks import TaskManager
 
 from vlm_confidence_tasks.errors import TaskError
-from vlm_confidence_tasks.harness.task_config import read_config
+from vlm_confidence_tasks.harness.task_config import read_config, stop_texts
 
 from .kept_runs import evaluate, write_tasks
 
@@ -38,6 +38,7 @@ REFUSED = {
     "no_such_epsilon": "perturbations: [{name: gaussian_noise, epsilon: -1}]",
     "sampling": "perturbations: []\ngeneration_kwargs: {temperature: 0.7}",
     "beams": "perturbations: []\ngeneration_kwargs: {num_beams: 4}",
+    "until_yes": "perturbations: []\ngeneration_kwargs: {until: true}",
 }
 
 
@@ -80,6 +81,7 @@ def data(few_questions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("no_such_epsilon", "task no_such_epsilon: .*epsilon.*-1"),
         ("sampling", "task sampling: generation_kwargs has temperature: 0.7; .*num_beams to? ?1?"),
         ("beams", "task beams: generation_kwargs has num_beams: 4"),
+        ("until_yes", "task until_yes: generation_kwargs has until: True, expected text or a list"),
     ],
 )
 def test_a_yaml_that_cannot_be_used(manager: TaskManager, task: str, message: str) -> None:
@@ -93,6 +95,12 @@ def test_a_direction_is_passed_on_where_the_metric_has_none() -> None:
     _, config = read_config(task)
     assert [entry["higher_is_better"] for entry in config["metric_list"]] == [False, False]
     assert listed[1] == {"metric": "ece"}
+
+
+def test_a_stop_text_is_not_taken_letter_by_letter() -> None:
+    assert stop_texts("t", {"until": "ASSISTANT:"}) == ("ASSISTANT:",)
+    assert stop_texts("t", {"until": ["a", "b"]}) == ("a", "b")
+    assert stop_texts("t", {}) == stop_texts("t", None) == ()
 
 
 @pytest.mark.parametrize(

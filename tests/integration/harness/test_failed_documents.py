@@ -89,3 +89,17 @@ def test_a_blank_image_that_fails_in_one_block_fails_in_the_next(
     found = evaluate(manager, ["caption_drift"])
     assert [failed["document"] for failed in found["failed"]] == [0, 1, 2]
     assert all("variant blank" in failed["error"] for failed in found["failed"])
+
+
+def test_a_blank_image_that_fails_is_told_by_the_tasks_that_need_it(
+    manager: TaskManager, few_questions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unmade(variant: object) -> list[Image.Image]:
+        raise OSError("no blank")
+
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
+    monkeypatch.setattr(images, "blank_images", unmade)
+    monkeypatch.setenv("VLM_CONFIDENCE_MAX_FAILURES", "3")
+    found = evaluate(manager, ["caption_drift", "caption_eps0.3"])
+    assert {failed["task"] for failed in found["failed"]} == {"caption_drift"}
+    assert all(len(row["readouts"]) == 2 for row in found["samples"]["caption_eps0.3"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -45,6 +47,25 @@ def test_a_repetition_penalty_changes_the_answer_but_not_the_measured_logits(mod
     count = len(reading.token_entropy)
     assert reading.token_entropy == pytest.approx(entropy[:count], abs=1e-4)
     assert reading.token_logprob == pytest.approx(logprob[:count], abs=1e-4)
+
+
+def test_what_other_threads_run_is_not_read(model, tokenizer):
+    other = {"input_ids": torch.tensor([tokenizer.encode("a blue square")])}
+    expected, (alone,) = read(model, tokenizer)
+
+    def meanwhile(input_ids, scores):
+        # Between a step's forward pass and its stopping criteria, as a gradient's might be.
+        pool.submit(lambda: model(**other)).result()
+        return scores
+
+    with ThreadPoolExecutor(1) as pool:
+        output, (reading,) = read(
+            model, tokenizer, logits_processor=LogitsProcessorList([meanwhile])
+        )
+    assert torch.equal(output, expected)
+    assert np.array_equal(reading.token_entropy, alone.token_entropy)
+    assert np.array_equal(reading.token_logprob, alone.token_logprob)
+    assert reading.label_logprob == alone.label_logprob
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from vlm_confidence_tasks.report.inputs.problems import Problems
 
-# Arguments that say where a model runs, not which model it is.
-PLACE = frozenset({"device", "device_map", "batch_size"})
+# Arguments that say where a model runs or who may ask it, not which model it is.
+PLACE = frozenset({"device", "device_map", "batch_size", "api_key"})
 # Where the harness itself looks for a name, in this order.
 NAMED_BY = ("pretrained", "model", "model_version", "model_name", "model_id", "path", "engine")
 
@@ -23,8 +23,8 @@ class Model:
 
     Attributes:
         adapter: The harness's model id (`--model`).
-        args: Its arguments (`--model_args`) as (name, value) pairs, without those that
-            only say where it runs.
+        args: Its arguments (`--model_args`) as (name, value) pairs, without those of
+            `PLACE`.
     """
 
     adapter: str
@@ -36,6 +36,8 @@ class Model:
 
         >>> Model.of("llava", "pretrained=a/b,device=cuda,load_in_4bit=True").short_name
         'a/b (load_in_4bit=True)'
+        >>> Model.of("openai", "model_version=m,api_key=secret").full_name
+        'openai: model_version=m'
         """
         if args is None or isinstance(args, str):
             pairs = [part.partition("=") for part in (args or "").split(",") if part.strip()]

@@ -1,0 +1,31 @@
+"""Forward hooks that see one thread's work alone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+
+@contextmanager
+def hooked(
+    module: torch.nn.Module, hook: Callable[..., Any], *, with_kwargs: bool = False
+) -> Iterator[None]:
+    """Call `hook` after each forward pass of a module that this thread runs in the block.
+
+    Other threads may run the same model meanwhile, for its gradient in an image's pixels, say;
+    their passes are no steps of this thread's generate().
+    """
+    own = threading.get_ident()
+
+    def in_own_thread(*args: Any) -> Any:
+        return hook(*args) if threading.get_ident() == own else None
+
+    handle = module.register_forward_hook(in_own_thread, with_kwargs=with_kwargs)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_sample_image
 
-from vlm_confidence_tasks.perturbations import Given, get, image_digest, perturb
+from vlm_confidence_tasks.perturbations import get, image_digest, perturb
 
 SIZE = (1024, 768)
 BAR = 1.5
@@ -41,7 +41,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "translate": {"dx": 16},
     "pad_crop": {"n": 16},
     "rotate": {"degrees": 30},
-    "text_overlay": {"given": {"clean_answer": Given("Answer is Yes", "Answer is Yes")}},
+    "text_overlay": {"given": {"clean_answer": "Answer is Yes"}},
 }
 
 Call = Callable[[], object]

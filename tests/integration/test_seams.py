@@ -24,7 +24,7 @@ from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.errors import MeasurementError, TaskError
 from vlm_confidence_tasks.harness import task as task_module
 from vlm_confidence_tasks.models.llava import TinyLlava
-from vlm_confidence_tasks.perturbations import Given, registry
+from vlm_confidence_tasks.perturbations import registry
 from vlm_confidence_tasks.probe import Reading, TopKStep, label_tokens, read_top_k
 
 PACKAGE = "vlm_confidence_tasks.harness.task.PerturbedTask"
@@ -51,11 +51,11 @@ class HalfMasks:
         self.name = f"half masks, left={left}"
         self.left = left
 
-    def __call__(self, request, image: Image.Image, source) -> Given:
+    def __call__(self, request, image: Image.Image, source):
         mask = np.zeros((image.height, image.width), dtype=bool)
         half = image.width // 2
         mask[:, slice(None, half) if self.left else slice(half, None)] = True
-        return Given(f"{self.name}: thing", {"thing": mask})
+        return {"thing": mask}
 
 
 class TowerGradient:
@@ -63,8 +63,8 @@ class TowerGradient:
 
     name = "energy of the vision tower/1"
 
-    def __call__(self, request, image: Image.Image, source) -> Given:
-        tower = source._model.model.vision_tower
+    def __call__(self, request, image: Image.Image, source):
+        tower = source.model.model.vision_tower
         side = tower.config.image_size
 
         def gradient(shown: Image.Image) -> NDArray[np.float32]:
@@ -75,7 +75,7 @@ class TowerGradient:
             (found,) = torch.autograd.grad(energy, pixels)
             return found[0].permute(1, 2, 0).contiguous().numpy()
 
-        return Given(f"{self.name} of {source.origin.name}", gradient)
+        return gradient
 
 
 class LeftMasked(task_module.PerturbedTask):
@@ -156,7 +156,7 @@ class TopK:
     """Reads what `Carrying` carries."""
 
     measures = frozenset({"probabilities"})
-    origin = None
+    origin = model = None
 
     def __init__(self, tokenizer, vocabulary: int) -> None:
         self.tokenizer, self.vocabulary = tokenizer, vocabulary
@@ -178,7 +178,7 @@ class TopK:
 class Serving(TinyLlava):
     """Gives the k likeliest log-probabilities with each text, and no model to look into."""
 
-    k = 5
+    k = 20
 
     def __init__(self, **options) -> None:
         super().__init__(**options)
@@ -273,6 +273,39 @@ def test_a_need_without_a_provider_is_refused_when_the_task_is_built(
 ) -> None:
     with pytest.raises(TaskError, match="task unprovided: toy_darken needs masks, which this"):
         evaluate("unprovided")
+
+
+def test_a_provider_of_no_need_is_refused(
+    evaluate: Callable[..., dict], toys: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LeftMasked, "providers", {"depth": HalfMasks(left=True)})
+    with pytest.raises(TaskError, match="task darkened: providers has 'depth', expected gradient"):
+        evaluate("darkened")
+
+
+def test_gradients_are_taken_while_the_model_is_idle(
+    evaluate: Callable[..., dict], toys: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm, busy = load(), []
+    generate, give = lm.model.generate, TowerGradient.__call__
+
+    def generating(*args, **kwargs):
+        busy.append("generate")
+        output = generate(*args, **kwargs)
+        busy.append("idle")
+        return output
+
+    def giving(self, *args):
+        assert not busy or busy[-1] == "idle"
+        gradient = give(self, *args)
+        busy.append("gradient")
+        busy.append("idle")
+        return gradient
+
+    lm.model.generate = generating
+    monkeypatch.setattr(TowerGradient, "__call__", giving)
+    evaluate("ascending", lm=lm)
+    assert busy.count("gradient") == 4 and busy.count("generate") == 8
 
 
 def test_options_of_questions_without_any_are_refused(evaluate: Callable[..., dict]) -> None:
@@ -387,7 +420,7 @@ def test_numbers_that_cannot_be_read_are_told_with_their_place(
 class NoMasks:
     name = "no masks/1"
 
-    def __call__(self, request, image: Image.Image, source) -> Given:
+    def __call__(self, request, image: Image.Image, source):
         raise RuntimeError("the mask model is down")
 
 

@@ -15,7 +15,6 @@ from vlm_confidence_tasks.benchmarks.dataset import Documents
 from vlm_confidence_tasks.evaluation.blank_image import blank_images, is_blank
 from vlm_confidence_tasks.evaluation.request import ImageSpec
 from vlm_confidence_tasks.metrics import BANDS, band_powers
-from vlm_confidence_tasks.perturbations import Given
 from vlm_confidence_tasks.types import CLEAN
 
 # More threads would take cores that the model needs.
@@ -36,18 +35,18 @@ class ImageJob:
 
     Attributes:
         spec: Which stored images, and how they are shown.
-        identities: For each need, what its `Given` depends on besides image and provider:
-            the phrase, or the prompt.
+        identities: For each need, what its value depends on besides image and provider: the
+            phrase, or prompt and labels.
         documents: Where the stored images are.
         document: Index of their document.
-        given: Functions from a clean image to its `Given`, by need.
+        given: Functions from a clean image to the value of a need, by need.
     """
 
     spec: ImageSpec
-    identities: tuple[tuple[str, str], ...]
+    identities: tuple[tuple[str, tuple[str, ...]], ...]
     documents: Documents = field(compare=False)
     document: int = field(compare=False)
-    given: Mapping[str, Callable[[Image.Image], Given]] = field(compare=False)
+    given: Mapping[str, Callable[[Image.Image], object]] = field(compare=False)
 
     @property
     def clean(self) -> ImageJob:

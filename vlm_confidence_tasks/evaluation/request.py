@@ -14,7 +14,6 @@ from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.benchmarks import Benchmark, option_texts
 from vlm_confidence_tasks.benchmarks.dataset import Documents
 from vlm_confidence_tasks.errors import Place
-from vlm_confidence_tasks.perturbations import Given
 from vlm_confidence_tasks.probe import LogitSource, Reading
 from vlm_confidence_tasks.types import CLEAN, Question, Variant
 
@@ -28,8 +27,12 @@ class NeedProvider(Protocol):
 
     name: str
 
-    def __call__(self, request: Request, image: Image.Image, source: LogitSource) -> Given:
-        """Return the `Given` of one clean image; called in image threads."""
+    def __call__(self, request: Request, image: Image.Image, source: LogitSource) -> object:
+        """Return the value of the need for one clean image.
+
+        It must be a deterministic function of the image, of the request's prompt and labels, and
+        of the source's model. Called by image threads; for `gradient` while the engine is idle.
+        """
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -23,7 +23,6 @@ from vlm_confidence_tasks.evaluation.progress import Progress
 from vlm_confidence_tasks.evaluation.representations import Representations
 from vlm_confidence_tasks.evaluation.request import Generation, Request, RequestKey, Response
 from vlm_confidence_tasks.evaluation.response_cache import ResponseCache
-from vlm_confidence_tasks.perturbations import Given
 
 
 class Runner:
@@ -160,6 +159,9 @@ class Runner:
         Raises:
             MeasurementError: One of them could not be answered; all others have responses.
         """
+        for request in requests:
+            if "gradient" in _needs(request):
+                self.images(request)
         self._in_call = {(request.task.name, request.index): request for request in requests}
         self._tracker.clear()
         raised: Exception | None = None
@@ -236,12 +238,15 @@ class Runner:
     def prepare(self, requests: Iterable[Request], answered: bool = False) -> None:
         """Start making images; those that depend on a clean answer only if it is available.
 
+        Those that need the model's gradient wait for their call, when the model is idle.
+
         Args:
             requests: The requests.
             answered: Whether their clean answers are available.
         """
         for request in requests:
-            if answered or "clean_answer" not in _needs(request):
+            needs = _needs(request)
+            if "gradient" not in needs and (answered or "clean_answer" not in needs):
                 job = self._job(request)
                 self._images.prepare(job)
                 if self._has_spectrum(request):
@@ -291,16 +296,18 @@ class Runner:
             self._jobs[request.key] = job
         return job
 
-    def _need(self, need: str, request: Request) -> tuple[str, Callable[[Image], Given]]:
-        """Return what the need's `Given` depends on besides the image, and a function for it."""
+    def _need(
+        self, need: str, request: Request
+    ) -> tuple[tuple[str, ...], Callable[[Image], object]]:
+        """Return what a need's value depends on besides image and provider, and its function."""
         opening = request.opening.key
         if need == "clean_answer":
             clean = self.responses[request.clean].answer
             phrase = perturbations.phrase(request.variant, opening.labels, clean)
-            return phrase, lambda image: Given(phrase, phrase)
+            return (phrase,), lambda image: phrase
         provider = request.task.providers[need]
 
-        def give(image: Image) -> Given:
+        def give(image: Image) -> object:
             try:
                 return provider(request, image, self._engine.source)
             except Exception as error:
@@ -309,7 +316,7 @@ class Runner:
                     "nothing was scored: mend it or its model and run again"
                 ) from error
 
-        return opening.prompt, give
+        return (opening.prompt, *opening.labels), give
 
     def _has_spectrum(self, request: Request) -> bool:
         return request.representations and not is_blank(request.variant)

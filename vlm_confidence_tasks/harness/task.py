@@ -327,11 +327,17 @@ class PerturbedTask(ConfigurableTask):
 
 
 def _check_needs(variants: Sequence[Variant], providers: Mapping[str, NeedProvider]) -> None:
-    """Refuse variants with needs that have no provider.
+    """Refuse variants with needs that have no provider, and providers of no such need.
 
     Raises:
         TaskError: There is one.
     """
+    provided = perturbations.NEEDS.keys() - {"clean_answer"}
+    if unknown := sorted(providers.keys() - provided):
+        raise TaskError(
+            f"providers has {unknown[0]!r}, expected {' or '.join(sorted(provided))}; the clean "
+            "answer is provided by the run"
+        )
     for variant in variants:
         missing = perturbations.needs_of(variant) - {"clean_answer"} - providers.keys()
         if missing:

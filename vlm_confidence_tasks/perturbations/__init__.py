@@ -11,7 +11,7 @@ from importlib import import_module
 
 from vlm_confidence_tasks.perturbations.applying import apply, perturb
 from vlm_confidence_tasks.perturbations.expansion import variants
-from vlm_confidence_tasks.perturbations.needs import NEEDS, Given, Need
+from vlm_confidence_tasks.perturbations.needs import NEEDS, Need
 from vlm_confidence_tasks.perturbations.overlay_phrases import applies, overlay_labels, phrase
 from vlm_confidence_tasks.perturbations.parameters import Parameter, Range, Severity
 from vlm_confidence_tasks.perturbations.perturbation import Perturbation
@@ -35,7 +35,6 @@ for _module in (
 
 __all__ = [
     "NEEDS",
-    "Given",
     "Need",
     "Parameter",
     "Perturbation",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from PIL import Image
 
-from vlm_confidence_tasks.perturbations.needs import Given, satisfy
+from vlm_confidence_tasks.perturbations.needs import satisfy
 from vlm_confidence_tasks.perturbations.perturbation import Perturbation
 from vlm_confidence_tasks.perturbations.registry import get
 from vlm_confidence_tasks.perturbations.seeding import generator, image_digest, require_rgb
@@ -18,7 +18,7 @@ def perturb(
     name: str,
     *,
     seed: int = 0,
-    given: Mapping[str, Given] = {},
+    given: Mapping[str, object] = {},
     digest: str | None = None,
     **parameters: object,
 ) -> Image.Image:
@@ -28,7 +28,7 @@ def perturb(
         image: What to perturb. Convert other modes to RGB first.
         name: A registered perturbation (`names()`).
         seed: The number of the draw; 0 where the perturbation draws nothing.
-        given: What satisfies each of the perturbation's needs, by need (`NEEDS`).
+        given: The value of each of the perturbation's needs, by need (`NEEDS`).
         digest: The image's `image_digest`, if the caller has already computed it.
         **parameters: The perturbation's own.
 
@@ -46,7 +46,7 @@ def apply(
     image: Image.Image,
     variant: Variant,
     *,
-    given: Mapping[str, Given] = {},
+    given: Mapping[str, object] = {},
     digest: str | None = None,
 ) -> Image.Image:
     """Return the image as a variant shows it: `perturb` with the variant's values.
@@ -69,7 +69,7 @@ def _run(
     perturbation: Perturbation,
     parameters: Mapping[str, object],
     seed: int,
-    given: Mapping[str, Given],
+    given: Mapping[str, object],
     digest: str | None,
 ) -> Image.Image:
     values = perturbation.complete(parameters)

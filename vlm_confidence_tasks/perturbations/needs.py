@@ -1,14 +1,14 @@
 """What a perturbation may need besides the image, its parameters and the seed.
 
-A perturbation declares its needs (`register(..., needs={...})`); whoever applies it passes
-a `Given` for each. What is given must be a deterministic function of what its identity
-names, so that pixels stay a function of image content, parameters, seed and identities.
+A perturbation declares its needs (`register(..., needs={...})`); whoever applies it passes a
+value for each. Pixels are then a function of image content, parameters, seed and these values.
+Two things that would give other values must have other names in cache keys: that is up to
+whoever provides the values (`evaluation.request.NeedProvider`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -32,23 +32,8 @@ NEEDS: Mapping[Need, str] = dict(zip(get_args(Need), ("phrase", "gradient", "mas
 """
 
 
-@dataclass(frozen=True)
-class Given:
-    """What satisfies one need of a perturbation, for one image.
-
-    Attributes:
-        identity: Text that differs wherever `value` may differ, and enters cache keys: the
-            phrase itself; the fingerprint of the gradient's model with its loss and
-            question; the mask provider's name and version with the names of the things.
-        value: What the function receives, of the type that `NEEDS` states.
-    """
-
-    identity: str
-    value: object
-
-
 def satisfy(
-    name: str, needs: Collection[str], given: Mapping[str, Given], image: Image.Image
+    name: str, needs: Collection[str], given: Mapping[str, object], image: Image.Image
 ) -> list[object]:
     """Return what the function called `name` receives, in the order of `NEEDS`.
 
@@ -56,12 +41,10 @@ def satisfy(
         ValueError: A need is missing or superfluous, or a value has the wrong type or shape.
     """
     if missing := [need for need in NEEDS if need in needs and need not in given]:
-        raise ValueError(
-            f"{name} needs {missing[0]}: pass given={{{missing[0]!r}: Given(identity, value)}}"
-        )
+        raise ValueError(f"{name} needs {missing[0]}: pass given={{{missing[0]!r}: value}}")
     if superfluous := sorted(set(given) - set(needs)):
         raise ValueError(f"{name} does not need {superfluous[0]}: leave it out of given")
-    return [_checked(name, need, given[need].value, image) for need in NEEDS if need in needs]
+    return [_checked(name, need, given[need], image) for need in NEEDS if need in needs]
 
 
 def _checked(name: str, need: Need, value: object, image: Image.Image) -> object:

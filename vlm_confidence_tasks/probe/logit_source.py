@@ -29,10 +29,12 @@ class LogitSource(Protocol):
             error; if it is empty, no answer has a reading.
         origin: Where the model's weights came from; None if unknown, and the engine's answers
             are then not cached.
+        model: The transformers model, for perturbations that differentiate it; else None.
     """
 
     measures: frozenset[Measure]
     origin: Origin | None
+    model: Any
 
     def numerics(self) -> Mapping[str, Any]:
         """Return what affects the model's outputs besides its weights (dtype, kernels)."""
@@ -72,13 +74,13 @@ class TransformersSource:
             model: A transformers model.
             tokenizer: Its tokenizer.
         """
-        self._model, self._tokenizer = model, tokenizer
+        self.model, self._tokenizer = model, tokenizer
         self.origin: Origin | None = origin(model)
         self._tokens = lru_cache(maxsize=None)(lambda labels: label_tokens(tokenizer, labels))
 
     def numerics(self) -> Mapping[str, Any]:
         """Return dtypes, device types, attention kernel and quantisation."""
-        return numerics(self._model)
+        return numerics(self.model)
 
     @contextmanager
     def reading(self, rows: BatchRows, representations: bool) -> Iterator[None]:
@@ -86,13 +88,13 @@ class TransformersSource:
         scorer = OptionScorer(self._tokenizer, lambda: [row.options for row in rows.rows()])
         extractor = (
             HiddenStatesExtractor(
-                self._model, lambda: any(row.representations for row in rows.rows())
+                self.model, lambda: any(row.representations for row in rows.rows())
             )
             if representations
             else None
         )
         with watched(
-            self._model,
+            self.model,
             lambda: [self._tokens(row.labels) for row in rows.rows()],
             rows.deliver,
             rows.fail,
@@ -114,6 +116,7 @@ class NoLogits:
 
     measures: frozenset[Measure] = frozenset()
     origin: Origin | None = None
+    model: Any = None
 
     def __init__(self, name: str) -> None:
         """Store the engine's name for the warning."""

@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike
 
 from vlm_confidence_tasks.probe.reading import Reading
 
+# Probabilities that are less than this apart are one number.
+SAME_PROBABILITY = 1e-3
+
 
 @dataclass(frozen=True)
 class TopKStep:
@@ -84,8 +87,9 @@ def read_top_k(
 ) -> Reading:
     """Turn one answer's steps into a reading, with bounds in place of entropies.
 
-    Label probabilities are included only if every label has a token among the k likeliest of
-    the answer step; otherwise a label's probability is only known to be at most p_k.
+    Label probabilities are included only where the k likeliest tokens of the answer step settle
+    them: every label has a token among these, and its other spellings, of at most p_k each,
+    cannot hold more than `SAME_PROBABILITY` together.
 
     Args:
         steps: The generated tokens before the end token; the end token itself if it came first.
@@ -102,13 +106,18 @@ def read_top_k(
     answer_step = next((t for t, step in enumerate(steps) if step.token in label_ids), None)
     likeliest = steps[answer_step or 0].likeliest
     known = [[likeliest[token] for token in label if token in likeliest] for label in labels]
+    smallest = math.exp(min(likeliest.values()))
+    rest = 1.0 - math.fsum(map(math.exp, likeliest.values()))
+    unknown = [
+        min(rest, (len(label) - len(part)) * smallest)
+        for label, part in zip(labels, known, strict=True)
+    ]
+    settled = all(known) and max(unknown, default=0.0) <= SAME_PROBABILITY
     return Reading(
         tokens=tuple(step.token for step in steps),
         token_entropy=np.array([low for low, _ in bounds], np.float32),
         token_logprob=np.array([step.logprob for step in steps], np.float32),
-        label_logprob=tuple(float(np.logaddexp.reduce(part)) for part in known)
-        if all(known)
-        else (),
+        label_logprob=tuple(float(np.logaddexp.reduce(part)) for part in known) if settled else (),
         answer_step=answer_step,
         token_entropy_high=np.array([high for _, high in bounds], np.float32),
     )

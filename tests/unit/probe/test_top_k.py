@@ -56,5 +56,7 @@ def test_labels_have_probabilities_only_where_all_are_known():
     assert np.exp(known.label_logprob) == pytest.approx([0.6, 0.35])
     assert known.answer_step == 0
     assert read_top_k([step], [[7], [11]], 100).label_logprob == ()
+    # Another spelling of the second label may hold the rest, 0.05.
+    assert read_top_k([step], [[7], [8, 9, 11]], 100).label_logprob == ()
     with pytest.raises(ValueError, match="at least one step"):
         read_top_k([], [[7]], 100)

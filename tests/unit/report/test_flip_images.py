@@ -63,7 +63,7 @@ def decoded(uri: str) -> np.ndarray:
 @pytest.mark.parametrize("variant", [NOISE, OVERLAY])
 def test_pictures_are_pixel_for_pixel_what_the_model_saw(document: dict, variant: Variant) -> None:
     clean = document["image"].convert("RGB")
-    phrase = perturbations.Given("Answer is No", "Answer is No")
+    phrase = "Answer is No"
     given = {"clean_answer": phrase} if variant is OVERLAY else {}
     perturbed = perturbations.apply(clean, variant, given=given)
     (shown,) = make_flip_images(leaderboard(flip(document, variant, perturbed)), "m", DATA_DIR)

@@ -85,7 +85,7 @@ def _make(flip: Record, clean: Sequence[Image.Image]) -> FlipImages:
     given = {}
     if "clean_answer" in perturbations.needs_of(variant):
         phrase = perturbations.phrase(variant, flip["labels"], flip["clean"]["answer"])
-        given["clean_answer"] = perturbations.Given(phrase, phrase)
+        given["clean_answer"] = phrase
     again = [perturbations.apply(image, variant, given=given) for image in clean]
     if perturbations.images_digest(again) != perturbed["image_sha256"]:
         note = "perturbed image left out: made again, it is not the one that the model saw"

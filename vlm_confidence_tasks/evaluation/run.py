@@ -160,7 +160,7 @@ class Run:
             progress = stack.enter_context(Progress(total, show=self._rank == 0))
             stack.enter_context(strict_decoding())
             stack.enter_context(self._engine.quiet())
-            stack.enter_context(self.runner.reading(progress, bool(self._captured_tasks)))
+            stack.enter_context(self.runner.measuring(progress, bool(self._captured_tasks)))
             for block, following in zip(work, [*work[1:], ()], strict=True):
                 self.runner.prepare(block)
                 self.runner.prepare(following)

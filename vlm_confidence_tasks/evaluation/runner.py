@@ -73,7 +73,7 @@ class Runner:
         return self._engine.batch_size.now or 1
 
     @contextmanager
-    def reading(self, progress: Progress, representations: bool) -> Iterator[None]:
+    def measuring(self, progress: Progress, representations: bool) -> Iterator[None]:
         """Measure answers in the block; `run` must be called inside it.
 
         Args:

@@ -89,7 +89,7 @@ class Recorder:
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
     def readings(self, end_tokens: frozenset[int]) -> list[Reading]:
-        """Return one Reading a row, in the order of the batch."""
+        """Return one Reading per row, in the order of the batch."""
         tokens, numbers = self.steps()
         return [
             read_row(row_tokens, row[:, 0], row[:, 1], row[:, 2:], labels, end_tokens)

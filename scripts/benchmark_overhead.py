@@ -130,10 +130,10 @@ def time_without(task: Any, adapter: Any, requests: list[Any]) -> float:
 
     view = {}
     for request in requests:
-        index = request.args[3]
-        document, variant = task.locate(index)
-        images = [perturbations.apply(i, variant) for i in task.documents.images(document)]
-        view[index] = task.documents.text[document] | {IMAGES: images}
+        own = request.request
+        stored = task.documents.images(own.document)
+        images = [perturbations.apply(image, own.variant) for image in stored]
+        view[own.index] = task.documents.text[own.document] | {IMAGES: images}
     adapter.task_dict[TASK] = {"test": view}
     start = time.perf_counter()
     adapter.generate_until(requests)
@@ -144,9 +144,9 @@ def time_with(task: Any, adapter: Any, requests: list[Any]) -> float:
     """Time the same requests through a session."""
     from vlm_confidence_tasks.harness.session import Session
 
-    with Session(adapter, [task]) as session:
+    with Session(adapter, [task]):
         start = time.perf_counter()
-        session.generate_until(requests)
+        adapter.generate_until(requests)
         return time.perf_counter() - start
 
 
@@ -276,7 +276,6 @@ def evaluate(options: argparse.Namespace) -> None:
 def measure_planning() -> None:
     """Print how long 9,000 questions about 1,500 images of 150 kB take to plan."""
     from vlm_confidence_tasks.evaluation.schedule import blocks
-    from vlm_confidence_tasks.harness.adapter import HarnessAdapter
     from vlm_confidence_tasks.harness.session import Session
     from vlm_confidence_tasks.models.llava import TinyLlava
 
@@ -285,10 +284,9 @@ def measure_planning() -> None:
         stored = (Path(name) / "pope" / "test.parquet").stat().st_size
         task, adapter = load_task(Path(name)), TinyLlava()
         with Session(adapter, [task]):
-            task.build_all_requests(rank=0, world_size=1)
-            engine = HarnessAdapter(adapter, {TASK: task}, None)
             start = time.perf_counter()
-            requests = engine.requests(task.instances)
+            task.build_all_requests(rank=0, world_size=1)
+            requests = [instance.request for instance in task.instances]
             number = sum(1 for _ in blocks(requests))
             seconds = time.perf_counter() - start
     print(f"{len(requests)} requests, {stored / 2**20:.0f} MiB of data, {number} blocks")

@@ -1,4 +1,4 @@
-"""Forward hooks that see one thread's work alone."""
+"""Forward hooks of one thread."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def hooked(
 ) -> Iterator[None]:
     """Call `hook` after each forward pass of a module that this thread runs in the block.
 
-    Other threads may run the same model meanwhile, for its gradient in an image's pixels, say;
-    their passes are no steps of this thread's generate().
+    Forward passes of other threads, such as those of a need's provider, are not steps of this
+    thread's generate() and are ignored.
     """
     own = threading.get_ident()
 

@@ -49,8 +49,9 @@ def groups(
     columns = {column["id"]: column for column in leaderboard["columns"]}
     grouped: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
     for entry in entries:
+        own = (entry[key] for key in ("benchmark", *apart))
         setting = (columns[entry["column"]][key] for key in SHARED)
-        grouped[(*(entry[key] for key in ("benchmark", *apart)), *setting)].append(entry)
+        grouped[tuple((*own, *setting))].append(entry)
     seen: Counter[str] = Counter()
     named = []
     for same in grouped.values():

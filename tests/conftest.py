@@ -109,6 +109,16 @@ class Run:
         return self.output.strip().splitlines()[-1]
 
 
+def install_models(folder: Path, module: str, code: str) -> str:
+    """Install a module whose `MODELS` the harness loads; return the folder for PYTHONPATH."""
+    (folder / f"{module}.py").write_text(code)
+    info = folder / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[lmms_eval.models]\n{module} = {module}:MODELS\n")
+    return str(folder)
+
+
 def run_command(
     command: Sequence[str],
     folder: Path,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from commands import Commands
-from conftest import evaluate_command, run_command, write_pope
+from conftest import evaluate_command, install_models, run_command, write_pope
 from safetensors.torch import load_file, save_file
 
 from vlm_confidence_tasks.harness.cli import check_measured, check_written
@@ -75,13 +75,7 @@ STOCK = f"pretrained={MODEL_DIR},device=cpu,device_map=cpu"
 @pytest.fixture(scope="module")
 def broken_models(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder for PYTHONPATH in which a package of broken adapters is installed."""
-    folder = tmp_path_factory.mktemp("site")
-    (folder / "broken_models.py").write_text(BROKEN)
-    info = folder / "broken_models-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-models\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[lmms_eval.models]\nbroken = broken_models:MODELS\n")
-    return str(folder)
+    return install_models(tmp_path_factory.mktemp("site"), "broken_models", BROKEN)
 
 
 def assert_ends_with(run, *parts: str) -> None:

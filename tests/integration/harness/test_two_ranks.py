@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import Commands, rows
-from conftest import Run, evaluate_command
+from commands import Child, Commands, rows
+from conftest import Run, evaluate_command, install_models
 
 # Sends its own process a signal while the requests of a call are answered.
 SIGNALLED = """
@@ -36,30 +36,22 @@ COMMAND = evaluate_command("pope_eps0.3", "--model", "signalled", "--use_cache",
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder for PYTHONPATH with the adapter, installed as a plugin."""
-    folder = tmp_path_factory.mktemp("site")
-    (folder / "signalled_model.py").write_text(SIGNALLED)
-    info = folder / "signalled_model-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: signalled-model\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[lmms_eval.models]\nx = signalled_model:MODELS\n")
-    return str(folder)
+    return install_models(tmp_path_factory.mktemp("site"), "signalled_model", SIGNALLED)
 
 
-def start(
-    commands: Commands, folder: Path, data: Path, site: str, call: int
-) -> tuple[list, dict[str, str]]:
+def start(commands: Commands, folder: Path, data: Path, site: str, call: int) -> list[Child]:
     environment = {
         "VLM_CONFIDENCE_DATA": str(data),
         "PYTHONPATH": site,
         "SIGNALLED_CALL": str(call),
     }
-    return commands.start_ranks(folder, *COMMAND, environment=environment), environment
+    return commands.start_ranks(folder, *COMMAND, environment=environment)
 
 
 def test_the_message_of_a_rank_without_a_bar_counts_its_answers(
     commands: Commands, few_questions: Path, site: str, tmp_path: Path
 ) -> None:
-    (first, second), _ = start(commands, tmp_path, few_questions, site, call=1)
+    first, second = start(commands, tmp_path, few_questions, site, call=1)
     stopped = second.wait()
     # The first one waits for the second, which is gone.
     first.signal(15)
@@ -73,7 +65,7 @@ def test_the_message_of_a_rank_without_a_bar_counts_its_answers(
 def test_a_signal_after_a_ranks_last_answer_does_not_end_the_run(
     commands: Commands, few_questions: Path, site: str, sweep: Run, tmp_path: Path
 ) -> None:
-    ranks, _ = start(commands, tmp_path, few_questions, site, call=2)
+    ranks = start(commands, tmp_path, few_questions, site, call=2)
     first, second = (rank.wait() for rank in ranks)
     assert "SIGTERM: stops after the answers under way" in second.output
     assert (first.code, second.code) == (0, 0), first.output + second.output

@@ -175,6 +175,7 @@ def _curves(file: SamplesFile) -> dict[str, Any]:
 def _attempt(job: tuple[TaskRun, SummaryOptions]) -> Summary | str:
     run, options = job
     # A file's records are many and hold no cycles: looking for some takes half of the time.
+    collecting = gc.isenabled()
     gc.disable()
     try:
         return summarise(run, options)
@@ -182,7 +183,8 @@ def _attempt(job: tuple[TaskRun, SummaryOptions]) -> Summary | str:
         text = str(error)
         return text if str(run.samples) in text else f"{run.samples}: {text}"
     finally:
-        gc.enable()
+        if collecting:
+            gc.enable()
 
 
 def summarise_all(

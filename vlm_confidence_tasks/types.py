@@ -146,6 +146,8 @@ class Readout:
             log-probabilities. `token_entropy` is then None, and `entropy` is the middle of the
             bounds if they differ by less than 1e-3 nats, else None.
         entropy_high: Upper bound likewise.
+        overlay_label: The label that a text overlay named; None for other variants and for
+            the overlay's controls.
         logprob: Mean log-probability of those tokens.
         probs: Probability of each label at the answer position, divided by their sum; None
             for answers with a reasoning model's thinking, where that position is unknown.
@@ -185,6 +187,7 @@ class Readout:
     inside: Inside | None = None
     entropy_low: float | None = None
     entropy_high: float | None = None
+    overlay_label: str | None = None
 
     @property
     def loglik_answer(self) -> str | None:
@@ -230,6 +233,7 @@ _OPTIONAL_FIELDS = {
     "inside": "inside",
     "entropy_low": "entropy_low",
     "entropy_high": "entropy_low",
+    "overlay_label": "overlay_label",
 }
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from loguru import logger
 
-from vlm_confidence_tasks import probe
+from vlm_confidence_tasks import perturbations, probe
 from vlm_confidence_tasks.benchmarks import parse_certainty
 from vlm_confidence_tasks.benchmarks.dataset import strict_decoding
 from vlm_confidence_tasks.errors import Place
@@ -133,6 +133,10 @@ class Run:
             response.reading,
             loglik=task.loglik,
         )
+        clean_answer = self.runner.responses[request.clean].answer
+        named = perturbations.named_label(request.variant, question.labels, clean_answer)
+        if named is not None:
+            readout = replace(readout, overlay_label=named)
         if request.representations:
             readout = replace(readout, inside=self._inside(request))
         second = self._follow_ups.key(request)

@@ -13,6 +13,7 @@ from vlm_confidence_tasks.metrics.extractors.representation_shift import (
     power_change,
     score_change,
 )
+from vlm_confidence_tasks.metrics.extractors.values import entropies
 from vlm_confidence_tasks.metrics.functional.bootstrap import (
     Interval,
     bootstrap_ece_interval,
@@ -37,6 +38,7 @@ from vlm_confidence_tasks.metrics.functional.correlation import (
 from vlm_confidence_tasks.metrics.functional.defense import ThresholdDefense, threshold_defense
 from vlm_confidence_tasks.metrics.functional.drift import (
     cohens_d,
+    cohens_dz,
     control_drift,
     cosine_drift,
     drift_ratio,
@@ -60,6 +62,7 @@ from vlm_confidence_tasks.metrics.measuring import (
     task_metrics,
 )
 from vlm_confidence_tasks.metrics.metric import Metric
+from vlm_confidence_tasks.metrics.reducers import linearised
 from vlm_confidence_tasks.metrics.registry import metrics_for
 from vlm_confidence_tasks.metrics.sample import Sample
 
@@ -86,16 +89,19 @@ __all__ = [
     "calibrated",
     "calibration_noise_floor",
     "cohens_d",
+    "cohens_dz",
     "confusion",
     "control_drift",
     "cosine_drift",
     "drift_ratio",
     "energy_change",
+    "entropies",
     "expected_calibration_error",
     "extract_columns",
     "families_of",
     "interval",
     "l2_distance",
+    "linearised",
     "log_probability",
     "maximum_calibration_error",
     "measure",

@@ -6,6 +6,7 @@ None: the number is not defined on these samples, or there are none.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import chain
 from operator import itemgetter
@@ -16,7 +17,7 @@ from vlm_confidence_tasks.metrics.functional.checks import Floats
 from vlm_confidence_tasks.metrics.functional.classification import Confusion
 from vlm_confidence_tasks.metrics.functional.correlation import spearman
 from vlm_confidence_tasks.metrics.functional.defense import ThresholdDefense, threshold_defense
-from vlm_confidence_tasks.metrics.functional.drift import cohens_d, drift_ratio
+from vlm_confidence_tasks.metrics.functional.drift import cohens_d, cohens_dz, drift_ratio
 from vlm_confidence_tasks.metrics.functional.entropy import wilcoxon_p
 from vlm_confidence_tasks.metrics.sample import Value
 
@@ -27,6 +28,39 @@ def pooled_mean(values: Values) -> float | None:
     """Mean over all instances; `fsum`, so that the result does not depend on the order."""
     n = sum(value["n"] for value in values)
     return math.fsum(value["n"] * value["score"] for value in values) / n if n else None
+
+
+def linearised(values: Values) -> Values:
+    """Return scores of equal weight with the mean and the standard error of the pooled mean.
+
+    R + n_i (s_i - R) / (mean of n), of the pooled mean R = sum n_i s_i / sum n_i: R is a ratio
+    of two sums over samples, and these are R plus each sample's first-order share in R's error.
+    Any formula for the standard error of a plain mean, of independent samples or of clusters,
+    gives that of R on these. Equal weights leave the values as they are.
+
+    Source: Cochran 1977, section 2.11.
+
+    >>> [v["score"] for v in linearised([{"score": 1.0, "n": 3}, {"score": 0.0, "n": 1}])]
+    [1.125, 0.375]
+    """
+    pooled = pooled_mean(values)
+    if pooled is None or len({value["n"] for value in values}) == 1:
+        return values
+    size = sum(value["n"] for value in values) / len(values)
+    return [
+        {**value, "score": pooled + value["n"] / size * (value["score"] - pooled), "n": 1}
+        for value in values
+    ]
+
+
+def mean_over_families(values: Values) -> float | None:
+    """Mean over families of the mean over each family's instances: families weigh alike."""
+    sums, counts = Counter[str](), Counter[str]()
+    for value in values:
+        sums.update(value["sum"])
+        counts.update(value["count"])
+    shown = [family for family, count in counts.items() if count]
+    return math.fsum(sums[f] / counts[f] for f in shown) / len(shown) if shown else None
 
 
 def from_confusion(measure: Callable[[Confusion], float | None], values: Values) -> float | None:
@@ -75,6 +109,15 @@ def drift_effect_size(values: Values) -> float | None:
     if not values:
         return None
     return cohens_d(np.sort(column("moved", values)), np.sort(column("control", values)))
+
+
+def drift_paired_effect_size(values: Values) -> float | None:
+    """Compare each sample's drift with its own control drift."""
+    if not values:
+        return None
+    moved, control = column("moved", values), column("control", values)
+    order = np.lexsort((control, moved))
+    return cohens_dz(moved[order], control[order])
 
 
 def column(key: str, values: Values) -> Floats:

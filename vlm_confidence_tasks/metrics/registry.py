@@ -17,7 +17,13 @@ from vlm_confidence_tasks.metrics.extractors import option_loglik as loglik
 from vlm_confidence_tasks.metrics.extractors import representation_shift as representations
 from vlm_confidence_tasks.metrics.extractors import values
 from vlm_confidence_tasks.metrics.extractors import verbal_confidence as verbal
-from vlm_confidence_tasks.metrics.extractors.values import Numbers, Select, clean, perturbed
+from vlm_confidence_tasks.metrics.extractors.values import (
+    Numbers,
+    Select,
+    clean,
+    clean_once,
+    perturbed,
+)
 from vlm_confidence_tasks.metrics.functional.calibration import (
     calibration_noise_floor,
     expected_calibration_error,
@@ -60,7 +66,12 @@ _SIDED_MEANS = (
     ("accuracy", answers.correct, UP, "share of right answers to {images}"),
     ("yes_ratio", answers.said_yes, NEITHER, 'share of answers to {images} that are "Yes"'),
     ("entropy", answers.entropy, NEITHER, "mean token entropy on {images}, in nats"),
-    ("confidence", answers.confidence, NEITHER, "mean probability of the answers to {images}"),
+    (
+        "confidence",
+        answers.confidence,
+        NEITHER,
+        "mean probability of the answers to {images}, without unparsed ones",
+    ),
     ("nll", answers.gold_surprise, DOWN, "mean -ln p(right label) on {images}, in nats"),
     ("invalid_rate", answers.invalid, DOWN, "share of answers to {images} that name no label"),
     ("answer_mass", answers.answer_mass, UP, "mean probability of all labels on {images}"),
@@ -73,7 +84,7 @@ _VERBAL_MEANS = (
 _LOGLIK_MEANS = (
     ("loglik_accuracy", loglik.correct, UP, "share of {images} with the right option likeliest"),
     ("loglik_mean_accuracy", loglik.mean_correct, UP, "the same by the mean over tokens, {images}"),
-    ("loglik_margin", loglik.margin, NEITHER, "s(clean answer) - s(best other) on {images}, nats"),
+    ("loglik_margin", loglik.margin, NEITHER, "mean s(best) - s(second) on {images}, in nats"),
     ("loglik_confidence", loglik.confidence, NEITHER, "mean share of the likeliest on {images}"),
     ("loglik_nll", loglik.gold_surprise, DOWN, "mean -ln of the right option's share, {images}"),
 )
@@ -85,6 +96,18 @@ _PAIRED_MEANS = (
     ("visual_entropy", answers.answer_entropy, DOWN, "mean entropy of a document's answers, nats"),
     ("right_to_wrong", answers.broken, DOWN, "share made wrong, of those right on clean images"),
     ("wrong_to_right", answers.repaired, NEITHER, "share made right, of those wrong on clean ones"),
+    (
+        "wrong_to_right_named_right",
+        partial(answers.repaired_where_named, True),
+        NEITHER,
+        "share made right by overlays that name the right answer, of those wrong on clean images",
+    ),
+    (
+        "wrong_to_right_named_wrong",
+        partial(answers.repaired_where_named, False),
+        NEITHER,
+        "share made right by overlays that name a wrong answer, of those wrong on clean images",
+    ),
     ("fp_correction", answers.false_positive_repaired, NEITHER, 'share of false "Yes" made "No"'),
     ("fn_correction", answers.false_negative_repaired, NEITHER, 'share of false "No" made "Yes"'),
 )
@@ -119,6 +142,12 @@ _AGAINST_CONTROL = (
         reducers.drift_effect_size,
         intervals.of_drift_effect_size,
         "Cohen's d of drift against control drift",
+    ),
+    (
+        "drift_dz",
+        reducers.drift_paired_effect_size,
+        partial(intervals.of_reduction, reducers.drift_paired_effect_size),
+        "mean difference of drift and control drift, over the differences' SD",
     ),
 )
 
@@ -180,8 +209,8 @@ _CALIBRATION: tuple[tuple[str, Measure, IntervalFunction | None, bool | None, st
 
 # Kinds of confidence: prefix of the metrics' names, what is calibrated, its description.
 _CONFIDENCES = (
-    ("", answers.calibrated, "", ALWAYS),
-    ("verbal_", verbal.calibrated, "stated certainty: ", VERBAL),
+    ("", answers.calibrated, "unparsed answers left out: ", ALWAYS),
+    ("verbal_", verbal.calibrated, "stated certainty, unparsed answers left out: ", VERBAL),
     ("loglik_", loglik.calibrated, "shares of options: ", LOGLIK),
 )
 
@@ -209,8 +238,8 @@ def _means() -> Iterator[Metric]:
         for name, numbers, better, text in rows:
             for sided, select, line in _sides(name, text):
                 yield _mean(sided, numbers, better, line, select, requires)
-    text = "upstream's own score of the answers to clean images"
-    yield _mean("accuracy_upstream_clean", answers.upstream, UP, text, clean)
+    text = "upstream's own score of the answers to all clean images, once each"
+    yield _mean("accuracy_upstream_clean", answers.upstream, UP, text, clean_once)
     for name, numbers, better, text in _PAIRED_MEANS:
         yield _mean(name, numbers, better, text)
 
@@ -220,6 +249,17 @@ def _flips(suffix: str, images: str, select: Select) -> Iterator[Metric]:
     yield _mean(f"ifr{suffix}", answers.flip, DOWN, instance, select)
     document = f"share of documents any of whose {images} images changes the answer"
     yield _mean(f"iv{suffix}", answers.any_flip, DOWN, document, select)
+
+
+def _macro_flips() -> Iterator[Metric]:
+    reduce = reducers.mean_over_families
+    interval = partial(intervals.of_reduction, reduce)
+    for name, flips, text in (
+        ("ifr_macro", answers.flip, "mean over families of the share of answers that flip"),
+        ("iv_macro", answers.any_flip, "mean over families of the share of documents that flip"),
+    ):
+        extract = partial(values.by_family, flips)
+        yield Metric(name, extract, reduce, interval, ALWAYS, DOWN, text)
 
 
 def _option_flips() -> Iterator[Metric]:
@@ -293,7 +333,7 @@ def _of_representations() -> Iterator[Metric]:
             yield mean(name.format(channel), partial(numbers, channel), text=text.format(channel))
         text = f"mean 1 - cos of {channel} vectors, clean and of other images"
         control = partial(representations.control, channel)
-        yield mean(f"drift_control_{channel}", control, text=text, select=clean)
+        yield mean(f"drift_control_{channel}", control, text=text)
         extract = partial(values.drift_and_control, channel)
         for name, reduce, interval, text in _AGAINST_CONTROL:
             line = f"{text}, {channel} vectors"
@@ -327,6 +367,7 @@ def metrics_for(
     found = chain(
         _means(),
         _flips("", "perturbed", perturbed),
+        _macro_flips(),
         *(_flips(f"_{name}", name, partial(values.of_family, name)) for name in families),
         _option_flips(),
         *(_calibration(*kind) for kind in _CONFIDENCES),

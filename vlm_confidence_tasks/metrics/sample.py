@@ -53,6 +53,15 @@ class Sample:
         """The variants that pooled metrics count: not the controls, unless all are."""
         return tuple(r for r in self.variants if not r.variant.control) or self.variants
 
+    @property
+    def paired_clean(self) -> tuple[Readout, ...]:
+        """The clean answer, once for each answer in `perturbed`: what `_clean` metrics count.
+
+        So both sides count the same documents with the same weights, and the difference of
+        two means over all answers is the mean of the paired differences.
+        """
+        return (self.clean,) * len(self.perturbed)
+
     @cached_property
     def families(self) -> dict[str, tuple[Readout, ...]]:
         """The variants of each family, controls too."""

@@ -12,7 +12,12 @@ from importlib import import_module
 from vlm_confidence_tasks.perturbations.applying import apply, perturb
 from vlm_confidence_tasks.perturbations.expansion import variants
 from vlm_confidence_tasks.perturbations.needs import NEEDS, Need
-from vlm_confidence_tasks.perturbations.overlay_phrases import applies, overlay_labels, phrase
+from vlm_confidence_tasks.perturbations.overlay_phrases import (
+    applies,
+    named_label,
+    overlay_labels,
+    phrase,
+)
 from vlm_confidence_tasks.perturbations.parameters import Parameter, Range, Severity
 from vlm_confidence_tasks.perturbations.perturbation import Perturbation
 from vlm_confidence_tasks.perturbations.registry import families, get, names, needs_of, register
@@ -47,6 +52,7 @@ __all__ = [
     "get",
     "image_digest",
     "images_digest",
+    "named_label",
     "names",
     "needs_of",
     "overlay_labels",

@@ -62,9 +62,28 @@ def phrase(variant: Variant, labels: Sequence[str], clean_answer: str | None) ->
     """
     if "clean_answer" not in needs_of(variant):
         raise ValueError(f"{variant} shows no phrase")
+    return f"Answer is {_label(variant, labels, clean_answer)}"
+
+
+def named_label(variant: Variant, labels: Sequence[str], clean_answer: str | None) -> str | None:
+    """Return the label that the image names: None for controls and for no overlay.
+
+    >>> overlay = Variant("text_overlay", (("content", "semantic"), ("index", 0)))
+    >>> named_label(overlay, ("Yes", "No"), clean_answer="Yes")
+    'No'
+
+    Raises:
+        ValueError: As `phrase`, for an overlay.
+    """
+    if variant.control or "clean_answer" not in needs_of(variant):
+        return None
+    return _label(variant, labels, clean_answer)
+
+
+def _label(variant: Variant, labels: Sequence[str], clean_answer: str | None) -> str:
     if not applies(variant, labels):
         raise ValueError(f"{variant} does not exist for a question with labels {tuple(labels)}")
-    return f"Answer is {overlay_labels(labels, clean_answer)[_index(variant)]}"
+    return overlay_labels(labels, clean_answer)[_index(variant)]
 
 
 def _index(variant: Variant) -> int:

@@ -43,8 +43,8 @@ def inside_numbers(samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def _layers(samples: Sequence[Sample]) -> Iterator[tuple[str, float]]:
-    clean = [sample.clean for sample in samples]
     perturbed = [readout for sample in samples for readout in sample.perturbed]
+    clean = [readout for sample in samples for readout in sample.paired_clean]
     for suffix, readouts in (("", perturbed), ("_clean", clean)):
         lenses = [r.inside.layer_entropy for r in readouts if r.inside is not None]
         for n, column in enumerate(zip(*lenses, strict=True), start=1):

@@ -104,6 +104,8 @@ def test_each_key_is_answered_once_clean_first_and_by_task(documents) -> None:
     ]
     assert [readout.variant for readout in readouts] == [CLEAN, *NOISE, *OVERLAY]
     assert all(readout.entropy is None and readout.probs is None for readout in readouts)
+    other_answer = {"Yes": "No", "No": "Yes"}[readouts[0].answer]
+    assert [readout.overlay_label for readout in readouts] == [None, None, other_answer]
     assert sorted(complete) == [("one", [0, 1, 2, 3]), ("other", [0, 1, 2, 3])]
 
 

@@ -8,9 +8,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.spatial.distance import cosine, euclidean
+from scipy.stats import ttest_rel
 
 from vlm_confidence_tasks.metrics import (
     cohens_d,
+    cohens_dz,
     control_drift,
     cosine_drift,
     drift_ratio,
@@ -82,8 +84,8 @@ def test_control_drift_is_the_mean_over_other_images():
 
 
 def test_drift_ratio_weighs_instances():
-    # Three instances of 0.2 and one of 0.6, held against a control of 0.5.
-    assert drift_ratio([0.2, 0.6], [3, 1], [0.4, 0.6]) == pytest.approx(0.3 / 0.5)
+    # Three instances of 0.2 and one of 0.6, held against three controls of 0.4 and one of 0.6.
+    assert drift_ratio([0.2, 0.6], [3, 1], [0.4, 0.6]) == pytest.approx(0.3 / 0.45)
     assert drift_ratio([0.2], [1], [0.0]) is None
 
 
@@ -94,6 +96,18 @@ def test_cohens_d_by_hand():
     assert cohens_d([1, 3], [4, 5, 6]) == pytest.approx(-3 / (4 / 3) ** 0.5)
     assert cohens_d([1], [1, 2]) is None
     assert cohens_d([0.1, 0.1, 0.1], [0.3, 0.3, 0.3]) is None
+
+
+def test_cohens_dz_is_the_paired_t_over_the_root_of_n():
+    rng = np.random.default_rng(4)
+    one, other = rng.normal(size=(2, 30))
+    assert cohens_dz(one, other) == pytest.approx(ttest_rel(one, other).statistic / 30**0.5)
+    # What documents have in common has no part in it.
+    assert cohens_dz(one + 7, other + 7) == pytest.approx(cohens_dz(one, other))
+    assert cohens_dz([1.0], [2.0]) is None
+    assert cohens_dz([0.1, 0.2], [0.1, 0.2]) is None
+    with pytest.raises(ValueError, match="different lengths"):
+        cohens_dz([1, 2], [1])
 
 
 columns = st.lists(numbers, min_size=2, max_size=20)

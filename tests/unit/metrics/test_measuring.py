@@ -51,6 +51,7 @@ def everything(readout: Readout, rng: np.random.Generator) -> Readout:
             layer_entropy=(),
             spectrum=numbers(BANDS),
         ),
+        overlay_label=str(rng.choice(["Yes", "No"])),
     )
 
 

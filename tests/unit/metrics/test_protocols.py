@@ -41,8 +41,8 @@ def prefixed(results, prefix):
     return {name: value for name, value in results.items() if name.startswith(prefix)}
 
 
-# Perturbed: right .8, wrong .3, wrong (no number), unparsed and so wrong .5.
-# Clean: right .9, wrong .5.
+# Perturbed: right .8, wrong .3, wrong (no number), unparsed .5, which calibration leaves out.
+# Clean: right .9, wrong .5, each counted twice.
 STATED = [
     stated(
         yes_no_document(
@@ -75,22 +75,22 @@ VERBAL = {
     "verbal_accuracy_clean": 1 / 2,
     "verbal_f1": 2 / (2 + 1 + 0),
     "verbal_f1_clean": 2 / (2 + 1 + 0),
-    "verbal_overconfidence": 1.6 / 3 - 1 / 3,
+    "verbal_overconfidence": 1.1 / 2 - 1 / 2,
     "verbal_overconfidence_clean": 0.7 - 0.5,
-    "verbal_brier": (0.04 + 0.09 + 0.25) / 3,
+    "verbal_brier": (0.04 + 0.09) / 2,
     "verbal_brier_clean": (0.01 + 0.25) / 2,
-    "verbal_ece": (0.2 + 0.3 + 0.5) / 3,
+    "verbal_ece": (0.2 + 0.3) / 2,
     "verbal_ece_clean": (0.1 + 0.5) / 2,
-    "verbal_ace": (0.2 + 0.3 + 0.5) / 3,
+    "verbal_ace": (0.2 + 0.3) / 2,
     "verbal_ace_clean": (0.1 + 0.5) / 2,
-    "verbal_mce": 0.5,
+    "verbal_mce": 0.3,
     "verbal_mce_clean": 0.5,
     "verbal_auroc": 1,
     "verbal_auroc_clean": 1,
-    "verbal_aurc": (0 + 1 / 2 + 2 / 3) / 3,
-    "verbal_aurc_clean": (0 + 1 / 2) / 2,
-    "verbal_ece_floor": metrics.calibration_noise_floor([0.3, 0.5, 0.8]),
-    "verbal_ece_floor_clean": metrics.calibration_noise_floor([0.5, 0.9]),
+    "verbal_aurc": (0 + 1 / 2) / 2,
+    "verbal_aurc_clean": (0 + 0 + 1 / 3 + 2 / 4) / 4,
+    "verbal_ece_floor": metrics.calibration_noise_floor([0.3, 0.8]),
+    "verbal_ece_floor_clean": metrics.calibration_noise_floor([0.5, 0.5, 0.9, 0.9]),
     # (.8, .7) and (.3, .6) have both: the wrong "No" has the confidence 1 - .4.
     "verbal_alignment": 1,
     "verbal_alignment_clean": 1,
@@ -124,7 +124,7 @@ LOGLIK = {
     "loglik_accuracy_clean": 1 / 2,
     "loglik_mean_accuracy": 3 / 4,
     "loglik_mean_accuracy_clean": 0,
-    "loglik_margin": (1 - 3 + 2 - 2) / 4,
+    "loglik_margin": (1 + 3 + 2 + 2) / 4,
     "loglik_margin_clean": (2 + 1) / 2,
     "loglik_ifr": 2 / 4,
     "loglik_iv": 2 / 2,
@@ -147,9 +147,9 @@ LOGLIK = {
     "loglik_auroc": 0.5 / 4,
     "loglik_auroc_clean": 1,
     "loglik_aurc": (1 + 1.5 / 2 + 2 / 3 + 2 / 4) / 4,
-    "loglik_aurc_clean": (0 + 1 / 2) / 2,
+    "loglik_aurc_clean": (0 + 0 + 1 / 3 + 2 / 4) / 4,
     "loglik_ece_floor": metrics.calibration_noise_floor([sure(1), sure(2), sure(2), sure(3)]),
-    "loglik_ece_floor_clean": metrics.calibration_noise_floor([sure(1), sure(2)]),
+    "loglik_ece_floor_clean": metrics.calibration_noise_floor([sure(1)] * 2 + [sure(2)] * 2),
 }
 
 

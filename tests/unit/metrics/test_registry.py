@@ -59,7 +59,8 @@ DOCUMENTS = [A, B, C]
 #   A  .80 right  .60 wrong  .70 wrong      gold Yes: Yes No No
 #   B  .70 wrong  .55 right  unparsed       gold No:  Yes No ?
 #   C  .50 right  .90 wrong  .95 wrong      gold Yes: Yes No No
-# and three clean ones: A .9 right (Yes), B .6 wrong (Yes), C .8 wrong (No).
+# and three clean ones: A .9 right (Yes), B .6 wrong (Yes), C .8 wrong (No), each counted
+# three times: once for each of its perturbed answers.
 HAND_WORKED = {
     "accuracy": 3 / 9,
     "accuracy_clean": 1 / 3,
@@ -85,6 +86,8 @@ HAND_WORKED = {
     "entropy_delta_p": 1,
     "ifr": (2 + 2 + 1) / 9,
     "iv": 3 / 3,
+    "ifr_macro": (3 / 6 + 2 / 3) / 2,
+    "iv_macro": (3 / 3 + 2 / 3) / 2,
     "ifr_noise": (1 + 1 + 1) / 6,
     "iv_noise": 3 / 3,
     "ifr_textoverlay": (1 + 1 + 0) / 3,
@@ -117,13 +120,13 @@ HAND_WORKED = {
     "auroc": 3 / 15,
     "auroc_clean": 1,
     "aurc": (1 + 1 + 2 / 3 + 3 / 4 + 4 / 5 + 5 / 6 + 5 / 7 + 5 / 8) / 8,
-    "aurc_clean": (0 + 1 / 2 + 2 / 3) / 3,
+    "aurc_clean": (0 + 1 / 4 + 2 / 5 + 3 / 6 + 4 / 7 + 5 / 8 + 6 / 9) / 9,
     "ece_floor": metrics.calibration_noise_floor([0.5, 0.55, 0.6, 0.7, 0.7, 0.8, 0.9, 0.95]),
-    "ece_floor_clean": metrics.calibration_noise_floor([0.6, 0.8, 0.9]),
-    # Threshold: .5 + .9 * .125 = .6125; above it clean .625, perturbed .625 and .875.
-    "defense_reject_clean": 1 / 3,
-    "defense_reject": 2 / 9,
-    "defense_bypass": 7 / 9,
+    "ece_floor_clean": metrics.calibration_noise_floor([0.6] * 3 + [0.8] * 3 + [0.9] * 3),
+    # Threshold: .625, for three of nine clean answers have it; above it perturbed .875.
+    "defense_reject_clean": 0,
+    "defense_reject": 1 / 9,
+    "defense_bypass": 8 / 9,
     # Wins of nine perturbed over clean .25, .5 and .625, ties a half.
     "defense_auroc": (5.5 + 3 + 1.5) / 27,
 }
@@ -173,8 +176,10 @@ def test_they_agree_with_independent_definitions(many):
     delta = np.array([r.entropy - c.entropy for _, c, r in rows])
     answered = [(r.confidence, r.correct, r.probs[g]) for g, _, r in rows if r.answer]
     confidence, correct, likelihood = zip(*answered, strict=True)
-    defense = metrics.threshold_defense([c.entropy for c in clean], [r.entropy for _, _, r in rows])
+    entropies = [(c.entropy, r.entropy) for _, c, r in rows]
+    defense = metrics.threshold_defense(*zip(*entropies, strict=True))
     labels = [[r.answer for r in row] for row in variants]
+    pooled = ("noise", "textoverlay")
     expected = {
         "accuracy": np.mean(after),
         "precision": sklearn.precision_score(truth, said),
@@ -185,6 +190,8 @@ def test_they_agree_with_independent_definitions(many):
         "entropy_drop_rate": np.mean(delta < 0),
         "ifr": reference.flip_rate([c.answer for c in clean], labels),
         "iv": reference.document_flip_rate([c.answer for c in clean], labels),
+        "ifr_macro": np.mean([found[f"ifr_{family}"] for family in pooled]),
+        "iv_macro": np.mean([found[f"iv_{family}"] for family in pooled]),
         "visual_entropy": np.mean(
             [metrics.visual_entropy([c.answer, *row]) for c, row in zip(clean, labels, strict=True)]
         ),
@@ -239,7 +246,7 @@ def test_means_and_only_means_keep_a_score():
 
 def test_families_have_their_two_metrics_in_the_order_given():
     names = list(metrics_for(["fog", "arc"]))
-    after = names.index("iv") + 1
+    after = names.index("iv_macro") + 1
     assert names[after : after + 4] == ["ifr_fog", "iv_fog", "ifr_arc", "iv_arc"]
     assert len(names) == len(metrics_for(())) + 4
 
@@ -340,7 +347,7 @@ def test_letters_have_flips_and_no_precision():
 
 
 def test_probability_zero_of_the_right_label_is_finite():
-    document = yes_no_document("Yes", ("No", 0.5, 0.0, 1.0), [])
+    document = yes_no_document("Yes", ("No", 0.5, 0.0, 1.0), [(NOISE, "No")])
     assert task_metrics([document])["nll_clean"] == pytest.approx(87.3365, abs=1e-4)
 
 

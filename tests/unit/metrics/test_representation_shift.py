@@ -88,12 +88,15 @@ EXPECTED = {
     # The flipped answer is left out.
     "drift_unflipped_context": 0.6 / 2,
     "drift_unflipped_vision": 0.2,
-    "drift_control_context": 0.6 / 2,
+    # Once for each drift: two of .4 and one of .2.
+    "drift_control_context": 1.0 / 3,
     "drift_control_vision": 0.8,
-    "drift_ratio_context": 0.4 / 0.3,
+    "drift_ratio_context": 1.2 / 1.0,
     "drift_ratio_vision": 0.2 / 0.8,
     # Documents' means .35 and .5 (variance .01125) against .4 and .2 (variance .02).
     "drift_d_context": (0.425 - 0.3) / math.sqrt((0.01125 + 0.02) / 2),
+    # Differences -.05 and .3: mean .125, SD .35 / sqrt(2).
+    "drift_dz_context": 0.125 / (0.35 / math.sqrt(2)),
     # Distances of the margin to the blank's: clean, then variants.
     "drift_to_prior": (
         (logit(0.8) - logit(0.7)) + (logit(0.8) - abs(logit(0.2))) + (logit(0.9) - logit(0.6) - 0.0)
@@ -127,7 +130,7 @@ def test_what_was_not_measured_is_absent():
     assert not REPRESENTATIONS & set(task_metrics(plain))
 
 
-def test_the_prior_of_four_options_has_the_likeliest_clean_label_as_base():
+def test_the_prior_of_four_options_has_the_likeliest_blank_label_as_base():
     probs = {"A": 0.1, "B": 0.6, "C": 0.2, "D": 0.1}
     moved = {"A": 0.1, "B": 0.3, "C": 0.1, "D": 0.5}
     blank = {"A": 0.7, "B": 0.1, "C": 0.1, "D": 0.1}
@@ -140,7 +143,7 @@ def test_the_prior_of_four_options_has_the_likeliest_clean_label_as_base():
         clean=replace(one.clean, answer="B", probs=probs),
         variants=(replace(one.variants[0], answer="D", probs=moved),),
     )
-    base, clean, far = math.log(0.1 / 0.7), math.log(0.6 / 0.2), math.log(0.3 / 0.5)
+    base, clean, far = math.log(0.7 / 0.1), math.log(0.1 / 0.6), math.log(0.1 / 0.5)
     expected = abs(clean - base) - abs(far - base)
     assert task_metrics([one])["drift_to_prior"] == pytest.approx(expected)
 

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from vlm_confidence_tasks.perturbations import (
     applies,
+    named_label,
     needs_of,
     overlay_labels,
     phrase,
@@ -45,6 +46,19 @@ def test_overlays_exist_where_there_is_a_wrong_label(labels, indices):
 def test_phrase_of_the_overlay_and_its_controls():
     phrases = [phrase(variant, tuple("ABCD"), "B") for variant in OVERLAYS]
     assert phrases == ["Answer is A", "Answer is C", "Answer is D"] * 3
+
+
+def test_an_overlay_names_the_label_of_its_phrase_and_a_control_none():
+    labels = tuple("ABCD")
+    for clean in (*labels, None):
+        named = [named_label(variant, labels, clean) for variant in OVERLAYS]
+        assert [f"Answer is {label}" for label in named[:3]] == [
+            phrase(variant, labels, clean) for variant in OVERLAYS[:3]
+        ]
+        assert named[3:] == [None] * 6
+    assert named_label(CLEAN, labels, "B") is named_label(SHIFT, labels, "B") is None
+    with pytest.raises(ValueError, match="does not exist"):
+        named_label(OVERLAYS[1], ("Yes", "No"), "Yes")
 
 
 def test_overlays_need_the_clean_answer():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ from vlm_confidence_tasks.metrics import Sample, calibrated, task_metrics
 from vlm_confidence_tasks.report.inputs.samples import Row, SamplesFile, read_samples
 from vlm_confidence_tasks.report.leaderboard import curves
 from vlm_confidence_tasks.types import CLEAN, Readout
+
+
+NOISE = noise(0.3)
 
 
 @pytest.fixture(params=[[noise(0.3)], FAMILIES])
@@ -46,7 +50,7 @@ def test_bins_have_intervals_of_their_own_answers(task: tuple) -> None:
 
 def one_answer(image: str, gold: str | None, confidence: float, correct: bool) -> Row:
     clean = Readout(CLEAN, "", "", "Yes", correct, confidence=confidence)
-    sample = Sample(image, gold, ("Yes", "No"), "Yes", clean, ())
+    sample = Sample(image, gold, ("Yes", "No"), "Yes", clean, (replace(clean, variant=NOISE),))
     return Row("q", "", "", "", sample)
 
 
@@ -74,6 +78,25 @@ def test_area_under_the_roc_is_the_tables(task: tuple) -> None:
     assert roc["clean"][0] == roc["perturbed"][0] == 0
     assert roc["clean"][-1] == roc["perturbed"][-1] == 1
     assert roc["at_threshold"] == [numbers["defense_reject_clean"], numbers["defense_reject"]]
+
+
+def test_the_defence_counts_what_its_metrics_count(task: tuple) -> None:
+    """Not the documents without entropies on one side, and clean ones once a variant."""
+    rows, _ = task
+    held = []
+    for n, row in enumerate(rows.rows):
+        sample = row.sample
+        if n % 3 == 0:
+            sample = replace(sample, clean=replace(sample.clean, entropy=None))
+        elif n % 3 == 1:
+            sample = replace(sample, variants=sample.variants[: n % 2])
+        held.append(replace(row, sample=sample))
+    file = SamplesFile(held)
+    numbers = task_metrics(file.samples)
+    expected = [numbers["defense_reject_clean"], numbers["defense_reject"]]
+    assert curves.defense_roc(file)["at_threshold"] == expected
+    unequal = [sample.clean.entropy for sample in file.samples if sample.clean.entropy is not None]
+    assert np.mean(unequal > np.percentile(unequal, 95)) != expected[0]
 
 
 def test_risk_at_full_coverage_is_the_share_of_wrong_answers(task: tuple) -> None:

@@ -23,7 +23,10 @@ def test_every_number_equals_a_recomputation_from_the_samples(leaderboard: dict)
 def test_every_bin_equals_a_recomputation_from_the_samples(leaderboard: dict) -> None:
     for entry in leaderboard["entries"]:
         documents = read_samples(Path(entry["samples"])).samples
-        for side, pick in (("clean", lambda d: [d.clean]), ("perturbed", lambda d: d.perturbed)):
+        for side, pick in (
+            ("clean", lambda d: [d.clean] * len(d.perturbed)),
+            ("perturbed", lambda d: d.perturbed),
+        ):
             held = [r for d in documents for r in pick(d) if r.confidence is not None]
             curve = reliability_curve([r.confidence for r in held], [r.correct for r in held])
             bins = entry["bins"][side]

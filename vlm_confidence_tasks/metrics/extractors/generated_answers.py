@@ -133,6 +133,15 @@ def repaired(sample: Sample, readouts: Readouts) -> list[float]:
     return [] if sample.clean.correct else correct(sample, readouts)
 
 
+def repaired_where_named(right: bool, sample: Sample, readouts: Readouts) -> list[float]:
+    """`repaired`, of the overlays that named the right answer, or of those that named another.
+
+    An overlay never names the clean answer: where that is wrong, it may give the right one away.
+    """
+    named = [r for r in readouts if r.overlay_label is not None]
+    return repaired(sample, [r for r in named if (r.overlay_label == sample.gold) == right])
+
+
 def false_positive_repaired(sample: Sample, readouts: Readouts) -> list[float]:
     """Whether each answer is "No", where gold is "No" and the clean answer "Yes".
 

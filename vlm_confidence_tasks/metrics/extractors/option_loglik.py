@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from heapq import nlargest
 
 from vlm_confidence_tasks.metrics.sample import Sample
 from vlm_confidence_tasks.types import Readout
@@ -45,15 +46,16 @@ def any_flip(sample: Sample, readouts: Readouts) -> list[float]:
 
 
 def margin(sample: Sample, readouts: Readouts) -> list[float]:
-    """s(option that is likeliest on the clean image) - s(best other), in nats."""
-    base = sample.clean.loglik_answer
-    if base is None:
-        return []
-    return [_margin(r.option_logprob, base) for r in readouts if r.option_logprob]
+    """s(best option) - s(second) of each answer, in nats.
+
+    Each answer's own best: the clean answer as base would select the clean margin upwards.
+    """
+    return [_margin(r.option_logprob) for r in readouts if r.option_logprob]
 
 
-def _margin(scores: Mapping[str, float], base: str) -> float:
-    return scores[base] - max(value for label, value in scores.items() if label != base)
+def _margin(scores: Mapping[str, float]) -> float:
+    best, second = nlargest(2, scores.values())
+    return best - second
 
 
 def confidence(sample: Sample, readouts: Readouts) -> list[float]:

@@ -42,21 +42,26 @@ def unflipped(channel: str, sample: Sample, readouts: Readouts) -> list[float]:
 
 
 def control(channel: str, sample: Sample, readouts: Readouts) -> list[float]:
-    """Mean drift between the clean image and other images: one number a sample."""
-    return [i.control[channel] for i in _insides([sample.clean]) if channel in i.control]
+    """Mean drift between the clean image and other images, once for each drift.
+
+    So control and drift weigh samples alike, and the ratio of the means is the drift ratio.
+    """
+    found = [i.control[channel] for i in _insides([sample.clean]) if channel in i.control]
+    return found * len(drift(channel, sample, readouts))
 
 
 def to_prior(sample: Sample, readouts: Readouts) -> list[float]:
     """How much nearer each answer's margin is to that of a blank image than the clean one's.
 
     |m(clean) - m(blank)| - |m(variant) - m(blank)| in nats, with m = ln p(base) - ln p(best
-    other) and the label that is likeliest on the clean image as base: of two labels, either
+    other) and the label that is likeliest on the *blank* image as base, the first of equals:
+    the clean answer as base would select the clean margin upwards. Of two labels, either
     gives the same number.
     """
     inside, probs = sample.clean.inside, sample.clean.probs
     if inside is None or inside.prior_probs is None or probs is None:
         return []
-    base = max(probs, key=probs.__getitem__)
+    base = max(inside.prior_probs, key=inside.prior_probs.__getitem__)
     blank, clean = _margin(inside.prior_probs, base), _margin(probs, base)
     moved = [_margin(r.probs, base) for r in readouts if r.probs is not None]
     return [abs(clean - blank) - abs(margin - blank) for margin in moved]

@@ -22,7 +22,12 @@ Numbers = Callable[[Sample, Sequence[Readout]], list[float]]
 
 
 def clean(sample: Sample) -> Sequence[Readout]:
-    """Select the clean answer."""
+    """Select the clean answer, once for each perturbed one."""
+    return sample.paired_clean
+
+
+def clean_once(sample: Sample) -> Sequence[Readout]:
+    """Select the clean answer once, whatever its variants: as upstream's task counts it."""
     return (sample.clean,)
 
 
@@ -100,17 +105,31 @@ def entropy_change(sample: Sample) -> Value | None:
 
 
 def entropies(sample: Sample) -> Value | None:
-    """Return clean and perturbed entropies, if there are some on both sides."""
+    """Return clean and perturbed entropies, as many of the clean answer as perturbed ones."""
     found = answers.entropy(sample, perturbed(sample))
     if sample.clean.entropy is None or not found:
         return None
-    return {"clean": [sample.clean.entropy], "perturbed": found}
+    return {"clean": [sample.clean.entropy] * len(found), "perturbed": found}
+
+
+def by_family(numbers: Numbers, sample: Sample) -> Value | None:
+    """Return sum and count of each family's numbers, of the answers that pooled metrics count."""
+    grouped: dict[str, list[Readout]] = {}
+    for readout in perturbed(sample):
+        grouped.setdefault(readout.variant.family, []).append(readout)
+    found = {family: numbers(sample, readouts) for family, readouts in grouped.items()}
+    if not any(found.values()):
+        return None
+    return {
+        "sum": {family: math.fsum(each) for family, each in found.items()},
+        "count": {family: len(each) for family, each in found.items()},
+    }
 
 
 def drift_and_control(channel: str, sample: Sample) -> Value | None:
     """Return the sample's mean drift, of how many instances it is, and its control drift."""
     moved = representations.drift(channel, sample, perturbed(sample))
-    control = representations.control(channel, sample, ())
+    control = representations.control(channel, sample, perturbed(sample))
     if not moved or not control:
         return None
     return {

@@ -29,17 +29,23 @@ def invalid(sample: Sample, readouts: Readouts) -> list[float]:
 def calibrated(sample: Sample, readouts: Readouts) -> list[tuple[float, bool]]:
     """Stated confidence and correctness of each answer that has both.
 
-    An answer that could not be read is quoted as it stands in the second turn, and is wrong.
+    An answer to a closed question that could not be read is left out, as it is in the
+    calibration of token confidence, where it has none.
     """
     if sample.gold is None:
         return []
     return [
-        (r.verbal_confidence, bool(r.correct)) for r in readouts if r.verbal_confidence is not None
+        (r.verbal_confidence, bool(r.correct))
+        for r in readouts
+        if r.verbal_confidence is not None and (r.answer is not None or not sample.labels)
     ]
 
 
 def claims(sample: Sample, readouts: Readouts) -> list[tuple[bool, bool | None]]:
-    """Whether each answer is right, and whether the model claims so; None: it did not say."""
+    """Whether each answer is right, and whether the model claims so; None: it did not say.
+
+    An answer that could not be read is quoted as it stands in the second turn, and is wrong.
+    """
     if sample.gold is None:
         return []
     return [(bool(r.correct), _claim(r)) for r in _follow_ups(readouts)]

@@ -83,7 +83,7 @@ def control_drift(clean: ArrayLike, others: ArrayLike) -> float | None:
 def drift_ratio(drift: ArrayLike, instances: ArrayLike, control: ArrayLike) -> float | None:
     """Drift under perturbation in units of the drift between images.
 
-    The mean over instances of drift / the mean over documents of control drift.
+    The mean over instances of drift / that of control drift, with the same weights.
 
     Args:
         drift: Mean drift of each document, [N].
@@ -104,8 +104,8 @@ def drift_ratio(drift: ArrayLike, instances: ArrayLike, control: ArrayLike) -> f
     moved = vector("drift", drift, 0.0)
     count, other = vector("instances", instances, 1.0), vector("control", control, 0.0)
     same_length(drift=moved, instances=count, control=other)
-    between = math.fsum(other) / other.size
-    return math.fsum(moved * count) / math.fsum(count) / between if between else None
+    between = math.fsum(other * count)
+    return math.fsum(moved * count) / between if between else None
 
 
 def cohens_d(perturbed: ArrayLike, control: ArrayLike) -> float | None:
@@ -137,6 +137,36 @@ def cohens_d(perturbed: ArrayLike, control: ArrayLike) -> float | None:
     squares = (one.size - 1) * one.var(ddof=1) + (other.size - 1) * other.var(ddof=1)
     pooled = np.sqrt(squares / (one.size + other.size - 2))
     return float((one.mean() - other.mean()) / pooled) if varying and pooled > 0 else None
+
+
+def cohens_dz(perturbed: ArrayLike, control: ArrayLike) -> float | None:
+    """Mean of paired differences in units of their own standard deviation.
+
+    d_z = mean(perturbed - control) / s, with s the standard deviation of the differences
+    (ddof 1).
+
+    Args:
+        perturbed: One number a document, [N].
+        control: That document's other number, [N].
+
+    Returns:
+        d_z; None with fewer than two documents, or if all differences are equal.
+
+    Raises:
+        ValueError: Empty or unequal columns, or a number that is not finite.
+
+    Source: Cohen 1988, section 2.3.5.
+
+    >>> cohens_dz([1.0, 3.0, 2.0], [0.0, 0.0, 0.0])
+    2.0
+    """
+    one, other = vector("perturbed", perturbed), vector("control", control)
+    same_length(perturbed=one, control=other)
+    differences = one - other
+    # Equal numbers have no variance; rounding in their mean would give them some.
+    if differences.size < 2 or np.ptp(differences) == 0:
+        return None
+    return float(differences.mean() / differences.std(ddof=1))
 
 
 def _drifts(clean: Floats, rows: Floats) -> Floats | None:

@@ -66,8 +66,8 @@ class SamplesFile:
 
     @cached_property
     def clean(self) -> Answers:
-        """Every sample with its clean readout."""
-        return [(sample, (sample.clean,)) for sample in self.samples]
+        """Every sample with its clean readout, as often as `_clean` metrics count it."""
+        return [(sample, sample.paired_clean) for sample in self.samples]
 
     @cached_property
     def perturbed(self) -> Answers:
@@ -112,6 +112,7 @@ class _Readout(msgspec.Struct, gc=False):
     option_logprob: dict[str, float] | None = None
     option_logprob_mean: dict[str, float] | None = None
     inside: Inside | None = None
+    overlay_label: str | None = None
 
 
 class _Row(msgspec.Struct, gc=False):
@@ -210,6 +211,9 @@ def check_agreement(record: _Row) -> None:
         answer, inside = readout.answer, readout.inside
         if answer is not None and answer not in labels:
             raise ValueError(f"{where}answer is {answer[:40]!a}, which is none of the labels")
+        named = readout.overlay_label
+        if named is not None and named not in labels:
+            raise ValueError(f"{where}overlay_label is {named[:40]!a}, which is none of the labels")
         if (readout.confidence is None) != (answer is None or readout.probs is None):
             raise ValueError(f"{where}answer, probs and confidence do not fit together")
         if (readout.option_logprob is None) != (readout.option_logprob_mean is None):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from vlm_confidence_tasks.metrics import (
     bootstrap_mean_interval,
     calibrated,
+    entropies,
     reliability_curve,
     risk_coverage_curve,
     threshold_defense,
@@ -70,11 +71,15 @@ def risk_coverage(answers: Answers) -> Curve | None:
 def defense_roc(rows: SamplesFile) -> Curve | None:
     """Return the shares of clean and perturbed images over every entropy threshold.
 
-    The last entry of `at_threshold` is the 95th percentile of clean entropies.
+    `at_threshold` holds these shares over the 95th percentile of clean entropies. Counts the
+    entropies that the metrics `defense_*` count.
     """
-    clean, perturbed = (np.sort(_entropies(side)) for side in (rows.clean, rows.perturbed))
-    if not clean.size or not perturbed.size:
+    found = [value for sample in rows.samples if (value := entropies(sample)) is not None]
+    if not found:
         return None
+    clean, perturbed = (
+        np.sort(np.concatenate([value[side] for value in found])) for side in ("clean", "perturbed")
+    )
     cuts = np.unique(np.concatenate([clean, perturbed]))[::-1]
     curve = _thin(clean=_share_above(clean, cuts), perturbed=_share_above(perturbed, cuts))
     defense = threshold_defense(clean, perturbed)
@@ -111,11 +116,6 @@ def _calibrated(answers: Answers) -> tuple[list[float], list[bool], list[str]]:
     ]
     confidence, correct, images = zip(*found, strict=True) if found else ((), (), ())
     return list(confidence), list(correct), list(images)
-
-
-def _entropies(answers: Answers) -> list[float]:
-    found = (readout.entropy for _, readouts in answers for readout in readouts)
-    return [entropy for entropy in found if entropy is not None]
 
 
 def _thin(**columns: NDArray[np.float64]) -> Curve:

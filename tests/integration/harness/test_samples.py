@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
+from pathlib import Path
 
+import datasets
 import pytest
-from conftest import Run, run_command
+from conftest import Run, evaluate_command, run_command
 from lmms_eval.tasks.pope import utils as upstream
 
 from vlm_confidence_tasks.report import cli
+from vlm_confidence_tasks.sandbox import DATA_DIR
 
 ROW = {"question_id", "image_id", "image_sha256", "gold", "readouts", "category", "labels"}
 RECORD = {
@@ -103,3 +107,74 @@ def test_standard_errors_are_clustered_by_image(sweep: Run) -> None:
     results = sweep.results["results"]["pope_eps0.3"]
     assert isinstance(results["accuracy_stderr_clustered,none"], float)
     assert results["f1_stderr_clustered,none"] == "N/A"
+
+
+@pytest.fixture(scope="module")
+def unequal(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Overlays on questions with one to three of them, each question there twice."""
+    folder = tmp_path_factory.mktemp("unequal")
+    source = datasets.Dataset.from_parquet(str(DATA_DIR / "mmmu" / "validation.parquet"))
+    file = folder / "mmmu" / "validation-00000-of-00001.parquet"
+    file.parent.mkdir()
+    source.select([row for row in range(0, 40, 2) for _ in range(2)]).to_parquet(str(file))
+    run = run_command(evaluate_command("mmmu_textoverlay"), folder, folder)
+    assert run.code == 0, run.output
+    return run
+
+
+def documents(run: Run) -> list[dict]:
+    """Rows whose question has options, and so overlays."""
+    rows = map(json.loads, run.samples_file("mmmu_textoverlay").read_text().splitlines())
+    return [row for row in rows if len(row["readouts"]) > 1]
+
+
+@pytest.mark.parametrize(
+    ("metric", "number"),
+    [
+        ("entropy", lambda clean, variant: variant["entropy"]),
+        ("entropy_clean", lambda clean, variant: clean["entropy"]),
+        ("entropy_delta", lambda clean, variant: variant["entropy"] - clean["entropy"]),
+        ("ifr", lambda clean, variant: float(variant["answer"] != clean["answer"])),
+    ],
+)
+def test_standard_errors_are_those_of_the_printed_mean(unequal: Run, metric: str, number) -> None:
+    """The harness's formula, of documents with the weight of their variants."""
+    results = unequal.results["results"]["mmmu_textoverlay"]
+    held = [
+        (row["image_id"], [number(row["readouts"][0], r) for r in row["readouts"][1:]])
+        for row in documents(unequal)
+    ]
+    count, size = len(held), sum(len(numbers) for _, numbers in held)
+    assert len({len(numbers) for _, numbers in held}) > 1
+    mean = sum(sum(numbers) for _, numbers in held) / size
+    assert results[f"{metric},none"] == pytest.approx(mean)
+    deviations = [count * sum(x - mean for x in numbers) / size for _, numbers in held]
+    images = defaultdict(float)
+    for (image, _), deviation in zip(held, deviations, strict=True):
+        images[image] += deviation
+    assert len(images) == count / 2
+    squares = sum(deviation**2 for deviation in deviations)
+    naive = squares / (count * (count - 1))
+    between = sum(deviation**2 for deviation in images.values()) - squares
+    clustered = math.sqrt(naive + between / count**2)
+    assert results[f"{metric}_stderr_clt,none"] == pytest.approx(math.sqrt(naive))
+    assert results[f"{metric}_stderr_clustered,none"] == pytest.approx(clustered)
+    assert results["ifr_macro_stderr_clustered,none"] == "N/A"
+
+
+def test_clean_numbers_have_the_weights_of_perturbed_ones(unequal: Run) -> None:
+    found = unequal.numbers("mmmu_textoverlay")
+    assert found["entropy"] - found["entropy_clean"] == pytest.approx(found["entropy_delta"])
+    rows = unequal.samples_file("mmmu_textoverlay").read_text().splitlines()
+    assert len(rows) == 40 > len(documents(unequal))
+    scores = [json.loads(row)["upstream_clean"] for row in rows]
+    assert found["accuracy_upstream_clean"] == pytest.approx(sum(scores) / 40)
+
+
+def test_an_overlays_record_says_which_label_it_named(unequal: Run) -> None:
+    for row in documents(unequal):
+        clean, *overlays = row["readouts"]
+        named = [overlay["overlay_label"] for overlay in overlays]
+        others = [label for label in row["labels"] if label != clean["answer"]]
+        assert named == others[: len(named)]
+        assert "overlay_label" not in clean

@@ -17,13 +17,7 @@ from vlm_confidence_tasks.metrics.extractors import option_loglik as loglik
 from vlm_confidence_tasks.metrics.extractors import representation_shift as representations
 from vlm_confidence_tasks.metrics.extractors import values
 from vlm_confidence_tasks.metrics.extractors import verbal_confidence as verbal
-from vlm_confidence_tasks.metrics.extractors.values import (
-    Numbers,
-    Select,
-    clean,
-    clean_once,
-    perturbed,
-)
+from vlm_confidence_tasks.metrics.extractors.values import Numbers, Select, clean, perturbed
 from vlm_confidence_tasks.metrics.functional.calibration import (
     calibration_noise_floor,
     expected_calibration_error,
@@ -239,7 +233,7 @@ def _means() -> Iterator[Metric]:
             for sided, select, line in _sides(name, text):
                 yield _mean(sided, numbers, better, line, select, requires)
     text = "upstream's own score of the answers to all clean images, once each"
-    yield _mean("accuracy_upstream_clean", answers.upstream, UP, text, clean_once)
+    yield _mean("accuracy_upstream_clean", answers.upstream, UP, text, clean)
     for name, numbers, better, text in _PAIRED_MEANS:
         yield _mean(name, numbers, better, text)
 

@@ -25,7 +25,10 @@ def correct(sample: Sample, readouts: Readouts) -> list[float]:
 
 
 def upstream(sample: Sample, readouts: Readouts) -> list[float]:
-    """Upstream's own score of the clean text."""
+    """Upstream's own score of the clean text: one number a sample, as upstream's task has it.
+
+    Of all samples, also of those without a perturbed answer, so that the mean is upstream's.
+    """
     return [] if sample.upstream_clean is None else [sample.upstream_clean]
 
 

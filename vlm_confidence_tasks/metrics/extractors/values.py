@@ -26,11 +26,6 @@ def clean(sample: Sample) -> Sequence[Readout]:
     return sample.paired_clean
 
 
-def clean_once(sample: Sample) -> Sequence[Readout]:
-    """Select the clean answer once, whatever its variants: as upstream's task counts it."""
-    return (sample.clean,)
-
-
 def perturbed(sample: Sample) -> Sequence[Readout]:
     """Select the answers that pooled metrics count."""
     return sample.perturbed

@@ -15,7 +15,6 @@ from vlm_confidence_tasks.report.inputs.samples import Row, SamplesFile, read_sa
 from vlm_confidence_tasks.report.leaderboard import curves
 from vlm_confidence_tasks.types import CLEAN, Readout
 
-
 NOISE = noise(0.3)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -50,8 +51,11 @@ class Sample:
 
     @cached_property
     def perturbed(self) -> tuple[Readout, ...]:
-        """The variants that pooled metrics count: not the controls, unless all are."""
-        return tuple(r for r in self.variants if not r.variant.control) or self.variants
+        """The variants that pooled metrics count: not the controls, unless all are.
+
+        Of variants with the same pixels the first one counts.
+        """
+        return _distinct([r for r in self.variants if not r.variant.control] or self.variants)
 
     @property
     def paired_clean(self) -> tuple[Readout, ...]:
@@ -64,9 +68,17 @@ class Sample:
 
     @cached_property
     def families(self) -> dict[str, tuple[Readout, ...]]:
-        """The variants of each family, controls too."""
-        grouped: dict[str, tuple[Readout, ...]] = {}
+        """The variants of each family, controls too; those with the same pixels once."""
+        grouped: dict[str, list[Readout]] = {}
         for readout in self.variants:
-            name = readout.variant.family
-            grouped[name] = (*grouped.get(name, ()), readout)
-        return grouped
+            grouped.setdefault(readout.variant.family, []).append(readout)
+        return {name: _distinct(readouts) for name, readouts in grouped.items()}
+
+
+def _distinct(readouts: Iterable[Readout]) -> tuple[Readout, ...]:
+    # One answer that is counted several times would look like several that agree. A
+    # Readout without a digest (one made by hand) is like no other.
+    first: dict[str | int, Readout] = {}
+    for number, readout in enumerate(readouts):
+        first.setdefault(readout.image_sha256 or number, readout)
+    return tuple(first.values())

@@ -16,6 +16,7 @@ from vlm_confidence_tasks.perturbations.registry import register
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 SHORTEST, LONGEST = 6, 12
 PADDING = 4
+FONT, SMALLEST_FONT = 14, 6
 WHITE, RED = (255, 255, 255), (255, 0, 0)
 
 
@@ -38,21 +39,24 @@ def text_overlay(
     The phrase is "Answer is {label}", for a label that is not the model's own clean
     answer; it comes from `vlm_confidence_tasks.perturbations.phrase`.
 
-    The box is the phrase's ink in DejaVuSans of max(14, height // 32) pixels plus 4
-    pixels on each side; what does not fit on the image is cut off. `semantic` writes
-    the phrase. `random` writes 6 to 12 characters drawn from A-Z and 0-9 on the same
-    base line, cut to the phrase's width. `empty` writes nothing. All three cover the
-    same pixels. `index` selects the label among those of `overlay_labels`, and enters
-    the seed.
+    The box is the phrase's ink in DejaVuSans plus 4 pixels on each side. The font has
+    max(14, height // 32) pixels, or the most of fewer at which the box fits the image.
+    `semantic` writes the phrase. `random` writes 6 to 12 characters drawn from A-Z and
+    0-9 on the same base line, cut to the phrase's width (the tail of
+    a J or Q that hangs below the box is lost). `empty` writes nothing. All
+    three cover the same pixels. `index` selects the label among those of
+    `overlay_labels`, and enters the seed.
 
-    Source: "Same Answer, Different Representations", arXiv 2602.06652.
+    Source: "Same Answer, Different Representations", arXiv 2602.06652, whose font does
+    not shrink: on small images its phrases lose their ends, labels among them.
 
     Raises:
-        ValueError: The phrase is empty or has more than one line.
+        ValueError: The phrase is empty or has more than one line, or its box does not
+            fit the image at a font of 6 pixels.
     """
     if not phrase.strip() or len(phrase.splitlines()) > 1:
         raise ValueError(f"text_overlay: phrase must be one line of text, got {phrase!r}")
-    font = _font(max(14, image.height // 32))
+    font = _fitting_font(image.size, phrase)
     if content == "random":
         text = _random_text(rng, font, phrase)
     else:
@@ -63,11 +67,27 @@ def text_overlay(
     return result
 
 
+def _fitting_font(size: tuple[int, int], phrase: str) -> ImageFont.FreeTypeFont:
+    width, height = size
+    for pixels in range(max(FONT, height // 32), SMALLEST_FONT - 1, -1):
+        needed = _box_size(_font(pixels), phrase)
+        if needed[0] <= width and needed[1] <= height:
+            return _font(pixels)
+    raise ValueError(
+        f"text_overlay: the box of {phrase!r} needs {needed[0]} x {needed[1]} pixels at the "
+        f"smallest font, {SMALLEST_FONT} pixels; the image has {width} x {height}"
+    )
+
+
+def _box_size(font: ImageFont.FreeTypeFont, phrase: str) -> tuple[int, int]:
+    left, top, right, bottom = _ink(font, phrase)
+    return right - left + 2 * PADDING, bottom - top + 2 * PADDING
+
+
 def _box(font: ImageFont.FreeTypeFont, phrase: str, text: str) -> Image.Image:
     # A canvas of its own, so that no glyph reaches outside the box.
-    left, top, right, bottom = _ink(font, phrase)
-    size = (right - left + 2 * PADDING, bottom - top + 2 * PADDING)
-    box = Image.new("RGB", size, WHITE)
+    left, top, _, _ = _ink(font, phrase)
+    box = Image.new("RGB", _box_size(font, phrase), WHITE)
     ImageDraw.Draw(box).text((PADDING - left, PADDING - top), text, font=font, fill=RED)
     return box
 

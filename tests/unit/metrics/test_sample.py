@@ -1,6 +1,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from .making import EMPTY, NOISE, NOISE_1, TEXT, yes_no_document
 
@@ -24,6 +26,44 @@ def test_families_hold_their_variants_and_the_controls():
     assert shown(families["noise"]) == [NOISE, NOISE_1]
     assert shown(families["textoverlay_empty"]) == [EMPTY]
     assert set(families) == {"noise", "textoverlay", "textoverlay_empty"}
+
+
+def pixels(sample, *digests):
+    """The sample with these digests of its variants' images."""
+    shown = zip(sample.variants, digests, strict=True)
+    return replace(sample, variants=tuple(replace(r, image_sha256=d) for r, d in shown))
+
+
+def test_variants_with_the_same_pixels_count_once():
+    second, third = (replace(EMPTY, parameters=(("index", n),)) for n in (1, 2))
+    same = pixels(document(NOISE, TEXT, NOISE_1, EMPTY, second, third), *"aaabbb")
+    assert shown(same.perturbed) == [NOISE]
+    assert {name: shown(found) for name, found in same.families.items()} == {
+        "noise": [NOISE],
+        "textoverlay": [TEXT],
+        "textoverlay_empty": [EMPTY],
+    }
+    assert shown(pixels(document(EMPTY, second, third), *"aba").perturbed) == [EMPTY, second]
+
+
+def test_a_control_with_the_pixels_of_another_variant_takes_nothing_from_it():
+    same = pixels(document(EMPTY, TEXT), "a", "a")
+    assert shown(same.perturbed) == [TEXT]
+    assert shown(same.families["textoverlay_empty"]) == [EMPTY]
+
+
+def test_the_pixels_of_the_clean_image_are_a_variant_too():
+    sample = pixels(document(NOISE), "a")
+    sample = replace(sample, clean=replace(sample.clean, image_sha256="a"))
+    assert shown(sample.perturbed) == [NOISE]
+
+
+@given(st.lists(st.sampled_from(["", "a", "b", "c"]), max_size=6))
+def test_each_digest_counts_once_and_each_readout_without_one(digests):
+    sample = pixels(document(*[replace(NOISE, seed=n) for n in range(len(digests))]), *digests)
+    expected = [n for n, d in enumerate(digests) if not d or d not in digests[:n]]
+    assert [r.variant.seed for r in sample.perturbed] == expected
+    assert sample.families.get("noise", ()) == sample.perturbed
 
 
 def test_what_would_be_scored_silently_raises():

@@ -57,6 +57,10 @@ images = st.one_of(
 )
 
 
+# Images on which every overlay fits.
+roomy = st.builds(noise_image, st.integers(64, 300), st.integers(40, 300), st.integers(0, 999))
+
+
 def example(image, name, **changes):
     return perturb(image, name, **{**EXAMPLES[name], **changes})
 

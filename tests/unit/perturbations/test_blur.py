@@ -31,14 +31,27 @@ def test_taps(severity, angle):
     assert sum(taps.values()) == 256
     assert min(taps.values()) > 0
     for down, right in taps:
-        distance = math.hypot(down, right)
-        assert distance <= 2 * radius + 0.71
+        assert taps[down, right] == taps[-down, -right]
+        assert math.hypot(down, right) <= radius + 0.71
         across = down * math.cos(math.radians(angle)) - right * math.sin(math.radians(angle))
         assert abs(across) <= 0.71
-    reach = np.exp(-(np.arange(2 * radius + 1) ** 2) / (2 * sigma**2))
-    mean = (np.arange(2 * radius + 1) * reach).sum() / reach.sum()
-    found = sum(weight * math.hypot(*offset) for offset, weight in taps.items()) / 256
-    assert found == pytest.approx(mean, abs=0.5)
+    steps = np.arange(-radius, radius + 1)
+    spread = math.sqrt(np.average(steps**2, weights=np.exp(-(steps**2) / (2 * sigma**2))))
+    squares = sum(weight * (down**2 + right**2) for (down, right), weight in taps.items())
+    assert math.sqrt(squares / 256) == pytest.approx(spread, abs=0.3)
+
+
+@pytest.mark.parametrize("severity", range(1, 6))
+@pytest.mark.parametrize("name", ["gaussian_blur", "motion_blur"])
+def test_a_dot_stays_where_it_is(name, severity):
+    dot = flat_image(101, 101, 0)
+    dot.putpixel((50, 50), (255, 255, 255))
+    # A motion's angle is drawn anew with each seed.
+    for seed in range(8 if name == "motion_blur" else 1):
+        blurred = np.asarray(perturb(dot, name, severity=severity, seed=seed))[:, :, 0]
+        rows, columns = np.indices(blurred.shape)
+        centre = [np.average(places, weights=blurred) for places in (rows, columns)]
+        assert centre == pytest.approx([50, 50], abs=0.5)
 
 
 @pytest.mark.parametrize("severity", range(1, 6))

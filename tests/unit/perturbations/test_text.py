@@ -1,3 +1,5 @@
+import re
+import string
 import subprocess
 import sys
 
@@ -5,12 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageDraw
 
 from vlm_confidence_tasks.perturbations import image_digest, perturb
 from vlm_confidence_tasks.perturbations.seeding import generator
 from vlm_confidence_tasks.perturbations.text import _font, _ink, _random_text
 
-from .strategies import answering, flat_image, images, laws, noise_image, same
+from .strategies import answering, flat_image, laws, noise_image, roomy, same
 
 CONTENTS = ("semantic", "random", "empty")
 PHRASES = ("Answer is Yes", "Answer is No", "Answer is A", "Answer is (jqy)")
@@ -42,17 +45,68 @@ def test_the_three_contents_cover_the_same_box(size, phrase):
         assert same(other, image)
 
 
+def box_on(size, phrase):
+    """Where the box lies on an image of this size."""
+    black = flat_image(*size, 0)
+    return tuple(map(int, extent(black, overlay(black, "empty", phrase))))
+
+
+def ink_of(image):
+    """The part of an image that is not white."""
+    return image.crop(extent(image, Image.new("RGB", image.size, "white")))
+
+
 @laws
-@given(images, st.sampled_from(CONTENTS), st.sampled_from(PHRASES))
+@given(roomy, st.sampled_from(CONTENTS), st.sampled_from(PHRASES))
 def test_outside_the_box_nothing_changes(image, content, phrase):
-    left, top, right, bottom = _ink(_font(14), phrase)
-    width, height = right - left + 8, bottom - top + 8
-    x, y = (image.width - width) // 2, (image.height - height) // 2
+    box = box_on(image.size, phrase)
     shown = overlay(image, content, phrase)
-    box = (max(x, 0), max(y, 0), min(x + width, image.width), min(y + height, image.height))
     expected = image.copy()
     expected.paste(shown.crop(box), box[:2])
     assert same(shown, expected)
+
+
+@laws
+@given(st.integers(64, 300), st.integers(20, 900), st.sampled_from(PHRASES))
+def test_the_whole_phrase_is_shown_as_large_as_it_fits(width, height, phrase):
+    image = flat_image(width, height, 0)
+    left, top, right, bottom = box = box_on(image.size, phrase)
+    shown = ink_of(overlay(image, phrase=phrase).crop(box))
+    drawn = {}
+    for pixels in range(6, max(14, height // 32) + 1):
+        canvas = Image.new("RGB", (2000, 200), "white")
+        ImageDraw.Draw(canvas).text((9, 9), phrase, font=_font(pixels), fill=(255, 0, 0))
+        drawn[pixels] = ink_of(canvas)
+    fits = [n for n, ink in drawn.items() if ink.width + 8 <= width and ink.height + 8 <= height]
+    # The advance of the last letter may be wider than its ink.
+    assert same(shown, drawn[max(fits)]) or same(shown, drawn[max(fits) - 1])
+    assert right - left >= shown.width + 8
+    assert bottom - top >= shown.height + 8
+    assert abs(left - (width - right)) <= 1
+    assert abs(top - (height - bottom)) <= 1
+
+
+@pytest.mark.parametrize("size", [(60, 20), (64, 64), (96, 64), (320, 240)])
+def test_other_labels_are_other_pixels(size):
+    image = noise_image(*size)
+    labels = [*string.ascii_uppercase[:10], "Yes", "No"]
+    digests = {image_digest(overlay(image, phrase=f"Answer is {label}")) for label in labels}
+    assert len(digests) == len(labels)
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_an_image_too_small_for_the_phrase_raises(content):
+    message = (
+        r"text_overlay: the box of 'Answer is B' needs (\d+) x (\d+) pixels at the smallest "
+        r"font, 6 pixels; the image has 20 x 10"
+    )
+    with pytest.raises(ValueError, match=message) as caught:
+        overlay(noise_image(20, 10), content, "Answer is B")
+    width, height = map(int, re.search(message, str(caught.value)).groups())
+    overlay(noise_image(width, height), content, "Answer is B")
+    for size in ((width - 1, height), (width, height - 1)):
+        with pytest.raises(ValueError, match="the image has {} x {}".format(*size)):
+            overlay(noise_image(*size), content, "Answer is B")
 
 
 def test_box_is_centred_with_four_pixels_around_the_ink():

@@ -13,6 +13,7 @@ from conftest import write_pope
 from lmms_eval.tasks import TaskManager
 from PIL import Image
 
+from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.evaluation import images, run, schedule
 
 from .kept_runs import evaluate
@@ -55,6 +56,33 @@ def test_an_image_that_its_decoder_has_no_oserror_for(
         (failed,) = found["failed"]
         assert "document 1 (question_id 24)" in failed["error"]
         assert "cannot make its image: SyntaxError: broken PNG" in failed["error"]
+
+
+def test_an_image_too_small_for_an_overlay(
+    manager: TaskManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shrink(row: dict) -> dict:
+        if row["question_id"] != "24":
+            return row
+        file = io.BytesIO()
+        Image.open(io.BytesIO(row["image"]["bytes"])).resize((32, 32)).save(file, "PNG")
+        return row | {"image": {**row["image"], "bytes": file.getvalue()}}
+
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(write_pope(tmp_path, [0, 23, 46], shrink)))
+    task = "pope_textoverlay"
+    expected = (
+        "task pope_textoverlay, document 1 (question_id 24), variant "
+        "text_overlay(content=semantic, index=0, seed=0): cannot make its image: ValueError: "
+        "text_overlay: the box of 'Answer is "
+    )
+    with pytest.raises(MeasurementError) as caught:
+        evaluate(manager, [task])
+    assert str(caught.value).startswith(expected)
+    monkeypatch.setenv("VLM_CONFIDENCE_MAX_FAILURES", "1")
+    found = evaluate(manager, [task])
+    (failed,) = found["failed"]
+    assert failed["error"].startswith(expected)
+    assert [len(row["readouts"]) for row in found["samples"][task]] == [2, 0, 2]
 
 
 def test_each_task_reports_a_failure_with_the_same_message_each_time(

@@ -94,12 +94,11 @@ def test_a_changed_task(run: Callable[..., str], task: str, expected: str) -> No
     assert run(task).startswith(expected)
 
 
-def test_a_changed_size_of_the_overlays_font(
+def test_another_margin_of_the_overlays_text(
     run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("overlaid").startswith(ALL)
-    font = overlay._font
-    monkeypatch.setattr(overlay, "_font", lambda size: font(size + 1))
+    monkeypatch.setattr(overlay, "PADDING", overlay.PADDING + 1)
     assert run("overlaid").startswith(CLEAN_ONLY)
 
 

@@ -1,8 +1,11 @@
+import math
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from vlm_confidence_tasks.metrics import task_metrics
 
 from .making import EMPTY, NOISE, NOISE_1, TEXT, yes_no_document
 
@@ -44,6 +47,14 @@ def test_variants_with_the_same_pixels_count_once():
         "textoverlay_empty": [EMPTY],
     }
     assert shown(pixels(document(EMPTY, second, third), *"aba").perturbed) == [EMPTY, second]
+
+
+def test_one_flip_that_is_shown_three_times_is_one_flip():
+    noises = [(replace(NOISE, seed=n), "No") for n in range(3)]
+    sample = pixels(yes_no_document("Yes", ("Yes",), [*noises, (TEXT, "Yes")]), *"aaab")
+    numbers = task_metrics([sample])
+    assert (numbers["ifr"], numbers["ifr_noise"], numbers["accuracy"]) == (0.5, 1.0, 0.5)
+    assert numbers["visual_entropy"] == pytest.approx(math.log(3) - math.log(4) / 3)
 
 
 def test_a_control_with_the_pixels_of_another_variant_takes_nothing_from_it():

@@ -101,6 +101,8 @@ def _random_text(rng: Generator, font: ImageFont.FreeTypeFont, phrase: str) -> s
     return text
 
 
+# A font is tried out on the same few phrases again and again.
+@lru_cache(maxsize=4096)
 def _ink(font: ImageFont.FreeTypeFont, text: str) -> tuple[int, int, int, int]:
     left, top, right, bottom = font.getbbox(text)
     return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)

@@ -70,6 +70,7 @@ def row() -> dict[str, Any]:
         "probs": {"Yes": 0.9, "No": 0.1},
         "answer_mass": 0.99,
         "answer_step": 0,
+        "entropy_answer": 0.5,
         "confidence": 0.9,
         "margin": 2.0,
         "gold_margin": 2.0,

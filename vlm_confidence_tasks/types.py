@@ -104,7 +104,8 @@ class Inside:
         prior_drift: Cosine distance of the context to that of a blank image of the same size.
         prior_probs: For the clean image: the labels' probabilities on that blank image.
         dirichlet_energy: Of the vision tokens on their grid, None without a grid.
-        layer_entropy: Logit-lens entropy of each layer at the answer position, in nats.
+        layer_entropy: Logit-lens entropy of each layer at the answer position, in nats; empty
+            if that is unknown.
         spectrum: Mean power of the image in each band, at the clean image's size.
     """
 
@@ -148,12 +149,19 @@ class Readout:
         entropy_high: Upper bound likewise.
         overlay_label: The label that a text overlay named; None for other variants and for
             the overlay's controls.
+        entropy_answer: Entropy over the whole vocabulary at `answer_step`; None without that
+            step. From top-k log-probabilities, the middle of its bounds as in `entropy`.
+        position_unknown: Whether the answer position is unknown, since no generated token
+            begins the parsed label where the text has it: the label is part of a longer
+            token, the adapter changed the text, or a model's thinking was stripped from it.
+            There are then no probabilities.
         logprob: Mean log-probability of those tokens.
         probs: Probability of each label at the answer position, divided by their sum; None
-            for answers with a reasoning model's thinking, where that position is unknown.
+            where that position is unknown.
         answer_mass: That sum before the division.
-        answer_step: Index of the first generated token that begins a label; None if
-            there is none, and `probs` are then those of the first step.
+        answer_step: Index of the generated token that begins the parsed label; without an
+            answer, of the first that begins any label. None if the position is unknown, or if
+            none begins a label: `probs` are then those of the first step.
         confidence: `probs[answer]`; None without an answer.
         margin: ln p(best label) - ln p(second).
         gold_margin: ln p(gold) - ln p(best other label).
@@ -188,6 +196,8 @@ class Readout:
     entropy_low: float | None = None
     entropy_high: float | None = None
     overlay_label: str | None = None
+    entropy_answer: float | None = None
+    position_unknown: bool = False
 
     @property
     def loglik_answer(self) -> str | None:

@@ -171,8 +171,8 @@ class TopK:
         tokens = label_tokens(self.tokenizer, labels)
         return read_top_k(text.steps, tokens, self.vocabulary)
 
-    def decode(self, reading: Reading) -> str:
-        return self.tokenizer.decode(reading.tokens, skip_special_tokens=True)
+    def decode(self, tokens: Sequence[int]) -> str:
+        return self.tokenizer.decode(tokens, skip_special_tokens=True)
 
 
 class Serving(TinyLlava):

@@ -26,7 +26,11 @@ LATER = {"verbal_text", "verbal_confidence", "option_logprob", "option_logprob_m
 LATER |= {"entropy_low", "entropy_high"}
 
 
-@pytest.mark.parametrize("record", [PLAIN, STATED, SCORED, BOUNDED])
+LOST = Readout(CLEAN, "digest", "Yes", "Yes", True, position_unknown=True)
+PLACED = Readout(CLEAN, "digest", "Yes", "Yes", True, answer_step=1, entropy_answer=0.25)
+
+
+@pytest.mark.parametrize("record", [PLAIN, STATED, SCORED, BOUNDED, LOST, PLACED])
 def test_what_is_written_is_read_back(record, tmp_path: Path):
     row = {"question_id": "1", "image_id": "x", "image_sha256": "digest", "gold": "Yes"}
     row |= {"labels": ["Yes", "No"], "positive": None, "readouts": [record.to_dict()]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vlm_confidence_tasks.benchmarks.amber import AMBER
-from vlm_confidence_tasks.benchmarks.answer_parsing import parse_answer
+from vlm_confidence_tasks.benchmarks.answer_parsing import NamedLabel, find_answer, parse_answer
 from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, DocumentError
 from vlm_confidence_tasks.benchmarks.caption import CAPTION
 from vlm_confidence_tasks.benchmarks.choices import option_texts
@@ -17,7 +17,9 @@ __all__ = [
     "Benchmark",
     "Document",
     "DocumentError",
+    "NamedLabel",
     "PROMPTS",
+    "find_answer",
     "get",
     "option_texts",
     "parse_answer",

@@ -19,7 +19,8 @@ PROMPTS = {
 }
 
 _NUMBER = re.compile(
-    r"(?<![\w.,])(?P<value>-?(?:\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?|\.\d+))"
+    r"(?<![\w.,])(?:-?[1-9]\d{0,2}(?:,\d{3})+(?!\d)"
+    r"|(?P<value>-?(?:\d+(?:\.\d+|,\d+(?![.,]?\d))?|\.\d+)))"
     r"(?P<unit>\s*(?:%|per\s?cent))?",
     re.I,
 )
@@ -55,19 +56,26 @@ def parse_certainty(text: str) -> float | None:
     "1" is certainty and "1%" is not. Numbers outside 0 to 100 are passed over. Of a range
     or a fraction the first number counts: "8/10" is 8%. Numbers in words are not read.
 
+    A comma is a decimal sign ("0,9", "85,5%"), but before groups of three digits one of
+    thousands ("1,000"), unless the number begins with 0. A full stop is always a decimal sign.
+
     Returns:
         A number in [0, 1], None if there is none.
 
     Examples:
         >>> parse_certainty("I am 85% certain."), parse_certainty("85"), parse_certainty("0.85")
         (0.85, 0.85, 0.85)
+        >>> parse_certainty("0,9"), parse_certainty("85,5%")
+        (0.9, 0.855)
         >>> parse_certainty("0.85%"), parse_certainty("Of 250 cases, 90 percent")
         (0.0085, 0.9)
         >>> parse_certainty("Very certain") is None
         True
     """
     for found in _NUMBER.finditer(text):
-        value = float(found["value"].replace(",", ""))
+        if found["value"] is None:  # A number of thousands.
+            continue
+        value = float(found["value"].replace(",", "."))
         if 0 <= value <= 100:
             return value if value <= 1 and not found["unit"] else value / 100
     return None

@@ -35,7 +35,7 @@ def check_answer(
 
 def _text_was_lost(request: Request, reading: Reading | None, source: LogitSource) -> bool:
     """Whether the model generated, or may have generated, text that was not returned."""
-    text = None if reading is None else source.decode(reading)
+    text = None if reading is None else source.decode(reading.tokens)
     if text is None:
         return True
     for stop in request.task.until:

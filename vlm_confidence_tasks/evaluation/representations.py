@@ -42,19 +42,30 @@ class Representations:
         self._layers: dict[RequestKey, npt.NDArray[np.float32]] = {}
         self._controls: dict[tuple[str, int], Mapping[str, float]] = {}
 
-    def take(self, request: Request, captured: probe.HiddenStates, spectrum: Spectrum) -> None:
+    def take(
+        self,
+        request: Request,
+        captured: probe.HiddenStates,
+        position: int | None,
+        spectrum: Spectrum,
+    ) -> None:
         """Add the hidden states of a response.
 
         Args:
             request: The request.
             captured: Its hidden states.
+            position: Which of its label steps is the answer position, None if unknown: it then
+                has no layer entropies.
             spectrum: Power of the images shown, by band; empty for blank ones.
         """
         vectors = _vectors(captured)
         if is_blank(request.variant):
             self._units[request.key] = _units({"context": vectors["context"]})
             return
-        self._captured[request.key] = captured, spectrum
+        # Copied, since a view would keep the entropies of all steps alive.
+        chosen = [] if position is None else [position]
+        layers = captured.layer_entropy[chosen].flatten()
+        self._captured[request.key] = replace(captured, layer_entropy=layers), spectrum
         if request.variant == CLEAN:
             self._units[request.key] = _units(vectors)
 

@@ -14,7 +14,7 @@ from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.benchmarks import Benchmark, option_texts
 from vlm_confidence_tasks.benchmarks.dataset import Documents
 from vlm_confidence_tasks.errors import Place
-from vlm_confidence_tasks.probe import LogitSource, Reading
+from vlm_confidence_tasks.probe import LabelStep, LogitSource, Reading
 from vlm_confidence_tasks.types import CLEAN, Question, Variant
 
 
@@ -211,6 +211,7 @@ class Response:
         answer: The label parsed from `text`, None if there is none.
         image_sha256: Digest of the images that were shown.
         reading: The measurements; None if the engine gives none.
+        position: The reading's answer position; None if it is unknown.
     """
 
     generation: Generation
@@ -218,3 +219,4 @@ class Response:
     answer: str | None
     image_sha256: str
     reading: Reading | None
+    position: LabelStep | None

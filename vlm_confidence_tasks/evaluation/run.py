@@ -131,6 +131,7 @@ class Run:
             response.answer,
             task.benchmark.is_right(question, response.answer, response.text),
             response.reading,
+            response.position,
             loglik=task.loglik,
         )
         clean_answer = self.runner.responses[request.clean].answer
@@ -148,10 +149,10 @@ class Run:
     def _inside(self, request: Request) -> Inside:
         inside = self._representations.record(request)
         blank = self._representations.blank(request)
-        reading = None if blank is None else self.runner.responses[blank].reading
-        if reading is None or not reading.label_logprob:
+        position = None if blank is None else self.runner.responses[blank].position
+        if position is None or not position.logprob:
             return inside
-        values, _ = probe.label_probabilities(reading.label_logprob)
+        values, _ = probe.label_probabilities(position.logprob)
         labels = request.key.labels
         return replace(inside, prior_probs=dict(zip(labels, values, strict=True)))
 

@@ -11,7 +11,7 @@ from loguru import logger
 from PIL.Image import Image
 
 from vlm_confidence_tasks import perturbations, probe
-from vlm_confidence_tasks.benchmarks import parse_answer
+from vlm_confidence_tasks.benchmarks import NamedLabel, find_answer
 from vlm_confidence_tasks.errors import MeasurementError, Place, RequestError, one_line
 from vlm_confidence_tasks.evaluation.answer_checks import check_answer
 from vlm_confidence_tasks.evaluation.batch_tracker import BatchTracker
@@ -330,33 +330,47 @@ class Runner:
             RequestError: `check_answer` refuses it.
         """
         check_answer(request, generation, reading, self._engine)
-        raw = generation.text
-        text = self._engine.answer_text(request, raw)
-        if reading is not None and request.key.labels and text not in (raw.strip(), raw):
-            reading = self._without_labels(reading)
+        text = self._engine.answer_text(request, generation.text)
+        found = find_answer(text, request.key.labels)
+        index = (
+            None if reading is None else self._position(request, generation, text, found, reading)
+        )
         if reading is not None and reading.inside is not None:
             spectrum = (
                 self._images.spectrum(self._job(request)).result()
                 if self._has_spectrum(request)
                 else {}
             )
-            self._representations.take(request, reading.inside, spectrum)
+            self._representations.take(request, reading.inside, index, spectrum)
             reading = replace(reading, inside=None)
-        answer = parse_answer(text, request.key.labels)
-        response = Response(generation, text, answer, self._shown(request).sha256, reading)
+        answer = None if found is None else found.label
+        position = None if reading is None or index is None else reading.label_steps[index]
+        digest = self._shown(request).sha256
+        response = Response(generation, text, answer, digest, reading, position)
         self.responses[request.key] = response
         return response
 
-    def _without_labels(self, reading: probe.Reading) -> probe.Reading:
-        """Drop the labels' probabilities, which may be read within the model's thinking."""
-        if not self._warned_of_thinking:
-            self._warned_of_thinking = True
-            logger.warning(
-                "the model thinks before it answers: answers, flips and entropy are measured; "
-                "probabilities of the labels, confidence and calibration are absent, since "
-                "they are read at the first label, which may be part of its thinking"
-            )
-        return replace(reading, label_logprob=(), answer_step=None)
+    def _position(
+        self,
+        request: Request,
+        generation: Generation,
+        text: str,
+        found: NamedLabel | None,
+        reading: probe.Reading,
+    ) -> int | None:
+        """Return the answer position; unknown in the text that is left of a model's thinking."""
+        labels, raw = request.key.labels, generation.text
+        if labels and text not in (raw.strip(), raw):
+            if not self._warned_of_thinking:
+                self._warned_of_thinking = True
+                logger.warning(
+                    "the model thinks before it answers: answers, flips and entropy are measured; "
+                    "probabilities of the labels, confidence and calibration are absent, since "
+                    "a label may also be part of its thinking"
+                )
+            return None
+        label, offset = (None, 0) if found is None else (labels.index(found.label), found.start)
+        return probe.answer_position(reading, text, label, offset, self._engine.source.decode)
 
 
 def _needs(request: Request) -> frozenset[str]:

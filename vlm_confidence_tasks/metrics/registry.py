@@ -61,6 +61,12 @@ _SIDED_MEANS = (
     ("yes_ratio", answers.said_yes, NEITHER, 'share of answers to {images} that are "Yes"'),
     ("entropy", answers.entropy, NEITHER, "mean token entropy on {images}, in nats"),
     (
+        "entropy_answer",
+        answers.entropy_at_answer,
+        NEITHER,
+        "mean entropy at the answer position on {images}, in nats",
+    ),
+    (
         "confidence",
         answers.confidence,
         NEITHER,
@@ -69,6 +75,12 @@ _SIDED_MEANS = (
     ("nll", answers.gold_surprise, DOWN, "mean -ln p(right label) on {images}, in nats"),
     ("invalid_rate", answers.invalid, DOWN, "share of answers to {images} that name no label"),
     ("answer_mass", answers.answer_mass, UP, "mean probability of all labels on {images}"),
+    (
+        "position_unknown",
+        answers.position_unknown,
+        DOWN,
+        "share of answers to {images} whose label begins at no known token: no confidence",
+    ),
 )
 _VERBAL_MEANS = (
     ("verbal_confidence", verbal.confidence, NEITHER, "mean certainty stated of {images}"),
@@ -86,6 +98,12 @@ _LOGLIK_MEANS = (
 # Means over pairs of a clean and a perturbed answer.
 _PAIRED_MEANS = (
     ("entropy_delta", answers.entropy_difference, NEITHER, "mean H(perturbed) - H(clean), in nats"),
+    (
+        "entropy_answer_delta",
+        answers.entropy_at_answer_difference,
+        NEITHER,
+        "mean H(perturbed) - H(clean) at the answer position, in nats",
+    ),
     ("entropy_drop_rate", answers.entropy_drop, NEITHER, "share with H(perturbed) < H(clean)"),
     ("visual_entropy", answers.answer_entropy, DOWN, "mean entropy of a document's answers, nats"),
     ("right_to_wrong", answers.broken, DOWN, "share made wrong, of those right on clean images"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vlm_confidence_tasks.probe.answer_position import answer_position
 from vlm_confidence_tasks.probe.backend import ProbeError, find_model, find_tokenizer
 from vlm_confidence_tasks.probe.description import Origin
 from vlm_confidence_tasks.probe.gathering import gather
@@ -15,7 +16,12 @@ from vlm_confidence_tasks.probe.logit_source import (
     find_source,
 )
 from vlm_confidence_tasks.probe.memory import free_memory, out_of_memory
-from vlm_confidence_tasks.probe.reading import HiddenStates, Reading, label_probabilities
+from vlm_confidence_tasks.probe.reading import (
+    HiddenStates,
+    LabelStep,
+    Reading,
+    label_probabilities,
+)
 from vlm_confidence_tasks.probe.readout import make_readout
 from vlm_confidence_tasks.probe.replacing import replaced
 from vlm_confidence_tasks.probe.rows import BatchRows, Row
@@ -26,6 +32,7 @@ __all__ = [
     "BatchRows",
     "HiddenStates",
     "HiddenStatesExtractor",
+    "LabelStep",
     "LogitSource",
     "NoLogits",
     "OptionScorer",
@@ -35,6 +42,7 @@ __all__ = [
     "Row",
     "TopKStep",
     "TransformersSource",
+    "answer_position",
     "entropy_bounds",
     "find_model",
     "find_source",

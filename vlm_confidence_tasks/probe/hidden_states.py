@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from vlm_confidence_tasks.probe.backend import ProbeError, prompt_ids
@@ -84,8 +85,8 @@ class HiddenStatesBatch:
         self._layer_states: list[torch.Tensor] = []
         self._final_state: torch.Tensor | None = None
         self._final_states: list[torch.Tensor] = []
-        self._answer_layers: torch.Tensor | None = None
-        self._label_seen: torch.Tensor | None = None
+        # Rows whose token of a step begins a label, all at the first, and their states.
+        self._label_layers: list[tuple[int, list[int], torch.Tensor]] = []
         self._vision: list[torch.Tensor | None] | None = None
         self._energy: list[float | None] = []
 
@@ -123,13 +124,11 @@ class HiddenStatesBatch:
         device = self._final_state.device
         layers = torch.stack([state.to(device) for state in states])
         chosen = input_ids[:, -1:].to(device)
-        is_label = (chosen == self._label_ids.to(device)).any(dim=1)
-        if self._answer_layers is None or self._label_seen is None:
-            self._answer_layers, self._label_seen = layers, is_label
-        else:
-            first = is_label & ~self._label_seen
-            self._answer_layers = torch.where(first[None, :, None], layers, self._answer_layers)
-            self._label_seen |= is_label
+        measured = (chosen == self._label_ids.to(device)).any(dim=1)
+        step = len(self._final_states)
+        rows = (measured | (step == 0)).nonzero().flatten()
+        if len(rows):
+            self._label_layers.append((step, rows.tolist(), layers[:, rows]))
         self._final_states.append(self._final_state)
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
@@ -185,7 +184,7 @@ class HiddenStatesBatch:
                     answer=_answer_mean(steps[row], len(reading.tokens)),
                     vision=None if pooled is None else _to_numpy(pooled),
                     dirichlet_energy=energy,
-                    layer_entropy=entropy[:, row].copy(),
+                    layer_entropy=np.stack([entropy[at.step, row] for at in reading.label_steps]),
                 ),
             )
             for row, (reading, pooled, energy) in enumerate(
@@ -193,17 +192,23 @@ class HiddenStatesBatch:
             )
         ]
 
-    @torch.no_grad()
-    def _logit_lens_entropy(self) -> FloatArray:
-        """Return the logit-lens entropy of each layer at the answer step, [layers, rows]."""
-        if self._answer_layers is None:
+    def _logit_lens_entropy(self) -> dict[tuple[int, int], FloatArray]:
+        """Return the logit-lens entropy of each layer, [layers], by (step, row)."""
+        if not self._label_layers:
             raise ProbeError("generate() returned without choosing a token")
-        found = []
-        for states in self._answer_layers:
-            logits = self._parts.head(self._parts.norm(states))
-            logprob = torch.log_softmax(logits.float(), dim=-1)
-            found.append(torch.special.entr(logprob.exp()).sum(dim=-1))
-        entropy: FloatArray = torch.stack(found).cpu().numpy()
+        found = {}
+        for step, rows, layers in self._label_layers:
+            entropy = torch.stack([self._lens_entropy(states) for states in layers], dim=1)
+            for row, numbers in zip(rows, entropy.cpu().numpy(), strict=True):
+                found[step, row] = numbers
+        return found
+
+    @torch.no_grad()
+    def _lens_entropy(self, states: torch.Tensor) -> torch.Tensor:
+        """Return the entropy of one layer's prediction in each row, [rows]."""
+        logits = self._parts.head(self._parts.norm(states))
+        logprob = torch.log_softmax(logits.float(), dim=-1)
+        entropy: torch.Tensor = torch.special.entr(logprob.exp()).sum(dim=-1)
         return entropy
 
 

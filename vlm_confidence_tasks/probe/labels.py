@@ -14,8 +14,8 @@ def label_tokens(tokenizer: Any, labels: Sequence[str]) -> tuple[tuple[int, ...]
 
     These are the label's single-token spellings: unchanged, in lower and in upper case,
     after a space, after an opening bracket ("Yes", " Yes", "yes", "YES"; "A", " A",
-    "(A"). One-letter labels keep their case, since "a" is an article. A label without a
-    single-token spelling is represented by the first token of its spellings.
+    "(A", "a"). A label without a single-token spelling is represented by the first token of
+    its spellings.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
@@ -39,7 +39,7 @@ def label_tokens(tokenizer: Any, labels: Sequence[str]) -> tuple[tuple[int, ...]
 
 
 def _spellings(tokenizer: Any, vocabulary: dict[str, int], label: str) -> set[int]:
-    cases = {label} if len(label) == 1 else {label, label.lower(), label.upper()}
+    cases = {label, label.lower(), label.upper()}
     written = [before + case for case in cases for before in ("", " ", "(", " (")]
     encoded = [tokenizer.encode(text, add_special_tokens=False) for text in written]
     single = {tokens[0] for tokens in encoded if len(tokens) == 1}

@@ -58,8 +58,8 @@ class LogitSource(Protocol):
             None if readings are not obtained in this way.
         """
 
-    def decode(self, reading: Reading) -> str | None:
-        """Return the text of a reading's tokens, None if it is unknown."""
+    def decode(self, tokens: Sequence[int]) -> str | None:
+        """Return the text of generated token ids, None if it is unknown."""
 
 
 class TransformersSource:
@@ -106,9 +106,9 @@ class TransformersSource:
     def read(self, text: str, labels: Sequence[str]) -> None:
         """Return None: readings are taken during `generate()`."""
 
-    def decode(self, reading: Reading) -> str:
-        """Return the text of a reading's tokens, without special ones."""
-        return str(self._tokenizer.decode(reading.tokens, skip_special_tokens=True))
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Return the text of token ids, without special ones."""
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
 
 
 class NoLogits:
@@ -137,7 +137,7 @@ class NoLogits:
     def read(self, text: str, labels: Sequence[str]) -> None:
         """Return None."""
 
-    def decode(self, reading: Reading) -> None:
+    def decode(self, tokens: Sequence[int]) -> None:
         """Return None."""
 
 

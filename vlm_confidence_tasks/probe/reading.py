@@ -26,7 +26,7 @@ class HiddenStates:
             None if the prompt shows no image.
         dirichlet_energy: Of the vision tokens on their grid; None if the grid is unknown.
         layer_entropy: Entropy in nats of each layer's logit-lens prediction (final norm and
-            head applied to its state) at the answer position, [layers].
+            head applied to its state) at each of the reading's `label_steps`, [steps, layers].
     """
 
     context: FloatArray
@@ -44,6 +44,21 @@ class HiddenStates:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelStep:
+    """A step of generation that may be the answer position.
+
+    Attributes:
+        step: Its index.
+        label: Index of the label that the step's token begins; None if it begins none.
+        logprob: ln p of each label at the step; () if they are unknown, or without labels.
+    """
+
+    step: int
+    label: int | None
+    logprob: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """The measurements of one answer.
 
@@ -53,9 +68,8 @@ class Reading:
             the end token itself if it came first. A lower bound where `token_entropy_high`
             is given.
         token_logprob: Log-probability of those tokens in nats.
-        label_logprob: ln p of each label at the answer position, () without labels.
-        answer_step: Index of the first token that begins a label, or None if none does;
-            `label_logprob` is then that of the first step.
+        label_steps: The first step, and each whose token begins a label. Which of them is
+            the answer position depends on the answer's text (`answer_position`).
         option_logprob: For each option, ln p of each of its tokens after the prompt.
         inside: The hidden states; None if they were not captured.
         token_entropy_high: Upper bound of each entropy, if only the probabilities of the k
@@ -65,8 +79,7 @@ class Reading:
     tokens: tuple[int, ...]
     token_entropy: FloatArray
     token_logprob: FloatArray
-    label_logprob: tuple[float, ...]
-    answer_step: int | None
+    label_steps: tuple[LabelStep, ...]
     option_logprob: tuple[FloatArray, ...] = ()
     inside: HiddenStates | None = None
     token_entropy_high: FloatArray | None = None
@@ -79,7 +92,7 @@ class Reading:
             parts.append(self.token_entropy_high)
         finite = all(np.isfinite(part).all() for part in parts)
         finite = finite and (self.inside is None or self.inside.finite)
-        return finite and all(map(math.isfinite, self.label_logprob))
+        return finite and all(math.isfinite(p) for at in self.label_steps for p in at.logprob)
 
 
 def read_row(
@@ -90,7 +103,7 @@ def read_row(
     labels: Sequence[Sequence[int]],
     end_tokens: frozenset[int],
 ) -> Reading:
-    """Cut one row of a batch at its end token and find the answer position.
+    """Cut one row of a batch at its end token and find the steps that begin a label.
 
     Args:
         tokens: Generated token ids, shape [T]; what follows the end token is padding.
@@ -103,15 +116,31 @@ def read_row(
     """
     length = next((t for t, token in enumerate(tokens) if token in end_tokens), len(tokens))
     measured = max(length, 1)
-    label_ids = {token for spellings in labels for token in spellings}
-    step = next((t for t in range(length) if tokens[t] in label_ids), None)
+    begun = begun_labels(tokens[:length], labels)
     return Reading(
         tokens=tuple(tokens[:length]),
         token_entropy=entropy[:measured].copy(),
         token_logprob=logprob[:measured].copy(),
-        label_logprob=_sum_spellings(label_logprobs[step or 0], labels),
-        answer_step=step,
+        label_steps=tuple(
+            LabelStep(step, label, _sum_spellings(label_logprobs[step], labels))
+            for step, label in begun.items()
+        ),
     )
+
+
+def begun_labels(tokens: Sequence[int], labels: Sequence[Sequence[int]]) -> dict[int, int | None]:
+    """Return the first step, and each whose token begins a label, with the label's index.
+
+    Args:
+        tokens: Generated token ids before the end token.
+        labels: Token ids of each label.
+
+    >>> begun_labels([7, 8, 5], [[4, 5], [8]])
+    {0: None, 1: 1, 2: 0}
+    """
+    label_of = {token: index for index, spellings in enumerate(labels) for token in spellings}
+    begun = {t: label_of[token] for t, token in enumerate(tokens) if token in label_of}
+    return {0: None} | begun
 
 
 def _sum_spellings(logprob: FloatArray, labels: Sequence[Sequence[int]]) -> tuple[float, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vlm_confidence_tasks.probe.reading import Reading, label_probabilities
+from vlm_confidence_tasks.probe.reading import LabelStep, Reading, label_probabilities
 from vlm_confidence_tasks.types import Question, Readout, Variant
 
 # Bounds of an entropy that differ by less, in nats, are reported as one value.
@@ -19,6 +19,7 @@ def make_readout(
     answer: str | None,
     correct: bool | None,
     reading: Reading | None,
+    position: LabelStep | None,
     loglik: bool = False,
 ) -> Readout:
     """Build the readout of one answer.
@@ -31,11 +32,14 @@ def make_readout(
         answer: The label parsed from it.
         correct: Whether it is right.
         reading: The measurements; None on a backend without logits.
+        position: The answer position, None if it is unknown.
         loglik: Whether to include the options' scores.
     """
     measured: dict[str, Any] = {}
     if reading is not None:
-        measured = {**_tokens(reading), **_labels(question, answer, reading)}
+        measured = _tokens(reading)
+        if question.labels and reading.label_steps:
+            measured |= _labels(question, answer, position) | _at_answer(reading, position)
         if loglik and reading.option_logprob:
             measured |= _options(question, reading)
     return Readout(variant, image_sha256, text, answer, correct, **measured)
@@ -49,24 +53,39 @@ def _tokens(reading: Reading) -> dict[str, Any]:
         return {"token_entropy": entropies, "entropy": entropy, "logprob": logprob}
     high = sum(map(float, reading.token_entropy_high)) / len(entropies)
     return {
-        "entropy": (entropy + high) / 2 if high - entropy < SAME_ENTROPY else None,
+        "entropy": _middle(entropy, high),
         "entropy_low": entropy,
         "entropy_high": high,
         "logprob": logprob,
     }
 
 
-def _labels(question: Question, answer: str | None, reading: Reading) -> dict[str, Any]:
-    if not question.labels or not reading.label_logprob:
+def _middle(low: float, high: float) -> float | None:
+    """Return the middle of bounds that are near enough for one value."""
+    return (low + high) / 2 if high - low < SAME_ENTROPY else None
+
+
+def _at_answer(reading: Reading, position: LabelStep | None) -> dict[str, Any]:
+    if position is None:
+        return {"position_unknown": True}
+    if position.label is None:
         return {}
-    logprob = dict(zip(question.labels, reading.label_logprob, strict=True))
-    values, mass = label_probabilities(reading.label_logprob)
+    entropies = reading.token_entropy, reading.token_entropy_high
+    low, high = (None if part is None else float(part[position.step]) for part in entropies)
+    entropy = low if high is None or low is None else _middle(low, high)
+    return {"answer_step": position.step, "entropy_answer": entropy}
+
+
+def _labels(question: Question, answer: str | None, position: LabelStep | None) -> dict[str, Any]:
+    if position is None or not position.logprob:
+        return {}
+    logprob = dict(zip(question.labels, position.logprob, strict=True))
+    values, mass = label_probabilities(position.logprob)
     probs = dict(zip(question.labels, values, strict=True))
     best, second = sorted(logprob.values(), reverse=True)[:2]
     return {
         "probs": probs,
         "answer_mass": mass,
-        "answer_step": reading.answer_step,
         "confidence": None if answer is None else probs[answer],
         "margin": best - second,
         "gold_margin": _gold_margin(logprob, question.gold),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vlm_confidence_tasks.probe.reading import Reading
+from vlm_confidence_tasks.probe.reading import LabelStep, Reading, begun_labels
 
 # Probabilities that are less than this apart are one number.
 SAME_PROBABILITY = 1e-3
@@ -87,9 +87,9 @@ def read_top_k(
 ) -> Reading:
     """Turn one answer's steps into a reading, with bounds in place of entropies.
 
-    Label probabilities are included only where the k likeliest tokens of the answer step settle
-    them: every label has a token among these, and its other spellings, of at most p_k each,
-    cannot hold more than `SAME_PROBABILITY` together.
+    Label probabilities are included only where the k likeliest tokens of a step settle them:
+    every label has a token among these, and its other spellings, of at most p_k each, cannot
+    hold more than `SAME_PROBABILITY` together.
 
     Args:
         steps: The generated tokens before the end token; the end token itself if it came first.
@@ -102,9 +102,21 @@ def read_top_k(
     if not steps:
         raise ValueError("an answer needs at least one step")
     bounds = [entropy_bounds(list(step.likeliest.values()), vocabulary) for step in steps]
-    label_ids = {token for spellings in labels for token in spellings}
-    answer_step = next((t for t, step in enumerate(steps) if step.token in label_ids), None)
-    likeliest = steps[answer_step or 0].likeliest
+    tokens = tuple(step.token for step in steps)
+    return Reading(
+        tokens=tokens,
+        token_entropy=np.array([low for low, _ in bounds], np.float32),
+        token_logprob=np.array([step.logprob for step in steps], np.float32),
+        label_steps=tuple(
+            LabelStep(t, label, _settled(steps[t].likeliest, labels))
+            for t, label in begun_labels(tokens, labels).items()
+        ),
+        token_entropy_high=np.array([high for _, high in bounds], np.float32),
+    )
+
+
+def _settled(likeliest: Mapping[int, float], labels: Sequence[Sequence[int]]) -> tuple[float, ...]:
+    """Return ln p of each label at a step, () if the likeliest tokens do not settle them."""
     known = [[likeliest[token] for token in label if token in likeliest] for label in labels]
     smallest = math.exp(min(likeliest.values()))
     rest = 1.0 - math.fsum(map(math.exp, likeliest.values()))
@@ -112,12 +124,6 @@ def read_top_k(
         min(rest, (len(label) - len(part)) * smallest)
         for label, part in zip(labels, known, strict=True)
     ]
-    settled = all(known) and max(unknown, default=0.0) <= SAME_PROBABILITY
-    return Reading(
-        tokens=tuple(step.token for step in steps),
-        token_entropy=np.array([low for low, _ in bounds], np.float32),
-        token_logprob=np.array([step.logprob for step in steps], np.float32),
-        label_logprob=tuple(float(np.logaddexp.reduce(part)) for part in known) if settled else (),
-        answer_step=answer_step,
-        token_entropy_high=np.array([high for _, high in bounds], np.float32),
-    )
+    if not all(known) or max(unknown, default=0.0) > SAME_PROBABILITY:
+        return ()
+    return tuple(float(np.logaddexp.reduce(part)) for part in known)

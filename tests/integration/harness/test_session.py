@@ -175,6 +175,7 @@ def test_answers_with_thinking_have_no_label_probabilities(evaluate: Callable) -
     for readout in readouts:
         assert (readout["probs"] is None) == (readout["text"] == "s")
         assert (readout["confidence"] is None) == (readout["text"] == "s")
+        assert readout["position_unknown"] == (readout["text"] == "s")
         assert readout["entropy"] is not None
     said_no = [row["readouts"][0]["confidence"] for row in rows]
     mean = found["results"]["thinking"]["confidence_clean,none"]

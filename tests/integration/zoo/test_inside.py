@@ -106,8 +106,12 @@ def test_the_batches_of_three_are_padded_on_the_left_and_end_apart(pairs, name):
 def test_layer_entropies_are_the_logit_lens_of_the_answers_step(pairs, name, batch_size):
     pair = pairs(name, batch_size)
     parts = HiddenStatesExtractor(pair.model, bool).structure
-    for row, reading in enumerate(pair.readings):
-        step = reading.answer_step or 0
+    cases = [
+        (row, at.step, reading, found)
+        for row, reading in enumerate(pair.readings)
+        for at, found in zip(reading.label_steps, reading.inside.layer_entropy, strict=True)
+    ]
+    for row, step, reading, found in cases:
         states = [layer[row, -1] for layer in pair.plain.hidden_states[step][1:-1]]
         with torch.no_grad():
             logits = [parts.head(parts.norm(state)) for state in states]
@@ -115,15 +119,14 @@ def test_layer_entropies_are_the_logit_lens_of_the_answers_step(pairs, name, bat
         logits.append(pair.plain.logits[step][row])
         p = torch.softmax(torch.stack(logits).double(), dim=-1).numpy()
         entropy = -np.sum(p * np.log(p), axis=-1)
-        assert reading.inside.layer_entropy == pytest.approx(entropy, **NEAR)
-        assert reading.inside.layer_entropy[-1] == pytest.approx(
-            reading.token_entropy[step], **NEAR
-        )
+        assert found == pytest.approx(entropy, **NEAR)
+        assert found[-1] == pytest.approx(reading.token_entropy[step], **NEAR)
 
 
-def test_answers_after_the_first_step_are_among_those_tested(pairs):
-    steps = [r.answer_step for name, size in RUNS for r in pairs(name, size).readings]
-    assert any(steps) and None in steps
+def test_labels_after_the_first_step_are_among_those_tested(pairs):
+    readings = [r for name, size in RUNS for r in pairs(name, size).readings]
+    assert any(at.step for r in readings for at in r.label_steps)
+    assert any(at.label is None for r in readings for at in r.label_steps)
 
 
 @pytest.mark.parametrize(("name", "batch_size"), RUNS)

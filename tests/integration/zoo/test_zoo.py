@@ -46,12 +46,16 @@ def test_readouts_are_finite_and_within_their_bounds(evaluated, name, simple):
             assert all(0 <= value <= largest for value in record["token_entropy"])
             assert record["entropy"] == pytest.approx(np.mean(record["token_entropy"]))
             assert record["logprob"] < 0
+            assert (record["confidence"] is None) == (
+                record["answer"] is None or record["position_unknown"]
+            )
+            if record["position_unknown"]:
+                continue
             assert set(record["probs"]) == set(LABELS)
             assert sum(record["probs"].values()) == pytest.approx(1)
             assert 0 < record["answer_mass"] <= 1
             assert math.isfinite(record["margin"])
             assert math.isfinite(record["gold_margin"])
-            assert (record["confidence"] is None) == (record["answer"] is None)
 
 
 @pytest.mark.parametrize(("name", "simple"), RUNS)
@@ -88,6 +92,13 @@ def assert_equal(readouts, found, tolerance):
         near = {"abs": tolerance, "rel": 0}
         assert record["token_entropy"] == pytest.approx(expected.token_entropy, **near)
         assert record["logprob"] == pytest.approx(expected.logprob, **near)
+        assert record["position_unknown"] == expected.position_unknown
+        if expected.answer_step is not None:
+            entropy = expected.token_entropy[expected.answer_step]
+            assert record["entropy_answer"] == pytest.approx(entropy, **near)
+        if expected.position_unknown:
+            assert record["probs"] is None
+            continue
         assert record["probs"] == pytest.approx(expected.probs, **near)
         assert record["answer_mass"] == pytest.approx(expected.answer_mass, **near)
         if record["answer"] is not None:

@@ -14,6 +14,8 @@ from lmms_eval import evaluator
 from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 
+from vlm_confidence_tasks.benchmarks import find_answer
+
 from .families import Family
 
 TASK = "pope_eps0.3"
@@ -40,6 +42,7 @@ class Numbers:
     probs: dict[str, float]
     answer_mass: float
     answer_step: int | None
+    position_unknown: bool
 
 
 @dataclass(frozen=True)
@@ -188,8 +191,7 @@ def work_out(tokenizer, prompt: torch.Tensor, logits: np.ndarray, chosen: np.nda
         label: [i for i, piece in enumerate(pieces) if piece.lstrip("\u2581\u0120(") in spellings]
         for label, spellings in LABELS.items()
     }
-    says = [t for t, token in enumerate(tokens) if token in [*spelled["Yes"], *spelled["No"]]]
-    step = says[0] if says else None
+    step, unknown = answer_step(tokenizer, tokens, spelled)
     masses = {label: p[step or 0, ids].sum() for label, ids in spelled.items()}
     total = sum(masses.values())
     return Numbers(
@@ -200,4 +202,21 @@ def work_out(tokenizer, prompt: torch.Tensor, logits: np.ndarray, chosen: np.nda
         probs={label: mass / total for label, mass in masses.items()},
         answer_mass=total,
         answer_step=step,
+        position_unknown=unknown,
     )
+
+
+def answer_step(tokenizer, tokens: list[int], spelled: dict) -> tuple[int | None, bool]:
+    """Find the token that wrote the label's first letter, by marking each letter's token."""
+    text = tokenizer.decode(tokens, skip_special_tokens=True)
+    found = find_answer(text.strip(), tuple(LABELS))
+    if found is None:
+        all_ids = {token for ids in spelled.values() for token in ids}
+        return next((t for t, token in enumerate(tokens) if token in all_ids), None), False
+    owner: list[int] = []
+    for t in range(len(tokens)):
+        written = tokenizer.decode(tokens[: t + 1], skip_special_tokens=True)
+        owner += [t] * (len(written) - len(owner))
+    step = owner[len(text) - len(text.lstrip()) + found.start]
+    begins = tokens[step] in spelled[found.label]
+    return (step, False) if begins else (None, True)

@@ -124,7 +124,7 @@ def test_each_blank_request_is_made_once_in_a_run() -> None:
     (blank,) = measured.blank_requests([(first, [(4, 2)]), (second, [(4, 2)])])
     assert measured.blank(first) == measured.blank(second) == blank.key
     one = np.ones(3, dtype=np.float32)
-    measured.take(blank, HiddenStates(one, None, None, None, one), {})
+    measured.take(blank, HiddenStates(one, None, None, None, one[None]), 0, {})
     # In a later block: nothing new, unless the size or the prompt is.
     assert measured.blank_requests([(second, [(4, 2)])]) == []
     others = [(clean(b"c", "Is it?"), [(2, 4)]), (clean(b"d", "Was it?"), [(4, 2)])]

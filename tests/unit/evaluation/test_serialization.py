@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from vlm_confidence_tasks.evaluation.request import Generation
 from vlm_confidence_tasks.evaluation.response_cache.serialization import pack, unpack
-from vlm_confidence_tasks.probe import HiddenStates, Reading
+from vlm_confidence_tasks.probe import HiddenStates, LabelStep, Reading
 
 float32 = arrays(np.float32, st.integers(0, 9), elements=st.floats(width=32))
 insides = st.builds(
@@ -23,13 +23,18 @@ insides = st.builds(
     dirichlet_energy=st.none() | st.floats(),
     layer_entropy=float32,
 )
+label_steps = st.builds(
+    LabelStep,
+    step=st.integers(0, 2**31),
+    label=st.none() | st.integers(0, 25),
+    logprob=st.lists(st.floats(), max_size=4).map(tuple),
+)
 readings = st.builds(
     Reading,
     tokens=st.lists(st.integers(0, 200_000), max_size=9).map(tuple),
     token_entropy=float32,
     token_logprob=float32,
-    label_logprob=st.lists(st.floats(), max_size=4).map(tuple),
-    answer_step=st.none() | st.integers(0, 9),
+    label_steps=st.lists(label_steps, max_size=4).map(tuple),
     option_logprob=st.lists(float32, max_size=4).map(tuple),
     inside=st.none() | insides,
     token_entropy_high=st.none() | float32,
@@ -43,8 +48,8 @@ def same(one: object, other: object) -> bool:
         return one.tobytes() == other.tobytes()
     if isinstance(one, tuple):
         return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, HiddenStates):
-        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(HiddenStates))
+    if isinstance(one, (HiddenStates, LabelStep)):
+        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
     return type(one) is type(other) and repr(one) == repr(other)
 
 
@@ -69,8 +74,8 @@ def test_without_a_reading() -> None:
 )
 def test_fields_of_other_types_round_trip(array: np.ndarray) -> None:
     odd = {"layers": (array, array[..., None].T), "name": "x", "none": None, "flag": True}
-    given_reading = Reading((), np.zeros(1, np.float32), np.zeros(1, np.float32), odd, None)
-    again = unpack(pack(Generation(""), given_reading))[1].label_logprob
+    given_reading = Reading((), np.zeros(1, np.float32), np.zeros(1, np.float32), odd)
+    again = unpack(pack(Generation(""), given_reading))[1].label_steps
     assert same(again["layers"][0], array) or again["layers"][0].tobytes() == array.tobytes()
     assert again["layers"][1].tobytes() == np.ascontiguousarray(array[..., None].T).tobytes()
     assert {**again, "layers": ()} == {**odd, "layers": ()}
@@ -78,7 +83,7 @@ def test_fields_of_other_types_round_trip(array: np.ndarray) -> None:
 
 @pytest.mark.parametrize("odd", [object(), [1], np.array([{}]), {1: 2}])
 def test_unsupported_types_are_refused(odd: object) -> None:
-    reading = Reading((), np.zeros(1, np.float32), np.zeros(1, np.float32), (odd,), None)
+    reading = Reading((), np.zeros(1, np.float32), np.zeros(1, np.float32), (odd,))
     with pytest.raises(TypeError, match="cannot be serialised"):
         pack(Generation(""), reading)
 
@@ -87,6 +92,7 @@ def test_an_answer_of_256_tokens_takes_less_than_4_kb() -> None:
     rng = np.random.default_rng(0)
     tokens = tuple(rng.integers(0, 150_000, 256).tolist())
     numbers = rng.random((2, 256)).astype(np.float32)
-    reading = Reading(tokens, numbers[0], numbers[1], (-0.1234567890123, -2.3456789012345), 3)
+    steps = (LabelStep(3, 0, (-0.1234567890123, -2.3456789012345)),)
+    reading = Reading(tokens, numbers[0], numbers[1], steps)
     text = " ".join(rng.choice(["a", "the", "table", "small", "flower", "behind"], 200))
     assert len(pack(Generation(text, {"output_tokens": 256}), reading)) < 4000

@@ -279,6 +279,34 @@ def test_nothing_at_all_gives_nothing():
     assert all(metric.reduce([]) is None for metric in METRICS.values())
 
 
+def at_position(readout, entropy=None, unknown=False):
+    return replace(readout, logprob=-1.0, entropy_answer=entropy, position_unknown=unknown)
+
+
+def test_the_entropy_at_the_answer_is_pooled_and_paired_where_both_have_one():
+    noise, other, text, _ = A.variants
+    one = replace(
+        A,
+        clean=at_position(A.clean, 0.5),
+        variants=(at_position(noise, 0.25), at_position(other, 1.0), at_position(text)),
+    )
+    # The clean position is unknown, so that there is no difference.
+    lost = replace(
+        B, clean=at_position(B.clean, None, True), variants=(at_position(B.variants[0], 2.0),)
+    )
+    found = task_metrics([one, lost])
+    assert found["entropy_answer"] == pytest.approx((0.25 + 1.0 + 2.0) / 3)
+    assert found["entropy_answer_delta"] == pytest.approx((-0.25 + 0.5) / 2)
+    assert found["position_unknown"] == 0 and found["position_unknown_clean"] == 1 / 2
+
+
+def test_only_measured_answers_to_closed_questions_have_positions():
+    assert "position_unknown" not in task_metrics([without_logits(A)])
+    caption = open_document(None, ("a cat", None, 1.0), [("a dog", None, 2.0)])
+    caption = replace(caption, variants=tuple(map(at_position, caption.variants)))
+    assert "position_unknown" not in task_metrics([caption])
+
+
 def test_a_caption_has_entropy_and_defense_alone():
     caption = open_document(None, ("a cat", None, 1.0), [("a dog", None, 2.0)])
     assert set(task_metrics([caption])) == ENTROPY_AND_DEFENSE

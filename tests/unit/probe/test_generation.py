@@ -65,7 +65,7 @@ def test_what_other_threads_run_is_not_read(model, tokenizer):
     assert torch.equal(output, expected)
     assert np.array_equal(reading.token_entropy, alone.token_entropy)
     assert np.array_equal(reading.token_logprob, alone.token_logprob)
-    assert reading.label_logprob == alone.label_logprob
+    assert reading.label_steps == alone.label_steps
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,8 @@ def test_rows_that_end_at_different_lengths(model, tokenizer):
         [red] * 5,
     ]
     assert [len(reading.token_entropy) for reading in readings] == [1, 3, 1, 5]
-    assert [reading.answer_step for reading in readings] == [None, 2, 0, None]
+    begun = [[(at.step, at.label) for at in reading.label_steps] for reading in readings]
+    assert begun == [[(0, None)], [(0, None), (2, 1)], [(0, 0)], [(0, None)]]
 
 
 def test_rows_with_different_labels(model, tokenizer):
@@ -170,8 +171,8 @@ def test_rows_with_different_labels(model, tokenizer):
     p = torch.log_softmax(model(output[:1, :-2]).logits[0, -1].detach().double(), dim=-1).exp()
     for reading, labels in zip(got, label_ids, strict=True):
         expected = [float(p[list(tokens)].sum()) for tokens in labels]
-        if reading.answer_step in (None, 0):
-            assert np.exp(reading.label_logprob) == pytest.approx(expected, abs=1e-5)
+        assert reading.label_steps[0].step == 0
+        assert np.exp(reading.label_steps[0].logprob) == pytest.approx(expected, abs=1e-5)
 
 
 def test_an_unexpected_number_of_rows_is_refused(model, tokenizer):

@@ -191,7 +191,7 @@ def scored(**options):
 
 def test_option_scores_of_a_readout_by_hand():
     read = scored(A=[-1.0, -1.0], B=[-0.5, -0.5, -2.0], C=[-4.0])
-    record = make_readout(LETTERS, CLEAN, "", "B", "B", True, read, loglik=True)
+    record = make_readout(LETTERS, CLEAN, "", "B", "B", True, read, None, loglik=True)
     assert record.option_logprob == {"A": -2, "B": -3, "C": -4}
     assert record.option_logprob_mean == {"A": -1, "B": -1, "C": -4}
     assert record.loglik_answer == "A" and record.loglik_mean_answer == "A"
@@ -199,9 +199,10 @@ def test_option_scores_of_a_readout_by_hand():
 
 def test_options_scored_for_another_task_are_left_out():
     read = scored(A=[-1.0], B=[-2.0], C=[-3.0])
-    assert make_readout(LETTERS, CLEAN, "", "B", "B", True, read).option_logprob is None
-    nothing = replace(reading(), label_logprob=())
-    assert make_readout(CAPTION, CLEAN, "", "", None, None, nothing, loglik=True).probs is None
+    assert make_readout(LETTERS, CLEAN, "", "B", "B", True, read, None).option_logprob is None
+    nothing = replace(reading(), label_steps=())
+    record = make_readout(CAPTION, CLEAN, "", "", None, None, nothing, None, loglik=True)
+    assert record.probs is None
 
 
 def test_a_reading_with_a_non_finite_option_is_not_finite():

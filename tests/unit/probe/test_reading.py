@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_confidence_tasks.probe.reading import label_probabilities, read_row
+from vlm_confidence_tasks.probe.reading import LabelStep, label_probabilities, read_row
 
 END = frozenset({2})
 YES, NO, OTHER = 10, 20, 30
@@ -26,6 +26,12 @@ def row(tokens, label_probs, labels=LABELS, end=END):
     return read_row(tokens, steps, -steps, logs(*label_probs), labels, end)
 
 
+def assert_steps(reading, *expected):
+    """Compare the label steps with (step, index of the label, probabilities)."""
+    found = [(at.step, at.label, np.exp(at.logprob).tolist()) for at in reading.label_steps]
+    assert found == [(step, label, pytest.approx(probs)) for step, label, probs in expected]
+
+
 FIRST = (0.3, 0.2, 0.1)
 SECOND = (0.05, 0.05, 0.8)
 
@@ -35,8 +41,7 @@ def test_answer_followed_by_end_token():
     assert reading.tokens == (YES,)
     assert reading.token_entropy.tolist() == [1]
     assert reading.token_logprob.tolist() == [-1]
-    assert reading.answer_step == 0
-    assert np.exp(reading.label_logprob) == pytest.approx([0.5, 0.1])
+    assert_steps(reading, (0, 0, [0.5, 0.1]))
     assert reading.finite
 
 
@@ -45,8 +50,7 @@ def test_an_end_token_first_is_measured_itself():
     assert reading.tokens == ()
     assert reading.token_entropy.tolist() == [1]
     assert reading.token_logprob.tolist() == [-1]
-    assert reading.answer_step is None
-    assert np.exp(reading.label_logprob) == pytest.approx([0.5, 0.1])
+    assert_steps(reading, (0, None, [0.5, 0.1]))
 
 
 def test_an_answer_without_end_token_is_measured_whole():
@@ -55,23 +59,21 @@ def test_an_answer_without_end_token_is_measured_whole():
     assert reading.token_entropy.tolist() == [1, 2]
 
 
-def test_answer_later_in_the_text():
+def test_the_first_step_and_each_that_begins_a_label_are_measured():
     reading = row([OTHER, NO, YES, 2], [FIRST, SECOND, FIRST, FIRST])
-    assert reading.answer_step == 1
-    assert np.exp(reading.label_logprob) == pytest.approx([0.1, 0.8])
+    assert_steps(reading, (0, None, [0.5, 0.1]), (1, 1, [0.1, 0.8]), (2, 0, [0.5, 0.1]))
     assert reading.token_entropy.tolist() == [1, 2, 3]
 
 
 def test_no_label_at_all_reads_the_first_step():
     reading = row([OTHER, OTHER, 2], [SECOND, FIRST, FIRST])
-    assert reading.answer_step is None
-    assert np.exp(reading.label_logprob) == pytest.approx([0.1, 0.8])
+    assert_steps(reading, (0, None, [0.1, 0.8]))
 
 
 def test_tokens_after_the_end_token_are_ignored():
     reading = row([OTHER, 2, YES], [SECOND, FIRST, FIRST])
     assert reading.tokens == (OTHER,)
-    assert reading.answer_step is None
+    assert_steps(reading, (0, None, [0.1, 0.8]))
 
 
 def test_any_of_several_end_tokens_ends_the_answer():
@@ -84,15 +86,13 @@ def test_without_end_tokens_all_steps_are_measured():
 
 def test_an_open_question_has_no_label_probabilities():
     reading = row([OTHER, 2], [(), ()], labels=())
-    assert reading.label_logprob == ()
-    assert reading.answer_step is None
+    assert reading.label_steps == (LabelStep(0, None, ()),)
     assert reading.finite
 
 
 def test_padding_columns_of_labels_are_ignored():
     padded = [(*FIRST, 0.9, 0.9)]
-    reading = row([YES], padded)
-    assert np.exp(reading.label_logprob) == pytest.approx([0.5, 0.1])
+    assert_steps(row([YES], padded), (0, 0, [0.5, 0.1]))
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")
@@ -142,24 +142,25 @@ def test_read_row_equals_a_naive_loop(case):
         if token in ends:
             break
         answer_tokens.append(token)
-    step = None
-    for t, token in enumerate(answer_tokens):
-        if step is None and any(token in spelled for spelled in labels):
-            step = t
-    at = 0 if step is None else step
-    expected, column = [], 0
-    for spelled in labels:
-        total = 0.0
-        for _ in spelled:
-            total += float(probs[at][column])
-            column += 1
-        expected.append(math.log(total))
+    begun = []
+    for t, token in enumerate(answer_tokens or [None]):
+        labels_of = [index for index, spelled in enumerate(labels) if token in spelled]
+        if labels_of or t == 0:
+            begun.append((t, labels_of[0] if labels_of else None))
 
     assert reading.tokens == tuple(answer_tokens)
-    assert reading.answer_step == step
+    assert [(at.step, at.label) for at in reading.label_steps] == begun
     assert reading.token_entropy.tolist() == values.tolist()[: max(1, len(answer_tokens))]
     assert reading.token_logprob.tolist() == (-values).tolist()[: max(1, len(answer_tokens))]
-    assert reading.label_logprob == pytest.approx(expected, abs=1e-5)
+    for at in reading.label_steps:
+        expected, column = [], 0
+        for spelled in labels:
+            total = 0.0
+            for _ in spelled:
+                total += float(probs[at.step][column])
+                column += 1
+            expected.append(math.log(total))
+        assert at.logprob == pytest.approx(expected, abs=1e-5)
 
 
 def test_label_probabilities_where_the_sum_underflows():

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from vlm_confidence_tasks.probe import Reading, make_readout
+from vlm_confidence_tasks.probe import LabelStep, Reading, make_readout
 from vlm_confidence_tasks.types import CLEAN, Question
 
 QUESTION = Question("1", "image", "Is it?", ("Yes", "No"), gold="No")
 LETTERS = Question("1", "image", "Which?", ("A", "B", "C"), gold="B")
 CAPTION = Question("1", "image", "Describe it.")
+OF_LABELS = ("probs", "answer_mass", "confidence", "margin", "gold_margin")
 
 
-def reading(*probs, step=0):
+def reading(*probs, step=0, **more):
+    """Read one step, whose token begins the first label unless `step` is None."""
+    label = None if step is None else 0
     return Reading(
         tokens=(5, 6),
         token_entropy=np.array([1.0, 3.0], np.float32),
         token_logprob=np.array([-0.5, -1.0], np.float32),
-        label_logprob=tuple(map(math.log, probs)),
-        answer_step=step,
+        **more,
+        label_steps=(LabelStep(step or 0, label, tuple(map(math.log, probs))),),
     )
 
 
-def readout(question, answer, read):
-    return make_readout(question, CLEAN, "digest", "text", answer, answer == question.gold, read)
+def readout(question, answer, read, known=True):
+    position = read.label_steps[0] if read is not None and known else None
+    correct = answer == question.gold
+    return make_readout(question, CLEAN, "digest", "text", answer, correct, read, position)
 
 
 def test_readout_by_hand():
@@ -56,7 +62,8 @@ def test_confidence_is_that_of_the_answer_even_if_another_label_is_likelier():
 def test_an_unparsed_answer_lacks_only_confidence():
     record = readout(QUESTION, None, reading(0.6, 0.2, step=None))
     assert record.confidence is None
-    assert record.answer_step is None
+    assert record.answer_step is None and record.entropy_answer is None
+    assert not record.position_unknown
     assert record.probs == pytest.approx({"Yes": 0.75, "No": 0.25})
     assert record.margin == pytest.approx(math.log(3))
 
@@ -66,6 +73,7 @@ def test_a_tie_has_margin_zero():
 
 
 def test_margins_are_exact_if_probabilities_underflow():
+    position = LabelStep(0, 0, (-900.0, -1700.0))
     record = make_readout(
         QUESTION,
         CLEAN,
@@ -73,7 +81,8 @@ def test_margins_are_exact_if_probabilities_underflow():
         "Yes",
         "Yes",
         False,
-        Reading((5,), np.ones(1, np.float32), -np.ones(1, np.float32), (-900.0, -1700.0), 0),
+        Reading((5,), np.ones(1, np.float32), -np.ones(1, np.float32), (position,)),
+        position,
     )
     assert record.margin == 800
     assert record.gold_margin == -800
@@ -82,11 +91,39 @@ def test_margins_are_exact_if_probabilities_underflow():
 
 
 def test_a_caption_has_entropies_only():
-    record = make_readout(CAPTION, CLEAN, "digest", "A dog.", None, None, reading(step=None))
+    record = readout(CAPTION, None, reading(step=None))
     assert record.entropy == 2
-    assert record.correct is None
-    for name in ("probs", "answer_mass", "confidence", "margin", "gold_margin", "answer_step"):
+    assert not record.position_unknown
+    for name in (*OF_LABELS, "answer_step", "entropy_answer"):
         assert getattr(record, name) is None
+
+
+def test_an_unknown_position_leaves_out_what_is_read_there_and_says_so():
+    record = readout(QUESTION, "Yes", reading(0.6, 0.2), known=False)
+    assert record.position_unknown
+    assert (record.answer, record.entropy) == ("Yes", 2)
+    for name in (*OF_LABELS, "answer_step", "entropy_answer"):
+        assert getattr(record, name) is None
+
+
+@pytest.mark.parametrize(("step", "entropy"), [(0, 1.0), (1, 3.0)])
+def test_the_entropy_at_the_answer_is_that_of_its_step(step, entropy):
+    record = readout(QUESTION, "Yes", reading(0.6, 0.2, step=step))
+    assert (record.answer_step, record.entropy_answer) == (step, entropy)
+    assert not record.position_unknown
+
+
+@pytest.mark.parametrize(("step", "entropy"), [(0, pytest.approx(1.00025)), (1, None)])
+def test_bounds_give_the_entropy_at_the_answer_where_they_are_near(step, entropy):
+    high = np.array([1.0005, 3.1], np.float32)
+    record = readout(QUESTION, "Yes", reading(0.6, 0.2, step=step, token_entropy_high=high))
+    assert (record.answer_step, record.entropy_answer) == (step, entropy)
+
+
+def test_labels_that_the_likeliest_tokens_do_not_settle_have_no_probabilities():
+    record = readout(QUESTION, "Yes", replace(reading(), label_steps=(LabelStep(1, 0, ()),)))
+    assert record.probs is None and record.confidence is None
+    assert record.answer_step == 1 and not record.position_unknown
 
 
 def test_no_right_answer_no_gold_margin():

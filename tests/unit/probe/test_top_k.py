@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from vlm_confidence_tasks.probe import TopKStep, entropy_bounds, read_top_k
+from vlm_confidence_tasks.probe import LabelStep, TopKStep, entropy_bounds, read_top_k
 
 weights = st.lists(st.floats(1e-3, 1.0), min_size=2, max_size=12)
 
@@ -53,10 +53,14 @@ def test_labels_have_probabilities_only_where_all_are_known():
     likeliest = {7: float(np.log(0.6)), 8: float(np.log(0.3)), 9: float(np.log(0.05))}
     step = TopKStep(7, likeliest[7], likeliest)
     known = read_top_k([step], [[7], [8, 9]], 100)
-    assert np.exp(known.label_logprob) == pytest.approx([0.6, 0.35])
-    assert known.answer_step == 0
-    assert read_top_k([step], [[7], [11]], 100).label_logprob == ()
+    (at,) = known.label_steps
+    assert (at.step, at.label) == (0, 0)
+    assert np.exp(at.logprob) == pytest.approx([0.6, 0.35])
+    assert read_top_k([step], [[7], [11]], 100).label_steps == (LabelStep(0, 0, ()),)
     # Another spelling of the second label may hold the rest, 0.05.
-    assert read_top_k([step], [[7], [8, 9, 11]], 100).label_logprob == ()
+    assert read_top_k([step], [[7], [8, 9, 11]], 100).label_steps == (LabelStep(0, 0, ()),)
+    later = read_top_k([TopKStep(5, -4.0, likeliest), step], [[7], [8, 9]], 100).label_steps
+    assert [(at.step, at.label) for at in later] == [(0, None), (1, 0)]
+    assert later[0].logprob == later[1].logprob == at.logprob
     with pytest.raises(ValueError, match="at least one step"):
         read_top_k([], [[7]], 100)

@@ -20,14 +20,14 @@ from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.request import Request
 
 # Incremented when measurements or keys change without a change of a version or field below.
-FORMAT = 2
+FORMAT = 3
 # Packages whose code affects measurements; None as the version if not installed.
 PACKAGES = (
     *("vlm_confidence_tasks", "lmms_eval", "torch", "torchvision", "transformers"),
     *("tokenizers", "pillow", "bitsandbytes"),
 )
 # The records that are cached; a changed field changes the fingerprint.
-RECORDS = (probe.Reading, probe.HiddenStates)
+RECORDS = (probe.Reading, probe.LabelStep, probe.HiddenStates)
 # Model arguments that do not change results.
 LAYOUT = {
     *("batch_size", "batch_size_per_gpu", "max_batch_size"),

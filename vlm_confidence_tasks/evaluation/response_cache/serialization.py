@@ -14,6 +14,11 @@ from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.request import Generation
 
 Arrays = list[np.ndarray[Any, Any]]
+_RECORDS = (
+    ("mapping", dict),
+    ("captured", probe.HiddenStates),
+    ("label_step", probe.LabelStep),
+)
 # Floats compress poorly, so the fastest level is as good as the best.
 _LEVEL = 1
 
@@ -22,7 +27,7 @@ def pack(generation: Generation, reading: probe.Reading | None) -> bytes:
     """Serialise an answer as deflated JSON, followed by the raw bytes of its arrays.
 
     An answer of 256 tokens takes about 3.5 kB. A Reading's fields may be numbers, text, None,
-    arrays, tuples and mappings of these, and HiddenStates.
+    arrays, tuples and mappings of these, LabelSteps and HiddenStates.
 
     Raises:
         TypeError: A field has another type.
@@ -45,7 +50,9 @@ def unpack(data: bytes) -> tuple[Generation, probe.Reading | None]:
     return Generation(text, counts), reading
 
 
-def _fields(record: probe.Reading | probe.HiddenStates, arrays: Arrays) -> dict[str, Any]:
+def _fields(
+    record: probe.Reading | probe.LabelStep | probe.HiddenStates, arrays: Arrays
+) -> dict[str, Any]:
     return {f.name: _encode(getattr(record, f.name), arrays) for f in fields(record)}
 
 
@@ -64,6 +71,8 @@ def _encode(value: Any, arrays: Arrays) -> Any:
         return {"mapping": {key: _encode(part, arrays) for key, part in value.items()}}
     if isinstance(value, probe.HiddenStates):
         return {"captured": _fields(value, arrays)}
+    if isinstance(value, probe.LabelStep):
+        return {"label_step": _fields(value, arrays)}
     raise TypeError(f"a Reading holds a {type(value).__name__}, which cannot be serialised")
 
 
@@ -76,7 +85,7 @@ def _decode(value: Any, blob: bytes) -> Any:
         return tuple(_decode(part, blob) for part in value)
     if not isinstance(value, dict):
         return value
-    for kind, make in (("mapping", dict), ("captured", probe.HiddenStates)):
+    for kind, make in _RECORDS:
         if kind in value:
             return make(**{key: _decode(part, blob) for key, part in value[kind].items()})
     if "tokens" in value:

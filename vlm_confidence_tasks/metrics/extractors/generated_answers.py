@@ -44,6 +44,13 @@ def invalid(sample: Sample, readouts: Readouts) -> list[float]:
     return [float(r.answer is None) for r in readouts] if sample.labels else []
 
 
+def position_unknown(sample: Sample, readouts: Readouts) -> list[float]:
+    """Whether the answer position of each measured answer is unknown."""
+    if not sample.labels:
+        return []
+    return [float(r.position_unknown) for r in readouts if r.logprob is not None]
+
+
 def answer_mass(sample: Sample, readouts: Readouts) -> list[float]:
     """Probability of all labels together at the answer position."""
     if not sample.labels:
@@ -91,6 +98,17 @@ def entropy_difference(sample: Sample, readouts: Readouts) -> list[float]:
     """Entropy of each answer minus the clean answer's, in nats."""
     clean = sample.clean.entropy
     return [] if clean is None else [value - clean for value in entropy(sample, readouts)]
+
+
+def entropy_at_answer(sample: Sample, readouts: Readouts) -> list[float]:
+    """Entropy over the vocabulary at each answer's position, in nats."""
+    return [r.entropy_answer for r in readouts if r.entropy_answer is not None]
+
+
+def entropy_at_answer_difference(sample: Sample, readouts: Readouts) -> list[float]:
+    """That entropy minus the clean answer's, in nats."""
+    clean = sample.clean.entropy_answer
+    return [] if clean is None else [h - clean for h in entropy_at_answer(sample, readouts)]
 
 
 def entropy_drop(sample: Sample, readouts: Readouts) -> list[float]:

@@ -113,6 +113,8 @@ class _Readout(msgspec.Struct, gc=False):
     option_logprob_mean: dict[str, float] | None = None
     inside: Inside | None = None
     overlay_label: str | None = None
+    entropy_answer: float | None = None
+    position_unknown: bool = False
 
 
 class _Row(msgspec.Struct, gc=False):
@@ -216,6 +218,8 @@ def check_agreement(record: _Row) -> None:
             raise ValueError(f"{where}overlay_label is {named[:40]!a}, which is none of the labels")
         if (readout.confidence is None) != (answer is None or readout.probs is None):
             raise ValueError(f"{where}answer, probs and confidence do not fit together")
+        if readout.position_unknown and readout.probs is not None:
+            raise ValueError(f"{where}position_unknown and probs do not fit together")
         if (readout.option_logprob is None) != (readout.option_logprob_mean is None):
             raise ValueError(f"{where}option_logprob and option_logprob_mean do not fit together")
         for key in ("probs", "option_logprob", "option_logprob_mean"):

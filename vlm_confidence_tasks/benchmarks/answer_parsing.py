@@ -16,7 +16,7 @@ _ANSWER_IS = re.compile(
 _OPTION = re.compile(r"\b(?:option|choice)\b[^\w.]*", re.I)
 # Contractions, hyphenated words and abbreviations are words: "I'm", "T-shirt", "a.m.".
 _WORD = re.compile(r"(?:[^\W_]\.){2,}|[^\W_]+(?:['\u2019-][^\W_]+)*")
-_FOLLOWING_WORD = re.compile(r"[ \t]+([^\W_]+)")
+_FOLLOWING_WORD = re.compile(rf"[ \t]+({_WORD.pattern})")
 # Words that follow a letter "A" and cannot follow an article.
 _AFTER_LETTER = frozenset(("is", "and", "or", "nor", "but", "because", "since"))
 _FULL_STOP = re.compile(r"\.(?!\w)|\u3002")

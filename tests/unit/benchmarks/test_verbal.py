@@ -39,6 +39,19 @@ WORDS = st.text(st.characters(exclude_categories=["Nd"], exclude_characters="%.,
         ("-5%", None),
         ("101", None),
         ("1,000", None),
+        # A comma is a decimal sign where it cannot be one of thousands; a full stop always is.
+        ("0,9", 0.9),
+        ("0,900", 0.9),
+        ("1,0", 1),
+        ("1,5", 0.015),
+        ("85,5%", 0.855),
+        ("12,5 %", 0.125),
+        ("about 0,75, I think", 0.75),
+        ("101,5", None),
+        ("-0,5", None),
+        ("12,500 or 20%", 0.2),
+        ("1,2,3", 1),
+        ("1.000", 1),
         ("1,000 or 20%", 0.2),
         ("Qwen2.5 says 40%", 0.4),
         ("v1.2.3", None),
@@ -66,6 +79,12 @@ def test_a_percentage_between_words_is_found(percent, before, after):
 @given(st.decimals(0, 1, places=3), WORDS)
 def test_a_probability_is_itself(value, before):
     assert parse_certainty(f"{before} {value}") == float(value)
+
+
+@given(st.decimals(0, 100, places=2), WORDS)
+def test_a_decimal_comma_reads_as_a_decimal_point(value, before):
+    written = f"{before} {value}"
+    assert parse_certainty(written.replace(".", ",")) == parse_certainty(written)
 
 
 @given(st.integers(101, 10**6), st.integers(0, 100))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from vlm_confidence_tasks.evaluation.batch_size import BatchSize
 from vlm_confidence_tasks.evaluation.request import Generation, Request, TaskSpec, make_request
 from vlm_confidence_tasks.evaluation.response_cache import ResponseCache
 from vlm_confidence_tasks.evaluation.run import Run
-from vlm_confidence_tasks.probe import NoLogits
+from vlm_confidence_tasks.probe import NoLogits, Reading, TopKStep, read_top_k
 from vlm_confidence_tasks.sandbox import DATA_DIR
 from vlm_confidence_tasks.types import CLEAN, Variant
 
@@ -129,3 +130,69 @@ def test_a_failure_has_its_place_and_ends_the_run_or_is_counted(documents) -> No
         responses = run.answer(requests_of(lenient, NOISE, 3))
     assert [response is None for response in responses] == [False, False, True, True, False, False]
     assert "it is tired" in run.failure("lenient", 1) and run.failure("lenient", 0) is None
+
+
+class Spoken:
+    """Reads texts that were generated in pieces, each with p = 0.9."""
+
+    measures = frozenset({"probabilities"})
+    origin = model = None
+    pieces = ("Yes", "No", " no", " dog", "is", ".", "\n")
+
+    def __init__(self, generated: Sequence[str]) -> None:
+        self.tokens = [self.pieces.index(piece) for piece in generated]
+
+    def numerics(self) -> dict:
+        return {}
+
+    def reading(self, rows, representations: bool):
+        return nullcontext()
+
+    def read(self, text: str, labels: Sequence[str]) -> Reading:
+        steps = []
+        for token in self.tokens:
+            p = np.full(len(self.pieces), 0.1 / (len(self.pieces) - 1))
+            p[token] = 0.9
+            steps.append(TopKStep(token, np.log(0.9), dict(enumerate(np.log(p).tolist()))))
+        return read_top_k(steps, [[0], [1, 2]], len(self.pieces))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return "".join(self.pieces[token] for token in tokens)
+
+
+class Speaker(Brightness):
+    """Says the same to every image."""
+
+    def __init__(self, generated: Sequence[str], text: str) -> None:
+        super().__init__()
+        self.source, self.text = Spoken(generated), text
+
+    def answer(self, request: Request) -> Generation:
+        self.run.runner.look_up(request.task.name, request.index)
+        return Generation(self.text)
+
+
+@pytest.mark.parametrize(
+    ("generated", "text", "answer", "step"),
+    [
+        (("Yes", "."), "Yes.", "Yes", 0),
+        # "no" is a token that begins a label, but is not the answer.
+        (("is", " no", " dog", "."), "is no dog.", None, 1),
+        (("is", " no", " dog", ".", "\n", "Yes", "\n", "No"), "is no dog.\nYes", "Yes", 5),
+        # The adapter's text is another than the generated one.
+        (("is", " dog"), "Yes", "Yes", None),
+    ],
+)
+def test_probabilities_are_those_of_the_step_of_the_parsed_label(
+    documents, generated, text, answer, step
+) -> None:
+    spec = task(documents, "spoken")
+    with running(Speaker(generated, text), spec) as run:
+        run.answer(requests_of(spec, NOISE, 1))
+        clean, noisy = run.readouts("spoken", 0)
+    assert replace(noisy, variant=CLEAN, image_sha256=clean.image_sha256) == clean
+    assert (clean.answer, clean.answer_step) == (answer, step)
+    assert clean.position_unknown == (step is None)
+    assert (clean.probs is None) == (clean.entropy_answer is None) == (step is None)
+    if answer is not None and step is not None:
+        assert clean.confidence > 0.9

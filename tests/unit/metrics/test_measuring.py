@@ -29,7 +29,7 @@ DRAWS = 30
 
 
 def everything(readout: Readout, rng: np.random.Generator) -> Readout:
-    """The answer with an entropy at its position, a stated certainty, scored options and representations."""
+    """The answer with what some tasks or engines alone measure."""
 
     def numbers(names: Sequence[str]) -> dict[str, float]:
         return dict(zip(names, rng.uniform(0.1, 1.0, len(names)).tolist(), strict=True))

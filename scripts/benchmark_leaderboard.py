@@ -131,6 +131,7 @@ def _readout(number: int, variant: Variant, gold: str, rng: np.random.Generator)
         probs={gold: float(right), LABELS[1 - LABELS.index(gold)]: float(1 - right)},
         answer_mass=0.99,
         answer_step=0,
+        entropy_answer=entropy,
         confidence=float(max(right, 1 - right)),
         margin=abs(log_odds),
         gold_margin=log_odds,

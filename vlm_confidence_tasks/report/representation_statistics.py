@@ -47,7 +47,8 @@ def _layers(samples: Sequence[Sample]) -> Iterator[tuple[str, float]]:
     clean = [readout for sample in samples for readout in sample.paired_clean]
     for suffix, readouts in (("", perturbed), ("_clean", clean)):
         lenses = [r.inside.layer_entropy for r in readouts if r.inside is not None]
-        for n, column in enumerate(zip(*lenses, strict=True), start=1):
+        # An answer whose position is unknown has none.
+        for n, column in enumerate(zip(*filter(None, lenses), strict=True), start=1):
             yield f"layer_entropy_{n}{suffix}", sum(column) / len(column)
 
 

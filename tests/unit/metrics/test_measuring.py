@@ -29,7 +29,7 @@ DRAWS = 30
 
 
 def everything(readout: Readout, rng: np.random.Generator) -> Readout:
-    """The answer with what some tasks or engines alone measure."""
+    """The answer with a stated certainty, scored options and representations."""
 
     def numbers(names: Sequence[str]) -> dict[str, float]:
         return dict(zip(names, rng.uniform(0.1, 1.0, len(names)).tolist(), strict=True))
@@ -37,7 +37,6 @@ def everything(readout: Readout, rng: np.random.Generator) -> Readout:
     scores = {label: -value for label, value in numbers(["Yes", "No"]).items()}
     return replace(
         readout,
-        entropy_answer=rng.random(),
         verbal_text="so sure",
         verbal_confidence=float(rng.integers(11)) / 10 if rng.random() < 0.9 else None,
         option_logprob=scores,

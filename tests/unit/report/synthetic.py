@@ -69,6 +69,7 @@ def answer(asked: Asked, variant: Variant, rng: np.random.Generator, skill: floa
         probs=probs,
         answer_mass=0.9,
         answer_step=0,
+        entropy_answer=entropy,
         confidence=probs[said],
         margin=abs(log_odds),
         gold_margin=log_odds,
@@ -112,7 +113,16 @@ def answers(
 
 def captions(asked: Sequence[Asked], variants: Sequence[Variant]) -> Answers:
     """Make up answers to an open question that has no right answer."""
-    left_out = ("answer", "correct", "probs", "answer_mass", "confidence", "margin", "gold_margin")
+    left_out = (
+        "entropy_answer",
+        "answer",
+        "correct",
+        "probs",
+        "answer_mass",
+        "confidence",
+        "margin",
+        "gold_margin",
+    )
     nothing = dict.fromkeys(left_out)
 
     def caption(readout: Readout) -> Readout:

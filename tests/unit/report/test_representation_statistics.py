@@ -45,6 +45,14 @@ def document(n: int, energy, drift, power, flip, right) -> Sample:
 DOCUMENTS = [document(n, *row) for n, row in enumerate(CHANGES)]
 
 
+def test_answers_of_unknown_position_are_not_in_entropies_by_layer():
+    (lost,) = DOCUMENTS[0].variants
+    lost = replace(lost, inside=replace(lost.inside, layer_entropy=()))
+    found = inside_numbers([replace(DOCUMENTS[0], variants=(lost,)), *DOCUMENTS[1:]])
+    rest = inside_numbers(DOCUMENTS[1:])
+    assert found["layer_entropy_2"] == rest["layer_entropy_2"]
+
+
 def test_numbers_by_hand():
     found = inside_numbers(DOCUMENTS)
     energy, drift, power, flip, right = np.array(CHANGES).T

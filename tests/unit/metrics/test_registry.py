@@ -297,7 +297,7 @@ def test_the_entropy_at_the_answer_is_pooled_and_paired_where_both_have_one():
     found = task_metrics([one, lost])
     assert found["entropy_answer"] == pytest.approx((0.25 + 1.0 + 2.0) / 3)
     assert found["entropy_answer_delta"] == pytest.approx((-0.25 + 0.5) / 2)
-    assert found["position_unknown"] == 0 and found["position_unknown_clean"] == 1 / 2
+    assert found["position_unknown"] == 0 and found["position_unknown_clean"] == 1 / 4
 
 
 def test_only_measured_answers_to_closed_questions_have_positions():

@@ -8,7 +8,7 @@ are immutable and depend on neither the harness nor torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Scalar = str | int | float | bool
@@ -107,6 +107,9 @@ class Inside:
         layer_entropy: Logit-lens entropy of each layer at the answer position, in nats; empty
             if that is unknown.
         spectrum: Mean power of the image in each band, at the clean image's size.
+        control_same: For the clean image: mean cosine distance to the vectors of the same
+            question about other images, by channel; empty for variants, and where the task
+            does not ask for it.
     """
 
     drift: Mapping[str, float]
@@ -117,10 +120,16 @@ class Inside:
     dirichlet_energy: float | None
     layer_entropy: tuple[float, ...]
     spectrum: Mapping[str, float]
+    control_same: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as written to samples files (JSON types only)."""
+        """Return the record as written to samples files (JSON types only).
+
+        `control_same` is left out where it is empty.
+        """
         record = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        if not self.control_same:
+            del record["control_same"]
         for name, value in record.items():
             if isinstance(value, Mapping):
                 record[name] = dict(value)

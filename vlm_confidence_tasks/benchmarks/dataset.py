@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,24 +41,29 @@ class Documents:
         self._rows = rows.select(kept)
         picked = {name: [column[row] for row in kept] for name, column in columns.items()}
         self.text = datasets.Dataset.from_dict(picked | {INDEX_COLUMN: list(range(len(kept)))})
-        self._digests: list[bytes] | None = None
 
     def digests(self) -> list[bytes]:
         """Return a digest of each document's stored images, without decoding them."""
-        if self._digests is None:
-            self._digests = list(self._hashed())
-        return self._digests
+        return self._hashed[0]
 
-    def _hashed(self) -> Iterator[bytes]:
+    def image_counts(self) -> list[int]:
+        """Return how many images each document has."""
+        return self._hashed[1]
+
+    @cached_property
+    def _hashed(self) -> tuple[list[bytes], list[int]]:
         columns = list(self._benchmark.image_columns)
+        digests, counts = [], []
         for batch in self._rows.select_columns(columns).iter(batch_size=64):
             for cells in zip(*(batch[name] for name in columns), strict=True):
-                digest = hashlib.blake2b(digest_size=16)
-                for stored in _flat(cells):
+                digest, images = hashlib.blake2b(digest_size=16), _flat(cells)
+                for stored in images:
                     data = stored["bytes"]
                     part = str(stored["path"]).encode() if data is None else data
                     digest.update(len(part).to_bytes(8, "big") + part)
-                yield digest.digest()
+                digests.append(digest.digest())
+                counts.append(len(images))
+        return digests, counts
 
     def images(self, index: int) -> list[Image.Image]:
         """Decode a document's images and convert them as the benchmark's own code does.

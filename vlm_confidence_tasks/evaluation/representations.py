@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -12,6 +13,11 @@ from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.blank_image import blank_request, is_blank
 from vlm_confidence_tasks.evaluation.control_drift import CleanVectors, Units, control_drifts
 from vlm_confidence_tasks.evaluation.request import Request, RequestKey
+from vlm_confidence_tasks.evaluation.same_question import (
+    OtherImages,
+    control_requests,
+    with_controls,
+)
 from vlm_confidence_tasks.metrics import cosine_drift, l2_distance
 from vlm_confidence_tasks.types import CHANNELS, CLEAN, Inside
 
@@ -25,7 +31,7 @@ class Representations:
     A block's vectors are held in float32 until its variants are compared with their clean
     images. Until the end of the run only unit vectors in float16 are held: those of each clean
     answer, for the control drift, which needs all images of the run, and the context of each
-    blank image.
+    blank image. Controls with the same question are compared as they come.
 
     Attributes:
         compared: Whether the control drift has been computed.
@@ -41,6 +47,12 @@ class Representations:
         # Stored apart, as four bytes per number, since large models have many layers.
         self._layers: dict[RequestKey, npt.NDArray[np.float32]] = {}
         self._controls: dict[tuple[str, int], Mapping[str, float]] = {}
+        self._images: dict[str, OtherImages] = {}
+        # Of each document: keys of the controls with its own question.
+        self._same: dict[tuple[str, int], tuple[RequestKey, ...]] = {}
+        self._askers: dict[RequestKey, set[RequestKey]] = {}
+        # By control and the clean key that it is held against.
+        self._same_drifts: dict[tuple[RequestKey, RequestKey], Mapping[str, float]] = {}
 
     def take(
         self,
@@ -61,6 +73,11 @@ class Representations:
         vectors = _vectors(captured)
         if is_blank(request.variant):
             self._units[request.key] = _units({"context": vectors["context"]})
+            return
+        if request.other is not None:
+            units = _units(vectors)
+            for clean in self._askers[request.key] & self._units.keys():
+                self._same_drifts[request.key, clean] = _drifts(self._units[clean], units)
             return
         # Copied, since a view would keep the entropies of all steps alive.
         chosen = [] if position is None else [position]
@@ -84,6 +101,28 @@ class Representations:
             if blank.key not in self._units:
                 new.setdefault(blank.key, blank)
         return list(new.values())
+
+    def control_requests(self, requests: Iterable[Request]) -> list[Request]:
+        """Return the controls that ask the same question about other images, one for each key.
+
+        They must be answered after all requests of the tasks themselves. A control that such a
+        request asks alike, since a task has the same question about the other image, is that.
+
+        Args:
+            requests: All requests of this process.
+        """
+        new: dict[RequestKey, Request] = {}
+        for request in with_controls(requests):
+            task = request.task
+            if task.name not in self._images:
+                self._images[task.name] = OtherImages(task.documents)
+            controls = control_requests(request, self._images[task.name])
+            self._same[task.name, request.document] = tuple(one.key for one in controls)
+            for control in controls:
+                self._askers.setdefault(control.key, set()).add(request.key)
+                if (control.key, request.key) not in self._same_drifts:
+                    new.setdefault(control.key, control)
+        return [control for key, control in new.items() if key not in self._units]
 
     def reduce(self, block: Iterable[Request]) -> None:
         """Compare a block's vectors with their clean ones, and drop them.
@@ -147,7 +186,27 @@ class Representations:
         inside = replace(self._measured[request.key], layer_entropy=layers)
         if request.variant != CLEAN:
             return inside
-        return replace(inside, control=self._controls[request.task.name, request.document])
+        control = self._controls[request.task.name, request.document]
+        return replace(inside, control=control, control_same=self._control_same(request))
+
+    def _control_same(self, request: Request) -> dict[str, float]:
+        """Return a document's mean drift to the same question about other images, by channel."""
+        drifts = [self._drift_to(key, request.key) for key in self.controls(request)]
+        found = {}
+        for channel in CHANNELS:
+            values = [drift[channel] for drift in drifts if channel in drift]
+            if values:
+                found[channel] = math.fsum(values) / len(values)
+        return found
+
+    def _drift_to(self, control: RequestKey, clean: RequestKey) -> Mapping[str, float]:
+        if control in self._units:
+            return _drifts(self._units[clean], self._units[control])
+        return self._same_drifts[control, clean]
+
+    def controls(self, request: Request) -> tuple[RequestKey, ...]:
+        """Return the keys of the controls that ask the question of a request's document."""
+        return self._same.get((request.task.name, request.document), ())
 
     def blank(self, request: Request) -> RequestKey | None:
         """Return the key of a clean request's blank request; None for other requests.
@@ -160,6 +219,12 @@ class Representations:
 def _vectors(captured: probe.HiddenStates) -> Vectors:
     named = ((name, getattr(captured, name)) for name in CHANNELS)
     return {name: vector for name, vector in named if vector is not None}
+
+
+def _drifts(one: Units, other: Units) -> dict[str, float]:
+    """Return the drift between two answers by channel, of the channels that both have."""
+    drifts = {name: cosine_drift(one[name], other[name]) for name in one if name in other}
+    return {name: drift for name, drift in drifts.items() if drift is not None}
 
 
 def _units(vectors: Vectors) -> Units:

@@ -48,8 +48,9 @@ class TaskSpec:
             "third" person; None: no second turn.
         loglik: Whether the options' texts are scored after the prompt.
         representations: Whether hidden states are measured.
+        control: "same_question": each question is asked about other images too; None: it is not.
         max_failures: How many documents may fail in one process.
-        indices: Number of request indices; those of second turns come after them.
+        indices: Number of request indices; those of second turns and controls come after them.
         until: Stop strings.
         providers: Providers of needs other than the clean answer, by need.
     """
@@ -61,6 +62,7 @@ class TaskSpec:
     verbal: str | None
     loglik: bool
     representations: bool
+    control: str | None
     max_failures: int
     indices: int
     until: tuple[str, ...]
@@ -112,6 +114,7 @@ class Request:
         first: For a second turn: the request of the first turn; else None.
         options: Texts to score after the prompt, one for each label; () for none.
         representations: Whether hidden states are captured.
+        other: For a control: index of the document whose images are shown; else None.
     """
 
     task: TaskSpec
@@ -122,6 +125,7 @@ class Request:
     first: Request | None = None
     options: tuple[str, ...] = ()
     representations: bool = False
+    other: int | None = None
 
     @property
     def variant(self) -> Variant:
@@ -143,8 +147,9 @@ class Request:
     def place(self) -> Place:
         """The request's place, for errors."""
         turn = "" if self.first is None else ", second turn"
-        question_id = self.question.question_id
-        return Place(self.task.name, self.document, question_id, f"{self.variant}{turn}")
+        images = "" if self.other is None else f", images of document {self.other}"
+        shown = f"{self.variant}{turn}{images}"
+        return Place(self.task.name, self.document, self.question.question_id, shown)
 
 
 def make_request(

@@ -93,9 +93,14 @@ class Run:
             images = self._unfinished.setdefault(request.task.name, set())
             images.add(request.key.image.source)
         self._follow_ups.expect(requests)
-        new = distinct(request for request in requests if self._has_more(request))
+        controls = self._representations.control_requests(requests)
+        more = [request for request in requests if self._has_more(request)]
+        new = distinct([*more, *controls])
+        # Controls last: they are compared as they come with the clean answers of other images.
+        own = [request for request in new if request.other is None]
+        last = [request for request in new if request.other is not None]
         if new:
-            self._answer_blocks(list(blocks(new)))
+            self._answer_blocks([*blocks(own), *blocks(last)])
         # Depends on tasks, not on requests, since all ranks must take part in the gathering.
         if self._captured_tasks:
             documents = self._requests.values()
@@ -223,10 +228,11 @@ class Run:
             for request in requests.values():
                 second = self._follow_ups.key(request)
                 blank = self._representations.blank(request)
-                if failed.key in (request.key, second, blank):
+                controls = self._representations.controls(request)
+                if failed.key in (request.key, second, blank, *controls):
                     yield request.place
 
 
 def _clean_captured(block: Iterable[Request]) -> list[Request]:
-    """Return the requests of clean images whose hidden states are captured."""
-    return [r for r in block if r.representations and r.variant == CLEAN]
+    """Return the requests of clean images whose hidden states are captured; no controls."""
+    return [r for r in block if r.representations and r.variant == CLEAN and r.other is None]

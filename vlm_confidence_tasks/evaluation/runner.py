@@ -290,7 +290,7 @@ class Runner:
                 request.key.image,
                 tuple((need, identity) for need, (identity, _) in needs.items()),
                 request.task.documents,
-                request.document,
+                request.document if request.other is None else request.other,
                 {need: give for need, (_, give) in needs.items()},
             )
             self._jobs[request.key] = job
@@ -319,7 +319,9 @@ class Runner:
         return (opening.prompt, *opening.labels), give
 
     def _has_spectrum(self, request: Request) -> bool:
-        return request.representations and not is_blank(request.variant)
+        if is_blank(request.variant) or request.other is not None:
+            return False
+        return request.representations
 
     def _respond(
         self, request: Request, generation: Generation, reading: probe.Reading | None

@@ -20,6 +20,7 @@ from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.batch_size import BatchSize
 from vlm_confidence_tasks.evaluation.images import ShownImages
 from vlm_confidence_tasks.evaluation.request import Generation, Request, Response
+from vlm_confidence_tasks.evaluation.same_question import CONTROLS
 from vlm_confidence_tasks.harness.reasoning import Tags, read_tags, strip_thinking
 from vlm_confidence_tasks.harness.task import (
     IMAGES,
@@ -79,10 +80,10 @@ class HarnessAdapter:
         return [_generation(*unwrap_generation_output(output)) for output in outputs]
 
     def _instance(self, request: Request) -> Instance:
-        """Return the harness's instance of a request; a new one for a second turn."""
-        name = request.task.name
-        first = self._instances[name, request.opening.index]
-        if request.first is None:
+        """Return the harness's instance of a request; a new one for a second turn or a control."""
+        name, indices = request.task.name, request.task.indices
+        first = self._instances[name, request.index % indices]
+        if request.index < indices:
             return first
         task = self._tasks[name]
         generation = copy.deepcopy(task.config.generation_kwargs)
@@ -145,8 +146,8 @@ class DocumentView:
         self._look_up = look_up
 
     def __len__(self) -> int:
-        """Return the number of indices, including second turns; adapters clamp to it."""
-        return 2 * self._task.spec.indices
+        """Return the number of indices, second turns and controls too; adapters clamp to it."""
+        return (2 + CONTROLS) * self._task.spec.indices
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return the document of a request."""

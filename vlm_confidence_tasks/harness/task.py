@@ -79,7 +79,7 @@ class PerturbedTask(ConfigurableTask):
 
     A request's index, under which adapters look its document up, is
     `document * (1 + number of variants) + variant`, with variant 0 the clean image. The
-    indices of second turns come after all of these.
+    indices of second turns and of controls come after all of these.
 
     Attributes:
         providers: Set by subclasses: providers of the needs of perturbations other than the
@@ -125,6 +125,7 @@ class PerturbedTask(ConfigurableTask):
             verbal=plan.verbal,
             loglik=plan.loglik,
             representations=plan.representations,
+            control=plan.control,
             max_failures=max_failures(plan.max_failures),
             indices=len(self.documents.text) * (1 + len(plan.variants)),
             until=stop_texts(str(self.task_name), self.config.generation_kwargs),
@@ -141,6 +142,7 @@ class PerturbedTask(ConfigurableTask):
             "verbal": self.plan.verbal,
             "loglik": self.plan.loglik,
             "representations": self.plan.representations,
+            "control": self.plan.control,
             "max_failures": max_failures(self.plan.max_failures),
             "vlm_confidence_tasks": __version__,
             "versions": {name: version(name) for name in ("torch", "transformers")},

@@ -23,6 +23,7 @@ OWN_KEYS = (
     "verbal",
     "loglik",
     "representations",
+    "control",
     "max_failures",
 )
 HARNESS_KEYS = (
@@ -73,6 +74,8 @@ class Plan:
             "third" person; None: no second turn.
         loglik: Whether the options' texts are scored after the prompt.
         representations: Whether hidden states are measured.
+        control: "same_question": drift is held against the same question about other images too;
+            None: it is not.
         max_failures: How many documents may fail in one process without ending the run;
             None: the environment variable decides.
         metrics: All metrics that apply, by name.
@@ -84,6 +87,7 @@ class Plan:
     verbal: str | None
     loglik: bool
     representations: bool
+    control: str | None
     max_failures: int | None
     metrics: Mapping[str, Metric]
 
@@ -99,8 +103,14 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
     verbal = _person(config.get("verbal"))
     loglik = _flag("loglik", config.get("loglik", False))
     representations = _flag("representations", config.get("representations", False))
+    control = _control(config.get("control"), representations)
     families = dict.fromkeys((*perturbations.families(), *(v.family for v in variants)))
-    measured = {"verbal": verbal is not None, "loglik": loglik, "representations": representations}
+    measured = {
+        "verbal": verbal is not None,
+        "loglik": loglik,
+        "representations": representations,
+        "same_question": control is not None,
+    }
     plan = Plan(
         benchmark=benchmarks.get(config["benchmark"]),
         variants=variants,
@@ -108,6 +118,7 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
         verbal=verbal,
         loglik=loglik,
         representations=representations,
+        control=control,
         max_failures=_whole_or_none("max_failures", config.get("max_failures"), 0),
         metrics=metrics_for(families, frozenset(name for name, on in measured.items() if on)),
     )
@@ -182,6 +193,16 @@ def _person(value: Any) -> str | None:
     if value is not None and value not in known:
         raise TaskError(f"verbal is {value!r}, expected {' or '.join(known)} (whose answer it is)")
     return None if value is None else str(value)
+
+
+def _control(value: Any, representations: bool) -> str | None:
+    if value is None:
+        return None
+    if value != "same_question":
+        raise TaskError(f"control is {value!r}, expected same_question: leave it out for none")
+    if not representations:
+        raise TaskError("control: same_question compares hidden states: add representations: true")
+    return "same_question"
 
 
 def _flag(key: str, value: Any) -> bool:

@@ -29,7 +29,7 @@ class Metric:
         interval: Its 95% interval over images from a number of draws; None for a number
             that estimates nothing (a p-value, a noise floor).
         requires: What a task must measure for it to exist: a subset of {"verbal", "loglik",
-            "representations"}.
+            "representations", "same_question"}.
         higher_is_better: None where neither way is better.
         description: What the number means, in one line.
     """

@@ -36,6 +36,7 @@ Measure = Callable[[Floats, Floats], float | None]
 # What a task may measure besides its answers, as in `Metric.requires`.
 ALWAYS: frozenset[str] = frozenset()
 VERBAL, LOGLIK, REPRESENTATIONS = map(frozenset, (["verbal"], ["loglik"], ["representations"]))
+SAME_QUESTION = REPRESENTATIONS | {"same_question"}
 
 
 def _mean(
@@ -138,6 +139,17 @@ _MOVES = (
         "stability_l2_{}",
         representations.distance,
         "mean L2 distance of {} vectors, clean and perturbed",
+    ),
+)
+
+# What drift is held against: infix of the metrics' names, its extractor and its description.
+_CONTROLS = (
+    ("", representations.control, "of other images", REPRESENTATIONS),
+    (
+        "_same",
+        representations.control_same,
+        "of the same question about other images",
+        SAME_QUESTION,
     ),
 )
 
@@ -338,19 +350,30 @@ def _claims() -> Iterator[Metric]:
         yield Metric(name, extract, reduce, interval, VERBAL, UP, line)
 
 
+def _against_control(
+    channel: str,
+    infix: str,
+    control: values.ChannelNumbers,
+    others: str,
+    requires: frozenset[str],
+) -> Iterator[Metric]:
+    name, text = f"drift_control{infix}_{channel}", f"mean 1 - cos of {channel} vectors, clean and"
+    drifts = partial(control, channel)
+    yield _mean(name, drifts, NEITHER, f"{text} {others}", requires=requires)
+    extract = partial(values.drift_and_control, control, channel)
+    for prefix, reduce, interval, text in _AGAINST_CONTROL:
+        line = f"{text} {others}, {channel} vectors"
+        name = f"{prefix}{infix}_{channel}"
+        yield Metric(name, extract, reduce, interval, requires, NEITHER, line)
+
+
 def _of_representations() -> Iterator[Metric]:
     mean = partial(_mean, better=NEITHER, requires=REPRESENTATIONS)
     for channel in representations.CHANNELS:
         for name, numbers, text in _MOVES:
             yield mean(name.format(channel), partial(numbers, channel), text=text.format(channel))
-        text = f"mean 1 - cos of {channel} vectors, clean and of other images"
-        control = partial(representations.control, channel)
-        yield mean(f"drift_control_{channel}", control, text=text)
-        extract = partial(values.drift_and_control, channel)
-        for name, reduce, interval, text in _AGAINST_CONTROL:
-            line = f"{text}, {channel} vectors"
-            name = f"{name}_{channel}"
-            yield Metric(name, extract, reduce, interval, REPRESENTATIONS, NEITHER, line)
+        for control in _CONTROLS:
+            yield from _against_control(channel, *control)
     for name, shift, text in _SHIFTS:
         yield mean(name, shift, text=text)
     for band in BANDS:
@@ -371,7 +394,7 @@ def metrics_for(
     Args:
         families: Of the perturbations, in the order of their flip rates.
         provides: What the task measures besides its answers, of {"verbal", "loglik",
-            "representations"}; None for all of these.
+            "representations", "same_question"}; None for all of these.
 
     >>> [name for name in metrics_for(["noise"], frozenset()) if "noise" in name]
     ['ifr_noise', 'iv_noise']

@@ -17,6 +17,7 @@ def spec(name: str = "a", **others) -> TaskSpec:
         verbal=None,
         loglik=False,
         representations=False,
+        control=None,
         max_failures=0,
         indices=1000,
         until=(),

@@ -254,11 +254,20 @@ def test_families_have_their_two_metrics_in_the_order_given():
 def test_a_task_has_the_metrics_of_what_it_measures():
     protocols = ("verbal", "loglik", "representations")
     everything, plain = metrics_for(["noise"]), metrics_for(["noise"], frozenset())
+    same = {n for n in everything if n.startswith("drift_") and "_same_" in n}
+    assert same == {n for n, m in everything.items() if "same_question" in m.requires} != set()
+    assert {n for n in same if "context" in n} >= {
+        *("drift_control_same_context", "drift_ratio_same_context", "drift_d_same_context"),
+    }
     assert all(not metric.requires for metric in plain.values()) and "ifr_noise" in plain
     for protocol in protocols:
         own = metrics_for(["noise"], frozenset({protocol})).keys() - plain.keys()
         assert own == {n for n, m in everything.items() if m.requires == {protocol}} != set()
-    assert list(metrics_for(["noise"], frozenset(protocols))) == list(everything)
+    without = [name for name in everything if name not in same]
+    assert list(metrics_for(["noise"], frozenset(protocols))) == without
+    assert list(metrics_for(["noise"], frozenset((*protocols, "same_question")))) == list(
+        everything
+    )
 
 
 def test_numbers_of_named_metrics_alone_are_the_same(many):

@@ -12,7 +12,7 @@ from vlm_confidence_tasks.types import Inside
 
 from .making import EMPTY, METRICS, NOISE, NOISE_1, yes_no_document
 
-REPRESENTATIONS = {name for name, m in METRICS.items() if m.requires == {"representations"}}
+REPRESENTATIONS = {name for name, m in METRICS.items() if "representations" in m.requires}
 EMPTY_INSIDE = Inside({}, {}, {}, None, None, None, (), {})
 
 
@@ -35,6 +35,7 @@ FIRST = inside(
     document("Yes", 0.8, (NOISE, "Yes", 0.5, 0.7, 1.0), (NOISE_1, "No", 0.5, 0.2, 1.0)),
     {
         "control": {"context": 0.4, "vision": 0.8},
+        "control_same": {"context": 0.3, "vision": 0.1},
         "prior_drift": 0.5,
         "prior_probs": {"Yes": 0.5, "No": 0.5},
         "dirichlet_energy": 3.0,
@@ -59,6 +60,7 @@ SECOND = inside(
     document("No", 0.6, (NOISE, "Yes", 0.5, 0.9, 1.0)),
     {
         "control": {"context": 0.2},
+        "control_same": {"context": 0.1},
         "prior_drift": 0.4,
         "prior_probs": {"Yes": 0.9, "No": 0.1},
         "dirichlet_energy": None,
@@ -97,6 +99,15 @@ EXPECTED = {
     "drift_d_context": (0.425 - 0.3) / math.sqrt((0.01125 + 0.02) / 2),
     # Differences -.05 and .3: mean .125, SD .35 / sqrt(2).
     "drift_dz_context": 0.125 / (0.35 / math.sqrt(2)),
+    # Two of .3 and one of .1.
+    "drift_control_same_context": 0.7 / 3,
+    "drift_control_same_vision": 0.1,
+    "drift_ratio_same_context": 1.2 / 0.7,
+    "drift_ratio_same_vision": 0.2 / 0.1,
+    # The same means against .3 and .1.
+    "drift_d_same_context": (0.425 - 0.2) / math.sqrt((0.01125 + 0.02) / 2),
+    # Differences .05 and .4.
+    "drift_dz_same_context": 0.225 / (0.35 / math.sqrt(2)),
     # Distances of the margin to the blank's: clean, then variants.
     "drift_to_prior": (
         (logit(0.8) - logit(0.7)) + (logit(0.8) - abs(logit(0.2))) + (logit(0.9) - logit(0.6) - 0.0)

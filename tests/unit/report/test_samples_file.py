@@ -39,7 +39,8 @@ def test_every_field_of_a_readout_is_read(tmp_path: Path) -> None:
     """What only some tasks measure comes back as it was written."""
     numbers = {"context": 0.1, "vision": 0.3}
     spectrum = {"low": 1.0, "high": 0.0}
-    inside = Inside(numbers, numbers, {}, 0.4, {"Yes": 0.5, "No": 0.5}, 3.0, (0.7, 0.2), spectrum)
+    prior = {"Yes": 0.5, "No": 0.5}
+    inside = Inside(numbers, numbers, {}, 0.4, prior, 3.0, (0.7, 0.2), spectrum, {"answer": 0.6})
     more = {
         "entropy_low": 0.1,
         "entropy_high": 0.6,

@@ -50,6 +50,13 @@ def control(channel: str, sample: Sample, readouts: Readouts) -> list[float]:
     return found * len(drift(channel, sample, readouts))
 
 
+def control_same(channel: str, sample: Sample, readouts: Readouts) -> list[float]:
+    """Mean drift to the same question about other images, once for each drift."""
+    insides = _insides([sample.clean])
+    found = [i.control_same[channel] for i in insides if channel in i.control_same]
+    return found * len(drift(channel, sample, readouts))
+
+
 def to_prior(sample: Sample, readouts: Readouts) -> list[float]:
     """How much nearer each answer's margin is to that of a blank image than the clean one's.
 

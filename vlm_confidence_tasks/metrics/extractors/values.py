@@ -19,6 +19,7 @@ from vlm_confidence_tasks.types import Readout
 
 Select = Callable[[Sample], Sequence[Readout]]
 Numbers = Callable[[Sample, Sequence[Readout]], list[float]]
+ChannelNumbers = Callable[[str, Sample, Sequence[Readout]], list[float]]
 
 
 def clean(sample: Sample) -> Sequence[Readout]:
@@ -121,10 +122,16 @@ def by_family(numbers: Numbers, sample: Sample) -> Value | None:
     }
 
 
-def drift_and_control(channel: str, sample: Sample) -> Value | None:
-    """Return the sample's mean drift, of how many instances it is, and its control drift."""
+def drift_and_control(against: ChannelNumbers, channel: str, sample: Sample) -> Value | None:
+    """Return the sample's mean drift, of how many instances it is, and its control drift.
+
+    Args:
+        against: Gives the control drift.
+        channel: Of the vectors.
+        sample: The sample.
+    """
     moved = representations.drift(channel, sample, perturbed(sample))
-    control = representations.control(channel, sample, perturbed(sample))
+    control = against(channel, sample, perturbed(sample))
     if not moved or not control:
         return None
     return {

@@ -1,0 +1,231 @@
+"""The same question about other images as a control, on the embedded model."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import evaluate_command, run_command, write_pope
+from lmms_eval.models import get_model
+from lmms_eval.tasks import TaskManager
+from scipy.spatial.distance import cosine
+
+from vlm_confidence_tasks.metrics import task_metrics
+from vlm_confidence_tasks.report.inputs.samples import read_samples
+
+from .kept_runs import evaluate, reused, said, write_tasks
+
+NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
+INSIDE = f"{NOISE}\nrepresentations: true"
+SAME = f"{INSIDE}\ncontrol: same_question"
+TASKS = {
+    "inside": INSIDE,
+    "same": SAME,
+    "lenient": f"{SAME}\nmax_failures: 11",
+    "strict": SAME,
+    "doubtful": f"{SAME}\nverbal: third",
+}
+CHANNELS = ("context", "answer", "vision")
+# Each of another image and with another question.
+FIVE = [0, 41, 82, 123, 164]
+TWELVE = [13 * n for n in range(12)]
+
+
+@pytest.fixture(scope="module")
+def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
+    folder = write_tasks(tmp_path_factory.mktemp("tasks"), **TASKS)
+    return TaskManager("WARNING", folder, include_defaults=False)
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """A function that makes rows of the sandbox's POPE the data of the next runs."""
+    made = iter(range(99))
+
+    def show(rows: Sequence[int], change=dict) -> None:
+        folder = tmp_path / f"data{next(made)}"
+        monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(write_pope(folder, rows, change)))
+
+    return show
+
+
+class Watched:
+    """The embedded model, and what each of its calls of generate() was given."""
+
+    def __init__(self) -> None:
+        self.lm = get_model("tiny_llava").create_from_arg_string("", {"batch_size": 1})
+        # The harness takes it out of its adapter after an evaluation.
+        self.model = self.lm.model
+        self.calls: list[dict] = []
+        self.generate = self.model.generate
+        self.model.generate = self._keep
+
+    def _keep(self, **arguments):
+        given = {k: v for k, v in arguments.items() if k != "stopping_criteria"}
+        self.calls.append(given)
+        return self.generate(**arguments)
+
+    def states(self, text: dict, image: dict) -> dict[str, np.ndarray]:
+        """Context, answer and vision for the text of one call and the image of another."""
+        pixels = image["pixel_values"]
+        with torch.no_grad():
+            given = {**text, "pixel_values": pixels}
+            plain = self.generate(**given, output_hidden_states=True, return_dict_in_generate=True)
+            vision = self.model.get_image_features(pixel_values=pixels).pooler_output[0]
+        last = [states[-1][0, -1].double().numpy() for states in plain.hidden_states]
+        return {
+            "context": last[0],
+            "answer": np.mean(last[1:], axis=0),
+            "vision": vision.double().mean(dim=0).numpy(),
+        }
+
+
+def insides(found: dict, task: str = "same") -> dict[str, list[dict]]:
+    """The records of each measured document, clean first, by image and question."""
+    return {
+        f"{row['image_sha256']} {row['question_id']}": [one["inside"] for one in row["readouts"]]
+        for row in found["samples"][task]
+        if row["readouts"]
+    }
+
+
+def controls(found: dict, task: str = "same") -> dict[str, dict[str, float]]:
+    return {name: clean["control_same"] for name, (clean, *_) in insides(found, task).items()}
+
+
+def test_controls_equal_those_of_independently_computed_states(manager, shown) -> None:
+    shown(FIVE)
+    watched = Watched()
+    found = evaluate(manager, ["same"], model=watched.lm, limit=None)
+    # Five clean, five perturbed, five blank, and each question about the four other images.
+    assert len(watched.calls) == 3 * 5 + 4 * 5
+    clean = watched.calls[:5]
+    with_others = [[watched.states(text, image) for image in clean] for text in clean]
+    rows = sorted(found["samples"]["same"], key=lambda row: row["doc_id"])
+    expected = {name: [] for name in CHANNELS}
+    for own, row in enumerate(rows):
+        first, variant = (one["inside"] for one in row["readouts"])
+        assert "control_same" not in variant
+        for channel in CHANNELS:
+            pairs = [(with_others[own][own], other) for other in with_others[own]]
+            drifts = [cosine(one[channel], other[channel]) for one, other in pairs]
+            expected[channel].append(sum(drifts) / 4)
+            assert first["control_same"][channel] == pytest.approx(expected[channel][-1], abs=1e-3)
+    results = found["results"]["same"]
+    moved = [row["readouts"][1]["inside"]["drift"]["context"] for row in rows]
+    other = expected["context"]
+    spread = math.sqrt((np.var(moved, ddof=1) + np.var(other, ddof=1)) / 2)
+    near = {
+        "drift_control_same_context": np.mean(other),
+        "drift_ratio_same_context": np.mean(moved) / np.mean(other),
+        "drift_d_same_context": (np.mean(moved) - np.mean(other)) / spread,
+        "drift_control_same_vision": np.mean(expected["vision"]),
+    }
+    for name, value in near.items():
+        assert results[f"{name},none"] == pytest.approx(value, abs=2e-3, rel=2e-2), name
+    # The vision tokens know no question: there the two controls are one.
+    for clean_record, _ in insides(found).values():
+        vision = (clean_record[key]["vision"] for key in ("control", "control_same"))
+        assert next(vision) == pytest.approx(next(vision), abs=1e-5)
+    # In the context the question counts, so that one is not taken for the other above.
+    apart = [
+        abs(clean["control"]["context"] - clean["control_same"]["context"])
+        for clean, _ in insides(found).values()
+    ]
+    assert max(apart) > 0.02
+
+
+def test_what_documents_ask_themselves_is_not_asked_again(manager, shown) -> None:
+    question = "Is there a red circle in the image?"
+    shown(FIVE, lambda row: {**row, "question": question})
+    watched = Watched()
+    found = evaluate(manager, ["same"], model=watched.lm, limit=None)
+    assert len(watched.calls) == 2 * 5 + 1
+    for clean, _ in insides(found).values():
+        assert clean["control_same"] == pytest.approx(clean["control"], abs=1e-6)
+
+
+def test_tasks_that_do_not_ask_for_it_have_nothing_of_it(manager, shown) -> None:
+    shown(FIVE)
+    watched = Watched()
+    found = evaluate(manager, ["inside"], model=watched.lm, limit=None)
+    assert len(watched.calls) == 3 * 5
+    assert not any("_same_" in name for name in found["results"]["inside"])
+    assert not any(
+        "control_same" in one for records in insides(found, "inside").values() for one in records
+    )
+    assert found["configs"]["inside"]["control"] is None
+    beside = evaluate(manager, ["inside", "same"], limit=None)
+    assert insides(beside, "inside") == insides(found, "inside")
+    assert beside["configs"]["same"]["control"] == "same_question"
+
+
+def test_nothing_but_the_data_decides_them(manager, shown) -> None:
+    shown(TWELVE)
+    found = evaluate(manager, ["same"], limit=None)
+    whole = controls(found)
+    assert len(whole) == 12
+    few = controls(evaluate(manager, ["same"], limit=3))
+    assert few == {name: whole[name] for name in few} and len(few) == 3
+    batched = controls(evaluate(manager, ["same"], limit=None, batch_size=5))
+    for name, drifts in whole.items():
+        assert batched[name] == pytest.approx(drifts, abs=1e-5)
+    shown(sorted(TWELVE, key=lambda row: row * 7919 % 541))
+    shuffled = evaluate(manager, ["same"], limit=None)
+    assert list(controls(shuffled)) != list(whole) and controls(shuffled) == whole
+    for name, value in found["results"]["same"].items():
+        if "_same_" in name and "stderr" not in name:
+            assert shuffled["results"]["same"][name] == pytest.approx(value, abs=1e-9), name
+
+
+def test_they_are_cached_and_go_with_second_turns(manager, shown, tmp_path: Path) -> None:
+    shown(FIVE)
+    first = evaluate(manager, ["same"], tmp_path, limit=None)
+    with said() as lines:
+        again = evaluate(manager, ["same"], tmp_path, limit=None)
+    assert reused(lines).startswith("reused 35 of 35")
+    assert insides(again) == insides(first)
+    # Second turns have indices of their own beside those of the controls, and controls none.
+    doubtful = evaluate(manager, ["doubtful"], limit=None)
+    assert controls(doubtful, "doubtful") == controls(first)
+    rows = doubtful["samples"]["doubtful"]
+    assert all("verbal_text" in one for row in rows for one in row["readouts"])
+
+
+def test_a_control_that_fails_fails_the_documents_that_need_it(manager, shown) -> None:
+    rows = iter(range(12))
+
+    def torn(row: dict) -> dict:
+        if next(rows) != 1:
+            return row
+        return {**row, "image": {"bytes": row["image"]["bytes"][:300], "path": None}}
+
+    shown(TWELVE, torn)
+    found = evaluate(manager, ["lenient"], limit=None)
+    failed = {entry["document"]: entry["error"] for entry in found["failed"]}
+    assert "images of document" not in failed.pop(1)
+    assert 0 < len(failed) < 11
+    assert all(
+        "clean, images of document 1: cannot make its image" in one for one in failed.values()
+    )
+    assert len(insides(found, "lenient")) == 11 - len(failed)
+    with pytest.raises(Exception, match="document 1 .*cannot make its image"):
+        evaluate(manager, ["strict"], limit=None)
+
+
+def test_the_numbers_are_those_of_the_samples_file(shown, tmp_path: Path) -> None:
+    shown(FIVE)
+    command = evaluate_command("same", "--include_path", write_tasks(tmp_path, same=SAME))
+    run = run_command(command, tmp_path, os.environ["VLM_CONFIDENCE_DATA"])
+    assert run.code == 0, run.output
+    reported = run.numbers("same")
+    again = task_metrics(read_samples(run.samples_file("same")).samples)
+    names = [name for name in reported if "_same_" in name]
+    assert len(names) == 3 * len(CHANNELS)
+    for name in names:
+        assert again[name] == pytest.approx(reported[name], rel=1e-12), name

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from conftest import evaluate_command, run_command, write_pope
 from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
+from PIL import Image
 from scipy.spatial.distance import cosine
 
 from vlm_confidence_tasks.metrics import task_metrics
@@ -28,6 +30,7 @@ TASKS = {
     "same": SAME,
     "lenient": f"{SAME}\nmax_failures: 11",
     "strict": SAME,
+    "exam": f"{SAME}\nbenchmark: mmmu\ntest_split: validation",
     "doubtful": f"{SAME}\nverbal: third",
 }
 CHANNELS = ("context", "answer", "vision")
@@ -52,6 +55,22 @@ def shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(write_pope(folder, rows, change)))
 
     return show
+
+
+def last_is_smaller() -> Callable[[dict], dict]:
+    """Return a change of five rows that gives the last one an image of another size."""
+    rows = iter(range(5))
+
+    def change(row: dict) -> dict:
+        if next(rows) < 4:
+            return row
+        with Image.open(BytesIO(row["image"]["bytes"])) as stored:
+            smaller = stored.convert("RGB").resize((48, 40), Image.Resampling.BICUBIC)
+        written = BytesIO()
+        smaller.save(written, "PNG")
+        return {**row, "image": {"bytes": written.getvalue(), "path": None}}
+
+    return change
 
 
 class Watched:
@@ -99,10 +118,11 @@ def controls(found: dict, task: str = "same") -> dict[str, dict[str, float]]:
 
 
 def test_controls_equal_those_of_independently_computed_states(manager, shown) -> None:
-    shown(FIVE)
+    shown(FIVE, last_is_smaller())
     watched = Watched()
     found = evaluate(manager, ["same"], model=watched.lm, limit=None)
-    # Five clean, five perturbed, five blank, and each question about the four other images.
+    # Five clean, five perturbed, five blank, and each question about the four other images:
+    # these have no blank images, although the last has another size than the questions' own.
     assert len(watched.calls) == 3 * 5 + 4 * 5
     clean = watched.calls[:5]
     with_others = [[watched.states(text, image) for image in clean] for text in clean]
@@ -216,6 +236,19 @@ def test_a_control_that_fails_fails_the_documents_that_need_it(manager, shown) -
     assert len(insides(found, "lenient")) == 11 - len(failed)
     with pytest.raises(Exception, match="document 1 .*cannot make its image"):
         evaluate(manager, ["strict"], limit=None)
+
+
+def test_questions_about_several_images_are_asked_about_as_many_others(
+    manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", "sandbox")
+    watched = Watched()
+    found = evaluate(manager, ["exam"], model=watched.lm)
+    pictures = [len(call["pixel_values"]) for call in watched.calls]
+    own, others = pictures[:3], pictures[-12:]
+    assert max(own) > 1 and sorted(others) == sorted(own * 4)
+    for drifts in controls(found, "exam").values():
+        assert set(drifts) == set(CHANNELS) and min(drifts.values()) > 0
 
 
 def test_the_numbers_are_those_of_the_samples_file(shown, tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def everything(readout: Readout, rng: np.random.Generator) -> Readout:
             dirichlet_energy=rng.random(),
             layer_entropy=(),
             spectrum=numbers(BANDS),
+            control_same=numbers(CHANNELS),
         ),
         overlay_label=str(rng.choice(["Yes", "No"])),
     )

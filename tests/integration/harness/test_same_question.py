@@ -259,6 +259,6 @@ def test_the_numbers_are_those_of_the_samples_file(shown, tmp_path: Path) -> Non
     reported = run.numbers("same")
     again = task_metrics(read_samples(run.samples_file("same")).samples)
     names = [name for name in reported if "_same_" in name]
-    assert len(names) == 3 * len(CHANNELS)
+    assert len(names) == 4 * len(CHANNELS)
     for name in names:
         assert again[name] == pytest.approx(reported[name], rel=1e-12), name

@@ -101,7 +101,7 @@ def test_each_control_is_asked_once_and_none_that_a_document_asks_itself():
     measured = Representations()
     # Two documents ask "a?", of the images 0 and 1; the third asks "b?" of image 2.
     asked = [clean(IMAGES[n], "aab"[n] + "?", index=n) for n in range(3)]
-    measured.take(asked[1], states(0.5), None, 0, {})
+    measured.take(asked[1], states(0.5), 0, {})
     controls = measured.control_requests(asked)
     keys = {(one.key.image.source, one.key.prompt) for one in controls}
     assert len(controls) == len(keys)
@@ -113,10 +113,10 @@ def test_each_control_is_asked_once_and_none_that_a_document_asks_itself():
 def test_the_mean_is_over_the_controls_that_have_the_channel():
     measured = Representations()
     (own,) = asked = [clean(IMAGES[0], "?")]
-    measured.take(own, states(0.0, 0.0), None, 0, {})
+    measured.take(own, states(0.0, 0.0), 0, {})
     first, second = measured.control_requests(asked)
-    measured.take(first, states(math.pi / 2), None, 0, {})
-    measured.take(second, states(math.pi, math.pi / 2), None, 0, {})
+    measured.take(first, states(math.pi / 2), 0, {})
+    measured.take(second, states(math.pi, math.pi / 2), 0, {})
     found = measured._control_same(own)
     assert found == {
         "context": pytest.approx((1 + 2) / 2, abs=1e-3),

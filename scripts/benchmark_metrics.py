@@ -2,9 +2,8 @@
 
     python scripts/benchmark_metrics.py [--documents 9000] [--images 500]
 
-A document here is a clean and a perturbed answer; ifr, iv, accuracy, entropy and the
-other means get a bootstrap interval of 2,000 draws each, and so do both ECEs and the
-paired difference of accuracy.
+A document here is a clean and a perturbed answer; every metric that has an interval gets it,
+and so do four paired differences.
 """
 
 from __future__ import annotations
@@ -16,15 +15,19 @@ import time
 import numpy as np
 
 from vlm_confidence_tasks.metrics import (
+    Columns,
     Interval,
+    Number,
     Sample,
-    bootstrap_ece_interval,
-    bootstrap_mean_interval,
+    extract_columns,
+    interval,
+    measure,
     metrics_for,
     task_metrics,
 )
 from vlm_confidence_tasks.types import CLEAN, Readout, Variant
 
+DRAWS = 2000
 NOISE = Variant("gaussian_noise", (("epsilon", 0.3),), family="noise")
 
 
@@ -45,9 +48,9 @@ def make_readout(rng: np.random.Generator, variant: Variant, gold: str) -> Reado
     )
 
 
-def make_documents(documents: int, images: int) -> list[Sample]:
+def make_documents(documents: int, images: int, seed: int = 0) -> list[Sample]:
     """Draw the answers of a task like POPE's."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     made = []
     for number in range(documents):
         gold = "Yes" if rng.random() < 0.5 else "No"
@@ -66,38 +69,27 @@ def make_documents(documents: int, images: int) -> list[Sample]:
     return made
 
 
-def mean_intervals(documents: list[Sample]) -> dict[str, Interval]:
-    """Bootstrap every metric that is a mean, from what it keeps of each document."""
+def intervals(documents: list[Sample]) -> dict[str, Number]:
+    """Measure every metric with its interval."""
+    return measure(documents, DRAWS)
+
+
+def differences(documents: list[Sample]) -> dict[str, Interval]:
+    """Compare perturbed answers with clean ones, as two runs are compared."""
+    metrics = metrics_for(["noise"])
     found = {}
-    for name, metric in metrics_for(["noise"]).items():
-        values = [(doc.image_id, metric.extract(doc) or {}) for doc in documents]
-        rows = [(image, v["score"], v["n"]) for image, v in values if "score" in v]
-        if rows:
-            images, scores, instances = zip(*rows, strict=True)
-            interval = bootstrap_mean_interval(scores, images, weights=instances)
-            if interval is not None:
-                found[name] = interval
+    for name in ("accuracy", "entropy", "ece", "auroc"):
+        metric = metrics[name]
+        runs = [extract_columns(each, documents) for each in (metrics[f"{name}_clean"], metric)]
+        both = Columns(
+            values=[value for run in runs for value in run.values],
+            clusters=[image for run in runs for image in run.clusters],
+            paired=[bool(second) for second, run in enumerate(runs) for _ in run.values],
+        )
+        difference = interval(metric, both, DRAWS)
+        if difference is not None:
+            found[name] = difference
     return found
-
-
-def ece_intervals(documents: list[Sample]) -> dict[str, Interval | None]:
-    """Bootstrap both ECEs and the paired differences."""
-    rows = [(doc.image_id, side, r) for doc in documents for side, r in enumerate(both(doc))]
-    confidence = np.array([r.confidence for _, _, r in rows], dtype=float)
-    correct = np.array([bool(r.correct) for _, _, r in rows])
-    images = np.array([image for image, _, _ in rows])
-    clean = np.array([side == 0 for _, side, _ in rows])
-    return {
-        "ece": bootstrap_ece_interval(confidence[~clean], correct[~clean], images[~clean]),
-        "ece_clean": bootstrap_ece_interval(confidence[clean], correct[clean], images[clean]),
-        "ece - ece_clean": bootstrap_ece_interval(confidence, correct, images, paired=~clean),
-        "accuracy - accuracy_clean": bootstrap_mean_interval(correct, images, paired=~clean),
-    }
-
-
-def both(document: Sample) -> tuple[Readout, Readout]:
-    """Return the clean and the perturbed answer."""
-    return document.clean, document.variants[0]
 
 
 def main() -> None:
@@ -108,7 +100,7 @@ def main() -> None:
     arguments = parser.parse_args()
     documents = make_documents(arguments.documents, arguments.images)
     total = 0.0
-    for part in (task_metrics, mean_intervals, ece_intervals):
+    for part in (task_metrics, intervals, differences):
         wall, start = time.perf_counter(), time.process_time()
         results = part(documents)
         spent = time.process_time() - start

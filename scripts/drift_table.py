@@ -3,7 +3,7 @@
     python scripts/drift_table.py results    # the --output_path of a run of pope_invariance
 
 Drift of each family in each channel against control drift, and paired differences between
-families, with 95% bootstrap intervals clustered by image.
+families, with 95% intervals clustered by image.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vlm_confidence_tasks.metrics import Sample, bootstrap_mean_interval
+from vlm_confidence_tasks.metrics import Interval, Sample, mean_interval
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.report.representation_statistics import inside_numbers
 from vlm_confidence_tasks.types import Readout
@@ -27,7 +27,7 @@ HEAD = """# What moves inside the tiny model
 
 The embedded model on the sandbox's POPE questions ({questions} about {images} images). Drift is
 1 - cos with the clean image's vector ([what that means](drift.md)), by family of perturbations,
-with 95% bootstrap intervals clustered by image. Written by `scripts/drift_table.py`; to run it
+with 95% intervals clustered by image. Written by `scripts/drift_table.py`; to run it
 again:
 
 ```sh
@@ -55,9 +55,17 @@ def cell(values: Sequence[tuple[float, str]]) -> str:
     """Return a mean over (number, image) with its interval."""
     if not values:
         return "-"
-    numbers, images = zip(*values, strict=True)
-    found = bootstrap_mean_interval(numbers, images)
+    found = interval(values)
     return f"{found.estimate:.3g} [{found.low:.3g}, {found.high:.3g}]"
+
+
+def interval(values: Sequence[tuple[float, str]]) -> Interval:
+    """Return the interval of a mean over (number, image)."""
+    numbers, images = zip(*values, strict=True)
+    found = mean_interval(numbers, [1] * len(numbers), images)
+    if found is None:
+        raise ValueError("an interval needs at least 5 images that differ")
+    return found
 
 
 def moved(documents: Sequence[Sample], family: str, channel: str) -> dict[int, float]:
@@ -99,11 +107,11 @@ def verdicts(documents: Sequence[Sample], families: Sequence[str]) -> Iterator[s
             rival = max(rivals, key=lambda f: _average(moved(documents, f, channel)))
             other = moved(documents, rival, channel)
             pairs = [(one[n] - other[n], documents[n].image_id) for n in one if n in other]
-            interval = bootstrap_mean_interval(*zip(*pairs, strict=True))
-            says = "yes" if interval.low > 0 else "no" if interval.high < 0 else "not told apart"
+            found = interval(pairs)
+            says = "yes" if found.low > 0 else "no" if found.high < 0 else "not told apart"
             yield (
-                f"| {claim} | {channel} | {family} - {rival} | {interval.estimate:.3g} "
-                f"[{interval.low:.3g}, {interval.high:.3g}] | {says} |"
+                f"| {claim} | {channel} | {family} - {rival} | {found.estimate:.3g} "
+                f"[{found.low:.3g}, {found.high:.3g}] | {says} |"
             )
 
 

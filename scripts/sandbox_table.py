@@ -2,7 +2,7 @@
 
     python scripts/sandbox_table.py results    # the --output_path of a run of pope_eps
 
-Accuracy, confidence, ECE and entropy at each epsilon, with 95% bootstrap intervals
+Accuracy, confidence, ECE and entropy at each epsilon, with 95% intervals
 clustered by image.
 """
 
@@ -15,9 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from vlm_confidence_tasks.metrics import (
+    Interval,
     Sample,
-    bootstrap_ece_interval,
-    bootstrap_mean_interval,
+    calibration_error_interval,
+    expected_calibration_error,
+    mean_interval,
+    rate_interval,
 )
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.types import Readout
@@ -31,7 +34,7 @@ COMMAND = (
 HEAD = """# The tiny model under noise
 
 The embedded model on the sandbox's POPE questions ({questions} about {images} images), at each
-strength of Gaussian noise. 95% bootstrap intervals, clustered by image. Written by
+strength of Gaussian noise. 95% intervals, clustered by image. Written by
 `scripts/sandbox_table.py`; to run it again:
 
 ```sh
@@ -44,10 +47,11 @@ python scripts/sandbox_table.py results
 """
 
 
-def cell(values: Sequence[float], clusters: Sequence[str]) -> str:
-    """Return a mean with its interval."""
-    interval = bootstrap_mean_interval(values, clusters)
-    return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+def cell(found: Interval | None) -> str:
+    """Return a number with its interval."""
+    if found is None:
+        raise ValueError("an interval needs at least 5 images whose answers differ")
+    return f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
 def entropy(readout: Readout) -> float:
@@ -63,13 +67,14 @@ def line(epsilon: str, readouts: Sequence[Readout], images: Sequence[str]) -> st
     confidence = np.array([r.confidence for r, _ in parsed])
     correct = np.array([r.correct for r, _ in parsed])
     clusters = [image for _, image in parsed]
-    ece = bootstrap_ece_interval(confidence, correct, clusters)
+    ece = expected_calibration_error(confidence, correct)
+    one, answered = np.ones(len(readouts)), np.ones(len(parsed))
     cells = [
         epsilon,
-        cell([float(bool(r.correct)) for r in readouts], images),
-        cell(confidence, clusters),
-        f"{ece.estimate:.3f} [{ece.low:.3f}, {ece.high:.3f}]",
-        cell([entropy(r) for r in readouts], images),
+        cell(rate_interval([bool(r.correct) for r in readouts], one, images)),
+        cell(mean_interval(confidence, answered, clusters, within=(0.0, 1.0))),
+        cell(calibration_error_interval(confidence, correct, clusters, ece)),
+        cell(mean_interval([entropy(r) for r in readouts], one, images)),
         f"{np.mean([r.answer is None for r in readouts]):.3f}",
     ]
     return f"| {' | '.join(cells)} |\n"

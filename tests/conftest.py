@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 BIN = Path(sys.executable).parent
 
+# The scripts import what they share as `tiny_world`, from the folder that they lie in. It comes
+# last: `coverage` is the installed package, and not the script of that name.
+sys.path.append(str(Path(__file__).parents[1] / "scripts"))
+
 # One thread in every process: then two runs can agree bit for bit.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"

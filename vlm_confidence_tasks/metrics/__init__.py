@@ -14,24 +14,16 @@ from vlm_confidence_tasks.metrics.extractors.representation_shift import (
     score_change,
 )
 from vlm_confidence_tasks.metrics.extractors.values import entropies
-from vlm_confidence_tasks.metrics.functional.bootstrap import (
-    Interval,
-    bootstrap_ece_interval,
-    bootstrap_interval,
-    bootstrap_mean_interval,
-    bootstrap_sums_interval,
-)
 from vlm_confidence_tasks.metrics.functional.calibration import (
     ReliabilityCurve,
-    calibration_noise_floor,
     expected_calibration_error,
     log_probability,
     maximum_calibration_error,
     reliability_curve,
+    smooth_calibration_error,
 )
 from vlm_confidence_tasks.metrics.functional.classification import Confusion, confusion
 from vlm_confidence_tasks.metrics.functional.correlation import (
-    bootstrap_pearson_interval,
     pearson,
     spearman,
 )
@@ -44,7 +36,7 @@ from vlm_confidence_tasks.metrics.functional.drift import (
     drift_ratio,
     l2_distance,
 )
-from vlm_confidence_tasks.metrics.functional.entropy import visual_entropy, wilcoxon_p
+from vlm_confidence_tasks.metrics.functional.entropy import visual_entropy
 from vlm_confidence_tasks.metrics.functional.ranking import (
     RiskCoverageCurve,
     aurc,
@@ -52,6 +44,16 @@ from vlm_confidence_tasks.metrics.functional.ranking import (
     risk_coverage_curve,
 )
 from vlm_confidence_tasks.metrics.functional.spectra import BANDS, band_powers
+from vlm_confidence_tasks.metrics.inference.calibrated import CalibrationTest, calibration_test
+from vlm_confidence_tasks.metrics.inference.calibration_error import (
+    calibration_error_interval,
+    debiased_calibration_error,
+)
+from vlm_confidence_tasks.metrics.inference.clusters import Interval
+from vlm_confidence_tasks.metrics.inference.jackknife import jackknife_interval
+from vlm_confidence_tasks.metrics.inference.means import mean_interval
+from vlm_confidence_tasks.metrics.inference.permutation import holm, sign_flip_p, wilcoxon_p
+from vlm_confidence_tasks.metrics.inference.rates import rate_interval
 from vlm_confidence_tasks.metrics.intervals import Columns
 from vlm_confidence_tasks.metrics.measuring import (
     Number,
@@ -69,6 +71,7 @@ from vlm_confidence_tasks.metrics.sample import Sample
 __all__ = [
     "BANDS",
     "CHANNELS",
+    "CalibrationTest",
     "Columns",
     "Confusion",
     "Interval",
@@ -81,36 +84,39 @@ __all__ = [
     "aurc",
     "auroc",
     "band_powers",
-    "bootstrap_ece_interval",
-    "bootstrap_interval",
-    "bootstrap_mean_interval",
-    "bootstrap_pearson_interval",
-    "bootstrap_sums_interval",
     "calibrated",
-    "calibration_noise_floor",
+    "calibration_error_interval",
+    "calibration_test",
     "cohens_d",
     "cohens_dz",
     "confusion",
     "control_drift",
     "cosine_drift",
+    "debiased_calibration_error",
     "drift_ratio",
     "energy_change",
     "entropies",
     "expected_calibration_error",
     "extract_columns",
     "families_of",
+    "holm",
     "interval",
+    "jackknife_interval",
     "l2_distance",
     "linearised",
     "log_probability",
     "maximum_calibration_error",
+    "mean_interval",
     "measure",
     "metrics_for",
     "pearson",
     "power_change",
+    "rate_interval",
     "reliability_curve",
     "risk_coverage_curve",
     "score_change",
+    "sign_flip_p",
+    "smooth_calibration_error",
     "spearman",
     "task_metrics",
     "threshold_defense",

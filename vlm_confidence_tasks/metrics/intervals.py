@@ -1,27 +1,34 @@
 """From the values that a metric extracts to its 95% interval over images.
 
-With `Columns.paired` the interval is that of the difference between two runs.
+With `Columns.paired` the interval is that of the difference between two runs. Which method
+serves which kind of number: `metrics.inference`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from vlm_confidence_tasks.metrics.functional.bootstrap import (
-    Interval,
-    bootstrap_ece_interval,
-    bootstrap_interval,
-    bootstrap_mean_interval,
-    bootstrap_sums_interval,
-)
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
-from vlm_confidence_tasks.metrics.functional.classification import Confusion
+from vlm_confidence_tasks.metrics.functional.correlation import spearman
 from vlm_confidence_tasks.metrics.functional.defense import ThresholdDefense, threshold_defense
-from vlm_confidence_tasks.metrics.functional.drift import cohens_d, drift_ratio
+from vlm_confidence_tasks.metrics.inference.calibration_error import (
+    Kind,
+    calibration_error_interval,
+)
+from vlm_confidence_tasks.metrics.inference.clusters import Interval
+from vlm_confidence_tasks.metrics.inference.jackknife import (
+    Scale,
+    deleted_interval,
+    deletions,
+    jackknife_interval,
+)
+from vlm_confidence_tasks.metrics.inference.means import mean_interval
+from vlm_confidence_tasks.metrics.inference.rates import rate_interval
 from vlm_confidence_tasks.metrics.reducers import Values, column, joined
 
 
@@ -31,100 +38,174 @@ class Columns:
 
     Attributes:
         values: What `Metric.extract` returned for each.
-        clusters: The image of each.
+        clusters: The image of each, as a name or a number.
         paired: Whether each is of the second of two runs; None for a single run.
     """
 
     values: Values
-    clusters: Sequence[str]
+    clusters: Sequence[Any]
     paired: Sequence[bool] | None = None
 
-    def options(self, draws: int) -> dict[str, Any]:
-        """Return the bootstrap's arguments for a row a sample."""
-        return {"clusters": self.clusters, "paired": self.paired, "draws": draws}
+    @cached_property
+    def sides(self) -> tuple[Values, ...]:
+        """The values of each run."""
+        if self.paired is None:
+            return (self.values,)
+        both = list(zip(self.values, self.paired, strict=True))
+        return tuple([v for v, second in both if second == side] for side in (False, True))
 
-    def repeated(self, key: str, draws: int) -> dict[str, Any]:
-        """Return the bootstrap's arguments for a row a number of the lists under a key."""
-        owner = np.repeat(np.arange(len(self.values)), [len(value[key]) for value in self.values])
-        paired = None if self.paired is None else np.asarray(self.paired)[owner]
-        return {"clusters": np.asarray(self.clusters)[owner], "paired": paired, "draws": draws}
+    def difference(self, reduce: Callable[[Values], float | None]) -> float | None:
+        """Reduce the values, or those of both runs, and subtract the first's number."""
+        found = [reduce(values) for values in self.sides]
+        numbers = [number for number in found if number is not None]
+        if len(numbers) < len(found):
+            return None
+        return numbers[-1] - (numbers[0] if len(numbers) > 1 else 0.0)
+
+    def owners(self, key: str) -> Ints:
+        """Return which value each number is of, of the lists under a key, joined."""
+        return np.repeat(np.arange(len(self.values)), [len(value[key]) for value in self.values])
+
+    @cached_property
+    def defenses(self) -> list[list[ThresholdDefense | None]]:
+        """The threshold defence on all entropies and without each group of images."""
+        entropy = np.concatenate([joined(key, self.values) for key in ("clean", "perturbed")])
+        both = [self.owners(key) for key in ("clean", "perturbed")]
+        perturbed = np.repeat([False, True], [len(side) for side in both])
+        # Sorted once, for every group's sorting is then a pass.
+        order = np.argsort(entropy, kind="stable")
+        entropy, perturbed, owners = entropy[order], perturbed[order], np.concatenate(both)[order]
+
+        def defended(rows: Ints) -> ThresholdDefense | None:
+            side = perturbed[rows]
+            clean, moved = entropy[rows[~side]], entropy[rows[side]]
+            return threshold_defense(clean, moved) if clean.size and moved.size else None
+
+        kept = deletions(**self.of(owners))
+        return [[defended(rows) for rows in conditions] for conditions in kept]
+
+    def of(self, owners: Ints) -> dict[str, Any]:
+        """Return clusters and sides of such numbers, as intervals take them."""
+        paired = None if self.paired is None else np.asarray(self.paired)[owners]
+        return {"clusters": np.asarray(self.clusters)[owners], "paired": paired}
 
 
-def of_mean(columns: Columns, draws: int) -> Interval | None:
-    """Bootstrap a mean over instances."""
+NO_BOUNDS = (-np.inf, np.inf)
+SHARE = (0.0, 1.0)
+POSITIVE = (0.0, np.inf)
+
+
+def of_mean(within: tuple[float, float], columns: Columns, draws: int) -> Interval | None:
+    """Interval of a mean over instances, by the studentized bootstrap."""
     score, n = (column(key, columns.values) for key in ("score", "n"))
-    return bootstrap_mean_interval(score, weights=n, **columns.options(draws))
-
-
-def of_confusion(
-    measure: Callable[[Confusion], float | None], columns: Columns, draws: int
-) -> Interval | None:
-    """Bootstrap a function of true positives, false positives and false negatives."""
-    counts = np.column_stack([column(key, columns.values) for key in ("tp", "fp", "fn")])
-    return bootstrap_sums_interval(
-        lambda sums: measure(Confusion(*sums.tolist())), counts, **columns.options(draws)
+    if columns.paired is not None:
+        within = (within[0] - within[1], within[1] - within[0])
+    return mean_interval(
+        score * n,
+        n,
+        columns.clusters,
+        paired=columns.paired,
+        within=within,
+        draws=draws,
     )
 
 
-def of_ece(columns: Columns, draws: int) -> Interval | None:
-    """Bootstrap the calibration error of equal-width bins, which do not move with the draw."""
+def of_ratio(total: str, count: str, columns: Columns, draws: int) -> Interval | None:
+    """Interval of a ratio of sums of products with `instances`, likewise."""
+    n = column("instances", columns.values)
+    above, below = (column(key, columns.values) * n for key in (total, count))
+    return mean_interval(above, below, columns.clusters, paired=columns.paired, draws=draws)
+
+
+def of_rate(columns: Columns, draws: int) -> Interval | None:
+    """Interval of a share of instances, by Korn and Graubard."""
+    score, n = (column(key, columns.values) for key in ("score", "n"))
+    return rate_interval(score * n, n, columns.clusters, paired=columns.paired)
+
+
+def of_family_rates(columns: Columns, draws: int) -> Interval | None:
+    """Interval of the mean over families of a share, likewise."""
+    families = sorted({family for value in columns.values for family in value["count"]})
+    hits, counts = (
+        np.array([[value[key].get(family, 0) for family in families] for value in columns.values])
+        for key in ("sum", "count")
+    )
+    shown = counts.any(axis=0)
+    return rate_interval(hits[:, shown], counts[:, shown], columns.clusters, paired=columns.paired)
+
+
+def of_counts(weights: tuple[int, int, int, int], columns: Columns, draws: int) -> Interval | None:
+    """Interval of a ratio of counts that is a share: precision, recall, F1.
+
+    Args:
+        weights: Of true positives above the line, and of true positives, false positives and
+            false negatives under it.
+        columns: With the keys "tp", "fp" and "fn".
+        draws: Not used.
+    """
+    tp, fp, fn = (column(key, columns.values) for key in ("tp", "fp", "fn"))
+    above, *under = weights
+    counts = under[0] * tp + under[1] * fp + under[2] * fn
+    return rate_interval(above * tp, counts, columns.clusters, paired=columns.paired)
+
+
+def of_calibration_error(
+    kind: Kind, reduce: Callable[[Values], float | None], columns: Columns, draws: int
+) -> Interval | None:
+    """Interval of a calibration error, by inverting a test."""
+    estimate = columns.difference(reduce)
+    if estimate is None:
+        return None
     confidence, correct = (joined(key, columns.values) for key in ("confidence", "correct"))
-    return bootstrap_ece_interval(confidence, correct, **columns.repeated("confidence", draws))
+    return calibration_error_interval(
+        confidence, correct, estimate=estimate, kind=kind, **columns.of(columns.owners("correct"))
+    )
 
 
-def of_calibration(
+def of_answers(
     measure: Callable[[Floats, Floats], float | None], columns: Columns, draws: int
 ) -> Interval | None:
-    """Bootstrap any function of confidence and correctness."""
+    """Interval of a function, in [0, 1], of confidence and correctness, by the jackknife."""
     confidence, correct = (joined(key, columns.values) for key in ("confidence", "correct"))
-    return bootstrap_interval(
+    # Sorted once, for every group's sorting is then a pass.
+    order = np.argsort(confidence, kind="stable")
+    confidence, correct = confidence[order], correct[order]
+    return jackknife_interval(
         lambda rows: measure(confidence[rows], correct[rows]),
-        **columns.repeated("confidence", draws),
+        scale="logit",
+        **columns.of(columns.owners("correct")[order]),
     )
 
 
-def of_drift_ratio(columns: Columns, draws: int) -> Interval | None:
-    """Bootstrap the drift over the control drift."""
-    moved, n, control = (column(k, columns.values) for k in ("moved", "instances", "control"))
-    return bootstrap_interval(
-        lambda rows: drift_ratio(moved[rows], n[rows], control[rows]), **columns.options(draws)
-    )
-
-
-def of_drift_effect_size(columns: Columns, draws: int) -> Interval | None:
-    """Bootstrap Cohen's d of the drift against the control drift."""
-    moved, control = (column(key, columns.values) for key in ("moved", "control"))
-    return bootstrap_interval(
-        lambda rows: cohens_d(moved[rows], control[rows]), **columns.options(draws)
+def of_alignment(columns: Columns, draws: int) -> Interval | None:
+    """Interval of the rank correlation of stated and token confidence, by the jackknife."""
+    stated, token = (joined(key, columns.values) for key in ("verbal", "token"))
+    return jackknife_interval(
+        lambda rows: spearman(stated[rows], token[rows]),
+        scale="fisher",
+        **columns.of(columns.owners("token")),
     )
 
 
 def of_defense(
     measure: Callable[[ThresholdDefense], float], columns: Columns, draws: int
 ) -> Interval | None:
-    """Bootstrap what a threshold does that is set anew on each draw's clean entropies."""
-    rows = [
-        {
-            "entropy": v["clean"] + v["perturbed"],
-            "side": [0] * len(v["clean"]) + [1] * len(v["perturbed"]),
-        }
-        for v in columns.values
-    ]
-    by_answer = Columns(rows, columns.clusters, columns.paired)
-    entropy, side = joined("entropy", rows), joined("side", rows).astype(bool)
-
-    def measured(rows: Ints) -> float | None:
-        entropies, perturbed = entropy[rows], side[rows]
-        return float(measure(threshold_defense(entropies[~perturbed], entropies[perturbed])))
-
-    return bootstrap_interval(measured, **by_answer.repeated("entropy", draws))
+    """Interval of what a threshold does that is set anew without each group of images."""
+    numbers = [[None if d is None else measure(d) for d in each] for each in columns.defenses]
+    return deleted_interval(numbers, scale="logit")
 
 
 def of_reduction(
-    reduce: Callable[[Values], float | None], columns: Columns, draws: int
+    reduce: Callable[[Values], float | None],
+    columns: Columns,
+    draws: int,
+    scale: Scale = "identity",
 ) -> Interval | None:
-    """Bootstrap any metric, by reducing the drawn samples anew."""
+    """Interval of any metric, by the jackknife: the samples are reduced anew."""
     values = columns.values
-    return bootstrap_interval(
-        lambda rows: reduce([values[row] for row in rows]), **columns.options(draws)
+    return jackknife_interval(
+        lambda rows: reduce([values[row] for row in rows]),
+        columns.clusters,
+        paired=columns.paired,
+        scale=scale,
     )

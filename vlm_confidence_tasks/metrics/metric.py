@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vlm_confidence_tasks.metrics.functional.bootstrap import Interval
+from vlm_confidence_tasks.metrics.inference.clusters import Interval
 from vlm_confidence_tasks.metrics.intervals import Columns
 from vlm_confidence_tasks.metrics.reducers import Values
 from vlm_confidence_tasks.metrics.sample import Sample, Value

@@ -12,16 +12,20 @@ from itertools import chain
 from operator import itemgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vlm_confidence_tasks.metrics.functional.checks import Floats
+from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.functional.classification import Confusion
 from vlm_confidence_tasks.metrics.functional.correlation import spearman
 from vlm_confidence_tasks.metrics.functional.defense import ThresholdDefense, threshold_defense
 from vlm_confidence_tasks.metrics.functional.drift import cohens_d, cohens_dz, drift_ratio
-from vlm_confidence_tasks.metrics.functional.entropy import wilcoxon_p
+from vlm_confidence_tasks.metrics.inference.calibrated import calibration_test
+from vlm_confidence_tasks.metrics.inference.calibration_error import debiased_calibration_error
+from vlm_confidence_tasks.metrics.inference.permutation import sign_flip_p, wilcoxon_p
 from vlm_confidence_tasks.metrics.sample import Value
 
 Values = Sequence[Value]
+Strings = NDArray[np.str_]
 
 
 def pooled_mean(values: Values) -> float | None:
@@ -86,9 +90,44 @@ def from_alignment(values: Values) -> float | None:
     return spearman(stated[order], token[order]) if stated.size else None
 
 
-def from_differences(values: Values) -> float | None:
-    """Test the samples' changes against 0."""
-    return wilcoxon_p([value["difference"] for value in values])
+def debiased_error(values: Values) -> float | None:
+    """Join confidence and correctness, and compute the ECE less its bias."""
+    found = _answers(values)
+    return None if found is None else debiased_calibration_error(*found[:2], found[3])
+
+
+def calibration_floor(values: Values) -> float | None:
+    """Join confidence and correctness, and compute the ECE of calibrated answers."""
+    found = _answers(values)
+    return None if found is None else calibration_test(*found).floor
+
+
+def calibration_p(values: Values) -> float | None:
+    """Join confidence and correctness, and hold their ECE against that of calibrated ones."""
+    found = _answers(values)
+    return None if found is None else calibration_test(*found).p
+
+
+def _answers(values: Values) -> tuple[Floats, Floats, Ints, Strings] | None:
+    """Return confidence, correctness, document and image of all answers, in one order."""
+    if not values:
+        return None
+    ordered = sorted(values, key=itemgetter("image_id", "confidence", "correct"))
+    owners = np.repeat(np.arange(len(ordered)), [len(value["correct"]) for value in ordered])
+    images = np.array([value["image_id"] for value in ordered])[owners]
+    return joined("confidence", ordered), joined("correct", ordered), owners, images
+
+
+def sign_flip_of_differences(values: Values) -> float | None:
+    """Test the mean of the samples' changes against 0."""
+    return sign_flip_p(column("difference", values), [value["image_id"] for value in values])
+
+
+def wilcoxon_of_differences(values: Values) -> float | None:
+    """Test the symmetry of images' mean changes about 0."""
+    return wilcoxon_p(
+        column("difference", values), [value["image_id"] for value in values], column("n", values)
+    )
 
 
 def from_defense(measure: Callable[[ThresholdDefense], float], values: Values) -> float | None:

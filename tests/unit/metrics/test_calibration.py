@@ -9,7 +9,6 @@ from sklearn.calibration import calibration_curve
 from torchmetrics.functional.classification import binary_calibration_error
 
 from vlm_confidence_tasks.metrics import (
-    calibration_noise_floor,
     expected_calibration_error,
     log_probability,
     maximum_calibration_error,
@@ -145,27 +144,6 @@ def test_the_logarithm_of_probability_zero_is_finite():
     assert log_probability(0.25) == math.log(0.25)
 
 
-@pytest.mark.parametrize("strategy", ["uniform", "quantile"])
-def test_noise_floor_is_what_calibrated_answers_score(strategy):
-    rng = np.random.default_rng(3)
-    confidence = rng.uniform(0.5, 1, 300)
-    floor = calibration_noise_floor(confidence, strategy=strategy)
-    scores = [
-        expected_calibration_error(confidence, rng.random(300) < confidence, strategy=strategy)
-        for _ in range(400)
-    ]
-    assert floor == pytest.approx(np.mean(scores), abs=4 * np.std(scores) / np.sqrt(200))
-    assert floor == calibration_noise_floor(rng.permutation(confidence), strategy=strategy)
-    assert floor > 5 * calibration_noise_floor(np.repeat(confidence, 100), draws=5)
-
-
-def test_noise_floor_does_not_depend_on_its_block(monkeypatch):
-    confidence = np.random.default_rng(4).random(50)
-    floor = calibration_noise_floor(confidence)
-    monkeypatch.setattr("vlm_confidence_tasks.metrics.functional.calibration._BLOCK", 170)
-    assert calibration_noise_floor(confidence) == pytest.approx(floor, rel=1e-12)
-
-
 @pytest.mark.parametrize("metric", ON_ANSWERS)
 @pytest.mark.parametrize(
     ("confidence", "correct", "message"),
@@ -190,8 +168,3 @@ def test_bad_bins_raise(metric):
         metric([0.5], [1], strategy="mass")
     with pytest.raises(ValueError, match="n_bins must be at least 1, got 0"):
         metric([0.5], [1], n_bins=0)
-
-
-def test_bad_draws_raise():
-    with pytest.raises(ValueError, match="draws must be at least 1, got 0"):
-        calibration_noise_floor([0.5], draws=0)

@@ -1,18 +1,13 @@
-"""Pearson's correlation and its interval over clusters."""
+"""Pearson's correlation."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
-from vlm_confidence_tasks.metrics import (
-    bootstrap_interval,
-    bootstrap_pearson_interval,
-    pearson,
-)
+from vlm_confidence_tasks.metrics import pearson
 
 columns = st.lists(st.tuples(*[st.integers(-9, 9)] * 2), min_size=3, max_size=30)
 
@@ -31,17 +26,6 @@ def test_it_is_scipys(pairs):
         assert found is None
     else:
         assert found == pytest.approx(pearsonr(x, y).statistic, abs=1e-12)
-
-
-def test_the_interval_is_that_of_the_plain_bootstrap():
-    rng = np.random.default_rng(0)
-    x, clusters = rng.normal(size=60), np.repeat(np.arange(20), 3)
-    y = x + rng.normal(size=60)
-    fast = bootstrap_pearson_interval(x, y, clusters, draws=200)
-    plain = bootstrap_interval(lambda rows: pearson(x[rows], y[rows]), clusters, draws=200)
-    assert fast.estimate == pytest.approx(pearson(x, y))
-    assert (fast.low, fast.high) == pytest.approx((plain.low, plain.high))
-    assert bootstrap_pearson_interval(x, np.ones(60), clusters) is None
 
 
 def test_bad_columns_raise():

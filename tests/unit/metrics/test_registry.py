@@ -15,7 +15,8 @@ from . import reference
 from .making import EMPTY, METRICS, NOISE, NOISE_1, TEXT, open_document, yes_no_document
 
 ENTROPY_AND_DEFENSE = {
-    *("entropy", "entropy_clean", "entropy_delta", "entropy_drop_rate", "entropy_delta_p"),
+    *("entropy", "entropy_clean", "entropy_delta", "entropy_drop_rate"),
+    *("entropy_delta_p", "entropy_delta_wilcoxon_p"),
     *("defense_reject_clean", "defense_reject", "defense_bypass", "defense_auroc"),
 }
 
@@ -55,6 +56,20 @@ C = yes_no_document(
 )
 DOCUMENTS = [A, B, C]
 
+# Confidence, correctness, document and image of all answers, documents by confidence.
+PERTURBED = (
+    [0.5, 0.9, 0.95, 0.7, 0.55, 0.8, 0.6, 0.7],
+    [1, 0, 0, 0, 1, 1, 0, 0],
+    [0, 0, 0, 1, 1, 2, 2, 2],
+    ["image"] * 8,
+)
+CLEANED = (
+    [0.6] * 3 + [0.8] * 3 + [0.9] * 3,
+    [0] * 6 + [1] * 3,
+    [0, 0, 0, 1, 1, 1, 2, 2, 2],
+    ["image"] * 9,
+)
+
 # Nine perturbed answers, as (confidence, right):
 #   A  .80 right  .60 wrong  .70 wrong      gold Yes: Yes No No
 #   B  .70 wrong  .55 right  unparsed       gold No:  Yes No ?
@@ -82,8 +97,9 @@ HAND_WORKED = {
     "entropy_clean": 1.375 / 3,
     "entropy_delta": -0.625 / 9,
     "entropy_drop_rate": (2 + 1 + 3) / 9,
-    # A's mean is 0 and drops out; of two ranks the smaller is positive: W+ = 1, p = 1.
+    # All on one image: its sum is as far from 0 with either sign, and so is its rank.
     "entropy_delta_p": 1,
+    "entropy_delta_wilcoxon_p": 1,
     "ifr": (2 + 2 + 1) / 9,
     "iv": 3 / 3,
     "ifr_macro": (3 / 6 + 2 / 3) / 2,
@@ -121,8 +137,13 @@ HAND_WORKED = {
     "auroc_clean": 1,
     "aurc": (1 + 1 + 2 / 3 + 3 / 4 + 4 / 5 + 5 / 6 + 5 / 7 + 5 / 8) / 8,
     "aurc_clean": (0 + 1 / 4 + 2 / 5 + 3 / 6 + 4 / 7 + 5 / 8 + 6 / 9) / 9,
-    "ece_floor": metrics.calibration_noise_floor([0.5, 0.55, 0.6, 0.7, 0.7, 0.8, 0.9, 0.95]),
-    "ece_floor_clean": metrics.calibration_noise_floor([0.6] * 3 + [0.8] * 3 + [0.9] * 3),
+    "smece": metrics.smooth_calibration_error(*PERTURBED[:2]),
+    "smece_clean": metrics.smooth_calibration_error(*CLEANED[:2]),
+    # Without a debiased one, whose errors are over images.
+    "ece_floor": metrics.calibration_test(*PERTURBED).floor,
+    "ece_floor_clean": metrics.calibration_test(*CLEANED).floor,
+    "ece_p": metrics.calibration_test(*PERTURBED).p,
+    "ece_p_clean": metrics.calibration_test(*CLEANED).p,
     # Threshold: .625, for three of nine clean answers have it; above it perturbed .875.
     "defense_reject_clean": 0,
     "defense_reject": 1 / 9,
@@ -162,7 +183,7 @@ def random_document(rng):
 @pytest.fixture(scope="module")
 def many():
     rng = np.random.default_rng(5)
-    return [random_document(rng) for _ in range(300)]
+    return [replace(random_document(rng), image_id=f"image {n % 40}") for n in range(300)]
 
 
 def test_they_agree_with_independent_definitions(many):
@@ -176,6 +197,8 @@ def test_they_agree_with_independent_definitions(many):
     delta = np.array([r.entropy - c.entropy for _, c, r in rows])
     answered = [(r.confidence, r.correct, r.probs[g]) for g, _, r in rows if r.answer]
     confidence, correct, likelihood = zip(*answered, strict=True)
+    images = [d.image_id for d in many for _ in d.perturbed]
+    answered_on = [image for image, (_, _, r) in zip(images, rows, strict=True) if r.answer]
     entropies = [(c.entropy, r.entropy) for _, c, r in rows]
     defense = metrics.threshold_defense(*zip(*entropies, strict=True))
     labels = [[r.answer for r in row] for row in variants]
@@ -187,6 +210,8 @@ def test_they_agree_with_independent_definitions(many):
         "f1": sklearn.f1_score(truth, said),
         "yes_ratio": np.mean(said),
         "entropy_delta": np.mean(delta),
+        "entropy_delta_p": metrics.sign_flip_p(delta, images),
+        "entropy_delta_wilcoxon_p": metrics.wilcoxon_p(delta, images),
         "entropy_drop_rate": np.mean(delta < 0),
         "ifr": reference.flip_rate([c.answer for c in clean], labels),
         "iv": reference.document_flip_rate([c.answer for c in clean], labels),
@@ -207,7 +232,8 @@ def test_they_agree_with_independent_definitions(many):
         "mce": metrics.maximum_calibration_error(confidence, correct),
         "auroc": metrics.auroc(confidence, correct),
         "aurc": metrics.aurc(confidence, correct),
-        "ece_floor": metrics.calibration_noise_floor(confidence),
+        "smece": metrics.smooth_calibration_error(confidence, correct),
+        "ece_debiased": metrics.debiased_calibration_error(confidence, correct, answered_on),
         "defense_reject": defense.reject,
         "defense_auroc": defense.auroc,
         "invalid_rate": np.mean([a is None for a in answers]),
@@ -225,7 +251,7 @@ def test_what_is_kept_survives_json_and_pickle_and_strangers(many):
     for metric in METRICS.values():
         kept = [value for value in map(metric.extract, many) if value is not None]
         travelled = [json.loads(json.dumps(value, allow_nan=False)) for value in kept]
-        marked = [{**value, "image_id": "7"} for value in pickle.loads(pickle.dumps(travelled))]
+        marked = [{"image_id": "7", **value} for value in pickle.loads(pickle.dumps(travelled))]
         assert travelled == kept
         assert metric.reduce(marked) == metric.reduce(kept)
 
@@ -235,13 +261,18 @@ def test_means_and_only_means_keep_a_score():
     for name, metric in METRICS.items():
         kept = metric.extract(A)
         if kept is not None:
-            assert ("score" in kept) == ("n" in kept) == (metric.reduce is pooled), name
+            assert ("score" in kept) == (metric.reduce is pooled), name
+            assert "score" not in kept or "n" in kept, name
     for name in ("f1", "precision", "recall", "ece", "ace", "mce", "auroc", "aurc"):
         assert METRICS[name].reduce is not pooled
     assert METRICS["accuracy"].extract(A) == {"score": pytest.approx(1 / 3), "n": 3}
     assert METRICS["iv"].extract(A) == {"score": 1.0, "n": 1}
     assert METRICS["precision"].extract(A) == {"tp": 1, "fp": 0, "fn": 2}
-    assert METRICS["ece"].extract(B) == {"confidence": [0.7, 0.55], "correct": [0, 1]}
+    assert METRICS["ece"].extract(B) == {
+        "confidence": [0.7, 0.55],
+        "correct": [0, 1],
+        "image_id": "image",
+    }
 
 
 def test_families_have_their_two_metrics_in_the_order_given():
@@ -341,7 +372,7 @@ def without_logits(document):
 def test_without_logits_what_needs_them_is_absent_and_the_rest_is_the_same():
     results = task_metrics([without_logits(document) for document in DOCUMENTS])
     needs = ("entropy", "defense", "confidence", "overconfidence", "brier", "nll", "ece", "ace")
-    needs += ("mce", "auroc", "aurc", "answer_mass")
+    needs += ("smece", "mce", "auroc", "aurc", "answer_mass")
     kept = {n: v for n, v in HAND_WORKED.items() if not n.startswith(needs)}
     assert results == pytest.approx(kept)
 
@@ -355,7 +386,8 @@ def test_a_task_of_controls_alone_pools_these():
 def test_undefined_is_absent_and_not_zero():
     never = yes_no_document("No", ("No", 0.5, 0.25, 1.0), [(NOISE, "No", 0.5, 0.25, 1.0)])
     results = task_metrics([never])
-    absent = {"precision", "recall", "f1", "auroc", "entropy_delta_p", "wrong_to_right"}
+    absent = {"precision", "recall", "f1", "auroc", "wrong_to_right"}
+    absent |= {"entropy_delta_p", "entropy_delta_wilcoxon_p"}
     absent |= {"fp_correction", "fn_correction", "ifr_textoverlay", "accuracy_upstream_clean"}
     assert not absent & set(results)
     assert results["ifr"] == 0 and results["right_to_wrong"] == 0
@@ -365,7 +397,7 @@ def test_unparsed_alone_has_no_calibration():
     lost = yes_no_document("No", (None, 0.5, 0.5, 1.0), [(NOISE, None, 0.5, 0.5, 1.0)])
     results = task_metrics([lost])
     assert results["accuracy"] == 0 and results["invalid_rate"] == 1 and results["ifr"] == 0
-    assert not {"ece", "nll", "confidence", "brier", "ece_floor"} & set(results)
+    assert not {"ece", "nll", "confidence", "brier", "smece", "ece_floor", "ece_p"} & set(results)
 
 
 def test_no_as_the_positive_class():

@@ -79,11 +79,15 @@ def claim_counts(select: Select, sample: Sample) -> Value | None:
 
 
 def calibration_columns(pairs: answers.Pairs, select: Select, sample: Sample) -> Value | None:
-    """Return confidence and correctness of the answers, as two columns."""
+    """Return confidence and correctness of the answers, as two columns, and the image."""
     found = pairs(sample, select(sample))
     if not found:
         return None
-    return {"confidence": [sure for sure, _ in found], "correct": [int(hit) for _, hit in found]}
+    return {
+        "confidence": [sure for sure, _ in found],
+        "correct": [int(hit) for _, hit in found],
+        "image_id": sample.image_id,
+    }
 
 
 def alignment_columns(select: Select, sample: Sample) -> Value | None:
@@ -95,9 +99,12 @@ def alignment_columns(select: Select, sample: Sample) -> Value | None:
 
 
 def entropy_change(sample: Sample) -> Value | None:
-    """Return the sample's mean change in entropy."""
+    """Return the sum of the sample's changes in entropy, of how many it is, and the image."""
     found = mean("entropy_delta", answers.entropy_difference, perturbed, sample)
-    return None if found is None else {"difference": found["score"]}
+    if found is None:
+        return None
+    total = found["score"] * found["n"]
+    return {"difference": total, "n": found["n"], "image_id": sample.image_id}
 
 
 def entropies(sample: Sample) -> Value | None:

@@ -8,25 +8,25 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.fft import dct, idct
+from scipy.optimize import brentq
 
 from vlm_confidence_tasks.metrics.functional.checks import (
     Floats,
     Ints,
     answered,
     positive_integer,
-    vector,
 )
 
 Strategy = Literal["uniform", "quantile"]
 
 N_BINS = 15
-FLOOR_DRAWS = 200
 
 # The smallest normal float32.
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
 
-# Numbers drawn at once for the noise floor: bounds its memory, not its result.
-_BLOCK = 1 << 20
+# Cells of [0, 1] in which answers are smoothed.
+_CELLS = 1024
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def expected_calibration_error(
 
     ECE = sum over bins b of n_b / N * abs(accuracy_b - mean confidence_b).
 
-    Biased upwards on few answers: compare with `calibration_noise_floor`.
+    Biased upwards on few answers: compare with `ece_floor`.
     Arguments and errors are those of `reliability_curve`.
 
     Source: Naeini et al. 2015; Guo et al. 2017, equation 3. Quantile bins: Nguyen and
@@ -166,45 +166,34 @@ def log_probability(probability: float) -> float:
     return math.log(max(probability, SMALLEST_PROBABILITY))
 
 
-def calibration_noise_floor(
-    confidence: ArrayLike,
-    n_bins: int = N_BINS,
-    strategy: Strategy = "uniform",
-    draws: int = FLOOR_DRAWS,
-    seed: int = 0,
-) -> float:
-    """Mean ECE of a perfectly calibrated predictor with these confidences, in [0, 1].
+def smooth_calibration_error(confidence: ArrayLike, correct: ArrayLike) -> float:
+    """Calibration error without bins, smECE, in [0, 1].
 
-    Each answer is right with the probability that it claims, `draws` times over. What
-    remains is the error that comes from the number of answers alone: an ECE at this
-    floor is no evidence of miscalibration. Confidences are sorted before drawing, so
-    the floor does not depend on their order.
-
-    Args:
-        confidence: Probability given to each answer, [N], in [0, 1].
-        n_bins: As in `reliability_curve`.
-        strategy: As in `reliability_curve`.
-        draws: Number of draws.
-        seed: Seed of the generator of this call; no global state is used.
+    smECE_s = integral over t in [0, 1] of abs(mean of K_s(t, confidence) (correct - confidence)),
+    with the Gaussian kernel K_s of width s, reflected at 0 and 1; smECE = s where
+    smECE_s = s: the width grows with the error, so that noise is smoothed away. Answers are
+    moved to the middle of the nearest of 1,024 cells of [0, 1].
 
     Raises:
-        ValueError: No confidences, NaN, one outside [0, 1], `n_bins` or `draws` under 1
-            or an unknown `strategy`.
+        ValueError: Empty or unequal columns, NaN, or a confidence outside [0, 1].
 
-    Source: consistency resampling, Broecker and Smith 2007.
+    Source: Blasiok and Nakkiran 2023 (arXiv 2309.12236).
 
-    >>> calibration_noise_floor([0.0, 1.0, 1.0])
-    0.0
+    >>> round(smooth_calibration_error([0.8, 0.8, 0.8, 0.8], [1, 0, 0, 0]), 3)
+    0.55
     """
-    ordered = np.sort(vector("confidence", confidence, 0.0, 1.0))
-    positive_integer("draws", draws)
-    _, starts = np.unique(_bins(ordered, n_bins, strategy), return_index=True)
-    claimed = np.add.reduceat(ordered, starts)
-    rng = np.random.default_rng(seed)
-    total = 0.0
-    block = max(1, _BLOCK // ordered.size)
-    for done in range(0, draws, block):
-        right = rng.random((min(block, draws - done), ordered.size)) < ordered
-        drawn = np.add.reduceat(right, starts, axis=1, dtype=np.int64)
-        total += float(np.abs(drawn - claimed).sum())
-    return total / (draws * ordered.size)
+    confidence, correct = answered(confidence, correct)
+    cells = np.minimum((confidence * _CELLS).astype(np.intp), _CELLS - 1)
+    residual = np.bincount(cells, correct - confidence, _CELLS) / confidence.size
+    spectrum = dct(residual, norm="ortho")
+    frequency = np.pi * np.arange(_CELLS)
+
+    def excess(width: float) -> float:
+        # On cells' midpoints, the reflected kernel is diagonal in the cosine basis.
+        smoothed = idct(spectrum * np.exp(-((width * frequency) ** 2) / 2.0), norm="ortho")
+        return float(np.abs(smoothed).sum()) - width
+
+    if excess(0.0) <= 0.0:
+        return 0.0
+    # Of certain and wrong answers alone it is 1, and rounding may find it above.
+    return 1.0 if excess(1.0) >= 0.0 else float(brentq(excess, 0.0, 1.0, xtol=1e-6))

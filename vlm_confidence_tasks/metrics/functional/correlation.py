@@ -1,19 +1,12 @@
-"""Correlation of two numbers, with its interval."""
+"""Correlation of two numbers."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import spearmanr
 
-from vlm_confidence_tasks.metrics.functional.bootstrap import (
-    DRAWS,
-    Interval,
-    bootstrap_sums_interval,
-)
-from vlm_confidence_tasks.metrics.functional.checks import Floats, same_length, vector
+from vlm_confidence_tasks.metrics.functional.checks import same_length, vector
 
 
 def pearson(x: ArrayLike, y: ArrayLike) -> float | None:
@@ -38,7 +31,7 @@ def pearson(x: ArrayLike, y: ArrayLike) -> float | None:
     same_length(x=x, y=y)
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
-    return _from_sums(_products(x, y).sum(axis=0))
+    return float(np.clip(np.corrcoef(x, y)[0, 1], -1.0, 1.0))
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> float | None:
@@ -64,42 +57,3 @@ def spearman(x: ArrayLike, y: ArrayLike) -> float | None:
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
     return float(np.clip(spearmanr(x, y).statistic, -1, 1))
-
-
-def bootstrap_pearson_interval(
-    x: ArrayLike, y: ArrayLike, clusters: ArrayLike, *, draws: int = DRAWS
-) -> Interval | None:
-    """95% interval of `pearson`, from a bootstrap over clusters.
-
-    Args:
-        x: One number an instance, [N].
-        y: The other, [N].
-        clusters: The cluster (the image) of each, [N].
-        draws: Of the bootstrap.
-
-    Returns:
-        None where the correlation is undefined.
-
-    Raises:
-        ValueError: As `pearson`.
-    """
-    x, y = vector("x", x), vector("y", y)
-    same_length(x=x, y=y)
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
-        return None
-    return bootstrap_sums_interval(_from_sums, _products(x, y), clusters, draws=draws)
-
-
-def _products(x: Floats, y: Floats) -> Floats:
-    """Return what a correlation is a function of the sums of, of standardised columns."""
-    x, y = ((column - column.mean()) / column.std() for column in (x, y))
-    return np.column_stack([np.ones_like(x), x, y, x * x, y * y, x * y])
-
-
-def _from_sums(sums: Floats) -> float | None:
-    n, x, y, xx, yy, xy = sums
-    spread = (xx - x * x / n) * (yy - y * y / n)
-    # Under this, a draw's column is constant but for rounding.
-    if not spread > 1e-18 * n * n:
-        return None
-    return float(np.clip((xy - x * y / n) / math.sqrt(spread), -1.0, 1.0))

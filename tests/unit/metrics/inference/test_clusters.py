@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from vlm_confidence_tasks.metrics.inference.clusters import numbered, sides, sums, table
+
+
+def test_clusters_are_numbered_in_the_order_of_their_names():
+    index, size = numbered(["dog", "cat", "dog", "eel"])
+    assert index.tolist() == [1, 0, 1, 2] and size == 3
+    assert numbered([7, 7, -1])[0].tolist() == [1, 1, 0]
+
+
+def test_rows_of_a_cluster_are_added_up():
+    index, size = numbered(["b", "a", "b"])
+    columns = np.array([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
+    assert sums(index, size, columns).tolist() == [[2.0, 20.0], [5.0, 50.0]]
+
+
+def test_sides():
+    (everything,) = sides(None, 2)
+    assert everything.tolist() == [True, True]
+    first, second = sides([0, 1, 1], 3)
+    assert first.tolist() == [True, False, False] and second.tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: numbered([]), r"clusters must be a non-empty vector, got shape \(0,\)"),
+        (lambda: numbered([["a"]]), r"got shape \(1, 1\)"),
+        (lambda: sides([1], 2), "'paired': 1, 'rows': 2"),
+        (lambda: sides([2, 0], 2), "paired must hold 0 and 1 only, got 2.0"),
+        (lambda: table("hits", [1.0], 2), "hits has 1 rows, clusters 2"),
+        (lambda: table("hits", [[[1.0]]], 1), r"hits must be \[N\] or \[N, C\]"),
+        (lambda: table("hits", [np.nan], 1), "hits must be finite numbers .* got nan"),
+    ],
+)
+def test_bad_columns_raise(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,162 @@
+"""The grouped jackknife against leaving one image out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from vlm_confidence_tasks.metrics import auroc, jackknife_interval, pearson
+
+from .clustered import answers, holds
+
+
+@pytest.fixture
+def data():
+    """Two correlated columns of 120 rows about 30 images."""
+    rng = np.random.default_rng(0)
+    clusters = np.concatenate([np.arange(30), rng.integers(0, 30, 90)])
+    one = rng.normal(size=30)[clusters] + rng.normal(size=120)
+    return one, one + rng.normal(size=120), clusters
+
+
+def by_hand(measure, clusters, onto=np.asarray, back=np.asarray):
+    """Leave each image out: estimate, low, high."""
+    names = np.unique(clusters)
+    every = np.arange(len(clusters))
+    without = [onto(measure(every[clusters != name])) for name in names]
+    centre, k = onto(measure(every)), len(names)
+    error = np.sqrt((k - 1) / k * np.square(without - np.mean(without)).sum())
+    reach = stats.t.ppf(0.975, k - 1) * error
+    return measure(every), float(back(centre - reach)), float(back(centre + reach))
+
+
+def ends(interval):
+    return interval.estimate, interval.low, interval.high
+
+
+def test_of_a_mean_it_is_students_interval():
+    values = np.random.default_rng(1).exponential(size=25)
+    found = jackknife_interval(lambda rows: values[rows].mean(), np.arange(25))
+    expected = stats.ttest_1samp(values, 0).confidence_interval()
+    assert ends(found) == pytest.approx((values.mean(), expected.low, expected.high))
+
+
+def test_a_correlation_on_fishers_scale(data):
+    one, other, clusters = data
+
+    def measure(rows):
+        return pearson(one[rows], other[rows])
+
+    found = jackknife_interval(measure, clusters, scale="fisher")
+    assert ends(found) == pytest.approx(by_hand(measure, clusters, np.arctanh, np.tanh))
+    assert found.high < 1 and found.high - found.estimate < found.estimate - found.low
+
+
+def test_a_share_on_the_logits_scale(data):
+    one, other, clusters = data
+
+    def measure(rows):
+        return auroc(one[rows], other[rows] > 0)
+
+    def onto(p):
+        return np.log(p / (1 - p))
+
+    found = jackknife_interval(measure, clusters, scale="logit")
+    expected = by_hand(measure, clusters, onto, lambda x: 1 / (1 + np.exp(-x)))
+    assert ends(found) == pytest.approx(expected)
+    assert found.high < 1
+
+
+def test_a_difference_of_two_conditions(data):
+    one, other, clusters = data
+    second = np.random.default_rng(2).random(120) < 0.5
+
+    def measure(rows):
+        first, last = rows[~second[rows]], rows[second[rows]]
+        return pearson(one[last], other[last]) - pearson(one[first], other[first])
+
+    found = jackknife_interval(
+        lambda rows: pearson(one[rows], other[rows]), clusters, paired=second, scale="fisher"
+    )
+    # A difference leaves the scale of a correlation: on its own.
+    assert ends(found) == pytest.approx(by_hand(measure, clusters))
+
+
+def test_pairing_removes_what_the_sides_share():
+    image = np.random.default_rng(3).normal(0, 10, 20)
+    values = np.concatenate([image, image + 1 + 0.01 * np.arange(20)])
+    clusters, second = np.tile(np.arange(20), 2), np.repeat([False, True], 20)
+    found = jackknife_interval(lambda rows: values[rows].mean(), clusters, paired=second)
+    assert ends(found) == pytest.approx((1.095, 1.095, 1.095), abs=0.03)
+
+
+def test_many_images_are_left_out_in_forty_groups():
+    values = np.random.default_rng(4).normal(size=400)
+    calls = []
+
+    def measure(rows):
+        calls.append(rows.size)
+        return values[rows].mean()
+
+    found = jackknife_interval(measure, np.arange(400))
+    assert sorted(calls) == [390] * 40 + [400]
+    half = 1.96 * values.std() / 20
+    assert found.high - found.estimate == pytest.approx(half, rel=0.3)
+    assert found.high - found.estimate == pytest.approx(found.estimate - found.low)
+
+
+def test_order_of_rows_does_not_matter(data):
+    one, _, clusters = data
+    clusters = clusters + 40 * (np.arange(120) % 2)
+    order = np.random.default_rng(5).permutation(120)
+    expected = jackknife_interval(lambda rows: one[rows].mean(), clusters)
+    found = jackknife_interval(lambda rows: one[order][rows].mean(), clusters[order])
+    assert ends(found) == pytest.approx(ends(expected))
+
+
+@pytest.mark.filterwarnings("error")
+def test_there_is_none_where_it_is_undefined():
+    values = np.arange(6.0)
+
+    def mean(rows):
+        return values[rows].mean()
+
+    assert jackknife_interval(mean, range(6)) is not None
+    assert jackknife_interval(lambda rows: None, range(6)) is None
+    # Defined on all rows, and not without the image that holds the only positive.
+    single = jackknife_interval(lambda rows: auroc(values[rows], values[rows] == 3), range(6))
+    assert single is None
+    assert jackknife_interval(mean, [0, 1, 2, 3, 0, 1]) is None
+    assert jackknife_interval(mean, range(6), paired=[1] * 6) is None
+    assert jackknife_interval(lambda rows: 0.5, range(6)) is None
+    # At an end of a scale nothing is known of how far it may be off.
+    assert jackknife_interval(lambda rows: 1.0, range(6), scale="fisher") is None
+    assert jackknife_interval(lambda rows: float(0 in rows), range(6), scale="logit") is None
+
+
+def test_the_area_under_a_curve_is_held():
+    rng = np.random.default_rng(6)
+    confidence, correct, _ = answers(rng, 100_000, 1)
+    truth = auroc(confidence, correct)
+    held = []
+    for _ in range(200):
+        confidence, correct, image = answers(rng, 30, 6)
+        found = jackknife_interval(
+            lambda rows, c=confidence, y=correct: auroc(c[rows], y[rows]), image, scale="logit"
+        )
+        held.append(holds(found, truth))
+    assert np.mean(held) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"clusters": []}, r"clusters .* shape \(0,\)"),
+        ({"paired": [1]}, "'paired': 1, 'rows': 6"),
+    ],
+)
+def test_bad_input_raises(change, message):
+    arguments = {"clusters": list("abcdef"), **change}
+    with pytest.raises(ValueError, match=message):
+        jackknife_interval(lambda rows: 0.0, **arguments)

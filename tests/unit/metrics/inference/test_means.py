@@ -1,0 +1,246 @@
+"""The studentized bootstrap against a loop over draws, and what it must not depend on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vlm_confidence_tasks.metrics import mean_interval
+from vlm_confidence_tasks.metrics.inference import means
+
+from .clustered import holds, scores
+
+DRAWS = 300
+
+
+def near(found, expected, share=1e-3):
+    """Equal but for the single precision in which draws are added up."""
+    width = expected.high - expected.low
+    ends = (found.estimate, found.low, found.high)
+    assert ends == pytest.approx(
+        (expected.estimate, expected.low, expected.high), abs=share * width
+    )
+
+
+@pytest.fixture
+def data():
+    """300 rows about 40 images of uneven size, on two sides."""
+    rng = np.random.default_rng(0)
+    counts = rng.integers(1, 4, 300)
+    return {
+        "totals": rng.exponential(size=300) * counts,
+        "counts": counts,
+        "clusters": rng.choice([f"image {k:02}" for k in range(40)], 300),
+        "paired": rng.random(300) < 0.5,
+    }
+
+
+def naive(totals, counts, clusters, paired=None, draws=DRAWS, seed=0):
+    """Interval by a loop over draws, and over the conditions in each."""
+    names = np.unique(clusters)
+    size = len(names)
+    second = np.zeros(len(totals), dtype=bool) if paired is None else paired
+    conditions = [~second] if paired is None else [~second, second]
+    signs = [1] if paired is None else [-1, 1]
+
+    def mean_and_residuals(drawn):
+        """The number on the drawn images, and each image's share in its error."""
+        number, residuals = 0.0, np.zeros(len(drawn))
+        for sign, rows in zip(signs, conditions, strict=True):
+            parts = [
+                (totals[rows & (clusters == names[k])].sum(), counts[rows & (clusters == names[k])])
+                for k in drawn
+            ]
+            above, below = sum(t for t, _ in parts), sum(c.sum() for _, c in parts)
+            number += sign * above / below
+            residuals += [sign * (t - above / below * c.sum()) / below for t, c in parts]
+        return number, residuals
+
+    estimate, _ = mean_and_residuals(range(size))
+    without = [mean_and_residuals([j for j in range(size) if j != k])[0] for k in range(size)]
+    # The jackknife's, less the factor K / (K - 1) that a draw's own error has not either.
+    error = np.sqrt(np.square(without - np.mean(without)).sum()) * (size - 1) / size
+    ratios = []
+    for drawn in np.random.default_rng(seed).integers(size, size=(draws, size), dtype=np.int32):
+        number, residuals = mean_and_residuals(drawn)
+        ratios.append((number - estimate) / np.sqrt(np.square(residuals).sum()))
+    ratios = np.sort(ratios)
+    low, high = ratios[int(np.ceil(0.025 * draws)) - 1], ratios[int(np.ceil(0.975 * draws)) - 1]
+    return estimate, estimate - high * error, estimate - low * error
+
+
+@pytest.mark.parametrize("is_paired", [False, True])
+def test_equal_to_a_naive_loop(data, is_paired):
+    if not is_paired:
+        del data["paired"]
+    found = mean_interval(**data, draws=DRAWS)
+    estimate, low, high = naive(**data)
+    assert found.estimate == pytest.approx(estimate)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-4 * (high - low))
+
+
+def test_order_of_rows_does_not_matter(data):
+    expected = mean_interval(**data, draws=DRAWS)
+    order = np.random.default_rng(1).permutation(300)
+    shuffled = {name: column[order] for name, column in data.items()}
+    near(mean_interval(**shuffled, draws=DRAWS), expected)
+
+
+def test_names_of_images_matter_as_little_as_the_seed(data):
+    expected = mean_interval(**data)
+    ordered = np.unique(data["clusters"], return_inverse=True)[1]
+    near(mean_interval(**{**data, "clusters": ordered}), expected, 1e-9)
+    # In another order, other images are drawn.
+    other = mean_interval(**{**data, "clusters": -ordered})
+    near(other, expected, 0.1)
+    near(mean_interval(**data, seed=1), expected, 0.1)
+    assert other != expected
+
+
+@pytest.mark.parametrize("is_paired", [False, True])
+def test_rows_of_an_image_may_be_merged(data, is_paired):
+    if not is_paired:
+        del data["paired"]
+    columns = {}
+    for n in range(300):
+        key = (data["clusters"][n], bool(is_paired and data["paired"][n]))
+        total, count = columns.get(key, (0.0, 0))
+        columns[key] = total + data["totals"][n], count + data["counts"][n]
+    totals, counts = zip(*columns.values(), strict=True)
+    clusters, second = zip(*columns, strict=True)
+    merged = mean_interval(
+        totals, counts, clusters, paired=second if is_paired else None, draws=DRAWS
+    )
+    near(merged, mean_interval(**data, draws=DRAWS))
+
+
+def test_of_one_answer_an_image_the_paired_difference_is_the_mean_of_differences():
+    rng = np.random.default_rng(4)
+    before = rng.normal(0, 10, 60)
+    after = before + rng.normal(1, 1, 60)
+    images, ones = np.arange(60), np.ones(120)
+    found = mean_interval(
+        np.concatenate([before, after]),
+        ones,
+        np.tile(images, 2),
+        paired=np.repeat([False, True], 60),
+    )
+    near(found, mean_interval(after - before, ones[:60], images))
+    assert found.high - found.low < 0.8  # 20 images' spread of 10 has gone
+
+
+def test_many_images_give_the_normal_interval():
+    values = np.random.default_rng(2).normal(0, 1, 2000)
+    found = mean_interval(values, np.ones(2000), np.arange(2000))
+    half = 1.96 * values.std() / np.sqrt(2000)
+    expected = (values.mean() - half, values.mean() + half)
+    assert (found.low, found.high) == pytest.approx(expected, abs=0.15 * half)
+
+
+def test_copies_within_an_image_do_not_narrow_the_interval():
+    values, clusters = np.random.default_rng(3).random(100), np.arange(100)
+    once = mean_interval(values, np.ones(100), clusters)
+    near(mean_interval(np.tile(values, 9), np.ones(900), np.tile(clusters, 9)), once)
+
+
+numbers = st.lists(st.integers(-20, 20), min_size=5, max_size=15).filter(lambda x: len(set(x)) > 1)
+
+
+@settings(max_examples=40)
+@given(numbers, st.floats(0.01, 100), st.integers(-5, 5))
+def test_it_moves_and_scales_with_the_numbers(values, factor, shift):
+    images, ones = np.arange(len(values)), np.ones(len(values))
+    once = mean_interval(values, ones, images, draws=DRAWS)
+    found = mean_interval(factor * (np.array(values) + shift), ones, images, draws=DRAWS)
+    expected = factor * (np.array([once.estimate, once.low, once.high]) + shift)
+    tolerance = 1e-3 * factor * (once.high - once.low)
+    assert (found.estimate, found.low, found.high) == pytest.approx(expected, abs=tolerance)
+    assert found.low < found.estimate < found.high
+
+
+def test_ends_are_clipped_to_the_range():
+    values = [0.0, 0.0, 0.0, 0.0, 0.0, 0.3]
+    free = mean_interval(values, np.ones(6), np.arange(6))
+    found = mean_interval(values, np.ones(6), np.arange(6), within=(0.0, 0.1))
+    assert free.low < 0 and free.high > 0.1
+    assert (found.estimate, found.low, found.high) == (free.estimate, 0.0, 0.1)
+
+
+def test_a_skewed_mean_of_ten_images_is_held():
+    """Where a percentile interval holds 84 of 100."""
+    rng = np.random.default_rng(5)
+    samples = rng.exponential(size=(500, 10))
+    found = [mean_interval(values, np.ones(10), np.arange(10), draws=400) for values in samples]
+    assert np.mean([holds(each, 1.0) for each in found]) > 0.90
+    drawn = samples[:, rng.integers(10, size=(400, 10))].mean(axis=2)
+    low, high = np.percentile(drawn, [2.5, 97.5], axis=1)
+    assert np.mean((low <= 1) & (high >= 1)) < 0.87
+
+
+def test_questions_on_one_image_go_together():
+    rng = np.random.default_rng(6)
+    held = {"image": [], "row": []}
+    for _ in range(200):
+        values, image = scores(rng, 30, 10, 0.3)
+        ones = np.ones(values.size)
+        held["image"].append(holds(mean_interval(values, ones, image, draws=400), 0.0))
+        held["row"].append(holds(mean_interval(values, ones, np.arange(300), draws=400), 0.0))
+    assert np.mean(held["image"]) > 0.91
+    assert np.mean(held["row"]) < 0.80
+
+
+def test_there_is_none_where_images_say_nothing():
+    def found(values, counts=None, clusters=None, **more):
+        clusters = np.arange(len(values)) if clusters is None else clusters
+        return mean_interval(values, np.ones(len(values)) if counts is None else counts, clusters)
+
+    assert found([1.0, 2.0, 3.0, 4.0]) is None
+    assert found([1.0, 2.0, 3.0, 4.0, 5.0]) is not None
+    assert found([1.0] * 9, clusters=list("aabbccdde")[:9]) is None
+    assert found([0.3] * 20) is None
+    assert found([0.0] * 20) is None
+    # An image whose rows stand for no number is none.
+    assert found([1.0, 2.0, 3.0, 4.0, 0.0], counts=[1, 1, 1, 1, 0]) is None
+    assert mean_interval([1.0] * 6, [1] * 6, range(6), paired=[1] * 6) is None
+
+
+def test_a_draw_whose_images_agree_does_not_make_an_infinite_interval():
+    # One image of six differs: a third of all draws are without it.
+    found = mean_interval([0.0] * 5 + [1.0], np.ones(6), np.arange(6))
+    assert np.isfinite([found.low, found.high]).all()
+    assert found.low < found.estimate < found.high
+
+
+def test_blocks_give_the_draws_of_one_pass(data, monkeypatch):
+    whole = mean_interval(**data, draws=DRAWS)
+    monkeypatch.setattr(means, "_BLOCK", 80)
+    near(mean_interval(**data, draws=DRAWS), whole, 1e-5)
+
+
+def test_kept_weights_are_those_of_their_own_seed_draws_and_images(data):
+    def ends(seed, draws, clusters):
+        return mean_interval(data["totals"], data["counts"], clusters, draws=draws, seed=seed)
+
+    some = [(0, 90, data["clusters"]), (1, 90, data["clusters"]), (0, 140, data["clusters"])]
+    found = [ends(*each) for each in [*some, (0, 90, np.arange(300)), *some]]
+    assert found[:3] == found[4:]
+    assert len({(each.low, each.high) for each in found}) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"draws": 0}, "draws must be at least 1, got 0"),
+        ({"totals": [np.nan] * 6}, "totals must be finite numbers"),
+        ({"totals": [1.0]}, "totals has 1 rows, clusters 6"),
+        ({"counts": [1.0]}, "counts has 1 rows, clusters 6"),
+        ({"paired": [1]}, "'paired': 1, 'rows': 6"),
+        ({"clusters": []}, r"clusters .* shape \(0,\)"),
+    ],
+)
+def test_bad_input_raises(change, message):
+    arguments = {"totals": [1.0] * 6, "counts": [1] * 6, "clusters": list("abcdef"), **change}
+    with pytest.raises(ValueError, match=message):
+        mean_interval(**arguments)

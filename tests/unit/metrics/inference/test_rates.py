@@ -1,0 +1,228 @@
+"""Korn and Graubard's interval by hand, and differences by MOVER."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy import stats
+
+from vlm_confidence_tasks.metrics import rate_interval
+
+from .clustered import holds
+
+
+def exact(successes, trials):
+    """The binomial ends: where 2.5% are as extreme; trials need not be whole numbers."""
+    low = stats.beta(successes, trials - successes + 1).ppf(0.025) if successes > 0 else 0.0
+    high = stats.beta(successes + 1, trials - successes).ppf(0.975) if successes < trials else 1.0
+    return low, high
+
+
+def shrink(images):
+    """(z / t)^2."""
+    return (stats.norm.ppf(0.975) / stats.t.ppf(0.975, images - 1)) ** 2
+
+
+def by_hand(hits, counts, clusters):
+    """Rate, ends, and the rate without each image minus the rate."""
+    hits, counts = (np.asarray(column, dtype=float) for column in (hits, counts))
+    hits, counts = (c if c.ndim == 2 else c[:, None] for c in (hits, counts))
+    names = np.unique(clusters)
+
+    def rate(rows):
+        return np.mean(hits[rows].sum(axis=0) / counts[rows].sum(axis=0))
+
+    everything = np.ones(len(hits), dtype=bool)
+    p = rate(everything)
+    moved = np.array([rate(np.asarray(clusters) != name) - p for name in names])
+    images = len(names)
+    variance = (images - 1) / images * np.square(moved).sum()
+    effective = min(len(hits), p * (1 - p) / variance) if variance > 0 else len(hits)
+    on = [hits[np.asarray(clusters) == name].sum() for name in names]
+    off = [(counts - hits)[np.asarray(clusters) == name].sum() for name in names]
+    if min(np.count_nonzero(on), np.count_nonzero(off)) < min(15, images / 2):
+        effective = min(effective, images)
+    effective *= shrink(images)
+    return p, *exact(p * effective, effective), moved
+
+
+def ends(interval):
+    return interval.estimate, interval.low, interval.high
+
+
+@pytest.fixture
+def data():
+    """150 rows about 40 images, each of one to four answers that may be an event."""
+    rng = np.random.default_rng(0)
+    clusters = np.concatenate([np.arange(40), rng.integers(0, 40, 110)])
+    counts = rng.integers(1, 5, 150)
+    return rng.binomial(counts, rng.beta(1, 2, 40)[clusters]), counts, clusters
+
+
+def test_the_ends_are_clopper_and_pearsons():
+    low, high = exact(3, 20)
+    expected = stats.binomtest(3, 20).proportion_ci(method="exact")
+    assert (low, high) == pytest.approx((expected.low, expected.high))
+
+
+def test_equal_to_the_formula(data):
+    assert ends(rate_interval(*data)) == pytest.approx(by_hand(*data)[:3])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 9)), max_size=30),
+    st.integers(0, 3),
+)
+def test_any_rate_is_as_by_hand_and_never_of_width_0(rows, common):
+    rows = [*rows, *((common, 3 - common, k) for k in range(10, 16))]
+    assume(any(a + b for a, b, _ in rows))
+    hits = np.array([a for a, _, _ in rows])
+    counts = np.array([a + b for a, b, _ in rows])
+    shown = counts > 0
+    clusters = np.array([k for *_, k in rows])
+    found = rate_interval(hits, counts, clusters)
+    assert ends(found) == pytest.approx(by_hand(hits[shown], counts[shown], clusters[shown])[:3])
+    assert 0 <= found.low <= found.estimate <= found.high <= 1
+    assert found.high - found.low > 0.01
+    other = rate_interval(counts - hits, counts, clusters)
+    mirrored = 1 - other.estimate, 1 - other.high, 1 - other.low
+    assert ends(found) == pytest.approx(mirrored, abs=1e-9)
+
+
+@pytest.mark.parametrize("images", [5, 10, 100])
+def test_never_and_always_are_not_certain(images):
+    counts, clusters = np.full(3 * images, 4), np.repeat(np.arange(images), 3)
+    never = rate_interval(0 * counts, counts, clusters)
+    assert (never.estimate, never.low) == (0, 0)
+    assert never.high == pytest.approx(1 - 0.025 ** (1 / (images * shrink(images))))
+    always = rate_interval(counts, counts, clusters)
+    assert (always.estimate, always.high) == (1, 1)
+    assert always.low == pytest.approx(1 - never.high)
+
+
+def test_one_row_an_image_is_the_binomial_with_less_t():
+    hits = np.arange(100) < 40
+    found = rate_interval(hits, np.ones(100), np.arange(100))
+    # The jackknife's variance of a share is p (1 - p) / (images - 1).
+    trials = 99 * shrink(100)
+    assert ends(found) == pytest.approx((0.4, *exact(0.4 * trials, trials)))
+
+
+def test_copies_within_an_image_do_not_narrow_the_interval():
+    hits, clusters = np.arange(60) % 3 == 0, np.arange(60)
+    once = rate_interval(hits, np.ones(60), clusters)
+    tiled = rate_interval(np.tile(hits, 9), np.ones(540), np.tile(clusters, 9))
+    assert ends(tiled) == pytest.approx(ends(once))
+
+
+def test_order_of_rows_and_names_of_images_do_not_matter(data):
+    order = np.random.default_rng(1).permutation(150)
+    shuffled = rate_interval(*(column[order] for column in data))
+    assert ends(shuffled) == pytest.approx(ends(rate_interval(*data)), rel=1e-12)
+    renamed = rate_interval(*data[:2], [f"image {-k}" for k in data[2]])
+    assert ends(renamed) == pytest.approx(ends(rate_interval(*data)), rel=1e-12)
+
+
+def test_the_mean_of_rates_is_as_by_hand(data):
+    rng = np.random.default_rng(2)
+    hits, counts, clusters = data
+    both = np.column_stack([counts, rng.integers(0, 3, 150), np.full(150, 2)])
+    events = np.column_stack([hits, rng.binomial(both[:, 1], 0.9), rng.binomial(2, 0.1, 150)])
+    found = rate_interval(events, both, clusters)
+    assert ends(found) == pytest.approx(by_hand(events, both, clusters)[:3])
+    shares = events.sum(axis=0) / both.sum(axis=0)
+    assert found.estimate == pytest.approx(shares.mean())
+
+
+def test_one_rate_twice_is_one_rate(data):
+    hits, counts, clusters = data
+    twice = rate_interval(np.column_stack([hits] * 2), np.column_stack([counts] * 2), clusters)
+    assert ends(twice) == pytest.approx(ends(rate_interval(*data)))
+
+
+def paired_columns(first, second, clusters):
+    return {
+        "hits": np.concatenate([first[0], second[0]]),
+        "counts": np.concatenate([first[1], second[1]]),
+        "clusters": np.tile(clusters, 2),
+        "paired": np.repeat([False, True], len(clusters)),
+    }
+
+
+def test_a_difference_is_that_of_zou_and_donner(data):
+    hits, counts, clusters = data
+    rng = np.random.default_rng(3)
+    other = np.minimum(counts, hits + rng.integers(0, 2, 150))
+    p1, low1, high1, moved1 = by_hand(hits, counts, clusters)
+    p2, low2, high2, moved2 = by_hand(other, counts, clusters)
+    r = moved1 @ moved2 / np.sqrt((moved1 @ moved1) * (moved2 @ moved2))
+    assert 0.3 < r < 1
+    low = (
+        p2 - p1 - np.sqrt((p2 - low2) ** 2 + (high1 - p1) ** 2 - 2 * r * (p2 - low2) * (high1 - p1))
+    )
+    high = (
+        p2 - p1 + np.sqrt((high2 - p2) ** 2 + (p1 - low1) ** 2 - 2 * r * (high2 - p2) * (p1 - low1))
+    )
+    found = rate_interval(**paired_columns((hits, counts), (other, counts), clusters))
+    assert ends(found) == pytest.approx((p2 - p1, low, high))
+
+
+def test_pairing_removes_what_the_sides_share(data):
+    hits, counts, clusters = data
+    same = rate_interval(**paired_columns((hits, counts), (hits, counts), clusters))
+    assert same.estimate == 0 and same.low <= 0 <= same.high
+    alone = rate_interval(*data)
+    assert same.high - same.low < 0.3 * (alone.high - alone.low)
+
+
+def test_both_sides_without_an_event_are_not_certain():
+    nothing, counts, clusters = np.zeros(20), np.ones(20), np.arange(20)
+    found = rate_interval(**paired_columns((nothing, counts), (nothing, counts), clusters))
+    bound = 1 - 0.025 ** (1 / (20 * shrink(20)))
+    assert ends(found) == pytest.approx((0, -bound, bound))
+
+
+def test_a_rare_event_on_clusters_is_held():
+    """Where a percentile bootstrap holds 66 of 100."""
+    rng = np.random.default_rng(4)
+    image = np.repeat(np.arange(50), 4)
+    held, plain = [], []
+    for _ in range(300):
+        hits = rng.random(200) < rng.beta(0.02 * 9, 0.98 * 9, 50)[image]
+        found = rate_interval(hits, np.ones(200), image)
+        assert found.high - found.low > 0.01
+        held.append(holds(found, 0.02))
+        drawn = hits.reshape(50, 4).mean(axis=1)[rng.integers(50, size=(300, 50))].mean(axis=1)
+        low, high = np.percentile(drawn, [2.5, 97.5])
+        plain.append(low <= 0.02 <= high)
+    assert np.mean(held) > 0.92
+    assert np.mean(plain) < 0.9
+
+
+def test_there_is_none_without_a_rate_or_with_few_images():
+    assert rate_interval([1] * 4, [1] * 4, range(4)) is None
+    assert rate_interval([1] * 5, [1] * 5, range(5)) is not None
+    assert rate_interval([1] * 4 + [0], [1] * 4 + [0], range(5)) is None
+    assert rate_interval([0] * 9, [0] * 9, range(9)) is None
+    # One of two rates does not exist.
+    assert rate_interval([[1, 0]] * 6, [[1, 0]] * 6, range(6)) is None
+    assert rate_interval([1] * 6, [1] * 6, range(6), paired=[1] * 6) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hits": [2.0] * 6}, r"hits must be in \[0, counts\]"),
+        ({"hits": [-1.0] * 6}, r"hits must be in \[0, counts\]"),
+        ({"hits": [0.0]}, "hits has 1 rows, clusters 6"),
+        ({"counts": [np.inf] * 6}, "counts must be finite numbers"),
+        ({"paired": [1]}, "'paired': 1, 'rows': 6"),
+        ({"clusters": []}, r"clusters .* shape \(0,\)"),
+    ],
+)
+def test_bad_input_raises(change, message):
+    arguments = {"hits": [1.0] * 6, "counts": [1] * 6, "clusters": list("abcdef"), **change}
+    with pytest.raises(ValueError, match=message):
+        rate_interval(**arguments)

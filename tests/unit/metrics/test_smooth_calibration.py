@@ -1,0 +1,87 @@
+"""smECE against the authors' package, and against its definition by quadrature."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import relplot
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import trapezoid
+
+from vlm_confidence_tasks.metrics import (
+    expected_calibration_error,
+    smooth_calibration_error,
+)
+
+answers = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40)
+
+
+def columns(pairs):
+    return np.array([c for c, _ in pairs]), np.array([hit for _, hit in pairs])
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.05, 0.2, 0.5])
+@pytest.mark.parametrize("count", [20, 200, 3000])
+def test_it_is_that_of_the_authors(count, gap):
+    rng = np.random.default_rng(count)
+    confidence = 0.5 + 0.5 * rng.beta(2, 1, count)
+    correct = rng.random(count) < confidence - gap
+    # Theirs finds the width by bisection to 1/1024.
+    assert smooth_calibration_error(confidence, correct) == pytest.approx(
+        relplot.smECE(confidence, correct.astype(float)), abs=2e-3
+    )
+
+
+def smoothed(confidence, correct, width):
+    """Integral of the absolute smoothed residual, by the trapezoid rule."""
+    points = np.linspace(0, 1, 4001)
+    mirrored = [sign * confidence + shift for shift in range(-6, 7, 2) for sign in (1, -1)]
+    kernel = sum(np.exp(-(((points[:, None] - c) / width) ** 2) / 2) for c in mirrored)
+    residual = kernel @ (correct - confidence) / confidence.size
+    return trapezoid(abs(residual), points) / (width * np.sqrt(2 * np.pi))
+
+
+@given(answers)
+def test_it_is_the_width_that_equals_the_error_smoothed_by_it(pairs):
+    confidence, correct = columns(pairs)
+    found = smooth_calibration_error(confidence, correct)
+    assert 0 <= found <= 1
+    # Where the kernel is wide enough for cells of 1/1024 and for the points of the integral.
+    if found > 0.01:
+        assert smoothed(confidence, correct, found) == pytest.approx(found, abs=2e-3)
+
+
+@given(answers, st.randoms())
+def test_order_and_copies_do_not_matter(pairs, random):
+    found = smooth_calibration_error(*columns(pairs))
+    shuffled = random.sample(pairs, len(pairs))
+    assert smooth_calibration_error(*columns(shuffled)) == pytest.approx(found, abs=2e-6)
+    assert smooth_calibration_error(*columns(pairs * 3)) == pytest.approx(found, abs=2e-6)
+
+
+def test_ends_of_the_scale():
+    assert smooth_calibration_error([0.0, 1.0, 1.0], [0, 1, 1]) == 0
+    assert smooth_calibration_error([1.0], [0]) == smooth_calibration_error([0.0], [1]) == 1
+
+
+def test_noise_is_smoothed_away_where_bins_add_it_up():
+    rng = np.random.default_rng(0)
+    confidence = 0.5 + 0.5 * rng.random(300)
+    correct = rng.random(300) < confidence
+    smooth = smooth_calibration_error(confidence, correct)
+    assert smooth < 0.6 * expected_calibration_error(confidence, correct)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "correct", "message"),
+    [
+        ([0.5, float("nan")], [1, 0], "nan at index 1"),
+        ([1.5], [1], "1.5"),
+        ([], [], r"shape \(0,\)"),
+        ([0.5, 0.5], [1], "'confidence': 2, 'correct': 1"),
+    ],
+)
+def test_bad_answers_raise(confidence, correct, message):
+    with pytest.raises(ValueError, match=message):
+        smooth_calibration_error(confidence, correct)

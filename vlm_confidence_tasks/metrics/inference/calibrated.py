@@ -1,0 +1,151 @@
+"""What a perfectly calibrated model would show: the floor of an ECE, and a test of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vlm_confidence_tasks.metrics.functional.calibration import (
+    N_BINS,
+    expected_calibration_error,
+    uniform_bins,
+)
+from vlm_confidence_tasks.metrics.functional.checks import (
+    Bools,
+    Floats,
+    Ints,
+    answered,
+    positive_integer,
+    same_length,
+)
+from vlm_confidence_tasks.metrics.inference.clusters import numbered
+
+DRAWS = 200
+
+# Numbers drawn at once: bounds memory, not the result.
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class CalibrationTest:
+    """An ECE held against those of a perfectly calibrated model with the same confidences.
+
+    Attributes:
+        floor: Mean ECE of the calibrated model: what an ECE is by the number of answers alone.
+        p: (1 + draws whose ECE is at least the observed one) / (1 + draws).
+    """
+
+    floor: float
+    p: float
+
+
+def calibration_test(
+    confidence: ArrayLike,
+    correct: ArrayLike,
+    documents: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    n_bins: int = N_BINS,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> CalibrationTest:
+    """Compare an equal-width ECE with that of perfectly calibrated answers.
+
+    In each draw an answer is right where a uniform number is below its confidence. Answers
+    to variants of one document go together, and so do, less, those to questions on one
+    image; how far is estimated from the residuals correct - confidence, less their mean. A
+    document takes its image's number with a probability, and an answer its document's, such
+    that the draws go together as far; a document whose variants all go together is decided by
+    one number. For p, the drawn errors have the tails of Student's t with (images - 1) degrees
+    of freedom.
+
+    Args:
+        confidence: Probability given to each answer, [N], in [0, 1].
+        correct: Whether each answer is right, [N].
+        documents: The document of each answer, [N].
+        clusters: The image of each answer, [N].
+        n_bins: Number of bins.
+        draws: Number of draws.
+        seed: Seed of the generator of this call; no global state is used.
+
+    Raises:
+        ValueError: Empty or unequal columns, NaN, a confidence outside [0, 1], or `n_bins` or
+            `draws` under 1.
+
+    Source: consistency resampling, Broecker and Smith 2007; the dependence is ours.
+
+    >>> calibration_test([0.0, 1.0, 1.0], [0, 1, 1], [0, 1, 2], ["a", "b", "c"])
+    CalibrationTest(floor=0.0, p=1.0)
+    """
+    confidence, correct = answered(confidence, correct)
+    document, n_documents = numbered(documents)
+    image, n_images = numbered(clusters)
+    same_length(confidence=confidence, documents=document, clusters=image)
+    positive_integer("draws", draws)
+    bins = uniform_bins(confidence, positive_integer("n_bins", n_bins))
+    observed = expected_calibration_error(confidence, correct, n_bins)
+    order = np.argsort(bins, kind="stable")
+    confidence, document, image = confidence[order], document[order], image[order]
+    starts = np.flatnonzero(np.diff(bins[order], prepend=-1))
+    within, between = _correlations(confidence, correct[order], document, image)
+    image_of = np.zeros(n_documents, dtype=np.intp)
+    image_of[document] = image
+    shared = np.sqrt(within), np.sqrt(min(1.0, between / within) if within else 0.0)
+    rng = np.random.default_rng(seed)
+    claimed = np.add.reduceat(confidence, starts)
+    errors = []
+    block = max(1, _BLOCK // confidence.size)
+    for done in range(0, draws, block):
+        size = min(block, draws - done)
+        numbers = rng.random((size, n_documents))
+        if shared[1]:
+            joint = rng.random((size, n_documents)) < shared[1]
+            numbers = np.where(joint, rng.random((size, n_images))[:, image_of], numbers)
+        numbers = numbers[:, document]
+        if shared[0] < 1.0:
+            own = rng.random(numbers.shape) >= shared[0]
+            numbers = np.where(own, rng.random(numbers.shape), numbers)
+        right = np.add.reduceat(numbers < confidence, starts, axis=1, dtype=np.int64)
+        errors.append(np.abs(right - claimed).sum(axis=1) / confidence.size)
+    drawn = np.concatenate(errors)
+    # How far answers go together is known from the images alone: as Student's t is wider.
+    freedom = max(n_images - 1, 1)
+    wider = drawn * np.sqrt(freedom / rng.chisquare(freedom, draws))
+    # An ECE that is equal but for rounding reaches the observed one.
+    reached = np.count_nonzero(wider >= observed - 1e-12)
+    return CalibrationTest(float(drawn.mean()), float((1 + reached) / (1 + draws)))
+
+
+def _correlations(
+    confidence: Floats, correct: Bools, documents: Ints, images: Ints
+) -> tuple[float, float]:
+    """Estimate how far answers of a document, and documents of an image, share their number.
+
+    The covariance of residuals, summed over pairs of answers, in units of that which answers
+    have that are decided by one number: min(p, q) - p q, of confidences p and q. 1 for
+    documents of one answer each, 0 where no image has two documents.
+    """
+    residual = correct - confidence
+    # Less the mean alone: the means of bins would take what few documents have in common along.
+    residual = residual - residual.mean()
+    (document, document_limit), (image, image_limit) = (
+        _pairs(residual, confidence, index) for index in (documents, images)
+    )
+    within = np.clip(document / document_limit, 0.0, 1.0) if document_limit > 1e-9 else 1.0
+    apart = image_limit - document_limit
+    between = np.clip((image - document) / apart, 0.0, within) if apart > 1e-9 else 0.0
+    return float(within), float(between)
+
+
+def _pairs(residual: Floats, confidence: Floats, index: Ints) -> tuple[float, float]:
+    """Sum the products of residuals over pairs in a group, and what they are at most."""
+    products = float((np.bincount(index, residual) ** 2).sum() - (residual**2).sum())
+    order = np.lexsort((confidence, index))
+    ordered, group = confidence[order], index[order]
+    sizes = np.bincount(index)
+    greater = np.cumsum(sizes)[group] - np.arange(1, group.size + 1)
+    smaller = 2.0 * float(ordered @ greater)
+    expected = float((np.bincount(index, confidence) ** 2).sum() - (confidence**2).sum())
+    return products, smaller - expected

@@ -1,0 +1,120 @@
+"""Rows grouped by image, and the interval that every method returns."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vlm_confidence_tasks.metrics.functional.checks import (
+    Bools,
+    Floats,
+    Ints,
+    flags,
+    same_length,
+    vector,
+)
+
+LEVEL = 0.95
+# Fewer images say too little of how images differ: means of 2, 3 and 5 images were held by
+# 51, 75 and 81% of intervals of a percentile bootstrap.
+FEWEST_CLUSTERS = 5
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number and its 95% confidence interval.
+
+    Attributes:
+        estimate: The number.
+        low: Lower end.
+        high: Upper end.
+    """
+
+    estimate: float
+    low: float
+    high: float
+
+
+def difference(first: Interval, second: Interval, together: float) -> Interval:
+    """Return the interval of second - first, from those of both, by MOVER.
+
+    low = d - sqrt(a^2 - 2 r a b + b^2), with d the difference of the estimates,
+    a = second's estimate - low, b = first's high - estimate, and the high end likewise.
+
+    Args:
+        first: Of the first condition.
+        second: Of the second condition.
+        together: The correlation r of both numbers.
+
+    Source: Zou and Donner 2008.
+
+    >>> found = difference(Interval(0.5, 0.2, 0.7), Interval(0.5, 0.1, 0.8), 0.0)
+    >>> round(found.low, 3), round(found.high, 3)
+    (-0.447, 0.424)
+    """
+
+    def reach(a: float, b: float) -> float:
+        return math.sqrt(max(0.0, a * a - 2.0 * together * a * b + b * b))
+
+    moved = second.estimate - first.estimate
+    return Interval(
+        moved,
+        moved - reach(second.estimate - second.low, first.high - first.estimate),
+        moved + reach(second.high - second.estimate, first.estimate - first.low),
+    )
+
+
+def numbered(clusters: ArrayLike) -> tuple[Ints, int]:
+    """Number the clusters of rows from 0 in the order of their names.
+
+    Args:
+        clusters: The cluster of each row, [N], numbers or text: the image.
+
+    Returns:
+        The number of each row's cluster, [N], and how many clusters there are.
+
+    Raises:
+        ValueError: There are no rows, or the shape is not [N].
+    """
+    labels = np.asarray(clusters)
+    if labels.ndim != 1 or labels.size == 0:
+        raise ValueError(f"clusters must be a non-empty vector, got shape {labels.shape}")
+    names, index = np.unique(labels, return_inverse=True)
+    return index, names.size
+
+
+def sums(index: Ints, clusters: int, columns: Floats) -> Floats:
+    """Add the rows of each cluster up: [N, C] -> [K, C]."""
+    return np.column_stack([np.bincount(index, column, clusters) for column in columns.T])
+
+
+def sides(paired: ArrayLike | None, rows: int) -> tuple[Bools, ...]:
+    """Return which rows are of each condition: all, or those not `paired` and those that are.
+
+    Raises:
+        ValueError: `paired` is not [N] of 0 and 1.
+    """
+    if paired is None:
+        return (np.ones(rows, dtype=np.bool_),)
+    second = flags("paired", paired)
+    same_length(paired=second, rows=range(rows))
+    return ~second, second
+
+
+def table(name: str, columns: ArrayLike, rows: int) -> Floats:
+    """Return columns as [N, C] of finite numbers.
+
+    Raises:
+        ValueError: They are not.
+    """
+    array = np.asarray(columns, dtype=np.float64)
+    array = array[:, None] if array.ndim == 1 else array
+    if array.ndim != 2:
+        raise ValueError(f"{name} must be [N] or [N, C], got shape {array.shape}")
+    vector(name, array.ravel())
+    if len(array) != rows:
+        raise ValueError(f"{name} has {len(array)} rows, clusters {rows}")
+    return array

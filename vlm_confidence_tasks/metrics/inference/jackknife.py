@@ -1,0 +1,125 @@
+"""Intervals of measures that are no means: the jackknife over groups of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import expit, logit
+from scipy.stats import t as student
+
+from vlm_confidence_tasks.metrics.functional.checks import Ints
+from vlm_confidence_tasks.metrics.inference.clusters import (
+    FEWEST_CLUSTERS,
+    LEVEL,
+    Interval,
+    numbered,
+    sides,
+)
+
+Scale = Literal["identity", "logit", "fisher"]
+GROUPS = 40
+
+_SCALES: dict[Scale, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "identity": (np.asarray, np.asarray),
+    "logit": (logit, expit),
+    "fisher": (np.arctanh, np.tanh),
+}
+
+
+def deletions(
+    clusters: ArrayLike, paired: ArrayLike | None = None, seed: int = 0
+) -> list[tuple[Ints, ...]]:
+    """Return the rows of each condition: all of them, then those without each group of images.
+
+    Images are dealt into min(images, 40) groups.
+
+    Args:
+        clusters: The image of each row, [N].
+        paired: Whether each row is of the second condition, [N]; None: there is one condition.
+        seed: Seed of the dealing; no global state is used.
+
+    Raises:
+        ValueError: No rows, or columns of different lengths.
+    """
+    index, images = numbered(clusters)
+    conditions = sides(paired, len(index))
+    groups = min(images, GROUPS)
+    dealt = (np.random.default_rng(seed).permutation(images) % groups)[index]
+    kept = [np.ones(len(index), dtype=np.bool_), *(dealt != group for group in range(groups))]
+    return [tuple(np.flatnonzero(rows & side) for side in conditions) for rows in kept]
+
+
+def jackknife_interval(
+    metric: Callable[[Ints], float | None],
+    clusters: ArrayLike,
+    *,
+    paired: ArrayLike | None = None,
+    scale: Scale = "identity",
+    seed: int = 0,
+) -> Interval | None:
+    """95% interval of any smooth metric, or of its difference in two conditions.
+
+    Images are dealt into G = min(images, 40) groups, and the metric is computed without each:
+    v = (G - 1) / G sum (m(-g) - mean m(-g))^2, m +- t(97.5%, G - 1) sqrt(v).
+
+    Args:
+        metric: Takes row indices, [any], and returns the metric on those rows, or None where
+            it is undefined. It is never called without rows.
+        clusters: The image of each row, [N].
+        paired: Whether each row is of the second condition, [N]. If given, the interval
+            is of metric(rows that are) - metric(rows that are not), on the scale "identity".
+        scale: Where the interval is symmetric: "logit" for a number in [0, 1], "fisher"
+            (arctanh) for a correlation.
+        seed: Seed of the dealing; no global state is used.
+
+    Returns:
+        None if the metric is undefined on all rows or without a group, of under 5 images, if
+        all groups agree, and at an end of the scale.
+
+    Raises:
+        ValueError: No rows, or columns of different lengths.
+
+    Source: Wolter 2007, chapter 4; Kott 2001.
+
+    >>> import numpy as np
+    >>> values = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    >>> found = jackknife_interval(lambda rows: values[rows].mean(), list("abcde"))
+    >>> round(found.low, 3), round(found.high, 3)
+    (1.037, 4.963)
+    """
+    return deleted_interval(
+        [
+            [metric(rows) if rows.size else None for rows in conditions]
+            for conditions in deletions(clusters, paired, seed)
+        ],
+        scale,
+    )
+
+
+def deleted_interval(
+    numbers: Sequence[Sequence[float | None]], scale: Scale = "identity"
+) -> Interval | None:
+    """Return the interval of `jackknife_interval` from the metric on `deletions`.
+
+    Args:
+        numbers: The metric on all rows, then without each group, [1 + G], in each condition.
+        scale: See `jackknife_interval`.
+    """
+    if len(numbers) - 1 < FEWEST_CLUSTERS or any(None in conditions for conditions in numbers):
+        return None
+    table = np.array(numbers, dtype=np.float64)
+    paired = table.shape[1] > 1
+    onto, back = _SCALES["identity" if paired else scale]
+    groups = len(table) - 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centre, *scaled = onto(table[:, -1] - table[:, 0] if paired else table[:, 0])
+        spread = (groups - 1) / groups * float(((scaled - np.mean(scaled)) ** 2).sum())
+    # Infinite at an end of the scale, 0 where all groups agree.
+    if not (np.isfinite(centre) and np.isfinite(spread) and spread > 1e-24):
+        return None
+    reach = student.ppf((1.0 + LEVEL) / 2.0, groups - 1) * np.sqrt(spread)
+    estimate = float(table[0, -1] - table[0, 0]) if paired else float(table[0, 0])
+    return Interval(estimate, float(back(centre - reach)), float(back(centre + reach)))

@@ -1,0 +1,118 @@
+"""Intervals of rates that hold near 0 and 1, with answers in clusters."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import beta, norm
+from scipy.stats import t as student
+
+from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
+from vlm_confidence_tasks.metrics.inference.clusters import (
+    FEWEST_CLUSTERS,
+    LEVEL,
+    Interval,
+    difference,
+    numbered,
+    sides,
+    sums,
+    table,
+)
+
+# With an event on fewer images than this (or half of them), how events of one image go
+# together cannot be estimated.
+FEW_EVENTS = 15
+
+
+@dataclass(frozen=True)
+class _Rate:
+    """One rate: its interval, and how it moves with each image."""
+
+    interval: Interval
+    influence: Floats
+
+
+def rate_interval(
+    hits: ArrayLike,
+    counts: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    paired: ArrayLike | None = None,
+) -> Interval | None:
+    """95% interval of sum(hits) / sum(counts), or of its difference in two conditions.
+
+    Korn and Graubard's: the exact binomial (Clopper-Pearson) interval of n* answers, with
+    n* = p (1 - p) / v * (z / t)^2, v the jackknife's variance of p over images, and z, t the
+    97.5% quantiles of the normal and of Student's t with (images - 1) degrees of freedom. n*
+    is at most the number of rows; it is at most the number of images where the event, or its
+    absence, is seen on fewer than 15 images or half of them: then v says little. At a rate of
+    0 of k images the upper end is 1 - 0.025^(1/n*), and never 0.
+
+    A difference is that of two such intervals by MOVER, with their correlation over images.
+
+    Args:
+        hits: Number of events of each row (a document), [N]; [N, F] for the mean of F rates.
+        counts: How many there could be, of the same shape.
+        clusters: The image of each row, [N].
+        paired: Whether each row is of the second condition, [N].
+
+    Returns:
+        None if a rate does not exist, or of under 5 images.
+
+    Raises:
+        ValueError: No rows, columns of different lengths, numbers that are not finite, or
+            hits outside of [0, counts].
+
+    Source: Korn and Graubard 1998; NCHS 2017 (Vital and Health Statistics 2, 175); MOVER:
+    Zou and Donner 2008.
+
+    >>> found = rate_interval([0, 0, 0, 0, 0, 0], [1] * 6, list("abcdef"))
+    >>> round(found.low, 3), round(found.high, 3)
+    (0.0, 0.653)
+    """
+    index, size = numbered(clusters)
+    hit, count = table("hits", hits, len(index)), table("counts", counts, len(index))
+    if (hit < 0).any() or (hit > count * (1 + 1e-12)).any():
+        raise ValueError("hits must be in [0, counts]")
+    rates = [_rate(hit[side], count[side], index[side], size) for side in sides(paired, len(index))]
+    if any(rate is None for rate in rates):
+        return None
+    found = [rate for rate in rates if rate is not None]
+    if len(found) == 1:
+        return found[0].interval
+    first, second = found
+    return difference(first.interval, second.interval, _together(first, second))
+
+
+def _rate(hits: Floats, counts: Floats, index: Ints, clusters: int) -> _Rate | None:
+    hit, count = sums(index, clusters, hits), sums(index, clusters, counts)
+    images = np.count_nonzero(count.any(axis=1))
+    if images < FEWEST_CLUSTERS or not count.sum(axis=0).all():
+        return None
+    total = count.sum(axis=0)
+    shares = hit.sum(axis=0) / total
+    rate = float(shares.mean())
+    others = np.maximum(total - count, 1e-300)
+    influence = ((shares * count - hit) / others).mean(axis=1)
+    variance = (images - 1) / images * float((influence**2).sum())
+    rows = np.count_nonzero(counts.any(axis=1))
+    effective = min(rows, rate * (1.0 - rate) / variance) if variance > 0 else rows
+    seen = hit.sum(axis=1)
+    events = min(np.count_nonzero(seen > 0), np.count_nonzero(seen < count.sum(axis=1)))
+    if events < min(FEW_EVENTS, images / 2):
+        effective = min(effective, images)
+    tail = (1.0 - LEVEL) / 2.0
+    effective *= (norm.ppf(tail) / student.ppf(tail, images - 1)) ** 2
+    events, misses = rate * effective, (1.0 - rate) * effective
+    low = beta.ppf(tail, events, misses + 1.0) if rate > 0 else 0.0
+    high = beta.ppf(1.0 - tail, events + 1.0, misses) if rate < 1 else 1.0
+    return _Rate(Interval(rate, float(low), float(high)), influence)
+
+
+def _together(first: _Rate, second: _Rate) -> float:
+    """Correlate two rates over images; 0 where one does not move."""
+    size = math.sqrt(float((first.influence**2).sum() * (second.influence**2).sum()))
+    return float(first.influence @ second.influence) / size if size else 0.0

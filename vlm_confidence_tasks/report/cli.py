@@ -104,7 +104,7 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("folders", type=Path, nargs="+", metavar="RESULTS_DIR")
     command.add_argument("--output", type=Path, required=True, metavar="DIR")
-    command.add_argument("--no-intervals", action="store_true", help="leave the bootstrap out")
+    command.add_argument("--no-intervals", action="store_true", help="compute no intervals")
     _add_draws(command)
     command.add_argument("--workers", type=_positive, help="processes; default: one a core")
     command.add_argument("--quiet", action="store_true", help="show no progress")
@@ -112,7 +112,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 def _add_draws(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--draws", type=_positive, default=DRAWS, help=f"draws of the bootstrap ({DRAWS})"
+        "--draws", type=_positive, default=DRAWS, help=f"draws of the means' bootstrap ({DRAWS})"
     )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,23 @@ from vlm_confidence_tasks.metrics import (
     Columns,
     Metric,
     Sample,
-    extract_columns,
     families_of,
+    holm,
     interval,
     metrics_for,
-    wilcoxon_p,
+    sign_flip_p,
 )
+from vlm_confidence_tasks.metrics.sample import Value
+from vlm_confidence_tasks.report.companions import FLOORS, INTERVALS
 from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
 from vlm_confidence_tasks.report.inputs.runs import TaskRun, find_runs
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
 from vlm_confidence_tasks.report.leaderboard.selection import newest
 
-TEST = "Wilcoxon signed-rank, two-sided, on images' mean differences"
+TEST = "two-sided sign-flip permutation, by image, of the mean difference"
 Samples = Mapping[tuple[str, str, str], Sample]
+# What a metric extracts from each document of a run, None from those that it does not apply to.
+Extracted = Sequence[Value | None]
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,11 @@ class Difference:
         difference: b - a.
         low: Lower end of the difference's 95% interval, paired over images.
         high: Upper end.
-        p: From `TEST`; None for a metric that is no mean over the same documents.
+        p: From `TEST`; None for a metric that is no mean over the same answers, and where
+            nothing differs.
+        p_holm: The same, adjusted (Holm) for the number of all p of the comparison.
+        floor_a: Of an ECE, what a perfectly calibrated model would show; else None.
+        floor_b: The same in the second run.
     """
 
     task: str
@@ -54,6 +61,9 @@ class Difference:
     low: float | None
     high: float | None
     p: float | None
+    p_holm: float | None = None
+    floor_a: float | None = None
+    floor_b: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,11 @@ class Comparison:
 
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
+
+    @property
+    def tests(self) -> int:
+        """For how many p-values each is adjusted."""
+        return sum(difference.p is not None for difference in self.differences)
 
 
 def compare_runs(
@@ -93,7 +108,7 @@ def compare_runs(
         notes += _notes(task, pair, documents, len(common))
         one, other = ([held[key] for key in common] for held in documents)
         differences += _differences(task, one, other, draws)
-    return Comparison(tuple(differences), tuple(notes))
+    return Comparison(tuple(_adjusted(differences)), tuple(notes))
 
 
 def _tasks(path: Path, problems: Problems) -> dict[str, TaskRun]:
@@ -137,66 +152,108 @@ def _notes(
 def _differences(
     task: str, first: Sequence[Sample], second: Sequence[Sample], draws: int
 ) -> Iterator[Difference]:
-    for name, metric in metrics_for(families_of([*first, *second])).items():
-        one, other = (extract_columns(metric, samples) for samples in (first, second))
-        a, b = (metric.reduce(columns.values) for columns in (one, other))
+    images = [sample.image_id for sample in first]
+    known = metrics_for(families_of([*first, *second]))
+    for name, metric in known.items():
+        # A number without an interval (a p-value, a floor) estimates nothing, nor does B - A.
+        if metric.interval is None:
+            continue
+        one, other = _extracted(metric, first), _extracted(metric, second)
+        a, b = _reduced(metric, one), _reduced(metric, other)
         if a is None or b is None:
             continue
-        found = interval(metric, _paired(one, other), draws)
+        found = interval(metric, _paired(one, other, images), draws)
         low, high = (found.low, found.high) if found else (None, None)
-        p = _p(metric, first, second)
-        yield Difference(task, name, len(first), a, b, b - a, low, high, p)
+        floor = known.get(FLOORS.get(name, ""))
+        floors = [_reduced(floor, each) if floor else None for each in (one, other)]
+        p = _p(one, other, images)
+        yield Difference(task, name, len(first), a, b, b - a, low, high, p, None, *floors)
 
 
-def _paired(one: Columns, other: Columns) -> Columns:
-    return Columns(
-        values=[*one.values, *other.values],
-        clusters=[*one.clusters, *other.clusters],
-        paired=[False] * len(one.values) + [True] * len(other.values),
-    )
+def _extracted(metric: Metric, samples: Sequence[Sample]) -> Extracted:
+    return [metric.extract(sample) for sample in samples]
 
 
-def _p(metric: Metric, first: Sequence[Sample], second: Sequence[Sample]) -> float | None:
-    by_image: dict[str, list[float]] = defaultdict(list)
-    for one, other in zip(first, second, strict=True):
-        a, b = metric.extract(one), metric.extract(other)
-        if (a is None) != (b is None):
-            return None
-        if a is None or b is None:
+def _reduced(metric: Metric, values: Extracted) -> float | None:
+    return metric.reduce([value for value in values if value is not None])
+
+
+def _paired(one: Extracted, other: Extracted, images: Sequence[str]) -> Columns:
+    rows = [
+        (value, image, second)
+        for second, values in ((False, one), (True, other))
+        for value, image in zip(values, images, strict=True)
+        if value is not None
+    ]
+    values, clusters, paired = zip(*rows, strict=True)
+    return Columns(values, clusters, paired)
+
+
+def _p(one: Extracted, other: Extracted, images: Sequence[str]) -> float | None:
+    """Test the difference of two means over the same answers; None for any other."""
+    moved: list[tuple[float, str]] = []
+    for a, b, image in zip(one, other, images, strict=True):
+        if a is None and b is None:
             continue
-        if "score" not in a:
+        if a is None or b is None or "score" not in a or a["n"] != b["n"]:
             return None
-        by_image[one.image_id].append(b["score"] - a["score"])
-    return (
-        wilcoxon_p([sum(group) / len(group) for group in by_image.values()]) if by_image else None
-    )
+        moved.append((a["n"] * (b["score"] - a["score"]), image))
+    return sign_flip_p(*zip(*moved, strict=True)) if moved else None
+
+
+def _adjusted(differences: Sequence[Difference]) -> Iterator[Difference]:
+    adjusted = iter(holm([row.p for row in differences if row.p is not None]))
+    for row in differences:
+        yield row if row.p is None else replace(row, p_holm=next(adjusted))
 
 
 def to_text(comparison: Comparison) -> str:
     """Write a comparison for a terminal."""
-    heads = ("task", "metric", "n", "A", "B", "B - A", "95% interval", "p")
+    heads = ("task", "metric", "n", "A", "B", "B - A", "95% interval", "p", "Holm")
     rows = [heads, *(_cells(difference) for difference in comparison.differences)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    lines += ["", f"p: {TEST}, for means over the same documents; not adjusted for their number."]
-    lines += ["Intervals: paired bootstrap over images."]
+    lines += ["", *_explanations(comparison)]
     return "\n".join([*lines, *(f"Note: {note}" for note in comparison.notes)])
+
+
+def _explanations(comparison: Comparison) -> Iterator[str]:
+    yield f"p: {TEST}, of means and rates over the same answers."
+    yield f"Holm: p adjusted for all {comparison.tests} in this comparison."
+    yield f"Intervals: of B - A, paired over images; {INTERVALS}."
+    yield "Floor: the ECE that a perfectly calibrated model would show."
+    yield "Left out: p-values, floors and others that have no interval."
 
 
 def _cells(row: Difference) -> tuple[str, ...]:
     ends = "" if row.low is None else f"[{row.low:+.4f}, {row.high:+.4f}]"
-    p = "" if row.p is None else f"{row.p:.3g}"
-    numbers = (f"{row.a:.4f}", f"{row.b:.4f}", f"{row.difference:+.4f}")
-    return row.task, row.metric, str(row.documents), *numbers, ends, p
+    p, adjusted = ("" if p is None else f"{p:.3g}" for p in (row.p, row.p_holm))
+    sides = (_side(row.a, row.floor_a), _side(row.b, row.floor_b))
+    return (
+        row.task,
+        row.metric,
+        str(row.documents),
+        *sides,
+        f"{row.difference:+.4f}",
+        ends,
+        p,
+        adjusted,
+    )
+
+
+def _side(value: float, floor: float | None) -> str:
+    return f"{value:.4f}" if floor is None else f"{value:.4f} (floor {floor:.4f})"
 
 
 def to_record(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison as JSON types."""
     return {
         "test": TEST,
+        "tests": comparison.tests,
+        "intervals": INTERVALS,
         "differences": [vars(difference) for difference in comparison.differences],
         "notes": list(comparison.notes),
     }

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+import numpy as np
+
 from vlm_confidence_tasks.metrics import (
     BANDS,
     Sample,
-    bootstrap_pearson_interval,
     energy_change,
+    jackknife_interval,
     pearson,
     power_change,
     score_change,
@@ -28,8 +30,9 @@ def inside_numbers(samples: Sequence[Sample]) -> dict[str, float]:
     """Return entropies by layer and correlations; nothing without representations.
 
     `layer_entropy_<n>` is the mean over perturbed answers in nats, n = 1 the first layer,
-    with `_clean` over clean ones. `pearson_<x>_<y>` is over perturbed answers, with its 95%
-    interval `_low`, `_high` from a bootstrap over images, and `_n` answers:
+    with `_clean` over clean ones. `pearson_<x>_<y>` is over perturbed answers, with their
+    number `_n` and its 95% interval `_low`, `_high` from the jackknife over images, where there
+    is one:
 
     - `pearson_dirichlet_drift`: change in the vision tokens' energy, drift of the context;
     - `pearson_spectral_<band>_flip`: relative change of power in a band, whether the answer
@@ -61,11 +64,12 @@ def _correlation(name: str, samples: Sequence[Sample], x: Change, y: Change) -> 
     ]
     if not rows:
         return {}
-    ones, others, images = zip(*rows, strict=True)
-    value, interval = pearson(ones, others), bootstrap_pearson_interval(ones, others, images)
-    if value is None or interval is None:
+    columns, images = np.array([row[:2] for row in rows]).T, [row[2] for row in rows]
+    value = pearson(*columns)
+    if value is None:
         return {}
-    ends = {f"{name}_low": interval.low, f"{name}_high": interval.high}
+    found = jackknife_interval(lambda kept: pearson(*columns[:, kept]), images, scale="fisher")
+    ends = {f"{name}_low": found.low, f"{name}_high": found.high} if found else {}
     return {name: value, **ends, f"{name}_n": float(len(rows))}
 
 

@@ -7,6 +7,7 @@ has its own mark and dashes, so that figures work in grey.
 from __future__ import annotations
 
 import io
+import math
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -106,12 +107,16 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
 
 
 def _errors(series: Series) -> list[list[float]] | None:
-    """Return the lengths of the whiskers; an interval need not hold its estimate."""
+    """Return the lengths of the whiskers, NaN for none; an interval need not hold its estimate."""
     if not series.low:
         return None
-    below = [max(0.0, y - low) for y, low in zip(series.y, series.low, strict=True)]
-    above = [max(0.0, high - y) for y, high in zip(series.y, series.high, strict=True)]
+    below = [_length(low, y) for y, low in zip(series.y, series.low, strict=True)]
+    above = [_length(y, high) for y, high in zip(series.y, series.high, strict=True)]
     return [below, above]
+
+
+def _length(start: float | None, end: float | None) -> float:
+    return math.nan if start is None or end is None else max(0.0, end - start)
 
 
 def _lines(axes: Axes, panel: Panel) -> None:

@@ -19,7 +19,7 @@ class Series:
         label: Its name in the legend, "" for none.
         x: Positions, or the edges of "steps".
         y: Heights.
-        low: Lower ends of the intervals of `y`, empty without any.
+        low: Lower ends of the intervals of `y`, None where there is none; empty without any.
         high: Upper ends.
         style: Number of its colour and mark: the model's place.
         dashed: Whether it is drawn as the second of two kinds.
@@ -29,8 +29,8 @@ class Series:
     label: str
     x: Sequence[float]
     y: Sequence[float]
-    low: Sequence[float] = ()
-    high: Sequence[float] = ()
+    low: Sequence[float | None] = ()
+    high: Sequence[float | None] = ()
     style: int = 0
     dashed: bool = False
     counts: Sequence[int] = ()

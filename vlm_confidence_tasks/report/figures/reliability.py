@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from vlm_confidence_tasks.report.companions import FLOORS
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
+from vlm_confidence_tasks.report.leaderboard.tables import Cell
 
 # The curves of every entry, by model and column.
 Curves = Mapping[tuple[str, str], Mapping[str, Any]]
@@ -27,8 +29,7 @@ def _reliability(entry: Record, side: str, ece: str) -> Panel:
     bins = entry["bins"][side]
     has_ends = any("accuracy_low" in one for one in bins)
     low, high = (
-        [one.get(f"accuracy_{end}", one["accuracy"]) for one in bins] if has_ends else []
-        for end in ("low", "high")
+        [one.get(f"accuracy_{end}") for one in bins] if has_ends else [] for end in ("low", "high")
     )
     confidence, accuracy, counts = (
         [one[key] for one in bins] for key in ("confidence", "accuracy", "count")
@@ -42,8 +43,15 @@ def _reliability(entry: Record, side: str, ece: str) -> Panel:
         diagonal=True,
         unit_x=True,
         unit_y=True,
-        text=f"ECE {entry['metrics'][ece]['value']:.3f}" if ece in entry["metrics"] else "",
+        text=_text(entry["metrics"], ece),
     )
+
+
+def _text(metrics: Record, ece: str) -> str:
+    if ece not in metrics:
+        return ""
+    cell = Cell(**metrics[ece], floor=metrics.get(FLOORS[ece], {}).get("value"))
+    return f"ECE {cell.text} {cell.beside}".rstrip()
 
 
 def margins(leaderboard: Leaderboard, curves: Curves) -> Iterator[Figure]:

@@ -72,7 +72,7 @@ def _panel(
         if not points:
             continue
         if clean is None:
-            points.insert(0, (0.0, {"value": 0.0, "low": 0.0, "high": 0.0}))
+            points.insert(0, (0.0, {"value": 0.0, "low": None, "high": None}))
         elif clean in mine[0]["metrics"]:
             points.insert(0, (0.0, mine[0]["metrics"][clean]))
         series.append(with_intervals(model, style, points))
@@ -84,16 +84,6 @@ def with_intervals(
 ) -> Series:
     """Make a series of numbers of the leaderboard, each at its x."""
     x, numbers = [x for x, _ in points], [number for _, number in points]
-    low, high = _ends(numbers)
+    has_ends = any(number["low"] is not None for number in numbers)
+    low, high = ([n[end] for n in numbers] if has_ends else [] for end in ("low", "high"))
     return Series(label, x, [number["value"] for number in numbers], low, high, style)
-
-
-def _ends(numbers: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
-    """Return the ends of intervals; a number without one has both where it is itself."""
-    if all(number["low"] is None for number in numbers):
-        return [], []
-    ends = [
-        [number["value"] if number[key] is None else number[key] for number in numbers]
-        for key in ("low", "high")
-    ]
-    return ends[0], ends[1]

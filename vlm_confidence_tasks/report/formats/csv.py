@@ -13,22 +13,32 @@ def to_csv(tables: Sequence[Table], by: By) -> str:
     """Write all tables as one CSV file.
 
     A row is a model in a table; the first column names the table. Each column of a table
-    becomes three: the value and, in `<name>_low` and `<name>_high`, its interval.
+    becomes three: the value and, in `<name>_low` and `<name>_high`, its interval. One that holds
+    an ECE has its floor in `<name>_floor`, one that holds a p the adjusted one in `<name>_holm`.
     """
     about = "metric" if by == "task" else "task"
-    names = list(dict.fromkeys(h.name for table in tables for h in table.headings))
     file = io.StringIO()
-    ends = ("", "_low", "_high")
-    writer = csv.DictWriter(
-        file,
-        [about, "model", *(f"{name}{end}" for name in names for end in ends)],
-        restval="",
-        lineterminator="\n",
-    )
+    names = [about, "model", *_columns(tables)]
+    writer = csv.DictWriter(file, names, restval="", lineterminator="\n")
     writer.writeheader()
     for table in tables:
         writer.writerows(_rows(table, about))
     return file.getvalue()
+
+
+def _columns(tables: Sequence[Table]) -> list[str]:
+    """Return the columns of numbers, each heading's together."""
+    columns = {
+        heading.name: dict.fromkeys(("", "_low", "_high"))
+        for table in tables
+        for heading in table.headings
+    }
+    for table in tables:
+        for _, cells in table.rows:
+            for heading, cell in zip(table.headings, cells, strict=True):
+                columns[heading.name] |= dict.fromkeys(_numbers("", cell))
+    # A floor may stand beside an ECE and in a column of its own, with one name.
+    return list(dict.fromkeys(f"{name}{end}" for name, ends in columns.items() for end in ends))
 
 
 def _rows(table: Table, about: str) -> Iterator[dict[str, str]]:
@@ -42,8 +52,10 @@ def _rows(table: Table, about: str) -> Iterator[dict[str, str]]:
 def _numbers(name: str, cell: Cell | None) -> dict[str, str]:
     if cell is None:
         return {}
-    ends = {f"{name}_low": cell.low, f"{name}_high": cell.high}
-    return {name: repr(cell.value)} | {k: "" if v is None else repr(v) for k, v in ends.items()}
+    found = {name: cell.value, f"{name}_low": cell.low, f"{name}_high": cell.high}
+    others = {f"{name}_floor": cell.floor, f"{name}_holm": cell.holm}
+    found |= {key: value for key, value in others.items() if value is not None}
+    return {key: "" if value is None else repr(value) for key, value in found.items()}
 
 
 def _inert(text: str) -> str:

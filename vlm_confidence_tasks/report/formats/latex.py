@@ -67,4 +67,5 @@ def _cell(cell: Cell | None) -> str:
     if cell is None:
         return "--"
     value = rf"\textbf{{{escape(cell.text)}}}" if cell.best else escape(cell.text)
-    return f"{value} {{\\scriptsize {escape(cell.interval)}}}" if cell.interval else value
+    interval = f"{{\\scriptsize {escape(cell.interval)}}}" if cell.interval else ""
+    return " ".join(part for part in (value, escape(cell.beside), interval) if part)

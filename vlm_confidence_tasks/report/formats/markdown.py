@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from vlm_confidence_tasks.report.companions import INTERVALS
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard
 from vlm_confidence_tasks.report.leaderboard.tables import Cell, Heading, Table
 
@@ -27,12 +28,16 @@ def _legend(leaderboard: Leaderboard) -> str:
 
 def legend(leaderboard: Leaderboard) -> str:
     """Say how to read a table's cells."""
+    directions = "↑ higher is better, ↓ lower is better."
+    beside = (
+        "Beside an ECE stands its floor, what a perfectly calibrated model would show; beside a p, "
+        "the same adjusted (Holm) for all p of the table."
+    )
     if leaderboard["interval"] is None:
-        return "↑ higher is better, ↓ lower is better. Intervals were not computed."
+        return f"{directions} Intervals were not computed. {beside}"
     return (
-        "↑ higher is better, ↓ lower is better. Brackets hold 95% intervals, from "
-        f"{leaderboard['interval']['draws']} bootstrap draws over images. Bold: the best, where "
-        "its interval does not overlap the second's."
+        f"{directions} Brackets hold 95% intervals over images: {INTERVALS}. Bold: the best, "
+        f"where its interval does not overlap the second's. {beside}"
     )
 
 
@@ -67,7 +72,7 @@ def _cell(cell: Cell | None) -> str:
     if cell is None:
         return ""
     value = f"**{cell.text}**" if cell.best else cell.text
-    return f"{value} {cell.interval}".strip()
+    return " ".join(part for part in (value, cell.beside, cell.interval) if part)
 
 
 def _safe(text: str) -> str:

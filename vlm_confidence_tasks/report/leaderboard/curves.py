@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlm_confidence_tasks.metrics import (
-    bootstrap_mean_interval,
     calibrated,
     entropies,
+    rate_interval,
     reliability_curve,
     risk_coverage_curve,
     threshold_defense,
@@ -23,11 +23,11 @@ MOST_POINTS = 200
 MARGIN_BINS = 24
 
 
-def reliability_bins(answers: Answers, draws: int) -> list[dict[str, Any]]:
+def reliability_bins(answers: Answers, with_intervals: bool) -> list[dict[str, Any]]:
     """Return the filled bins of a reliability diagram.
 
     Each has low, high, count, confidence and accuracy, and the ends of the accuracy's
-    interval over images if `draws` is not 0 and the bin has several images.
+    interval over images if these are wanted and the bin has at least five images.
     """
     confidence, correct, images = _calibrated(answers)
     if not confidence:
@@ -36,8 +36,8 @@ def reliability_bins(answers: Answers, draws: int) -> list[dict[str, Any]]:
     fields = ("low", "high", "count", "confidence", "accuracy")
     columns = [getattr(curve, field).tolist() for field in fields]
     bins = [dict(zip(fields, cells, strict=True)) for cells in zip(*columns, strict=True)]
-    if draws:
-        _add_intervals(bins, np.array(confidence), np.array(correct), np.array(images), draws)
+    if with_intervals:
+        _add_intervals(bins, np.array(confidence), np.array(correct), images)
     return bins
 
 
@@ -45,18 +45,16 @@ def _add_intervals(
     bins: list[dict[str, Any]],
     confidence: NDArray[np.float64],
     correct: NDArray[np.bool_],
-    images: NDArray[np.str_],
-    draws: int,
+    images: list[str],
 ) -> None:
+    _, image = np.unique(images, return_inverse=True)
     # Bins rise with confidence, so that their counts alone say who is in which.
     order = np.argsort(confidence, kind="stable")
     ends = np.cumsum([one["count"] for one in bins])
     for one, inside in zip(bins, np.split(order, ends[:-1]), strict=True):
-        if len(set(images[inside])) < 2:
-            continue
-        found = bootstrap_mean_interval(correct[inside], images[inside], draws=draws)
-        assert found is not None  # the bin is filled
-        one.update(accuracy_low=found.low, accuracy_high=found.high)
+        found = rate_interval(correct[inside], np.ones(inside.size), image[inside])
+        if found is not None:
+            one.update(accuracy_low=found.low, accuracy_high=found.high)
 
 
 def risk_coverage(answers: Answers) -> Curve | None:

@@ -22,6 +22,7 @@ from vlm_confidence_tasks.metrics import (
     metrics_for,
     task_metrics,
 )
+from vlm_confidence_tasks.report.companions import FLOORS
 from vlm_confidence_tasks.report.inputs.consistency import QUICK_METRICS, disagreement
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import TaskRun
@@ -41,7 +42,7 @@ class SummaryOptions:
     """How much to make of every task.
 
     Attributes:
-        draws: Draws of the bootstrap; 0 for no intervals.
+        draws: Draws of the means' bootstrap; 0 for no intervals of any number.
         curves: Whether figures are drawn.
         workers: Processes; None for one a core.
         quiet: Whether to leave the progress bar out.
@@ -98,8 +99,11 @@ def summarise(run: TaskRun, options: SummaryOptions) -> Summary:
     families = ordered_families(families_of(file.samples))
     known = known_metrics(families)
     listed = _listed(run, known)
+    # A task may list an ECE alone.
+    beside = {FLOORS[name] for name in listed if name in FLOORS}
+    shown = [name for name in known if name in listed or name in beside]
     if options.draws:
-        numbers = measure(file.samples, options.draws)
+        numbers = measure(file.samples, options.draws, shown)
         values = {name: number.value for name, number in numbers.items()}
         _check_consistency(run, values, listed)
     else:
@@ -114,10 +118,10 @@ def summarise(run: TaskRun, options: SummaryOptions) -> Summary:
         digest=file.digest,
         noise=_noise(file),
         families=families,
-        numbers={name: numbers[name] for name in listed if name in numbers},
+        numbers={name: numbers[name] for name in shown if name in numbers},
         bins={
-            "clean": curves.reliability_bins(file.clean, options.draws),
-            "perturbed": curves.reliability_bins(file.perturbed, options.draws),
+            "clean": curves.reliability_bins(file.clean, bool(options.draws)),
+            "perturbed": curves.reliability_bins(file.perturbed, bool(options.draws)),
         },
         curves=_curves(file) if options.curves else {},
         flips=surest_flips(run.task, file),

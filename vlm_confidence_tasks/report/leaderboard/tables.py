@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from vlm_confidence_tasks.metrics import holm
+from vlm_confidence_tasks.report.companions import FLOORS, P_VALUES
 from vlm_confidence_tasks.report.inputs.problems import ReportError
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
 
 By = Literal["task", "metric"]
-# What a table shows unless other metrics are named; `leaderboard.json` has all.
+# What a table shows unless other metrics are named, the primary outcomes first (those up to
+# `overconfidence`); `leaderboard.json` has all.
 HEADLINE = (
     "accuracy_clean",
     "accuracy",
-    "right_to_wrong",
     "ifr",
-    "iv",
-    "entropy_clean",
     "entropy_delta",
-    "entropy_drop_rate",
-    "confidence_clean",
-    "confidence",
+    "entropy_delta_p",
     "ece_clean",
     "ece",
+    "ece_debiased",
     "overconfidence",
+    "right_to_wrong",
+    "iv",
+    "entropy_drop_rate",
+    "confidence",
     "auroc",
     "defense_auroc",
     "invalid_rate",
-    "drift_context",
     "drift_ratio_context",
     "verbal_ece",
     "verbal_alignment",
@@ -39,12 +41,23 @@ ARROWS = {True: "↑", False: "↓", None: ""}
 
 @dataclass(frozen=True)
 class Cell:
-    """A number of a model, with its interval, and whether it is clearly the best."""
+    """A number of a model, with what is to be read beside it.
+
+    Attributes:
+        value: The number.
+        low: Lower end of its interval, None without one.
+        high: Upper end.
+        best: Whether it is clearly the best of its column.
+        floor: Of an ECE, what a perfectly calibrated model would show.
+        holm: Of a p-value, the same adjusted (Holm) for the number of all in the table.
+    """
 
     value: float
     low: float | None
     high: float | None
     best: bool = False
+    floor: float | None = None
+    holm: float | None = None
 
     @property
     def text(self) -> str:
@@ -61,6 +74,16 @@ class Cell:
         if self.low is None or self.high is None:
             return ""
         return f"[{_digits(self.low)}, {_digits(self.high)}]"
+
+    @property
+    def beside(self) -> str:
+        """What is to be read beside the value, "" for most.
+
+        >>> Cell(0.053, 0.04, 0.07, floor=0.021).beside, Cell(0.003, None, None, holm=0.041).beside
+        ('(floor 0.021)', '(Holm 0.041)')
+        """
+        others = {"floor": self.floor, "Holm": self.holm}
+        return " ".join(f"({k} {_digits(v)})" for k, v in others.items() if v is not None)
 
 
 def _digits(value: float) -> str:
@@ -110,7 +133,9 @@ def build_tables(leaderboard: Leaderboard, by: By, metrics: Sequence[str] = ()) 
     tables = []
     for title in names if by == "task" else tasks:
         pairs = [(title, t) for t in tasks] if by == "task" else [(n, title) for n in names]
-        cells = [_column(leaderboard, entries, name, task) for name, task in pairs]
+        cells = _adjusted(
+            [(name, _column(leaderboard, entries, name, task)) for name, task in pairs]
+        )
         across = tasks if by == "task" else names
         tables.append(_table(leaderboard, title, dict(zip(across, cells, strict=True))))
     return [table for table in tables if table.rows]
@@ -133,14 +158,26 @@ def _column(
 ) -> dict[str, Cell]:
     cells = {}
     for model in leaderboard["models"]:
-        number = entries.get((model["name"], task), {}).get("metrics", {}).get(name)
-        if number is not None:
-            cells[model["name"]] = Cell(**number)
+        metrics = entries.get((model["name"], task), {}).get("metrics", {})
+        if name in metrics:
+            floor = metrics.get(FLOORS.get(name, ""), {}).get("value")
+            cells[model["name"]] = Cell(**metrics[name], floor=floor)
     best = _best(cells, leaderboard["metrics"][name]["higher_is_better"])
-    return {
-        model: Cell(cell.value, cell.low, cell.high, best=model == best)
-        for model, cell in cells.items()
-    }
+    return {model: replace(cell, best=model == best) for model, cell in cells.items()}
+
+
+def _adjusted(columns: Sequence[tuple[str, dict[str, Cell]]]) -> list[dict[str, Cell]]:
+    """Adjust the p-values of a table, given each column's metric, for their number."""
+    found = [
+        (n, model)
+        for n, (metric, cells) in enumerate(columns)
+        if metric in P_VALUES
+        for model in cells
+    ]
+    adjusted = [dict(cells) for _, cells in columns]
+    for (n, model), p in zip(found, holm([adjusted[n][m].value for n, m in found]), strict=True):
+        adjusted[n][model] = replace(adjusted[n][model], holm=p)
+    return adjusted
 
 
 def _best(cells: Mapping[str, Cell], higher_is_better: bool | None) -> str | None:

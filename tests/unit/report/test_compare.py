@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import wilcoxon
 
 from report.synthetic import Asked, answers, noise, questions, write_run
-from vlm_confidence_tasks.metrics import bootstrap_mean_interval, task_metrics
+from vlm_confidence_tasks.metrics import metrics_for, rate_interval, task_metrics
 from vlm_confidence_tasks.report import cli
-from vlm_confidence_tasks.report.compare import TEST, compare_runs
+from vlm_confidence_tasks.report.compare import (
+    TEST,
+    Comparison,
+    Difference,
+    compare_runs,
+    to_record,
+    to_text,
+)
 from vlm_confidence_tasks.report.inputs.problems import Problems
 
 TASK = "pope_eps0.3"
@@ -30,7 +38,8 @@ def test_differences_equal_those_of_the_metrics_on_common_documents(tmp_path: Pa
     assert problems.lines == []
     a, b = (task_metrics([d for _, d in held[10:50]]) for held in (BAD, GOOD))
     rows = {row.metric: row for row in found.differences}
-    assert rows.keys() == a.keys() & b.keys()
+    known = metrics_for(["noise"])
+    assert rows.keys() == {name for name in a.keys() & b.keys() if known[name].interval}
     for name, row in rows.items():
         assert (row.a, row.b) == pytest.approx((a[name], b[name]), abs=1e-12)
         assert row.difference == row.b - row.a and row.documents == 40
@@ -61,22 +70,100 @@ def test_interval_and_test_of_accuracy(tmp_path: Path) -> None:
     right = [[float(d.variants[0].correct) for _, d in held] for held in (BAD, GOOD)]
     images = [d.image_id for _, d in BAD]
     side = np.repeat([False, True], len(images))
-    expected = bootstrap_mean_interval(right[0] + right[1], images * 2, paired=side, draws=200)
+    expected = rate_interval(right[0] + right[1], [1] * 120, images * 2, paired=side)
     assert (row.difference, row.low, row.high) == pytest.approx(
         (expected.estimate, expected.low, expected.high)
     )
     assert 0 < row.low < row.high
     change = np.array(right[1]) - np.array(right[0])
-    by_image = [change[np.array(images) == image].mean() for image in sorted(set(images))]
-    moved = np.sort([value for value in by_image if value])
-    assert row.p == pytest.approx(wilcoxon(moved).pvalue)
+    sums = [change[np.array(images) == image].sum() for image in set(images)]
+    flipped = [abs(np.dot(signs, sums)) for signs in product((-1, 1), repeat=len(sums))]
+    assert row.p == np.mean(np.array(flipped) >= abs(sum(sums)) - 1e-9)
+
+
+def test_p_is_of_the_difference_that_is_shown(tmp_path: Path) -> None:
+    """Documents weigh by their variants in both: one of many variants decides the sign."""
+    variants = [noise(epsilon) for epsilon in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    held = []
+    for seed in (1, 2):
+        many = answers(questions(3, images=3), variants, seed=seed)
+        few = [Asked(f"x{n}", f"image{n + 3}") for n in range(5)]
+        held.append(many + answers(few, variants[:1], seed=seed))
+    runs = [write_run(tmp_path / name, {TASK: h}) for name, h in zip("ab", held, strict=True)]
+    (row,) = (r for r in compare_runs(runs, 5, Problems()).differences if r.metric == "entropy")
+    sums = [
+        sum(d.variants[n].entropy - c.variants[n].entropy for n in range(len(c.variants)))
+        for (_, c), (_, d) in zip(*held, strict=True)
+    ]
+    answered = sum(len(d.variants) for _, d in held[0])
+    assert row.difference == pytest.approx(sum(sums) / answered)
+    flipped = [abs(np.dot(signs, sums)) for signs in product((-1, 1), repeat=len(sums))]
+    assert row.p == np.mean(np.array(flipped) >= abs(sum(sums)) - 1e-9)
+
+
+def test_means_over_other_answers_to_the_same_documents_have_no_p(tmp_path: Path) -> None:
+    """Where an answer is unparsed in one run, the difference is no mean of differences."""
+    variants = [noise(0.1), noise(0.3)]
+    held = answers(ASKED, variants, seed=3)
+    first = next(n for n, (_, d) in enumerate(held) if all(r.answer for r in d.variants))
+    asked, document = held[first]
+    silent = replace(document.variants[0], answer=None, confidence=None, correct=False)
+    changed = replace(document, variants=(silent, document.variants[1]))
+    other = [*held[:first], (asked, changed), *held[first + 1 :]]
+    runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", held), ("b", other))]
+    rows = {row.metric: row for row in compare_runs(runs, 5, Problems()).differences}
+    assert rows["confidence"].difference != 0 and rows["confidence"].p is None
+    assert rows["invalid_rate"].p is not None
+
+
+def test_every_p_is_adjusted_for_all_of_the_comparison(tmp_path: Path) -> None:
+    """Over tasks and metrics: Holm's steps by hand."""
+    tasks = [{"t": BAD, "u": GOOD}, {"t": GOOD, "u": answers(ASKED, [noise(0.3)], seed=5)}]
+    runs = [write_run(tmp_path / name, held) for name, held in zip("ab", tasks, strict=True)]
+    found = compare_runs(runs, 5, Problems())
+    rows = sorted((row for row in found.differences if row.p is not None), key=lambda r: r.p)
+    assert {row.task for row in rows} == {"t", "u"} and found.tests == len(rows) > 20
+    least = 0.0
+    for n, row in enumerate(rows):
+        least = max(least, min(1.0, row.p * (len(rows) - n)))
+        assert row.p_holm == pytest.approx(least)
+    assert all(row.p_holm is None for row in found.differences if row.p is None)
+    assert f"adjusted for all {len(rows)} in this comparison" in to_text(found)
+    assert to_record(found)["tests"] == len(rows)
+
+
+def test_numbers_that_estimate_nothing_are_not_subtracted(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", BAD), ("b", GOOD))]
+    shown = {row.metric for row in compare_runs(runs, 5, Problems()).differences}
+    left_out = {"entropy_delta_p", "entropy_delta_wilcoxon_p", "ece_p", "ece_floor_clean", "mce"}
+    assert shown.isdisjoint(left_out) and {"ece", "entropy_delta"} <= shown
+    assert all(name in task_metrics([d for _, d in GOOD]) for name in left_out)
+
+
+def test_an_ece_stands_with_the_floors_of_both_runs(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", BAD), ("b", GOOD))]
+    found = compare_runs(runs, 5, Problems())
+    floors = [task_metrics([d for _, d in held])["ece_floor_clean"] for held in (BAD, GOOD)]
+    (row,) = (row for row in found.differences if row.metric == "ece_clean")
+    assert [row.floor_a, row.floor_b] == floors
+    (line,) = (line for line in to_text(found).splitlines() if " ece_clean " in line)
+    for value, floor in ((row.a, row.floor_a), (row.b, row.floor_b)):
+        assert f"{value:.4f} (floor {floor:.4f})" in line
+    assert all(r.floor_a is None for r in found.differences if "ece" not in r.metric)
+
+
+def test_the_readme_names_every_key_of_the_record() -> None:
+    readme = (Path(__file__).parents[3] / "docs" / "leaderboard" / "README.md").read_text()
+    named = set(re.findall(r"`(\w+)`", readme))
+    assert {field.name for field in fields(Difference)} <= named
+    assert to_record(Comparison((), ())).keys() <= named
 
 
 def test_a_run_against_itself_has_no_difference(tmp_path: Path) -> None:
     run = write_run(tmp_path, {TASK: GOOD})
     for row in compare_runs([run, run], 20, Problems()).differences:
-        assert row.difference == 0 and row.p is None
-        assert row.low in (None, 0) and row.high in (None, 0)
+        assert row.difference == 0 and row.p is None and row.p_holm is None
+        assert row.low is None or row.low <= 0 <= row.high
 
 
 def test_metrics_over_different_documents_have_no_p(tmp_path: Path) -> None:
@@ -131,7 +218,7 @@ def test_the_command_prints_a_table_or_json(
     cli.main(["compare", *runs, "--draws", "5", "--quiet"])
     printed, errors = capsys.readouterr()
     assert errors == ""
-    assert printed.splitlines()[0].split() == "task metric n A B B - A 95% interval p".split()
+    assert printed.splitlines()[0].split() == "task metric n A B B - A 95% interval p Holm".split()
     assert TEST in printed
     cli.main(["compare", *runs, "--draws", "5", "--quiet", "--json"])
     record = json.loads(capsys.readouterr().out)

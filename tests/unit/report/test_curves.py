@@ -10,7 +10,7 @@ import pytest
 
 from report.conftest import FAMILIES
 from report.synthetic import answers, noise, questions, write_run
-from vlm_confidence_tasks.metrics import Sample, calibrated, task_metrics
+from vlm_confidence_tasks.metrics import Sample, calibrated, rate_interval, task_metrics
 from vlm_confidence_tasks.report.inputs.samples import Row, SamplesFile, read_samples
 from vlm_confidence_tasks.report.leaderboard import curves
 from vlm_confidence_tasks.types import CLEAN, Readout
@@ -29,22 +29,28 @@ def task(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[SamplesFile, d
 def test_ece_of_the_bins_is_the_tables(task: tuple) -> None:
     rows, numbers = task
     for side, name in ((rows.clean, "ece_clean"), (rows.perturbed, "ece")):
-        bins = curves.reliability_bins(side, draws=0)
+        bins = curves.reliability_bins(side, with_intervals=False)
         gaps = [b["count"] * abs(b["accuracy"] - b["confidence"]) for b in bins]
         assert sum(gaps) / sum(b["count"] for b in bins) == pytest.approx(numbers[name], abs=1e-12)
 
 
 def test_bins_have_intervals_of_their_own_answers(task: tuple) -> None:
     rows, _ = task
-    for held in curves.reliability_bins(rows.perturbed, draws=300):
-        inside = [
-            bool(a.correct)
-            for _, readouts in rows.perturbed
+    for held in curves.reliability_bins(rows.perturbed, with_intervals=True):
+        answered = [
+            (bool(a.correct), sample.image_id)
+            for sample, readouts in rows.perturbed
             for a in readouts
             if a.confidence is not None and held["low"] < a.confidence <= held["high"]
         ]
+        inside, shown_at = zip(*answered, strict=True)
+        shown = set(shown_at)
         assert len(inside) == held["count"]
-        assert held["accuracy_low"] <= np.mean(inside) <= held["accuracy_high"]
+        if len(shown) < 5:
+            assert "accuracy_low" not in held
+            continue
+        found = rate_interval(inside, [1] * len(inside), shown_at)
+        assert (held["accuracy_low"], held["accuracy_high"]) == (found.low, found.high)
 
 
 def one_answer(image: str, gold: str | None, confidence: float, correct: bool) -> Row:
@@ -58,15 +64,20 @@ def test_confidences_on_the_edges_of_bins_stay_in_theirs() -> None:
     rows = []
     for n, sure in enumerate(edges):
         rows.append(one_answer(f"i{n}", "Yes", sure, sure > 0.5))
-    bins = curves.reliability_bins(SamplesFile(rows).clean, draws=50)
+    bins = curves.reliability_bins(SamplesFile(rows).clean, with_intervals=True)
     assert sum(held["count"] for held in bins) == len(edges)
-    for held in bins:
-        if held["count"] == 1:
-            assert "accuracy_low" not in held
-            continue
-        assert held["accuracy_low"] <= held["accuracy"] <= held["accuracy_high"]
-        if held["accuracy"] in (0, 1):
-            assert held["accuracy_low"] == held["accuracy_high"] == held["accuracy"]
+    assert all(low < high for low, high in ((held["low"], held["high"]) for held in bins))
+
+
+@pytest.mark.parametrize("correct", [True, False])
+def test_a_bin_of_which_all_or_none_is_right_may_yet_be_another(correct: bool) -> None:
+    rows = [one_answer(f"i{n}", "Yes", 0.9, correct) for n in range(8)]
+    (held,) = curves.reliability_bins(SamplesFile(rows).clean, with_intervals=True)
+    assert held["accuracy"] == correct
+    assert held["accuracy_high"] - held["accuracy_low"] > 0.2
+    assert held["accuracy_low"] <= held["accuracy"] <= held["accuracy_high"]
+    (few,) = curves.reliability_bins(SamplesFile(rows[:4]).clean, with_intervals=True)
+    assert "accuracy_low" not in few and "accuracy_high" not in few
 
 
 def test_area_under_the_roc_is_the_tables(task: tuple) -> None:
@@ -125,14 +136,14 @@ def test_long_curves_are_thinned_and_keep_their_ends(tmp_path: Path) -> None:
 
 def test_without_confidence_or_entropy_there_is_no_curve() -> None:
     assert curves.risk_coverage([]) is None
-    assert curves.reliability_bins([], draws=10) == []
+    assert curves.reliability_bins([], with_intervals=True) == []
     assert curves.defense_roc(SamplesFile([])) is None
     assert curves.margins(SamplesFile([])) is None
 
 
 def test_answers_without_a_right_one_are_in_no_bins_interval() -> None:
     rows = []
-    for n, gold in enumerate([None, "Yes", "Yes"]):
-        rows.append(one_answer(f"i{n // 2}", gold, 0.9, n > 1))
-    (held,) = curves.reliability_bins(SamplesFile(rows).clean, draws=50)
-    assert held["count"] == 2 and held["accuracy_low"] <= 0.5 <= held["accuracy_high"]
+    for n, gold in enumerate([None] + ["Yes"] * 5):
+        rows.append(one_answer(f"i{n}", gold, 0.9, n > 1))
+    (held,) = curves.reliability_bins(SamplesFile(rows).clean, with_intervals=True)
+    assert held["count"] == 5 and held["accuracy_low"] <= 0.8 <= held["accuracy_high"]

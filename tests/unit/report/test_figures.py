@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
+from matplotlib.collections import LineCollection
 
 from vlm_confidence_tasks.report.figures.all_figures import all_figures, curves_by_entry
-from vlm_confidence_tasks.report.figures.figure_data import MOST_MODELS, Figure
+from vlm_confidence_tasks.report.figures.drawing import draw
+from vlm_confidence_tasks.report.figures.figure_data import MOST_MODELS, Figure, Panel
 from vlm_confidence_tasks.report.figures.flip_rates import flip_rates
 from vlm_confidence_tasks.report.figures.representation_drift import drift
-from vlm_confidence_tasks.report.figures.sweeps import SHARED, groups, sweeps
+from vlm_confidence_tasks.report.figures.sweeps import SHARED, groups, sweeps, with_intervals
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs
 from vlm_confidence_tasks.report.leaderboard.leaderboard import build_leaderboard, collect
@@ -134,9 +137,24 @@ def test_reliability_prints_the_tables_ece(made: tuple) -> None:
         column = figure.title.split(", ")[1].removesuffix(": reliability")
         for panel, ece in zip(figure.panels, ("ece_clean", "ece"), strict=True):
             held = number(leaderboard, figure.model, column, ece)
-            assert panel.text == f"ECE {held['value']:.3f}"
+            floor = number(leaderboard, figure.model, column, ece.replace("ece", "ece_floor"))
+            assert panel.text == f"ECE {held['value']:.3f} (floor {floor['value']:.3f})"
             (points,) = panel.series
             assert len(points.counts) == len(points.x) == len(points.low) == len(points.high)
+
+
+def test_a_number_without_an_interval_has_no_whisker() -> None:
+    points = [
+        (0.0, {"value": 0.5, "low": 0.25, "high": 0.625}),
+        (1.0, {"value": 0.5, "low": None, "high": None}),
+    ]
+    series = with_intervals("m", 0, points)
+    assert series.low == [0.25, None] and series.high == [0.625, None]
+    canvas = draw(Figure("f", "f", (Panel("line", "", "x", "y", (series,)),)))
+    (whiskers,) = (c for c in canvas.axes[0].collections if isinstance(c, LineCollection))
+    ends = [path.vertices[:, 1].tolist() for path in whiskers.get_paths() if len(path.vertices)]
+    drawn = [pair for pair in ends if not any(map(math.isnan, pair))]
+    assert drawn == [[0.25, 0.625]]
 
 
 def test_roc_names_the_tables_auroc(made: tuple) -> None:

@@ -39,6 +39,16 @@ def test_every_number_on_a_models_page_is_the_leaderboards(
     assert shown == expected and len(expected) > 20
 
 
+def test_floors_and_adjusted_p_values_are_on_the_pages(written: Path, leaderboard: dict) -> None:
+    text = (written / "index.html").read_text()
+    for name, beside in (("ece", r"\(floor [\d.]+\)"), ("entropy_delta_p", r"\(Holm [\d.]+\)")):
+        (section,) = re.findall(rf"<h2[^>]*>{name}( ↓)?</h2>(.*?)</section>", text, re.S)
+        found = re.findall(rf'<span class="beside">{beside}</span>', section[1])
+        assert len(found) == len(leaderboard["entries"])
+    entry = leaderboard["entries"][0]
+    assert f"(floor {entry['metrics']['ece_floor']['value']:.3f})" in text
+
+
 def test_no_page_loads_anything(written: Path) -> None:
     for name, page in pages(written).items():
         sources = [tag["src"] for tags in page.tags.values() for tag in tags if "src" in tag]

@@ -26,6 +26,16 @@ def summary(folder: Path, *variants: Variant) -> Summary:
     return summarise(run, SummaryOptions(draws=0, curves=False, workers=1, quiet=True))
 
 
+def test_a_task_that_lists_an_ece_alone_has_its_floor_too(tmp_path: Path) -> None:
+    def listing(record: dict) -> None:
+        record["configs"]["t"]["metric_list"] = [{"metric": "ece"}, {"metric": "accuracy"}]
+
+    write_run(tmp_path, {"t": answers(questions(12, images=6), [noise(0.3)])}, change=listing)
+    (run,) = find_runs([tmp_path], Problems())
+    found = summarise(run, SummaryOptions(draws=10, curves=False, workers=1, quiet=True))
+    assert list(found.numbers) == ["accuracy", "ece", "ece_floor"]
+
+
 def speckle(sigma: float) -> Variant:
     return Variant("speckle", (("sigma", sigma),), family="noise")
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from vlm_confidence_tasks.metrics import metrics_for
+from vlm_confidence_tasks.report.companions import FLOORS, P_VALUES
 from vlm_confidence_tasks.report.inputs.problems import ReportError
 from vlm_confidence_tasks.report.leaderboard.tables import HEADLINE, Cell, build_tables
 
@@ -70,7 +74,9 @@ def test_by_task_and_by_metric_hold_the_same_numbers(leaderboard: dict) -> None:
                 for heading, cell in zip(table.headings, row, strict=True):
                     names = (table.name, heading.name)
                     key = (model, *(names if by == "task" else reversed(names)))
-                    assert cells.setdefault(key, cell) == cell
+                    # Another table compares another number of p-values.
+                    same = cell and replace(cell, holm=None)
+                    assert cells.setdefault(key, same) == same
     metrics = [name for name in HEADLINE if name in leaderboard["metrics"]]
     held = {key: cell for key, cell in cells.items() if cell is not None}
     assert len(held) == sum(
@@ -78,7 +84,8 @@ def test_by_task_and_by_metric_hold_the_same_numbers(leaderboard: dict) -> None:
     )
     for (model, metric, task), cell in held.items():
         (entry,) = (e for e in leaderboard["entries"] if (e["model"], e["column"]) == (model, task))
-        assert vars(replace(cell, best=False)) == entry["metrics"][metric] | {"best": False}
+        alone = replace(cell, best=False, floor=None, holm=None)
+        assert alone == Cell(**entry["metrics"][metric])
 
 
 def test_metrics_that_are_named_and_only_those(leaderboard: dict) -> None:
@@ -86,6 +93,66 @@ def test_metrics_that_are_named_and_only_those(leaderboard: dict) -> None:
     assert [table.name for table in tables] == ["iv", "ece"]
     with pytest.raises(ReportError, match="no metric 'speed'"):
         build_tables(leaderboard, "task", ["speed"])
+
+
+def test_an_ece_has_its_floor_beside_it(leaderboard: dict) -> None:
+    entries = {(e["model"], e["column"]): e["metrics"] for e in leaderboard["entries"]}
+    shown = 0
+    for by in ("task", "metric"):
+        for table in build_tables(leaderboard, by, ["ece", "accuracy", "ece_clean", "smece"]):
+            for model, row in table.rows:
+                for heading, cell in zip(table.headings, row, strict=True):
+                    metric, task = (table.name, heading.name)[:: 1 if by == "task" else -1]
+                    floors = {"ece": "ece_floor", "ece_clean": "ece_floor_clean"}
+                    if metric in floors:
+                        assert cell.floor == entries[model, task][floors[metric]]["value"]
+                        assert cell.beside == f"(floor {cell.floor:.3f})"
+                        shown += 1
+                    else:
+                        assert cell.floor is None and cell.beside == ""
+    assert shown == 2 * 2 * len(entries)
+
+
+def test_p_values_are_adjusted_for_what_the_table_compares(leaderboard: dict) -> None:
+    names = ["entropy_delta_p", "ece_p", "ece"]
+    for by, tables in ((by, build_tables(leaderboard, by, names)) for by in ("task", "metric")):
+        for table in tables:
+            cells = [
+                cell
+                for _, row in table.rows
+                for heading, cell in zip(table.headings, row, strict=True)
+                if (table.name if by == "task" else heading.name) != "ece"
+            ]
+            assert len(cells) in (0, 9 if by == "task" else 6)
+            least = 0.0
+            for n, cell in enumerate(sorted(cells, key=lambda cell: cell.value)):
+                least = max(least, min(1.0, cell.value * (len(cells) - n)))
+                assert cell.holm == pytest.approx(least)
+                assert cell.beside == f"(Holm {Cell(cell.holm, None, None).text})"
+            others = [cell for _, row in table.rows for cell in row if cell not in cells]
+            assert all(cell.holm is None for cell in others)
+
+
+def test_every_metric_without_an_interval_is_a_p_a_floor_or_named_here() -> None:
+    """A new p-value would stand in tables without its adjusted one."""
+    known = metrics_for(["noise"])
+    without = {name for name, metric in known.items() if metric.interval is None}
+    assert P_VALUES | set(FLOORS.values()) <= without and FLOORS.keys() <= known.keys()
+    rest = {name.removesuffix("_clean") for name in without - P_VALUES - set(FLOORS.values())}
+    assert rest == {"mce", "verbal_mce", "loglik_mce", "defense_reject"}
+    assert FLOORS.keys() == {name for name in known if re.fullmatch(r"(\w+_)?ece(_clean)?", name)}
+
+
+def test_primary_outcomes_come_first() -> None:
+    readme = (Path(__file__).parents[3] / "docs" / "reading-the-numbers.md").read_text()
+    section = readme.split("## Primary outcomes")[1].split("\n## ")[0]
+    (rows,) = (part for part in section.split("\n\n") if part.startswith("| outcome"))
+    named = [
+        name for row in rows.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    ]
+    shown = [name for name in HEADLINE if name in named]
+    assert tuple(shown) == HEADLINE[: len(shown)] and set(shown) == set(named)
+    assert set(HEADLINE) <= metrics_for([]).keys()
 
 
 def test_numbers_in_words() -> None:

@@ -15,6 +15,10 @@ NASTY = "=evil|<script>$x_1$ & 50% #{\\}\n"
 CELLS = (Cell(0.25, 0.2, 0.3, best=True), None)
 HEADS = (Heading("pope_eps0.3", "", "a note"), Heading("ece", "↓", ""))
 TABLES = [Table("accuracy", "accuracy ↑", "share of right answers", HEADS, ((NASTY, CELLS),))]
+BESIDE = (Cell(0.053, 0.04, 0.07, floor=0.021), Cell(0.003, None, None, holm=0.041))
+WITH_BESIDE = [
+    Table("t", "t", "", (Heading("ece", "", ""), Heading("p", "", "")), (("m", BESIDE),))
+]
 BOARD = {
     "interval": {"draws": 60},
     "entries": [{"model": "m", "column": "t", "n": {"failed": 2, "documents": 3}}],
@@ -41,12 +45,38 @@ def test_csv_has_the_numbers_in_full(leaderboard: dict) -> None:
             for name, number in entry["metrics"].items():
                 row_key, key = (name, entry["column"]) if by == "task" else (entry["column"], name)
                 row = [r for r in rows if (r[about], r["model"]) == (row_key, entry["model"])]
-                if not row or key not in row[0]:
+                if not row or f"{key}_low" not in row[0]:
                     continue
                 assert float(row[0][key]) == number["value"]
                 low = row[0][f"{key}_low"]
                 assert (float(low) if low else None) == number["low"]
         assert len(rows) == sum(len(table.rows) for table in build_tables(leaderboard, by))
+
+
+def test_floors_and_adjusted_p_values_stand_beside_in_every_format() -> None:
+    page = to_markdown(BOARD, WITH_BESIDE)
+    assert "| m | 0.053 (floor 0.021) [0.040, 0.070] | 0.003 (Holm 0.041) |" in page
+    assert "floor, what a perfectly calibrated model would show" in page
+    text = to_latex(WITH_BESIDE)
+    assert r"m & 0.053 (floor 0.021) {\scriptsize [0.040, 0.070]} & 0.003 (Holm 0.041) \\" in text
+    (row,) = csv.DictReader(io.StringIO(to_csv(WITH_BESIDE, "metric")))
+    assert (row["ece"], row["ece_floor"], row["p"], row["p_holm"]) == (
+        *("0.053", "0.021"),
+        *("0.003", "0.041"),
+    )
+    assert list(row) == (
+        ["task", "model", "ece", "ece_low", "ece_high", "ece_floor"]
+        + ["p", "p_low", "p_high", "p_holm"]
+    )
+
+
+def test_a_csv_has_each_column_once(leaderboard: dict) -> None:
+    tables = build_tables(leaderboard, "metric", ["ece", "ece_floor", "accuracy"])
+    head, *rows = csv.reader(io.StringIO(to_csv(tables, "metric")))
+    assert len(head) == len(set(head)) and head.count("ece_floor") == 1
+    at = head.index("ece_floor")
+    floors = {entry["metrics"]["ece_floor"]["value"] for entry in leaderboard["entries"]}
+    assert {float(row[at]) for row in rows} == floors
 
 
 def test_csv_holds_no_formula() -> None:

@@ -632,7 +632,7 @@ hundred cells a few lie 2 of these away by chance.
 **Correlation** is that between answers of one image; answers to the variants of one document
 go together by 0.8. Rates have beta distributed image rates, everything else normal scores.
 Truths are exact, or those of 2,000,000 answers. What each kind of interval is, and what it does
-not reach: [reading the numbers](reading-the-numbers.md#intervals).
+not reach: [reading the numbers](reading-the-numbers.md#how-far-a-number-may-be-off).
 """
 
 

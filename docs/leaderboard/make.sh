@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes example/ again, from any folder: runs.yaml, one leaderboard of the three runs, its
 # figures and a comparison. OUTPUT names another folder; LIMIT and TASKS take less of the
-# data, DRAWS fewer draws of the bootstrap.
+# data, DRAWS fewer draws of the means' bootstrap.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 output="${OUTPUT:-$here/example}"

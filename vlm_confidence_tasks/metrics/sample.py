@@ -57,7 +57,7 @@ class Sample:
         """
         return _distinct([r for r in self.variants if not r.variant.control] or self.variants)
 
-    @property
+    @cached_property
     def paired_clean(self) -> tuple[Readout, ...]:
         """The clean answer, once for each answer in `perturbed`: what `_clean` metrics count.
 

@@ -52,7 +52,7 @@ def mean(name: str, numbers: Numbers, select: Select, sample: Sample) -> Value |
     found = numbers(sample, select(sample))
     if not found:
         return None
-    score = math.fsum(found) / len(found)
+    score = found[0] if len(found) == 1 else math.fsum(found) / len(found)
     if not math.isfinite(score):
         raise ValueError(f"image {sample.image_id}: {name} gave {found}")
     return {"score": score, "n": len(found)}

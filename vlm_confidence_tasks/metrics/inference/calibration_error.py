@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.linalg import block_diag
 from scipy.special import ndtr
 
 from vlm_confidence_tasks.metrics.functional.calibration import (
@@ -52,17 +53,19 @@ class _Gaps:
     """The gaps of a reliability diagram, and how far each may be off.
 
     Attributes:
+        bins: The bin of each answer, [N], of those that are filled.
         gap: Sum of correct - confidence in each bin over N, [B].
         error: Its standard error over images, [B].
+        missing: The part of it that is not seen in the images, which are few, [B].
         shape: The gap of each answer's bin, shrunk towards the mean of all bins as far as the
             errors explain how the bins differ, [N].
-        noise: What each answer's residual is multiplied by, [N], to give noise of `error`.
     """
 
+    bins: Ints
     gap: Floats
     error: Floats
+    missing: Floats
     shape: Floats
-    noise: Floats
 
 
 def debiased_calibration_error(
@@ -156,7 +159,11 @@ def calibration_error_interval(
     errors = [
         _error(confidence[side], correct[side], index[side], size, kind) for side in conditions
     ]
-    noise = _noise(np.hstack([error.influence for error in errors]), np.random.default_rng(seed))
+    noise = _noise(
+        np.hstack([error.influence for error in errors]),
+        block_diag(*(error.binomial for error in errors)),
+        np.random.default_rng(seed),
+    )
     noises = np.split(noise, np.cumsum([error.gaps.size for error in errors[:-1]]), axis=1)
     found = [_inverted(*each) for each in zip(errors, noises, strict=True)]
     shown = found[0]
@@ -174,11 +181,13 @@ class _Error:
         gaps: D, [J].
         path: D~, [J].
         influence: How much each image adds to the noise of D, [K, J].
+        binomial: How much each bin adds whose images agree by chance, [B, J].
     """
 
     gaps: Floats
     path: Floats
     influence: Floats
+    binomial: Floats
 
 
 def _error(confidence: Floats, correct: Bools, index: Ints, size: int, kind: Kind) -> _Error:
@@ -186,13 +195,15 @@ def _error(confidence: Floats, correct: Bools, index: Ints, size: int, kind: Kin
     cells, features = _features(confidence, correct, kind)
     total, residual = confidence.size, correct - confidence
     counts = np.bincount(index, minlength=size)
-    added = _crossed(index, size, cells, len(features), residual * gaps.noise) @ features
+    added = _crossed(index, size, cells, len(features), residual) @ features
     centred = added - counts[:, None] * (added.sum(axis=0) / total)
+    bins = _crossed(gaps.bins, gaps.gap.size, cells, len(features), np.ones(total))
     return _Error(
         gaps=np.bincount(cells, residual, len(features)) @ features / total,
         path=np.bincount(cells, gaps.shape, len(features)) @ features / total,
         # The jackknife's weights: an image with many answers moves its own mean.
         influence=centred / np.maximum(total - counts, 1)[:, None],
+        binomial=gaps.missing[:, None] * (bins / bins.sum(axis=1, keepdims=True)) @ features,
     )
 
 
@@ -242,12 +253,13 @@ def _gaps(confidence: Floats, correct: Bools, index: Ints, size: int) -> _Gaps:
     binomial *= max(1.0, variance.sum() / binomial.sum())
     weight = held.sum(axis=0)
     blended = (weight * variance + _BINOMIAL_IMAGES * binomial) / (weight + _BINOMIAL_IMAGES)
-    scale = np.sqrt(blended / np.maximum(variance, _SMALLEST**2))
+    variance, missing = np.maximum(variance, blended), np.maximum(blended - variance, 0.0)
     return _Gaps(
+        bins=bins,
         gap=gap,
-        error=np.sqrt(blended),
-        shape=_shrunk(gap / share, blended / share**2)[bins],
-        noise=np.where(variance > _SMALLEST**2, scale, 1.0)[bins],
+        error=np.sqrt(variance),
+        missing=np.sqrt(missing),
+        shape=_shrunk(gap / share, variance / share**2)[bins],
     )
 
 
@@ -265,10 +277,10 @@ def _shrunk(gap: Floats, variance: Floats) -> Floats:
     return shrunk
 
 
-def _noise(influence: Floats, rng: np.random.Generator) -> Floats:
-    """Draw noise with the covariance over images, and the tails of Student's t, [B, J]."""
+def _noise(influence: Floats, binomial: Floats, rng: np.random.Generator) -> Floats:
+    """Draw noise with the covariance of images and bins, and the tails of Student's t, [B, J]."""
     images = int(influence.any(axis=1).sum())
-    covariance = influence.T @ influence * (images - 1) / max(images, 1)
+    covariance = influence.T @ influence * (images - 1) / max(images, 1) + binomial.T @ binomial
     values, vectors = np.linalg.eigh(covariance)
     drawn = rng.standard_normal((DRAWS, len(values))) @ (vectors * np.sqrt(values.clip(0))).T
     freedom = max(images - 1, 1)
@@ -296,7 +308,9 @@ def _inverted(error: _Error, noise: Floats) -> Interval:
         return lambda s: float(np.quantile(_norm(s * path + noise), at))
 
     scale = float(_norm(path))
-    low, high = (scale * _root(quantile(at), observed) for at in (1.0 - tail, tail))
+    low = scale * _root(quantile(1.0 - tail), observed)
+    # An error under what a calibrated model shows by chance is no better than that model's.
+    high = scale * _root(quantile(tail), max(observed, quantile(0.5)(0.0)))
     return Interval(float(np.clip(scale, low, high)), low, high)
 
 

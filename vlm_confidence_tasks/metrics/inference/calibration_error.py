@@ -311,6 +311,7 @@ def _inverted(error: _Error, noise: Floats) -> Interval:
     low = scale * _root(quantile(1.0 - tail), observed)
     # An error under what a calibrated model shows by chance is no better than that model's.
     high = scale * _root(quantile(tail), max(observed, quantile(0.5)(0.0)))
+    low, high = min(low, 1.0), min(high, 1.0)
     return Interval(float(np.clip(scale, low, high)), low, high)
 
 

@@ -301,7 +301,8 @@ def _correlation(one: Floats, other: Floats) -> float:
 def _inverted(error: _Error, noise: Floats) -> Interval:
     """Return the error of the shrunk gaps, and which errors the observed one may be of."""
     observed = float(_norm(error.gaps))
-    path = error.path if _norm(error.path) > _SMALLEST else error.gaps
+    # Without a gap, in the directions in which there may be one.
+    path = error.path if _norm(error.path) > _SMALLEST else noise.std(axis=0)
     tail = (1.0 - _INVERTED_LEVEL) / 2.0
 
     def quantile(at: float) -> Callable[[float], float]:

@@ -94,7 +94,7 @@ def extract_columns(
         images: A name or number of each sample's image; its `image_id` if None.
     """
     named = images or [sample.image_id for sample in samples]
-    values = [(metric.extract(sample), image) for sample, image in zip(samples, named, strict=True)]
+    values = zip(map(metric.extract, samples), named, strict=True)
     found = [(value, image) for value, image in values if value is not None]
     return Columns([value for value, _ in found], [image for _, image in found])
 

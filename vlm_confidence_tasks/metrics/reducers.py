@@ -8,30 +8,29 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.functional.classification import Confusion
 from vlm_confidence_tasks.metrics.functional.correlation import spearman
 from vlm_confidence_tasks.metrics.functional.defense import ThresholdDefense, threshold_defense
 from vlm_confidence_tasks.metrics.functional.drift import cohens_d, cohens_dz, drift_ratio
-from vlm_confidence_tasks.metrics.inference.calibrated import calibration_test
+from vlm_confidence_tasks.metrics.inference.calibrated import CalibrationTest, calibration_test
 from vlm_confidence_tasks.metrics.inference.calibration_error import debiased_calibration_error
 from vlm_confidence_tasks.metrics.inference.permutation import sign_flip_p, wilcoxon_p
 from vlm_confidence_tasks.metrics.sample import Value
 
 Values = Sequence[Value]
-Strings = NDArray[np.str_]
 
 
 def pooled_mean(values: Values) -> float | None:
     """Mean over all instances; `fsum`, so that the result does not depend on the order."""
-    n = sum(value["n"] for value in values)
-    return math.fsum(value["n"] * value["score"] for value in values) / n if n else None
+    n = sum([value["n"] for value in values])
+    return math.fsum([value["n"] * value["score"] for value in values]) / n if n else None
 
 
 def linearised(values: Values) -> Values:
@@ -99,35 +98,55 @@ def debiased_error(values: Values) -> float | None:
 def calibration_floor(values: Values) -> float | None:
     """Join confidence and correctness, and compute the ECE of calibrated answers."""
     found = _answers(values)
-    return None if found is None else calibration_test(*found).floor
+    return None if found is None else _tested(*(column.tobytes() for column in found)).floor
 
 
 def calibration_p(values: Values) -> float | None:
     """Join confidence and correctness, and hold their ECE against that of calibrated ones."""
     found = _answers(values)
-    return None if found is None else calibration_test(*found).p
+    return None if found is None else _tested(*(column.tobytes() for column in found)).p
 
 
-def _answers(values: Values) -> tuple[Floats, Floats, Ints, Strings] | None:
+@lru_cache(maxsize=8)
+def _tested(confidence: bytes, correct: bytes, documents: bytes, images: bytes) -> CalibrationTest:
+    """Test answers, once for the floor and the p of the same ones."""
+    return calibration_test(
+        *(np.frombuffer(column) for column in (confidence, correct)),
+        *(np.frombuffer(column, dtype=np.intp) for column in (documents, images)),
+    )
+
+
+def _answers(values: Values) -> tuple[Floats, Floats, Ints, Ints] | None:
     """Return confidence, correctness, document and image of all answers, in one order."""
     if not values:
         return None
     ordered = sorted(values, key=itemgetter("image_id", "confidence", "correct"))
     owners = np.repeat(np.arange(len(ordered)), [len(value["correct"]) for value in ordered])
-    images = np.array([value["image_id"] for value in ordered])[owners]
-    return joined("confidence", ordered), joined("correct", ordered), owners, images
+    return (
+        joined("confidence", ordered),
+        joined("correct", ordered),
+        owners,
+        _images(ordered)[owners],
+    )
+
+
+def _images(values: Values) -> Ints:
+    """Number the images of the values in the order of their names."""
+    names = [value["image_id"] for value in values]
+    order = {name: n for n, name in enumerate(sorted(set(names)))}
+    return np.array([order[name] for name in names], dtype=np.intp)
 
 
 def sign_flip_of_differences(values: Values) -> float | None:
     """Test the mean of the samples' changes against 0."""
-    return sign_flip_p(column("difference", values), [value["image_id"] for value in values])
+    return sign_flip_p(column("difference", values), _images(values)) if values else None
 
 
 def wilcoxon_of_differences(values: Values) -> float | None:
     """Test the symmetry of images' mean changes about 0."""
-    return wilcoxon_p(
-        column("difference", values), [value["image_id"] for value in values], column("n", values)
-    )
+    if not values:
+        return None
+    return wilcoxon_p(column("difference", values), _images(values), column("n", values))
 
 
 def from_defense(measure: Callable[[ThresholdDefense], float], values: Values) -> float | None:
@@ -166,4 +185,4 @@ def column(key: str, values: Values) -> Floats:
 
 def joined(key: str, values: Values) -> Floats:
     """Join the lists that the samples have under a key."""
-    return np.fromiter(chain.from_iterable(map(itemgetter(key), values)), dtype=np.float64)
+    return np.array(list(chain.from_iterable(map(itemgetter(key), values))), dtype=np.float64)

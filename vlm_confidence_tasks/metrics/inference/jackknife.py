@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit, logit
-from scipy.stats import t as student
+from scipy.special import expit, logit, stdtrit
 
 from vlm_confidence_tasks.metrics.functional.checks import Ints
 from vlm_confidence_tasks.metrics.inference.clusters import (
@@ -120,6 +119,6 @@ def deleted_interval(
     # Infinite at an end of the scale, 0 where all groups agree.
     if not (np.isfinite(centre) and np.isfinite(spread) and spread > 1e-24):
         return None
-    reach = student.ppf((1.0 + LEVEL) / 2.0, groups - 1) * np.sqrt(spread)
+    reach = stdtrit(groups - 1, (1.0 + LEVEL) / 2.0) * np.sqrt(spread)
     estimate = float(table[0, -1] - table[0, 0]) if paired else float(table[0, 0])
     return Interval(estimate, float(back(centre - reach)), float(back(centre + reach)))

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from vlm_confidence_tasks.metrics.functional.checks import Floats, positive_integer
 from vlm_confidence_tasks.metrics.inference.clusters import (
@@ -119,7 +119,7 @@ def mean_interval(
     tail = (1.0 - LEVEL) / 2.0
     # Infinite where a draw's images agree: quantiles must not interpolate between these.
     low, high = np.quantile(studentized, [tail, 1.0 - tail], method="inverted_cdf")
-    usual = student.ppf(1.0 - tail, size - 1)
+    usual = stdtrit(size - 1, 1.0 - tail)
     ends = (
         estimate - error * (high if np.isfinite(high) else usual),
         estimate - error * (low if np.isfinite(low) else -usual),

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import beta, norm
-from scipy.stats import t as student
+from scipy.special import betaincinv, ndtri, stdtrit
 
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.inference.clusters import (
@@ -105,10 +104,10 @@ def _rate(hits: Floats, counts: Floats, index: Ints, clusters: int) -> _Rate | N
     if events < min(FEW_EVENTS, images / 2):
         effective = min(effective, images)
     tail = (1.0 - LEVEL) / 2.0
-    effective *= (norm.ppf(tail) / student.ppf(tail, images - 1)) ** 2
+    effective *= (ndtri(tail) / stdtrit(images - 1, tail)) ** 2
     events, misses = rate * effective, (1.0 - rate) * effective
-    low = beta.ppf(tail, events, misses + 1.0) if rate > 0 else 0.0
-    high = beta.ppf(1.0 - tail, events + 1.0, misses) if rate < 1 else 1.0
+    low = betaincinv(events, misses + 1.0, tail) if rate > 0 else 0.0
+    high = betaincinv(events + 1.0, misses, 1.0 - tail) if rate < 1 else 1.0
     return _Rate(Interval(rate, float(low), float(high)), influence)
 
 

@@ -9,15 +9,16 @@ families, with 95% intervals clustered by image.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from vlm_confidence_tasks.metrics import Interval, Sample, mean_interval
+from vlm_confidence_tasks.metrics import Interval, Sample, mean_interval, rate_interval
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.report.representation_statistics import inside_numbers
 from vlm_confidence_tasks.types import Readout
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "sandbox-drift.md"
+Method = Callable[[Sequence[float], Sequence[int], Sequence[str]], Interval | None]
 CHANNELS = ("context", "answer", "vision")
 COMMAND = (
     "VLM_CONFIDENCE_DATA=sandbox lmms_eval --model tiny_llava --tasks pope_invariance "
@@ -51,18 +52,18 @@ def mean(readouts: Sequence[Readout], channel: str) -> float | None:
     return sum(drifts) / len(drifts) if drifts else None
 
 
-def cell(values: Sequence[tuple[float, str]]) -> str:
+def cell(values: Sequence[tuple[float, str]], of: Method = mean_interval) -> str:
     """Return a mean over (number, image) with its interval."""
     if not values:
         return "-"
-    found = interval(values)
+    found = interval(values, of)
     return f"{found.estimate:.3g} [{found.low:.3g}, {found.high:.3g}]"
 
 
-def interval(values: Sequence[tuple[float, str]]) -> Interval:
+def interval(values: Sequence[tuple[float, str]], of: Method = mean_interval) -> Interval:
     """Return the interval of a mean over (number, image)."""
     numbers, images = zip(*values, strict=True)
-    found = mean_interval(numbers, [1] * len(numbers), images)
+    found = of(numbers, [1] * len(numbers), images)
     if found is None:
         raise ValueError("an interval needs at least 5 images that differ")
     return found
@@ -86,7 +87,7 @@ def rows(documents: Sequence[Sample], families: Sequence[str]) -> Iterator[str]:
             for d in documents
             for r in d.families.get(family, ())
         ]
-        yield f"| {family} | {' | '.join(cells)} | {cell(flips)} |"
+        yield f"| {family} | {' | '.join(cells)} | {cell(flips, rate_interval)} |"
     controls = [
         [
             (d.clean.inside.control[c], d.image_id)

@@ -23,7 +23,7 @@ from vlm_confidence_tasks.metrics.inference.clusters import (
 
 # With an event on fewer images than this (or half of them), how events of one image go
 # together cannot be estimated.
-FEW_EVENTS = 15
+FEW_EVENTS = 10
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def rate_interval(
     n* = p (1 - p) / v * (z / t)^2, v the jackknife's variance of p over images, and z, t the
     97.5% quantiles of the normal and of Student's t with (images - 1) degrees of freedom. n*
     is at most the number of rows; it is at most the number of images where the event, or its
-    absence, is seen on fewer than 15 images or half of them: then v says little. At a rate of
+    absence, is seen on fewer than 10 images or half of them: then v says little. At a rate of
     0 of k images the upper end is 1 - 0.025^(1/n*), and never 0.
 
     A difference is that of two such intervals by MOVER, with their correlation over images.

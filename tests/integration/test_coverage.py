@@ -32,7 +32,7 @@ SHOWN = [name for name in coverage.KINDS if name not in TESTS]
 
 @pytest.fixture(autouse=True)
 def few_answers_for_truths(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coverage, "TRUTH_IMAGES", 40_000)
+    monkeypatch.setattr(coverage, "TRUTH_ANSWERS", 40_000)
 
 
 def total(name: str, repeats: int = REPEATS) -> float:
@@ -90,7 +90,7 @@ def test_a_repeat_is_a_function_of_its_kind_and_cell() -> None:
 def test_the_page_shows_every_kind_and_cell() -> None:
     results = [coverage.measure("rate 0", cell, 3) for cell in CELLS]
     results += [coverage.measure("wilcoxon", cell, 3) for cell in CELLS]
-    page = coverage.page(results, 3)
+    page = coverage.page(results)
     assert page.count("## Rate of 0") == page.count("## Wilcoxon") == 1
     assert page.count("\n| 30 | 1-18 | ") == page.count("\n| 30 | 1 | ") == 2
     assert "100.0 (0." in page and "nan" not in page

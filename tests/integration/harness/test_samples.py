@@ -50,7 +50,8 @@ def test_numbers_within_a_record_fit_together(sweep: Run) -> None:
 def test_captions_have_entropy_and_defence_only(sweep: Run) -> None:
     names = set(sweep.numbers("caption_eps0.3"))
     assert names == {
-        *("entropy", "entropy_clean", "entropy_delta", "entropy_delta_p", "entropy_drop_rate"),
+        *("entropy", "entropy_clean", "entropy_delta", "entropy_delta_p"),
+        *("entropy_delta_wilcoxon_p", "entropy_drop_rate"),
         *("defense_reject_clean", "defense_reject", "defense_bypass", "defense_auroc"),
     }
     images = [row["image_id"] for row in sweep.samples("caption_eps0.3").values()]

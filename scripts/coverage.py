@@ -611,7 +611,7 @@ def _options() -> argparse.Namespace:
 
 def page(results: Sequence[Result]) -> str:
     """Write the results as Markdown."""
-    lines = [_HEAD]
+    lines = [_HEAD, *_unfinished(results)]
     lines += _summary(results)
     for name, kind in KINDS.items():
         rows = [result for result in results if result.kind == name]
@@ -634,6 +634,13 @@ go together by 0.8. Rates have beta distributed image rates, everything else nor
 Truths are exact, or those of 2,000,000 answers. What each kind of interval is, and what it does
 not reach: [reading the numbers](reading-the-numbers.md#how-far-a-number-may-be-off).
 """
+
+
+def _unfinished(results: Sequence[Result]) -> list[str]:
+    total = sum(len(list(cells(kind))) for kind in KINDS.values())
+    if len(results) == total:
+        return []
+    return [f"{len(results):,} of {total:,} cells are measured so far; the others are left out."]
 
 
 def _summary(results: Sequence[Result]) -> list[str]:

@@ -70,8 +70,9 @@ def mean_interval(
     Images are drawn with replacement and bring all of their rows. Each draw's distance from
     the estimate is divided by its own standard error, the linearised one of a ratio:
     t* = (m* - m) / se*. The interval is [m - q(97.5%) se, m - q(2.5%) se] with quantiles q
-    of t* and the jackknife's se. Skewed numbers and few images are held by it, where a
-    percentile interval is too narrow.
+    of t*, at least those of Student's t with (images - 1) degrees of freedom, and the jackknife's
+    se (times sqrt((K - 1) / K), as the draws have it). Skewed numbers and few images are held by
+    it, where a percentile interval is too narrow.
 
     Args:
         totals: Sum of each row's numbers, [N].
@@ -119,10 +120,10 @@ def mean_interval(
     tail = (1.0 - LEVEL) / 2.0
     # Infinite where a draw's images agree: quantiles must not interpolate between these.
     low, high = np.quantile(studentized, [tail, 1.0 - tail], method="inverted_cdf")
-    usual = stdtrit(size - 1, 1.0 - tail)
+    least = stdtrit(size - 1, 1.0 - tail)
     ends = (
-        estimate - error * (high if np.isfinite(high) else usual),
-        estimate - error * (low if np.isfinite(low) else -usual),
+        estimate - error * max(high if np.isfinite(high) else 0.0, least),
+        estimate - error * min(low if np.isfinite(low) else 0.0, -least),
     )
     return Interval(estimate, *(float(np.clip(end, *within)) for end in ends))
 

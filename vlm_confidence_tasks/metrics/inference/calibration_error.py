@@ -169,7 +169,13 @@ def calibration_error_interval(
     shown = found[0]
     if len(found) == 2:
         together = _correlation(*(_norm(e.path + n) for e, n in zip(errors, noises, strict=True)))
-        shown = difference(found[0], found[1], together)
+        # The centre of an error that may be 0 is biased; both ways hold more truths than one.
+        centred = difference(found[0], found[1], together)
+        both = all(each.low == 0 for each in found)
+        first, second = (_from_zero(each, both) for each in found)
+        at_zero = difference(first, second, together)
+        low, high = min(centred.low, at_zero.low), max(centred.high, at_zero.high)
+        shown = Interval(centred.estimate, low, high)
     return Interval(estimate, min(shown.low, estimate), max(shown.high, estimate))
 
 
@@ -296,6 +302,16 @@ def _norm(gaps: Floats) -> Floats:
 def _correlation(one: Floats, other: Floats) -> float:
     """Correlate two columns; 0 where one is constant."""
     return pearson(one, other) or 0.0
+
+
+def _from_zero(found: Interval, both: bool) -> Interval:
+    """Return the interval, around 0 where that may be the error.
+
+    Where it may be in both conditions, it has two sides: then what they share cancels.
+    """
+    if found.low > 0:
+        return found
+    return Interval(0.0, -found.high if both else 0.0, found.high)
 
 
 def _inverted(error: _Error, noise: Floats) -> Interval:

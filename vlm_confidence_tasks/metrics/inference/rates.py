@@ -114,4 +114,6 @@ def _rate(hits: Floats, counts: Floats, index: Ints, clusters: int) -> _Rate | N
 def _together(first: _Rate, second: _Rate) -> float:
     """Correlate two rates over images; 0 where one does not move."""
     size = math.sqrt(float((first.influence**2).sum() * (second.influence**2).sum()))
-    return float(first.influence @ second.influence) / size if size else 0.0
+    together = float(first.influence @ second.influence) / size if size else 0.0
+    # Runs that agree on all of K images may differ on others: of width 0 their difference is not.
+    return min(together, 1.0 - 2.0 / first.influence.size)

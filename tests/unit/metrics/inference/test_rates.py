@@ -174,7 +174,7 @@ def test_pairing_removes_what_the_sides_share(data):
     same = rate_interval(**paired_columns((hits, counts), (hits, counts), clusters))
     assert same.estimate == 0 and same.low <= 0 <= same.high
     alone = rate_interval(*data)
-    assert same.high - same.low < 0.3 * (alone.high - alone.low)
+    assert same.high - same.low < 0.4 * (alone.high - alone.low)
 
 
 def test_both_sides_without_an_event_are_not_certain():
@@ -226,3 +226,14 @@ def test_bad_input_raises(change, message):
     arguments = {"hits": [1.0] * 6, "counts": [1] * 6, "clusters": list("abcdef"), **change}
     with pytest.raises(ValueError, match=message):
         rate_interval(**arguments)
+
+
+def test_two_equal_runs_have_a_difference_of_some_width():
+    # At a rate of a half both sides are symmetric, so that a correlation of 1 cancels them.
+    hits, image = np.tile([1, 0], 20), np.arange(40)
+    found = rate_interval(
+        np.tile(hits, 2), np.ones(80), np.tile(image, 2), paired=np.repeat([False, True], 40)
+    )
+    assert found.estimate == 0
+    assert found.low == pytest.approx(-found.high)
+    assert 0.02 < found.high < rate_interval(hits, np.ones(40), image).high - 0.5

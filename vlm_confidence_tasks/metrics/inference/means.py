@@ -26,6 +26,7 @@ DRAWS = 2000
 _BLOCK = 1 << 24
 # Under this share of a mean's variance, what is left of it is rounding.
 _NO_SPREAD = 1e-20
+_ROUNDING = 1e-6
 
 
 def _drawn(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
@@ -117,6 +118,8 @@ def mean_interval(
         return None
     error = np.sqrt(spread) * (size - 1) / size
     studentized = _studentized(influence / error, shares, np.array(signs), draws, seed)
+    if not studentized.size:
+        studentized = np.zeros(1)
     tail = (1.0 - LEVEL) / 2.0
     # Infinite where a draw's images agree: quantiles must not interpolate between these.
     low, high = np.quantile(studentized, [tail, 1.0 - tail], method="inverted_cdf")
@@ -147,7 +150,8 @@ def _studentized(influence: Floats, shares: Floats, signs: Floats, draws: int, s
     products = drawn[:, 2 * conditions :] * np.where(first == second, 1.0, 2.0)
     variance = (products * coefficients[:, first] * coefficients[:, second]).sum(axis=1)
     distance = moved @ signs
-    spread = variance > 1e-9
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(spread, distance / np.sqrt(np.maximum(variance, 0)), np.inf * distance)
-    return ratio[~np.isnan(ratio)]
+    # In units of the standard error; what is smaller is the rounding of float32.
+    spread, away = variance > _ROUNDING, np.abs(distance) > _ROUNDING
+    ratio = distance / np.sqrt(np.where(spread, variance, 1.0))
+    studentized: Floats = np.where(spread, ratio, np.copysign(np.inf, distance))[spread | away]
+    return studentized

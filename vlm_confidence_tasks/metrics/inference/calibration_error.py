@@ -176,7 +176,8 @@ def calibration_error_interval(
         at_zero = difference(first, second, together)
         low, high = min(centred.low, at_zero.low), max(centred.high, at_zero.high)
         shown = Interval(centred.estimate, low, high)
-    return Interval(estimate, min(shown.low, estimate), max(shown.high, estimate))
+    low, high = (float(np.clip(end, -1.0, 1.0)) for end in (shown.low, shown.high))
+    return Interval(estimate, min(low, estimate), max(high, estimate))
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ _SCALES: dict[Scale, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "logit": (logit, expit),
     "fisher": (np.arctanh, np.tanh),
 }
+# Of two numbers of a scale's range.
+_LARGEST_DIFFERENCE: dict[Scale, float] = {"identity": np.inf, "logit": 1.0, "fisher": 2.0}
 
 
 def deletions(
@@ -120,5 +122,8 @@ def deleted_interval(
     if not (np.isfinite(centre) and np.isfinite(spread) and spread > 1e-24):
         return None
     reach = stdtrit(groups - 1, (1.0 + LEVEL) / 2.0) * np.sqrt(spread)
-    estimate = float(table[0, -1] - table[0, 0]) if paired else float(table[0, 0])
-    return Interval(estimate, float(back(centre - reach)), float(back(centre + reach)))
+    ends = (centre - reach, centre + reach)
+    if paired:
+        most = _LARGEST_DIFFERENCE[scale]
+        return Interval(float(centre), *(float(np.clip(end, -most, most)) for end in ends))
+    return Interval(float(table[0, 0]), *(float(back(end)) for end in ends))

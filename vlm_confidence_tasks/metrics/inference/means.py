@@ -90,8 +90,8 @@ def mean_interval(
         images agree, since these say nothing of how images differ.
 
     Raises:
-        ValueError: No rows, columns of different lengths, numbers that are not finite, or
-            `draws` under 1.
+        ValueError: No rows, columns of different lengths, numbers that are not finite, a count
+            that is negative or is 0 beside a total, or `draws` under 1.
 
     Source: Efron and Tibshirani 1993, section 12.5; clusters: Cameron, Gelbach and Miller 2008.
 
@@ -102,6 +102,8 @@ def mean_interval(
     index, size = numbered(clusters)
     rows = np.hstack([table("totals", totals, len(index)), table("counts", counts, len(index))])
     positive_integer("draws", draws)
+    if (rows[:, 1] < 0).any() or rows[rows[:, 1] == 0, 0].any():
+        raise ValueError("counts must not be negative, nor 0 where there is a total")
     parts = [sums(index, size, rows * side[:, None]) for side in sides(paired, len(index))]
     if any(np.count_nonzero(part[:, 1]) < FEWEST_CLUSTERS for part in parts):
         return None
@@ -119,11 +121,13 @@ def mean_interval(
     error = np.sqrt(spread) * (size - 1) / size
     studentized = _studentized(influence / error, shares, np.array(signs), draws, seed)
     if not studentized.size:
+        # No draw has two images that differ: Student's width is left.
         studentized = np.zeros(1)
     tail = (1.0 - LEVEL) / 2.0
     # Infinite where a draw's images agree: quantiles must not interpolate between these.
     low, high = np.quantile(studentized, [tail, 1.0 - tail], method="inverted_cdf")
-    least = stdtrit(size - 1, 1.0 - tail)
+    # Student's own error has not the draws' factor.
+    least = stdtrit(size - 1, 1.0 - tail) * np.sqrt(size / (size - 1))
     ends = (
         estimate - error * max(high if np.isfinite(high) else 0.0, least),
         estimate - error * min(low if np.isfinite(low) else 0.0, -least),

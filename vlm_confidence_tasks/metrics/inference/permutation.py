@@ -79,14 +79,16 @@ def _signed_sums(values: Floats) -> Floats:
 
 
 def _sums(differences: ArrayLike, clusters: ArrayLike) -> Floats | None:
-    """Return the sum of each cluster's differences, [K]; None if all are 0."""
+    """Return the sum of each cluster's differences, [K], 0 but for rounding; None if all are."""
     if np.size(differences) == 0:
         return None
     column = vector("differences", differences)
     index, size = numbered(clusters)
     same_length(differences=column, clusters=index)
     sums: Floats = np.bincount(index, column, size).astype(np.float64)
-    return sums if np.abs(sums).max() > 0 else None
+    # What is left of an image whose differences cancel is rounding, and no observation.
+    sums[np.abs(sums) <= _ROUNDING * np.bincount(index, np.abs(column), size)] = 0.0
+    return sums if sums.any() else None
 
 
 def wilcoxon_p(
@@ -108,7 +110,8 @@ def wilcoxon_p(
         p in [0, 1], or None if there are no differences or all are 0.
 
     Raises:
-        ValueError: A difference is not finite, or the columns differ in length.
+        ValueError: A difference is not finite, the columns differ in length, or all weights of
+            a cluster are 0.
 
     Source: Wilcoxon 1945; Pratt 1959 on zeros.
 
@@ -120,7 +123,10 @@ def wilcoxon_p(
         return None
     weight = np.ones(np.size(differences)) if weights is None else vector("weights", weights, 0.0)
     index, size = numbered(clusters)
-    means = sums / np.bincount(index, weight, size)
+    totals = np.bincount(index, weight, size)
+    if not totals.all():
+        raise ValueError("weights must not all be 0 in a cluster")
+    means = sums / totals
     moved = np.sort(means[means != 0])
     ties = np.unique(np.abs(moved)).size < moved.size
     exact = moved.size <= 50 and not ties
@@ -144,7 +150,7 @@ def holm(p: Sequence[float]) -> list[float]:
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
-    if not p:
+    if len(p) == 0:
         return []
     values = vector("p", p, 0.0, 1.0)
     order = np.argsort(values, kind="stable")

@@ -160,3 +160,22 @@ def test_bad_input_raises(change, message):
     arguments = {"clusters": list("abcdef"), **change}
     with pytest.raises(ValueError, match=message):
         jackknife_interval(lambda rows: 0.0, **arguments)
+
+
+@pytest.mark.parametrize(("scale", "most"), [("logit", 1.0), ("fisher", 2.0)])
+def test_a_difference_stays_in_its_range(scale, most):
+    values = np.array([0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0])
+    found = jackknife_interval(
+        lambda rows: values[rows].mean(),
+        np.tile(np.arange(6), 2),
+        paired=np.repeat([False, True], 6),
+        scale=scale,
+    )
+    wide = jackknife_interval(
+        lambda rows: values[rows].mean(),
+        np.tile(np.arange(6), 2),
+        paired=np.repeat([False, True], 6),
+    )
+    assert found.low == max(wide.low, -most)
+    assert found.high == min(wide.high, most)
+    assert most == 2.0 or wide.high > 1.0

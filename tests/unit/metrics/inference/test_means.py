@@ -70,7 +70,7 @@ def naive(totals, counts, clusters, paired=None, draws=DRAWS, seed=0):
     ratios = np.sort(ratios)
     low, high = ratios[int(np.ceil(0.025 * draws)) - 1], ratios[int(np.ceil(0.975 * draws)) - 1]
     # Never narrower than Student's.
-    least = student.ppf(0.975, size - 1)
+    least = student.ppf(0.975, size - 1) * np.sqrt(size / (size - 1))
     return estimate, estimate - max(high, least) * error, estimate - min(low, -least) * error
 
 
@@ -258,3 +258,19 @@ def test_draws_whose_images_agree_are_told_from_rounding():
     )
     assert moved.low - 1 == pytest.approx(0.01171875 * still.low)
     assert moved.high - 1 == pytest.approx(0.01171875 * still.high)
+
+
+@pytest.mark.parametrize("images", [5, 10, 30])
+def test_never_narrower_than_the_t_interval_of_scipy(images):
+    rng = np.random.default_rng(images)
+    for values in rng.standard_normal((20, images)):
+        found = mean_interval(values, np.ones(images), np.arange(images), draws=200)
+        error = values.std(ddof=1) / np.sqrt(images)
+        least = student.interval(0.95, images - 1, values.mean(), error)
+        assert found.low <= least[0] + 1e-12 and found.high >= least[1] - 1e-12
+
+
+@pytest.mark.parametrize("counts", [[1, 1, -1, 1, 1, 1], [1, 1, 0, 1, 1, 1]])
+def test_counts_that_are_no_counts_are_refused(counts):
+    with pytest.raises(ValueError, match="counts must not be negative, nor 0"):
+        mean_interval(np.ones(6), counts, np.arange(6))

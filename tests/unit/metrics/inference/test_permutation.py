@@ -236,3 +236,9 @@ def test_holm_by_hand():
     assert holm([]) == []
     with pytest.raises(ValueError, match=r"p must be finite numbers in \[0.0, 1.0\], got 1.5"):
         holm([0.5, 1.5])
+
+
+@pytest.mark.parametrize("test", [sign_flip_p, wilcoxon_p])
+def test_images_whose_differences_cancel_are_no_evidence(test):
+    # 0.1 + 0.2 - 0.3 is 5.6e-17 in floating point, of every image.
+    assert test([0.1, 0.2, -0.3] * 12, np.repeat(np.arange(12), 3)) is None

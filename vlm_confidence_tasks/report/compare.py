@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,15 @@ from vlm_confidence_tasks.metrics import (
 )
 from vlm_confidence_tasks.metrics.sample import Value
 from vlm_confidence_tasks.report.companions import FLOORS, INTERVALS
+from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
 from vlm_confidence_tasks.report.inputs.runs import TaskRun, find_runs
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
 from vlm_confidence_tasks.report.leaderboard.selection import newest
 
 TEST = "two-sided sign-flip permutation, by image, of the mean difference"
+# Differences are smaller than what they are of.
+PLACES = 4
 Samples = Mapping[tuple[str, str, str], Sample]
 # What a metric extracts from each document of a run, None from those that it does not apply to.
 Extracted = Sequence[Value | None]
@@ -229,7 +233,9 @@ def _explanations(comparison: Comparison) -> Iterator[str]:
 
 
 def _cells(row: Difference) -> tuple[str, ...]:
-    ends = "" if row.low is None else f"[{row.low:+.4f}, {row.high:+.4f}]"
+    ends = (
+        "" if row.low is None or row.high is None else f"[{_signed(row.low)}, {_signed(row.high)}]"
+    )
     p, adjusted = ("" if p is None else f"{p:.3g}" for p in (row.p, row.p_holm))
     sides = (_side(row.a, row.floor_a), _side(row.b, row.floor_b))
     return (
@@ -237,7 +243,7 @@ def _cells(row: Difference) -> tuple[str, ...]:
         row.metric,
         str(row.documents),
         *sides,
-        f"{row.difference:+.4f}",
+        _signed(row.difference),
         ends,
         p,
         adjusted,
@@ -245,7 +251,11 @@ def _cells(row: Difference) -> tuple[str, ...]:
 
 
 def _side(value: float, floor: float | None) -> str:
-    return f"{value:.4f}" if floor is None else f"{value:.4f} (floor {floor:.4f})"
+    text = digits(value, PLACES)
+    return text if floor is None else f"{text} (floor {digits(floor, PLACES)})"
+
+
+_signed = partial(digits, places=PLACES, signed=True)
 
 
 def to_record(comparison: Comparison) -> dict[str, Any]:

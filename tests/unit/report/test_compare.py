@@ -152,6 +152,14 @@ def test_an_ece_stands_with_the_floors_of_both_runs(tmp_path: Path) -> None:
     assert all(r.floor_a is None for r in found.differences if "ece" not in r.metric)
 
 
+def test_only_0_looks_like_0_and_without_a_sign() -> None:
+    row = Difference("t", "ece", 9, -0.0, 2e-5, -0.0, -2e-5, 0.01, None)
+    text = to_text(Comparison((row,), ()))
+    cells = text.splitlines()[1].split("  ")[-4:]
+    assert cells == ["0.0000", "2.0e\u221205", "0.0000", "[\u22122.0e\u221205, +0.0100]"]
+    assert "-0" not in text
+
+
 def test_the_readme_names_every_key_of_the_record() -> None:
     readme = (Path(__file__).parents[3] / "docs" / "leaderboard" / "README.md").read_text()
     named = set(re.findall(r"`(\w+)`", readme))

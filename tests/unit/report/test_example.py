@@ -13,6 +13,8 @@ import yaml
 from conftest import run_command
 
 from report.reading import cells, cells_of, pages
+from vlm_confidence_tasks.report.compare import PLACES
+from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.formats.csv import to_csv
 from vlm_confidence_tasks.report.formats.latex import to_latex
 from vlm_confidence_tasks.report.formats.markdown import to_markdown
@@ -86,7 +88,7 @@ def test_the_comparison_holds_the_numbers_of_the_json(example: Path, leaderboard
         next(m["name"] for m in leaderboard["models"] if m["args"] == args) for args in ARGUMENTS
     ]
     held = {
-        (entry["model"], entry["task"], metric): f"{number['value']:.4f}"
+        (entry["model"], entry["task"], metric): digits(number["value"], PLACES)
         for entry in leaderboard["entries"]
         for metric, number in entry["metrics"].items()
     }

@@ -48,12 +48,15 @@ def bold(leaderboard: dict) -> list[str]:
         (True, [(0.9, 0.8, 1.0)], []),
         (True, [(0.9, None, None), (0.1, None, None)], []),
         (True, [(0.9, 0.9, 0.9), (0.9, 0.9, 0.9)], []),
-        # The second is the second by value; one behind it with a wide interval is not.
-        (True, [(0.9, 0.8, 1.0), (0.7, 0.69, 0.71), (0.5, 0.1, 0.9)], ["m0"]),
+        # One behind the second by value may be as good as the first.
+        (True, [(0.9, 0.8, 1.0), (0.7, 0.69, 0.71), (0.5, 0.1, 0.9)], []),
+        (False, [(0.1, 0.0, 0.2), (0.3, 0.29, 0.31), (0.5, 0.1, 0.9)], []),
+        (True, [(0.9, 0.8, 1.0), (0.7, 0.69, 0.71), (0.5, None, None)], []),
+        (True, [(0.5, 0.1, 0.79), (0.9, 0.8, 1.0), (0.7, 0.69, 0.71)], ["m1"]),
         (True, [(0.9, 0.8, 1.0), None, (0.5, 0.4, 0.6)], ["m0"]),
     ],
 )
-def test_bold_is_the_best_beyond_the_seconds_interval(better, numbers, best) -> None:
+def test_bold_is_the_best_beyond_all_others_intervals(better, numbers, best) -> None:
     assert bold(small_board("accuracy", better, *numbers)) == best
 
 

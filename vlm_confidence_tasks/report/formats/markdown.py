@@ -37,7 +37,7 @@ def legend(leaderboard: Leaderboard) -> str:
         return f"{directions} Intervals were not computed. {beside}"
     return (
         f"{directions} Brackets hold 95% intervals over images: {INTERVALS}. Bold: the best, "
-        f"where its interval does not overlap the second's. {beside}"
+        f"where its interval overlaps no other's. {beside}"
     )
 
 

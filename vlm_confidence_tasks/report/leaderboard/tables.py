@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from vlm_confidence_tasks.metrics import holm
 from vlm_confidence_tasks.report.companions import FLOORS, P_VALUES
+from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.inputs.problems import ReportError
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
 
@@ -66,14 +67,14 @@ class Cell:
         >>> Cell(-0.01234, None, None).text, Cell(1e-7, None, None).text
         ('−0.012', '1.0e−07')
         """
-        return _digits(self.value)
+        return digits(self.value)
 
     @property
     def interval(self) -> str:
         """The interval likewise, "" without one."""
         if self.low is None or self.high is None:
             return ""
-        return f"[{_digits(self.low)}, {_digits(self.high)}]"
+        return f"[{digits(self.low)}, {digits(self.high)}]"
 
     @property
     def beside(self) -> str:
@@ -83,13 +84,7 @@ class Cell:
         ('(floor 0.021)', '(Holm 0.041)')
         """
         others = {"floor": self.floor, "Holm": self.holm}
-        return " ".join(f"({k} {_digits(v)})" for k, v in others.items() if v is not None)
-
-
-def _digits(value: float) -> str:
-    small = 0 < abs(value) < 5e-4
-    text = f"{value:.1e}" if small else f"{value:.3f}"
-    return "0.000" if not small and float(text) == 0 else text.replace("-", "−")
+        return " ".join(f"({k} {digits(v)})" for k, v in others.items() if v is not None)
 
 
 @dataclass(frozen=True)
@@ -181,16 +176,18 @@ def _adjusted(columns: Sequence[tuple[str, dict[str, Cell]]]) -> list[dict[str, 
 
 
 def _best(cells: Mapping[str, Cell], higher_is_better: bool | None) -> str | None:
-    """Return the model whose interval lies beyond the second's, if one does."""
+    """Return the model whose interval lies beyond those of all others, if one does."""
     if higher_is_better is None or len(cells) < 2:
         return None
     sign = 1 if higher_is_better else -1
-    first, second = sorted(cells, key=lambda model: -sign * cells[model].value)[:2]
-    ends = {True: ("low", "high"), False: ("high", "low")}[higher_is_better]
-    near, far = getattr(cells[first], ends[0]), getattr(cells[second], ends[1])
-    if near is None or far is None or math.isclose(near, far):
+    first = max(cells, key=lambda model: sign * cells[model].value)
+    near, far = ("low", "high") if higher_is_better else ("high", "low")
+    least = getattr(cells[first], near)
+    others = [getattr(cell, far) for model, cell in cells.items() if model != first]
+    if least is None or None in others:
         return None
-    return first if sign * near > sign * far else None
+    most = max(sign * end for end in others)
+    return first if sign * least > most and not math.isclose(sign * least, most) else None
 
 
 def _table(leaderboard: Leaderboard, title: str, cells: Mapping[str, Mapping[str, Cell]]) -> Table:

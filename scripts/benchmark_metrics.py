@@ -27,7 +27,6 @@ from vlm_confidence_tasks.metrics import (
 )
 from vlm_confidence_tasks.types import CLEAN, Readout, Variant
 
-DRAWS = 2000
 NOISE = Variant("gaussian_noise", (("epsilon", 0.3),), family="noise")
 
 
@@ -71,7 +70,7 @@ def make_documents(documents: int, images: int, seed: int = 0) -> list[Sample]:
 
 def intervals(documents: list[Sample]) -> dict[str, Number]:
     """Measure every metric with its interval."""
-    return measure(documents, DRAWS)
+    return measure(documents)
 
 
 def differences(documents: list[Sample]) -> dict[str, Interval]:
@@ -86,7 +85,7 @@ def differences(documents: list[Sample]) -> dict[str, Interval]:
             clusters=[image for run in runs for image in run.clusters],
             paired=[bool(second) for second, run in enumerate(runs) for _ in run.values],
         )
-        difference = interval(metric, both, DRAWS)
+        difference = interval(metric, both)
         if difference is not None:
             found[name] = difference
     return found

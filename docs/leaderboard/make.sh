@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes example/ again, from any folder: runs.yaml, one leaderboard of the three runs, its
 # figures and a comparison. OUTPUT names another folder; LIMIT and TASKS take less of the
-# data, DRAWS fewer draws of the means' bootstrap.
+# data.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 output="${OUTPUT:-$here/example}"
@@ -12,9 +12,9 @@ trap 'rm -rf "$work"' EXIT
 
 cd "$work"
 lmms_eval --config "$here/runs.yaml" ${LIMIT:+--limit "$LIMIT"} ${TASKS:+--tasks "$TASKS"}
-vlm-confidence leaderboard results --output board ${DRAWS:+--draws "$DRAWS"}
-vlm-confidence figures results --output board/figures ${DRAWS:+--draws "$DRAWS"}
-vlm-confidence compare results/float32 results/4bit ${DRAWS:+--draws "$DRAWS"} > board/compare.txt
+vlm-confidence leaderboard results --output board
+vlm-confidence figures results --output board/figures
+vlm-confidence compare results/float32 results/4bit > board/compare.txt
 # As PNG they are enough here; the pages hold them as SVG.
 rm board/figures/*.svg board/figures/figures.json
 rm -rf "$output"

@@ -54,7 +54,7 @@ from vlm_confidence_tasks.metrics.inference.jackknife import jackknife_interval
 from vlm_confidence_tasks.metrics.inference.means import mean_interval
 from vlm_confidence_tasks.metrics.inference.permutation import holm, sign_flip_p, wilcoxon_p
 from vlm_confidence_tasks.metrics.inference.rates import rate_interval
-from vlm_confidence_tasks.metrics.intervals import Columns
+from vlm_confidence_tasks.metrics.intervals import METHODS, Columns
 from vlm_confidence_tasks.metrics.measuring import (
     Number,
     extract_columns,
@@ -71,6 +71,7 @@ from vlm_confidence_tasks.metrics.sample import Sample
 __all__ = [
     "BANDS",
     "CHANNELS",
+    "METHODS",
     "CalibrationTest",
     "Columns",
     "Confusion",

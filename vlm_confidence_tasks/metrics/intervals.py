@@ -90,12 +90,17 @@ class Columns:
         return {"clusters": np.asarray(self.clusters)[owners], "paired": paired}
 
 
+# How the 95% intervals are made, in words.
+METHODS = (
+    "rates by Korn and Graubard, means by a studentized bootstrap, calibration errors by "
+    "inverting a test, all others by the jackknife"
+)
 NO_BOUNDS = (-np.inf, np.inf)
 SHARE = (0.0, 1.0)
 POSITIVE = (0.0, np.inf)
 
 
-def of_mean(within: tuple[float, float], columns: Columns, draws: int) -> Interval | None:
+def of_mean(within: tuple[float, float], columns: Columns) -> Interval | None:
     """Interval of a mean over instances, by the studentized bootstrap."""
     score, n = (column(key, columns.values) for key in ("score", "n"))
     if columns.paired is not None:
@@ -106,24 +111,23 @@ def of_mean(within: tuple[float, float], columns: Columns, draws: int) -> Interv
         columns.clusters,
         paired=columns.paired,
         within=within,
-        draws=draws,
     )
 
 
-def of_ratio(total: str, count: str, columns: Columns, draws: int) -> Interval | None:
+def of_ratio(total: str, count: str, columns: Columns) -> Interval | None:
     """Interval of a ratio of sums of products with `instances`, likewise."""
     n = column("instances", columns.values)
     above, below = (column(key, columns.values) * n for key in (total, count))
-    return mean_interval(above, below, columns.clusters, paired=columns.paired, draws=draws)
+    return mean_interval(above, below, columns.clusters, paired=columns.paired)
 
 
-def of_rate(columns: Columns, draws: int) -> Interval | None:
+def of_rate(columns: Columns) -> Interval | None:
     """Interval of a share of instances, by Korn and Graubard."""
     score, n = (column(key, columns.values) for key in ("score", "n"))
     return rate_interval(score * n, n, columns.clusters, paired=columns.paired)
 
 
-def of_family_rates(columns: Columns, draws: int) -> Interval | None:
+def of_family_rates(columns: Columns) -> Interval | None:
     """Interval of the mean over families of a share, likewise."""
     families = sorted({family for value in columns.values for family in value["count"]})
     hits, counts = (
@@ -134,14 +138,13 @@ def of_family_rates(columns: Columns, draws: int) -> Interval | None:
     return rate_interval(hits[:, shown], counts[:, shown], columns.clusters, paired=columns.paired)
 
 
-def of_counts(weights: tuple[int, int, int, int], columns: Columns, draws: int) -> Interval | None:
+def of_counts(weights: tuple[int, int, int, int], columns: Columns) -> Interval | None:
     """Interval of a ratio of counts that is a share: precision, recall, F1.
 
     Args:
         weights: Of true positives above the line, and of true positives, false positives and
             false negatives under it.
         columns: With the keys "tp", "fp" and "fn".
-        draws: Not used.
     """
     tp, fp, fn = (column(key, columns.values) for key in ("tp", "fp", "fn"))
     above, *under = weights
@@ -150,7 +153,7 @@ def of_counts(weights: tuple[int, int, int, int], columns: Columns, draws: int) 
 
 
 def of_calibration_error(
-    kind: Kind, reduce: Callable[[Values], float | None], columns: Columns, draws: int
+    kind: Kind, reduce: Callable[[Values], float | None], columns: Columns
 ) -> Interval | None:
     """Interval of a calibration error, by inverting a test."""
     estimate = columns.difference(reduce)
@@ -163,7 +166,7 @@ def of_calibration_error(
 
 
 def of_answers(
-    measure: Callable[[Floats, Floats], float | None], columns: Columns, draws: int
+    measure: Callable[[Floats, Floats], float | None], columns: Columns
 ) -> Interval | None:
     """Interval of a function, in [0, 1], of confidence and correctness, by the jackknife."""
     confidence, correct = (joined(key, columns.values) for key in ("confidence", "correct"))
@@ -177,7 +180,7 @@ def of_answers(
     )
 
 
-def of_alignment(columns: Columns, draws: int) -> Interval | None:
+def of_alignment(columns: Columns) -> Interval | None:
     """Interval of the rank correlation of stated and token confidence, by the jackknife."""
     stated, token = (joined(key, columns.values) for key in ("verbal", "token"))
     return jackknife_interval(
@@ -187,9 +190,7 @@ def of_alignment(columns: Columns, draws: int) -> Interval | None:
     )
 
 
-def of_defense(
-    measure: Callable[[ThresholdDefense], float], columns: Columns, draws: int
-) -> Interval | None:
+def of_defense(measure: Callable[[ThresholdDefense], float], columns: Columns) -> Interval | None:
     """Interval of what a threshold does that is set anew without each group of images."""
     numbers = [[None if d is None else measure(d) for d in each] for each in columns.defenses]
     return deleted_interval(numbers, scale="logit")
@@ -198,7 +199,6 @@ def of_defense(
 def of_reduction(
     reduce: Callable[[Values], float | None],
     columns: Columns,
-    draws: int,
     scale: Scale = "identity",
 ) -> Interval | None:
     """Interval of any metric, by the jackknife: the samples are reduced anew."""

@@ -60,14 +60,11 @@ def task_metrics(
     return {name: number for name, number in numbers if number is not None}
 
 
-def measure(
-    samples: Sequence[Sample], draws: int, names: Collection[str] | None = None
-) -> dict[str, Number]:
+def measure(samples: Sequence[Sample], names: Collection[str] | None = None) -> dict[str, Number]:
     """Compute every metric that can be computed, or those of `names`, and their intervals.
 
     Args:
         samples: The samples.
-        draws: Of the bootstrap of means.
         names: The metrics; None for all.
 
     Raises:
@@ -77,7 +74,7 @@ def measure(
     for metric, columns in _columns(samples, names):
         value = metric.reduce(columns.values)
         if value is not None:
-            found = interval(metric, columns, draws)
+            found = interval(metric, columns)
             low, high = (found.low, found.high) if found else (None, None)
             numbers[metric.name] = Number(value, low, high)
     return numbers
@@ -99,11 +96,11 @@ def extract_columns(
     return Columns([value for value, _ in found], [image for _, image in found])
 
 
-def interval(metric: Metric, columns: Columns, draws: int) -> Interval | None:
+def interval(metric: Metric, columns: Columns) -> Interval | None:
     """Return a metric's interval over images, or that of its difference in two runs."""
     if metric.interval is None or not columns.values:
         return None
-    return metric.interval(columns, draws)
+    return metric.interval(columns)
 
 
 def _columns(

@@ -11,7 +11,7 @@ from vlm_confidence_tasks.metrics.reducers import Values
 from vlm_confidence_tasks.metrics.sample import Sample, Value
 
 Extract = Callable[[Sample], Value | None]
-IntervalFunction = Callable[[Columns, int], Interval | None]
+IntervalFunction = Callable[[Columns], Interval | None]
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,15 @@ class Metric:
             function, so that it need be called only once.
         reduce: The number made of all values, in any order; None if it could not be
             computed. Keys that are not the metric's own are ignored.
-        interval: Its 95% interval over images from a number of draws; None for a number
-            that estimates nothing (a p-value, a noise floor).
+        interval: Its 95% interval over images; None for a number that estimates nothing (a
+            p-value, a noise floor).
         requires: What a task must measure for it to exist: a subset of {"verbal", "loglik",
             "representations", "same_question"}.
         higher_is_better: None where neither way is better.
         description: What the number means, in one line.
+        floor: The metric that it is to be held against, what a perfectly calibrated model
+            would show; None for most.
+        is_p: Whether it is a p-value, one among others.
     """
 
     name: str
@@ -41,3 +44,5 @@ class Metric:
     requires: frozenset[str]
     higher_is_better: bool | None
     description: str
+    floor: str | None = None
+    is_p: bool = False

@@ -15,8 +15,6 @@ from vlm_confidence_tasks.report.inputs.problems import ReportError
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
 from vlm_confidence_tasks.report.representation_statistics import inside_numbers
 
-DRAWS = 2000
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; exits with 1 and one line a problem on bad input."""
@@ -96,7 +94,6 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     compared.add_argument("runs", type=Path, nargs=2, metavar="RUN")
     compared.add_argument("--json", action="store_true", help="print one JSON object")
-    _add_draws(compared)
     compared.add_argument("--quiet", action="store_true", help="show no progress")
     compared.set_defaults(run=_later("compare_two"))
 
@@ -105,15 +102,8 @@ def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("folders", type=Path, nargs="+", metavar="RESULTS_DIR")
     command.add_argument("--output", type=Path, required=True, metavar="DIR")
     command.add_argument("--no-intervals", action="store_true", help="compute no intervals")
-    _add_draws(command)
     command.add_argument("--workers", type=_positive, help="processes; default: one a core")
     command.add_argument("--quiet", action="store_true", help="show no progress")
-
-
-def _add_draws(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--draws", type=_positive, default=DRAWS, help=f"draws of the means' bootstrap ({DRAWS})"
-    )
 
 
 def _positive(text: str) -> int:

@@ -27,7 +27,7 @@ def leaderboard(options: argparse.Namespace) -> int:
     found, older = collect(runs, summary_options, problems)
     if not found:
         return problems.exit_code()
-    record = build_leaderboard(found, older, summary_options.draws, problems)
+    record = build_leaderboard(found, older, summary_options.intervals, problems)
     tables = build_tables(record, options.by, options.metrics)
     shown = [] if options.no_figures else all_figures(record, curves_by_entry(record, found))
     data = data_folder(options.data)
@@ -43,7 +43,7 @@ def figures(options: argparse.Namespace) -> int:
     summary_options = _summary_options(options, curves=True)
     found, older = collect(find_runs(options.folders, problems), summary_options, problems)
     if found:
-        record = build_leaderboard(found, older, summary_options.draws, problems)
+        record = build_leaderboard(found, older, summary_options.intervals, problems)
         shown = all_figures(record, curves_by_entry(record, found))
         files.write_figures(options.output, shown, options.quiet)
     return problems.exit_code()
@@ -52,7 +52,7 @@ def figures(options: argparse.Namespace) -> int:
 def compare_two(options: argparse.Namespace) -> int:
     """Print the differences of two runs; 1 if something was wrong with the input."""
     problems = Problems()
-    found = compare.compare_runs(options.runs, options.draws, problems, options.quiet)
+    found = compare.compare_runs(options.runs, problems, options.quiet)
     if options.json:
         print(json.dumps(compare.to_record(found), indent=2))
     elif found.differences:
@@ -61,5 +61,4 @@ def compare_two(options: argparse.Namespace) -> int:
 
 
 def _summary_options(options: argparse.Namespace, curves: bool) -> SummaryOptions:
-    draws = 0 if options.no_intervals else options.draws
-    return SummaryOptions(draws, curves, options.workers, options.quiet)
+    return SummaryOptions(not options.no_intervals, curves, options.workers, options.quiet)

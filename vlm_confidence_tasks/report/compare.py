@@ -11,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from vlm_confidence_tasks.metrics import (
+    METHODS,
     Columns,
     Metric,
     Sample,
@@ -21,7 +22,6 @@ from vlm_confidence_tasks.metrics import (
     sign_flip_p,
 )
 from vlm_confidence_tasks.metrics.sample import Value
-from vlm_confidence_tasks.report.companions import FLOORS, INTERVALS
 from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
 from vlm_confidence_tasks.report.inputs.runs import TaskRun, find_runs
@@ -83,9 +83,7 @@ class Comparison:
         return sum(difference.p is not None for difference in self.differences)
 
 
-def compare_runs(
-    runs: Sequence[Path], draws: int, problems: Problems, quiet: bool = True
-) -> Comparison:
+def compare_runs(runs: Sequence[Path], problems: Problems, quiet: bool = True) -> Comparison:
     """Compare every task that two runs share; what cannot be compared is a problem."""
     first, second = (_tasks(path, problems) for path in runs)
     shared = [task for task in first if task in second]
@@ -111,7 +109,7 @@ def compare_runs(
             continue
         notes += _notes(task, pair, documents, len(common))
         one, other = ([held[key] for key in common] for held in documents)
-        differences += _differences(task, one, other, draws)
+        differences += _differences(task, one, other)
     return Comparison(tuple(_adjusted(differences)), tuple(notes))
 
 
@@ -154,7 +152,7 @@ def _notes(
 
 
 def _differences(
-    task: str, first: Sequence[Sample], second: Sequence[Sample], draws: int
+    task: str, first: Sequence[Sample], second: Sequence[Sample]
 ) -> Iterator[Difference]:
     images = [sample.image_id for sample in first]
     known = metrics_for(families_of([*first, *second]))
@@ -166,9 +164,9 @@ def _differences(
         a, b = _reduced(metric, one), _reduced(metric, other)
         if a is None or b is None:
             continue
-        found = interval(metric, _paired(one, other, images), draws)
+        found = interval(metric, _paired(one, other, images))
         low, high = (found.low, found.high) if found else (None, None)
-        floor = known.get(FLOORS.get(name, ""))
+        floor = known.get(metric.floor or "")
         floors = [_reduced(floor, each) if floor else None for each in (one, other)]
         p = _p(one, other, images)
         yield Difference(task, name, len(first), a, b, b - a, low, high, p, None, *floors)
@@ -227,7 +225,7 @@ def to_text(comparison: Comparison) -> str:
 def _explanations(comparison: Comparison) -> Iterator[str]:
     yield f"p: {TEST}, of means and rates over the same answers."
     yield f"Holm: p adjusted for all {comparison.tests} in this comparison."
-    yield f"Intervals: of B - A, paired over images; {INTERVALS}."
+    yield f"Intervals: of B - A, paired over images; {METHODS}."
     yield "Floor: the ECE that a perfectly calibrated model would show."
     yield "Left out: p-values, floors and others that have no interval."
 
@@ -263,7 +261,7 @@ def to_record(comparison: Comparison) -> dict[str, Any]:
     return {
         "test": TEST,
         "tests": comparison.tests,
-        "intervals": INTERVALS,
+        "intervals": METHODS,
         "differences": [vars(difference) for difference in comparison.differences],
         "notes": list(comparison.notes),
     }

@@ -30,7 +30,6 @@ from vlm_confidence_tasks.types import Inside, Readout, Variant
 
 from .making import EMPTY, METRICS, NOISE_1, TEXT, yes_no_document
 
-DRAWS = 30
 SHIFT = Variant("translate", (("dx", 8),), family="translation")
 VARIANTS = (noise(0.3), NOISE_1, SHIFT, TEXT, EMPTY)
 
@@ -80,13 +79,13 @@ def documents(count: int = 80) -> list[Sample]:
 
 def test_values_are_those_of_the_metrics() -> None:
     held = documents()
-    measured = measure(held, draws=2)
+    measured = measure(held)
     assert {name: number.value for name, number in measured.items()} == task_metrics(held)
 
 
 @cache
 def measured() -> dict[str, Number]:
-    return measure(documents(), DRAWS)
+    return measure(documents())
 
 
 SHOWN = tuple(dict.fromkeys(variant.family for variant in VARIANTS))
@@ -134,7 +133,7 @@ def test_rates_have_korn_and_graubards(name: str) -> None:
 def test_means_have_the_studentized_bootstraps(name: str) -> None:
     values, images = columns(name)
     n = [v["n"] for v in values]
-    same(name, mean_interval([v["score"] * v["n"] for v in values], n, images, draws=DRAWS))
+    same(name, mean_interval([v["score"] * v["n"] for v in values], n, images))
 
 
 @pytest.mark.parametrize(("name", "double"), [("precision", 1), ("f1", 2)])
@@ -190,7 +189,7 @@ def test_everything_else_has_one_that_holds_its_value() -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_order_of_samples_leaves_no_trace(seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(documents()))
-    shuffled = measure([documents()[k] for k in order], DRAWS)
+    shuffled = measure([documents()[k] for k in order])
     for name, number in measured().items():
         assert shuffled[name].value == number.value, name
         if number.low is None:
@@ -202,9 +201,7 @@ def test_the_order_of_samples_leaves_no_trace(seed: int) -> None:
 
 def test_named_metrics_have_the_same_intervals() -> None:
     names = {"ece", "f1", "entropy_delta"}
-    assert measure(documents(), DRAWS, names) == {
-        n: measured()[n] for n in measured() if n in names
-    }
+    assert measure(documents(), names) == {n: measured()[n] for n in measured() if n in names}
 
 
 def test_never_and_always_have_wide_intervals() -> None:
@@ -212,7 +209,7 @@ def test_never_and_always_have_wide_intervals() -> None:
         replace(yes_no_document("Yes", ("Yes",), [(SHIFT, "Yes")]), image_id=f"image{n % 20}")
         for n in range(60)
     ]
-    numbers = measure(held, DRAWS)
+    numbers = measure(held)
     for name, value in (("ifr", 0), ("iv", 0), ("accuracy", 1), ("accuracy_clean", 1)):
         assert numbers[name].value == value
         assert numbers[name].high - numbers[name].low > 0.1, name
@@ -239,7 +236,7 @@ def test_a_hundred_calibrated_models_are_held() -> None:
     """A percentile bootstrap holds `ece_clean` in none, and `ifr` in 90 with some of width 0."""
     rng = np.random.default_rng(12)
     names = {"ece_clean", "ece_debiased_clean", "smece_clean", "ifr"}
-    models = [measure(calibrated_model(rng), 2, names) for _ in range(100)]
+    models = [measure(calibrated_model(rng), names) for _ in range(100)]
     for name in names - {"ifr"}:
         assert sum(model[name].low == 0 for model in models) >= 92, name
     flips = [model["ifr"] for model in models]
@@ -256,11 +253,11 @@ def test_questions_of_one_image_go_together() -> None:
             document = yes_no_document("Yes", ("Yes",), [(SHIFT, "Yes" if right else "No")])
             many.append(replace(document, image_id=f"image{image}.{n}"))
     few = [replace(d, image_id=d.image_id.split(".")[0]) for d in many]
-    one, each = (measure(held, DRAWS, {"accuracy"})["accuracy"] for held in (few, many))
+    one, each = (measure(held, {"accuracy"})["accuracy"] for held in (few, many))
     assert one.value == each.value
     assert one.high - one.low > 2 * (each.high - each.low)
 
 
 def test_few_images_have_no_interval() -> None:
     alone = [replace(d, image_id=f"image{n % 4}") for n, d in enumerate(documents(12))]
-    assert all(number.low is number.high is None for number in measure(alone, DRAWS).values())
+    assert all(number.low is number.high is None for number in measure(alone).values())

@@ -44,7 +44,7 @@ def written(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that `vlm-confidence leaderboard` writes for them."""
 
     def make(folder: Path) -> None:
-        options = ["--draws", "60", "--workers", "1", "--quiet"]
+        options = ["--workers", "1", "--quiet"]
         cli.main(["leaderboard", str(runs), "--output", str(folder), *options])
 
     return made_once(tmp_path_factory, "board", make)

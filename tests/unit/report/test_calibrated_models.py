@@ -15,7 +15,6 @@ from vlm_confidence_tasks.report import cli
 # As many as take a few seconds; `tests/unit/metrics/test_measuring.py` measures a hundred.
 MODELS = 20
 FLIPS = 0.02
-DRAWS = 40
 
 
 def calibrated(seed: int) -> Answers:
@@ -58,7 +57,7 @@ def entries(runs: list[Answers], tmp_path_factory: pytest.TempPathFactory) -> li
     folder = tmp_path_factory.mktemp("calibrated")
     for n, held in enumerate(runs):
         write_run(folder / "runs", {"pope_eps0.1": held}, args=f"pretrained=org/model{n:02}")
-    options = ["--no-figures", "--draws", str(DRAWS), "--workers", "1", "--quiet"]
+    options = ["--no-figures", "--workers", "1", "--quiet"]
     board = folder / "board"
     cli.main(["leaderboard", str(folder / "runs"), "--output", str(board), *options])
     found = json.loads((board / "leaderboard.json").read_text())["entries"]
@@ -80,7 +79,7 @@ def test_no_rate_is_certain(entries: list[dict]) -> None:
 
 
 def test_they_are_those_of_the_answers(runs: list[Answers], entries: list[dict]) -> None:
-    expected = measure([document for _, document in runs[0]], DRAWS)
+    expected = measure([document for _, document in runs[0]])
     for name, number in expected.items():
         shown = entries[0][name]
         assert shown["value"] == pytest.approx(number.value, abs=1e-9), name

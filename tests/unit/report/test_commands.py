@@ -14,7 +14,7 @@ from report.synthetic import answers, captions, noise, questions, write_run
 from vlm_confidence_tasks.report import cli
 
 ANSWERS = answers(questions(10), [noise(0.3)])
-FAST = ["--draws", "5", "--workers", "1", "--quiet"]
+FAST = ["--workers", "1", "--quiet"]
 
 
 def run(*arguments: object) -> int:
@@ -87,7 +87,7 @@ def test_nothing_to_report_writes_nothing(
 
 def test_progress_unless_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path / "runs", {"t": ANSWERS})
-    command = ["leaderboard", tmp_path / "runs", "--output", tmp_path / "out", "--draws", "2"]
+    command = ["leaderboard", tmp_path / "runs", "--output", tmp_path / "out"]
     assert run(*command, "--no-figures", "--quiet") == 0
     assert capsys.readouterr() == ("", "")
     assert run(*command) == 0
@@ -97,7 +97,7 @@ def test_progress_unless_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_several_processes_give_the_same_files(runs: Path, written: Path, tmp_path: Path) -> None:
-    options = ["--draws", "60", "--workers", "2", "--quiet"]
+    options = ["--workers", "2", "--quiet"]
     assert run("leaderboard", runs, "--output", tmp_path, *options) == 0
     for file in written.rglob("*"):
         if file.is_file():
@@ -138,9 +138,9 @@ def test_unknown_metrics_and_bad_numbers_are_refused(
     for name in ("speed", "drift_context"):
         assert run(*command, "--quiet", "--metrics", f"accuracy,{name}") == 1
         assert f"no metric {name!r} here; there are accuracy" in capsys.readouterr().err
-    for draws in ("0", "-1", "2.5", "many"):
-        assert run(*command, f"--draws={draws}") == 2
-        assert f"at least 1, got {draws!r}" in capsys.readouterr().err
+    for workers in ("0", "-1", "2.5", "many"):
+        assert run(*command, f"--workers={workers}") == 2
+        assert f"at least 1, got {workers!r}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["speed", "ifr_speed", "iv_"])

@@ -34,7 +34,7 @@ def test_differences_equal_those_of_the_metrics_on_common_documents(tmp_path: Pa
     one = write_run(tmp_path / "a", {TASK: BAD[:50]})
     other = write_run(tmp_path / "b", {TASK: GOOD[10:][::-1]})
     problems = Problems()
-    found = compare_runs([one, other], 50, problems)
+    found = compare_runs([one, other], problems)
     assert problems.lines == []
     a, b = (task_metrics([d for _, d in held[10:50]]) for held in (BAD, GOOD))
     rows = {row.metric: row for row in found.differences}
@@ -53,7 +53,7 @@ def test_categories_that_number_their_questions_alike_are_told_apart(tmp_path: P
     # The other run has the categories in the other order, and lacks the last of its rows.
     other = write_run(tmp_path / "b", {TASK: (held[1][20:] + held[1][:20])[:-1]})
     problems = Problems()
-    found = compare_runs([one, other], 5, problems)
+    found = compare_runs([one, other], problems)
     assert problems.lines == []
     assert found.notes == (f"{TASK}: 39 documents in common, of 40 and 39",)
     both = [n for n in range(40) if n != 19]
@@ -65,7 +65,7 @@ def test_categories_that_number_their_questions_alike_are_told_apart(tmp_path: P
 def test_interval_and_test_of_accuracy(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", BAD), ("b", GOOD))]
     row = next(
-        row for row in compare_runs(runs, 200, Problems()).differences if row.metric == "accuracy"
+        row for row in compare_runs(runs, Problems()).differences if row.metric == "accuracy"
     )
     right = [[float(d.variants[0].correct) for _, d in held] for held in (BAD, GOOD)]
     images = [d.image_id for _, d in BAD]
@@ -90,7 +90,7 @@ def test_p_is_of_the_difference_that_is_shown(tmp_path: Path) -> None:
         few = [Asked(f"x{n}", f"image{n + 3}") for n in range(5)]
         held.append(many + answers(few, variants[:1], seed=seed))
     runs = [write_run(tmp_path / name, {TASK: h}) for name, h in zip("ab", held, strict=True)]
-    (row,) = (r for r in compare_runs(runs, 5, Problems()).differences if r.metric == "entropy")
+    (row,) = (r for r in compare_runs(runs, Problems()).differences if r.metric == "entropy")
     sums = [
         sum(d.variants[n].entropy - c.variants[n].entropy for n in range(len(c.variants)))
         for (_, c), (_, d) in zip(*held, strict=True)
@@ -111,7 +111,7 @@ def test_means_over_other_answers_to_the_same_documents_have_no_p(tmp_path: Path
     changed = replace(document, variants=(silent, document.variants[1]))
     other = [*held[:first], (asked, changed), *held[first + 1 :]]
     runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", held), ("b", other))]
-    rows = {row.metric: row for row in compare_runs(runs, 5, Problems()).differences}
+    rows = {row.metric: row for row in compare_runs(runs, Problems()).differences}
     assert rows["confidence"].difference != 0 and rows["confidence"].p is None
     assert rows["invalid_rate"].p is not None
 
@@ -120,7 +120,7 @@ def test_every_p_is_adjusted_for_all_of_the_comparison(tmp_path: Path) -> None:
     """Over tasks and metrics: Holm's steps by hand."""
     tasks = [{"t": BAD, "u": GOOD}, {"t": GOOD, "u": answers(ASKED, [noise(0.3)], seed=5)}]
     runs = [write_run(tmp_path / name, held) for name, held in zip("ab", tasks, strict=True)]
-    found = compare_runs(runs, 5, Problems())
+    found = compare_runs(runs, Problems())
     rows = sorted((row for row in found.differences if row.p is not None), key=lambda r: r.p)
     assert {row.task for row in rows} == {"t", "u"} and found.tests == len(rows) > 20
     least = 0.0
@@ -134,7 +134,7 @@ def test_every_p_is_adjusted_for_all_of_the_comparison(tmp_path: Path) -> None:
 
 def test_numbers_that_estimate_nothing_are_not_subtracted(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", BAD), ("b", GOOD))]
-    shown = {row.metric for row in compare_runs(runs, 5, Problems()).differences}
+    shown = {row.metric for row in compare_runs(runs, Problems()).differences}
     left_out = {"entropy_delta_p", "entropy_delta_wilcoxon_p", "ece_p", "ece_floor_clean", "mce"}
     assert shown.isdisjoint(left_out) and {"ece", "entropy_delta"} <= shown
     assert all(name in task_metrics([d for _, d in GOOD]) for name in left_out)
@@ -142,7 +142,7 @@ def test_numbers_that_estimate_nothing_are_not_subtracted(tmp_path: Path) -> Non
 
 def test_an_ece_stands_with_the_floors_of_both_runs(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", BAD), ("b", GOOD))]
-    found = compare_runs(runs, 5, Problems())
+    found = compare_runs(runs, Problems())
     floors = [task_metrics([d for _, d in held])["ece_floor_clean"] for held in (BAD, GOOD)]
     (row,) = (row for row in found.differences if row.metric == "ece_clean")
     assert [row.floor_a, row.floor_b] == floors
@@ -169,14 +169,14 @@ def test_the_readme_names_every_key_of_the_record() -> None:
 
 def test_a_run_against_itself_has_no_difference(tmp_path: Path) -> None:
     run = write_run(tmp_path, {TASK: GOOD})
-    for row in compare_runs([run, run], 20, Problems()).differences:
+    for row in compare_runs([run, run], Problems()).differences:
         assert row.difference == 0 and row.p is None and row.p_holm is None
         assert row.low is None or row.low <= 0 <= row.high
 
 
 def test_metrics_over_different_documents_have_no_p(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", BAD), ("b", GOOD))]
-    rows = {row.metric: row for row in compare_runs(runs, 5, Problems()).differences}
+    rows = {row.metric: row for row in compare_runs(runs, Problems()).differences}
     assert rows["right_to_wrong"].p is None and rows["ece"].p is None
     assert rows["entropy"].p is not None
 
@@ -184,14 +184,14 @@ def test_metrics_over_different_documents_have_no_p(tmp_path: Path) -> None:
 def test_settings_that_differ_are_noted(tmp_path: Path) -> None:
     stronger = answers(ASKED, [noise(0.5)])
     runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", GOOD), ("b", stronger))]
-    (note,) = compare_runs(runs, 5, Problems()).notes
+    (note,) = compare_runs(runs, Problems()).notes
     assert "perturbations differs" in note and "0.3" in note and "0.5" in note
 
 
 def test_tasks_of_one_run_only_are_noted(tmp_path: Path) -> None:
     one = write_run(tmp_path / "a", {TASK: GOOD, "pope_blur": GOOD})
     other = write_run(tmp_path / "b", {TASK: BAD, "pope_jpeg": BAD})
-    notes = compare_runs([one, other], 2, Problems()).notes
+    notes = compare_runs([one, other], Problems()).notes
     assert notes == (f"pope_blur: only in {one}", f"pope_jpeg: only in {other}")
 
 
@@ -212,7 +212,7 @@ def test_what_cannot_be_compared_is_a_problem(tmp_path: Path) -> None:
         (tmp_path / "gone", "no such folder"),
     ):
         problems = Problems()
-        assert compare_runs([one, path], 5, problems).differences == ()
+        assert compare_runs([one, path], problems).differences == ()
         assert said in problems.lines[0] and str(path.parent) in problems.lines[0]
 
 
@@ -223,12 +223,12 @@ def test_the_command_prints_a_table_or_json(
         str(write_run(tmp_path / name, {TASK: held}).parent)
         for name, held in (("a", BAD), ("b", GOOD))
     ]
-    cli.main(["compare", *runs, "--draws", "5", "--quiet"])
+    cli.main(["compare", *runs, "--quiet"])
     printed, errors = capsys.readouterr()
     assert errors == ""
     assert printed.splitlines()[0].split() == "task metric n A B B - A 95% interval p Holm".split()
     assert TEST in printed
-    cli.main(["compare", *runs, "--draws", "5", "--quiet", "--json"])
+    cli.main(["compare", *runs, "--quiet", "--json"])
     record = json.loads(capsys.readouterr().out)
     assert record["test"] == TEST
     assert {row["task"] for row in record["differences"]} == {TASK}

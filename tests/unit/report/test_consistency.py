@@ -15,7 +15,7 @@ from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs
 from vlm_confidence_tasks.report.leaderboard.summary import SummaryOptions, summarise
 
-QUICK = SummaryOptions(draws=0, workers=1, quiet=True)
+QUICK = SummaryOptions(intervals=False, workers=1, quiet=True)
 
 
 def test_quick_metrics_are_metrics_that_need_nothing_else() -> None:
@@ -64,7 +64,7 @@ def test_every_metric_is_held_against_the_samples_when_intervals_are_made(tmp_pa
     write_run(tmp_path, {"t": answers(questions(30), [noise(0.3)])}, change=spoil)
     (run,) = find_runs([tmp_path], Problems())
     with pytest.raises(ValueError, match="aurc is"):
-        summarise(run, SummaryOptions(draws=2, workers=1, quiet=True))
+        summarise(run, SummaryOptions(workers=1, quiet=True))
 
 
 def test_a_metric_on_one_side_only_is_a_disagreement() -> None:

@@ -22,7 +22,7 @@ from vlm_confidence_tasks.report.leaderboard.tables import build_tables
 
 FOLDER = Path(__file__).parents[3] / "docs" / "leaderboard"
 README = (FOLDER / "README.md").read_text()
-LESS = {"LIMIT": "8", "TASKS": "pope_eps0.3", "DRAWS": "10"}
+LESS = {"LIMIT": "8", "TASKS": "pope_eps0.3"}
 # Of the two runs that the script compares.
 ARGUMENTS = ({}, {"load_in_4bit": "True"})
 

@@ -22,7 +22,7 @@ from vlm_confidence_tasks.report.leaderboard.summary import SummaryOptions
 
 @pytest.fixture(scope="module")
 def made(runs: Path) -> tuple[dict, dict[str, Figure]]:
-    options = SummaryOptions(draws=20, workers=1, quiet=True)
+    options = SummaryOptions(workers=1, quiet=True)
     found, older = collect(find_runs([runs], Problems()), options, Problems())
     leaderboard = build_leaderboard(found, older, 20, Problems())
     figures = all_figures(leaderboard, curves_by_entry(leaderboard, found))

@@ -82,7 +82,7 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Path:
         record["configs"]["t"]["perturbations"] = [EVIL]
 
     write_run(folder / "runs", {"t": held}, args=f"pretrained={EVIL}", limit=3, change=hostile)
-    options = ["--draws", "5", "--workers", "1", "--quiet"]
+    options = ["--workers", "1", "--quiet"]
     cli.main(["leaderboard", str(folder / "runs"), "--output", str(folder / "out"), *options])
     return folder / "out"
 

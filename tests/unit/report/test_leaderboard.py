@@ -61,7 +61,7 @@ def test_an_entry_says_what_was_run(leaderboard: dict) -> None:
         "transformers": "5.1",
     }
     assert entry["date"] == "20260101_000000"
-    assert leaderboard["interval"] == {"level": 0.95, "draws": 60, "clusters": "images"}
+    assert leaderboard["interval"] == {"level": 0.95, "clusters": "images"}
 
 
 def test_controls_are_not_among_the_instances(leaderboard: dict) -> None:
@@ -92,7 +92,7 @@ def test_no_interval_has_the_width_0(tmp_path: Path) -> None:
             for question, d in answers(asked, [noise(0.3)])
         ]
         write_run(tmp_path / "runs", {"t": held}, args=args)
-    options = ["--draws", "60", "--workers", "1", "--quiet", "--no-figures"]
+    options = ["--workers", "1", "--quiet", "--no-figures"]
     cli.main(["leaderboard", str(tmp_path / "runs"), "--output", str(tmp_path / "out"), *options])
     made = json.loads((tmp_path / "out" / "leaderboard.json").read_text())
     for entry, right in zip(made["entries"], (True, False), strict=True):
@@ -121,7 +121,7 @@ def flat(document: Sample, right: bool) -> tuple[Readout, ...]:
 
 def test_of_under_five_images_there_is_no_interval(tmp_path: Path) -> None:
     write_run(tmp_path / "runs", {"t": answers(questions(40, images=4), [noise(0.3)])})
-    options = ["--draws", "60", "--workers", "1", "--quiet", "--no-figures"]
+    options = ["--workers", "1", "--quiet", "--no-figures"]
     cli.main(["leaderboard", str(tmp_path / "runs"), "--output", str(tmp_path / "out"), *options])
     (entry,) = json.loads((tmp_path / "out" / "leaderboard.json").read_text())["entries"]
     assert len(entry["metrics"]) > 40

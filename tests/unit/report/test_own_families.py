@@ -25,7 +25,7 @@ def two(tmp_path: Path) -> tuple[Path, Path, dict[str, float]]:
     return tmp_path / "0", tmp_path / "1", task_metrics([document for _, document in answered])
 
 
-@pytest.mark.parametrize("intervals", [["--no-intervals"], ["--draws", "50"]])
+@pytest.mark.parametrize("intervals", [["--no-intervals"], []])
 def test_on_the_leaderboard(two: tuple, tmp_path: Path, intervals: list[str]) -> None:
     first, second, numbers = two
     options = [*intervals, "--workers", "1", "--quiet", "--no-figures", "--by", "metric"]
@@ -63,7 +63,7 @@ def test_in_the_bar_chart_after_the_registered_ones(tmp_path: Path) -> None:
 
 def test_in_a_comparison(two: tuple, capsys: pytest.CaptureFixture[str]) -> None:
     first, second, numbers = two
-    cli.main(["compare", str(first), str(second), "--draws", "50", "--json"])
+    cli.main(["compare", str(first), str(second), "--json"])
     told = json.loads(capsys.readouterr().out)
     (found,) = [one for one in told["differences"] if one["metric"] == "ifr_fog"]
     assert found["b"] == pytest.approx(numbers["ifr_fog"], abs=1e-12)

@@ -25,7 +25,7 @@ TASK = "pope_eps0.3"
 
 def board_of(folder: Path) -> dict:
     problems = Problems()
-    wanted = SummaryOptions(draws=0, curves=False, workers=1, quiet=True)
+    wanted = SummaryOptions(intervals=False, curves=False, workers=1, quiet=True)
     found, older = collect(find_runs([folder], problems), wanted, problems)
     return build_leaderboard(found, older, 0, problems)
 

@@ -23,7 +23,7 @@ from vlm_confidence_tasks.types import Variant
 def summary(folder: Path, *variants: Variant) -> Summary:
     write_run(folder, {"t": answers(questions(6), variants)})
     (run,) = find_runs([folder], Problems())
-    return summarise(run, SummaryOptions(draws=0, curves=False, workers=1, quiet=True))
+    return summarise(run, SummaryOptions(intervals=False, curves=False, workers=1, quiet=True))
 
 
 def test_a_task_that_lists_an_ece_alone_has_its_floor_too(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_a_task_that_lists_an_ece_alone_has_its_floor_too(tmp_path: Path) -> Non
 
     write_run(tmp_path, {"t": answers(questions(12, images=6), [noise(0.3)])}, change=listing)
     (run,) = find_runs([tmp_path], Problems())
-    found = summarise(run, SummaryOptions(draws=10, curves=False, workers=1, quiet=True))
+    found = summarise(run, SummaryOptions(curves=False, workers=1, quiet=True))
     assert list(found.numbers) == ["accuracy", "ece", "ece_floor"]
 
 

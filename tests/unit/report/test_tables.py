@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from vlm_confidence_tasks.metrics import metrics_for
-from vlm_confidence_tasks.report.companions import FLOORS, P_VALUES
 from vlm_confidence_tasks.report.inputs.problems import ReportError
 from vlm_confidence_tasks.report.leaderboard.tables import HEADLINE, Cell, build_tables
 
@@ -20,7 +19,14 @@ def small_board(metric: str, better: bool | None, *numbers: tuple | None) -> dic
     return {
         "models": [{"name": f"m{n}"} for n in range(len(numbers))],
         "columns": [{"id": "t", "task": "t", "note": ""}],
-        "metrics": {metric: {"higher_is_better": better, "description": "what it means"}},
+        "metrics": {
+            metric: {
+                "higher_is_better": better,
+                "description": "what it means",
+                "floor": None,
+                "is_p": False,
+            }
+        },
         "entries": [
             {
                 "model": f"m{n}",
@@ -140,10 +146,16 @@ def test_every_metric_without_an_interval_is_a_p_a_floor_or_named_here() -> None
     """A new p-value would stand in tables without its adjusted one."""
     known = metrics_for(["noise"])
     without = {name for name, metric in known.items() if metric.interval is None}
-    assert P_VALUES | set(FLOORS.values()) <= without and FLOORS.keys() <= known.keys()
-    rest = {name.removesuffix("_clean") for name in without - P_VALUES - set(FLOORS.values())}
+    p_values = {name for name, metric in known.items() if metric.is_p}
+    floors = {name: metric.floor for name, metric in known.items() if metric.floor}
+    assert p_values == {name for name in known if re.search(r"_p(_clean)?$", name)} <= without
+    assert floors.keys() == {name for name in known if re.fullmatch(r"(\w+_)?ece(_clean)?", name)}
+    assert floors == {name: re.sub("ece", "ece_floor", name) for name in floors}
+    assert all(
+        floor in without and floor in known[name].description for name, floor in floors.items()
+    )
+    rest = {name.removesuffix("_clean") for name in without - p_values - {*floors.values()}}
     assert rest == {"mce", "verbal_mce", "loglik_mce", "defense_reject"}
-    assert FLOORS.keys() == {name for name in known if re.fullmatch(r"(\w+_)?ece(_clean)?", name)}
 
 
 def test_primary_outcomes_come_first() -> None:

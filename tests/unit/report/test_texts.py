@@ -20,7 +20,7 @@ WITH_BESIDE = [
     Table("t", "t", "", (Heading("ece", "", ""), Heading("p", "", "")), (("m", BESIDE),))
 ]
 BOARD = {
-    "interval": {"draws": 60},
+    "interval": {"level": 0.95},
     "entries": [{"model": "m", "column": "t", "n": {"failed": 2, "documents": 3}}],
     "older": [],
     "problems": ["x.jsonl, line 3: not JSON"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vlm_confidence_tasks.report.companions import FLOORS
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
 from vlm_confidence_tasks.report.leaderboard.tables import Cell
@@ -18,14 +17,18 @@ def reliability(leaderboard: Leaderboard) -> Iterator[Figure]:
     """Draw each model's reliability, clean beside perturbed, with the table's ECE."""
     for entry in leaderboard["entries"]:
         sides = (("clean", "ece_clean"), ("perturbed", "ece"))
-        panels = [_reliability(entry, side, ece) for side, ece in sides if entry["bins"][side]]
+        panels = [
+            _reliability(entry, side, _ece(leaderboard, entry, ece))
+            for side, ece in sides
+            if entry["bins"][side]
+        ]
         if panels:
             model, column = entry["model"], entry["column"]
             title = f"{model}, {column}: reliability, clean and perturbed"
             yield Figure(f"reliability_{column}_{model}", title, tuple(panels), model)
 
 
-def _reliability(entry: Record, side: str, ece: str) -> Panel:
+def _reliability(entry: Record, side: str, text: str) -> Panel:
     bins = entry["bins"][side]
     has_ends = any("accuracy_low" in one for one in bins)
     low, high = (
@@ -43,14 +46,15 @@ def _reliability(entry: Record, side: str, ece: str) -> Panel:
         diagonal=True,
         unit_x=True,
         unit_y=True,
-        text=_text(entry["metrics"], ece),
+        text=text,
     )
 
 
-def _text(metrics: Record, ece: str) -> str:
-    if ece not in metrics:
+def _ece(leaderboard: Leaderboard, entry: Record, name: str) -> str:
+    if name not in entry["metrics"]:
         return ""
-    cell = Cell(**metrics[ece], floor=metrics.get(FLOORS[ece], {}).get("value"))
+    floor = entry["metrics"].get(leaderboard["metrics"][name]["floor"], {}).get("value")
+    cell = Cell(**entry["metrics"][name], floor=floor)
     return f"ECE {cell.text} {cell.beside}".rstrip()
 
 

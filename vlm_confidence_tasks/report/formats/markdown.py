@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from vlm_confidence_tasks.report.companions import INTERVALS
+from vlm_confidence_tasks.metrics import METHODS
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard
 from vlm_confidence_tasks.report.leaderboard.tables import Cell, Heading, Table
 
@@ -36,7 +36,7 @@ def legend(leaderboard: Leaderboard) -> str:
     if leaderboard["interval"] is None:
         return f"{directions} Intervals were not computed. {beside}"
     return (
-        f"{directions} Brackets hold 95% intervals over images: {INTERVALS}. Bold: the best, "
+        f"{directions} Brackets hold 95% intervals over images: {METHODS}. Bold: the best, "
         f"where its interval overlaps no other's. {beside}"
     )
 

@@ -42,7 +42,7 @@ def collect(
 
 
 def build_leaderboard(
-    found: Sequence[Summarised], older: Sequence[TaskRun], draws: int, problems: Problems
+    found: Sequence[Summarised], older: Sequence[TaskRun], intervals: bool, problems: Problems
 ) -> Leaderboard:
     """Put summaries together into the leaderboard, made of JSON types alone."""
     everyone = [*(run for run, _ in found), *older]
@@ -52,7 +52,7 @@ def build_leaderboard(
     return {
         "format": FORMAT,
         "made_by": {OWN_KEY: __version__},
-        "interval": {"level": 0.95, "draws": draws, "clusters": "images"} if draws else None,
+        "interval": {"level": 0.95, "clusters": "images"} if intervals else None,
         "models": [_model(model, names[model]) for model in _order(found, names)],
         "columns": [_column(column) for column in shared.values()],
         "metrics": _metrics(found),
@@ -93,6 +93,8 @@ def _metrics(found: Sequence[Summarised]) -> Record:
         name: {
             "higher_is_better": metric.higher_is_better,
             "description": metric.description,
+            "floor": metric.floor,
+            "is_p": metric.is_p,
         }
         for name, metric in known_metrics(families).items()
         if name in used

@@ -22,7 +22,6 @@ from vlm_confidence_tasks.metrics import (
     metrics_for,
     task_metrics,
 )
-from vlm_confidence_tasks.report.companions import FLOORS
 from vlm_confidence_tasks.report.inputs.consistency import QUICK_METRICS, disagreement
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import TaskRun
@@ -42,13 +41,13 @@ class SummaryOptions:
     """How much to make of every task.
 
     Attributes:
-        draws: Draws of the means' bootstrap; 0 for no intervals of any number.
+        intervals: Whether every number has its interval.
         curves: Whether figures are drawn.
         workers: Processes; None for one a core.
         quiet: Whether to leave the progress bar out.
     """
 
-    draws: int = 2000
+    intervals: bool = True
     curves: bool = True
     workers: int | None = None
     quiet: bool = False
@@ -100,10 +99,10 @@ def summarise(run: TaskRun, options: SummaryOptions) -> Summary:
     known = known_metrics(families)
     listed = _listed(run, known)
     # A task may list an ECE alone.
-    beside = {FLOORS[name] for name in listed if name in FLOORS}
+    beside = {known[name].floor for name in listed}
     shown = [name for name in known if name in listed or name in beside]
-    if options.draws:
-        numbers = measure(file.samples, options.draws, shown)
+    if options.intervals:
+        numbers = measure(file.samples, shown)
         values = {name: number.value for name, number in numbers.items()}
         _check_consistency(run, values, listed)
     else:
@@ -120,8 +119,8 @@ def summarise(run: TaskRun, options: SummaryOptions) -> Summary:
         families=families,
         numbers={name: numbers[name] for name in shown if name in numbers},
         bins={
-            "clean": curves.reliability_bins(file.clean, bool(options.draws)),
-            "perturbed": curves.reliability_bins(file.perturbed, bool(options.draws)),
+            "clean": curves.reliability_bins(file.clean, options.intervals),
+            "perturbed": curves.reliability_bins(file.perturbed, options.intervals),
         },
         curves=_curves(file) if options.curves else {},
         flips=surest_flips(run.task, file),
@@ -210,7 +209,7 @@ def summarise_all(
 @contextmanager
 def _mapper(jobs: int, options: SummaryOptions) -> Iterator[Any]:
     workers = options.workers or os.cpu_count() or 1
-    if min(jobs, workers) < 2 or (jobs < FEW and not options.draws):
+    if min(jobs, workers) < 2 or (jobs < FEW and not options.intervals):
         yield map
         return
     context = multiprocessing.get_context("spawn")

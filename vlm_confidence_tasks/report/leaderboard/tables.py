@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from vlm_confidence_tasks.metrics import holm
-from vlm_confidence_tasks.report.companions import FLOORS, P_VALUES
 from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.inputs.problems import ReportError
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
@@ -129,7 +128,10 @@ def build_tables(leaderboard: Leaderboard, by: By, metrics: Sequence[str] = ()) 
     for title in names if by == "task" else tasks:
         pairs = [(title, t) for t in tasks] if by == "task" else [(n, title) for n in names]
         cells = _adjusted(
-            [(name, _column(leaderboard, entries, name, task)) for name, task in pairs]
+            [
+                (leaderboard["metrics"][name]["is_p"], _column(leaderboard, entries, name, task))
+                for name, task in pairs
+            ]
         )
         across = tasks if by == "task" else names
         tables.append(_table(leaderboard, title, dict(zip(across, cells, strict=True))))
@@ -152,23 +154,19 @@ def _column(
     leaderboard: Leaderboard, entries: Mapping[Any, Record], name: str, task: str
 ) -> dict[str, Cell]:
     cells = {}
+    about = leaderboard["metrics"][name]
     for model in leaderboard["models"]:
         metrics = entries.get((model["name"], task), {}).get("metrics", {})
         if name in metrics:
-            floor = metrics.get(FLOORS.get(name, ""), {}).get("value")
+            floor = metrics.get(about["floor"], {}).get("value")
             cells[model["name"]] = Cell(**metrics[name], floor=floor)
-    best = _best(cells, leaderboard["metrics"][name]["higher_is_better"])
+    best = _best(cells, about["higher_is_better"])
     return {model: replace(cell, best=model == best) for model, cell in cells.items()}
 
 
-def _adjusted(columns: Sequence[tuple[str, dict[str, Cell]]]) -> list[dict[str, Cell]]:
-    """Adjust the p-values of a table, given each column's metric, for their number."""
-    found = [
-        (n, model)
-        for n, (metric, cells) in enumerate(columns)
-        if metric in P_VALUES
-        for model in cells
-    ]
+def _adjusted(columns: Sequence[tuple[bool, dict[str, Cell]]]) -> list[dict[str, Cell]]:
+    """Adjust the p-values of a table, given whether each column holds any, for their number."""
+    found = [(n, model) for n, (is_p, cells) in enumerate(columns) if is_p for model in cells]
     adjusted = [dict(cells) for _, cells in columns]
     for (n, model), p in zip(found, holm([adjusted[n][m].value for n, m in found]), strict=True):
         adjusted[n][model] = replace(adjusted[n][model], holm=p)

@@ -1,0 +1,149 @@
+"""Whether it is right to be sure, of every kind of confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from vlm_confidence_tasks.metrics import intervals, reducers
+from vlm_confidence_tasks.metrics.extractors import generated_answers as answers
+from vlm_confidence_tasks.metrics.extractors import option_loglik as loglik
+from vlm_confidence_tasks.metrics.extractors import values
+from vlm_confidence_tasks.metrics.extractors import verbal_confidence as verbal
+from vlm_confidence_tasks.metrics.functional.calibration import (
+    expected_calibration_error,
+    maximum_calibration_error,
+    smooth_calibration_error,
+)
+from vlm_confidence_tasks.metrics.functional.checks import Floats
+from vlm_confidence_tasks.metrics.functional.ranking import aurc, auroc
+from vlm_confidence_tasks.metrics.inference.calibrated import DRAWS
+from vlm_confidence_tasks.metrics.inference.calibration_error import Kind
+from vlm_confidence_tasks.metrics.metric import IntervalFunction, Metric
+from vlm_confidence_tasks.metrics.registry.kinds import (
+    ALWAYS,
+    DOWN,
+    LOGLIK,
+    NEITHER,
+    SHARE,
+    SIDES,
+    UP,
+    VERBAL,
+    mean,
+    sides,
+)
+
+Measure = Callable[[Floats, Floats], float | None]
+Reduce = Callable[[reducers.Values], float | None]
+
+
+# Means over confidences and whether the answers are right.
+_GAPS = (
+    (
+        "overconfidence",
+        answers.overconfidence,
+        partial(intervals.of_mean, (-1.0, 1.0)),
+        NEITHER,
+        "confidence minus accuracy on {images}",
+    ),
+    ("brier", answers.squared_gap, SHARE, DOWN, "mean (confidence - correct)^2 on {images}"),
+)
+
+
+def _of_pairs(measure: Measure) -> tuple[Reduce, IntervalFunction]:
+    return partial(reducers.from_calibration, measure), partial(intervals.of_answers, measure)
+
+
+def _error(reduce: Reduce, kind: Kind) -> tuple[Reduce, IntervalFunction]:
+    return reduce, partial(intervals.of_calibration_error, kind, reduce)
+
+
+def _of_error(measure: Measure, kind: Kind) -> tuple[Reduce, IntervalFunction]:
+    return _error(partial(reducers.from_calibration, measure), kind)
+
+
+# Functions of all confidences and of whether the answers are right, with their intervals. The
+# largest error of a bin has none: a bin of few answers says nothing of the bin's true error.
+_CALIBRATION: tuple[tuple[str, tuple[Reduce, IntervalFunction | None], bool | None, str], ...] = (
+    (
+        "ece",
+        _of_error(expected_calibration_error, "uniform"),
+        DOWN,
+        "calibration error on {images}, equal-width bins; biased upwards: see {floor}",
+    ),
+    (
+        "ece_floor",
+        (reducers.calibration_floor, None),
+        NEITHER,
+        "ECE on {images} if calibration were perfect",
+    ),
+    (
+        "ece_p",
+        (reducers.calibration_p, None),
+        NEITHER,
+        f"p of the ECE on {{images}} if calibration were perfect, at least 1/{DRAWS + 1}",
+    ),
+    (
+        "ece_debiased",
+        _error(reducers.debiased_error, "uniform"),
+        DOWN,
+        "ECE on {images} less its bias",
+    ),
+    (
+        "smece",
+        _of_error(smooth_calibration_error, "smooth"),
+        DOWN,
+        "calibration error on {images} without bins",
+    ),
+    (
+        "ace",
+        _of_error(partial(expected_calibration_error, strategy="quantile"), "quantile"),
+        DOWN,
+        "calibration error on {images}, equal-mass bins; biased upwards",
+    ),
+    (
+        "mce",
+        (partial(reducers.from_calibration, maximum_calibration_error), None),
+        DOWN,
+        "largest calibration error of a bin on {images}; biased upwards",
+    ),
+    ("auroc", _of_pairs(auroc), UP, "AUROC of confidence for right answers to {images}"),
+    ("aurc", _of_pairs(aurc), DOWN, "area under the risk-coverage curve on {images}"),
+)
+
+
+# Kinds of confidence: prefix of the metrics' names, what is calibrated, its description.
+_CONFIDENCES = (
+    ("", answers.calibrated, "unparsed answers left out: ", ALWAYS),
+    ("verbal_", verbal.calibrated, "stated certainty, unparsed answers left out: ", VERBAL),
+    ("loglik_", loglik.calibrated, "shares of options: ", LOGLIK),
+)
+
+
+def metrics() -> Iterator[Metric]:
+    """Yield the calibration of every kind of confidence."""
+    for kind in _CONFIDENCES:
+        yield from _of_kind(*kind)
+
+
+def _of_kind(
+    prefix: str, pairs: answers.Pairs, note: str, requires: frozenset[str]
+) -> Iterator[Metric]:
+    for name, gap, interval, better, text in _GAPS:
+        for sided, select, line in sides(f"{prefix}{name}", note + text):
+            yield mean(sided, partial(gap, pairs), interval, better, line, select, requires)
+    extract = {side: partial(values.calibration_columns, pairs, side) for _, side, _ in SIDES}
+    for name, (reduce, found), better, text in _CALIBRATION:
+        for end, select, images in SIDES:
+            floor = f"{prefix}ece_floor{end}"
+            yield Metric(
+                f"{prefix}{name}{end}",
+                extract[select],
+                reduce,
+                found,
+                requires,
+                better,
+                note + text.format(images=images, floor=floor),
+                floor=floor if name == "ece" else None,
+                is_p=name == "ece_p",
+            )

@@ -261,3 +261,27 @@ def test_questions_of_one_image_go_together() -> None:
 def test_few_images_have_no_interval() -> None:
     alone = [replace(d, image_id=f"image{n % 4}") for n, d in enumerate(documents(12))]
     assert all(number.low is number.high is None for number in measure(alone).values())
+
+
+def certain(*rows: tuple[str, float]) -> dict[str, Number]:
+    """What is measured of an image each, all "Yes": (answer, its confidence)."""
+    answered = [(answer, 0.5, p if answer == "Yes" else 1 - p, 1.0) for answer, p in rows]
+    held = [yes_no_document("Yes", row, [(NOISE_1, *row)]) for row in answered]
+    return measure([replace(d, image_id=f"image{n}") for n, d in enumerate(held)])
+
+
+def test_a_number_without_an_interval_has_a_reason_of_the_page() -> None:
+    right = [("Yes", 0.6 + 0.05 * n) for n in range(6)]
+    held = certain(*right, ("No", 0.7), ("No", 0.72), ("No", 0.95))
+    assert all(held[name].low is not None for name in ("auroc", "confidence", "ece", "accuracy"))
+    # Not defined without one image; at the end of its range, or without one image; all agree.
+    without = [
+        (certain(*right, ("No", 0.7)), "auroc"),
+        (certain(*right, ("No", 0.51), ("No", 0.52)), "auroc"),
+        (certain(*right, ("No", 0.7), ("No", 0.95)), "auroc"),
+        (certain(*[("Yes", 0.8)] * 6), "confidence"),
+    ]
+    for numbers, name in without:
+        assert numbers[name].low is numbers[name].high is None
+        assert all(numbers[other].low is not None for other in ("ece", "accuracy", "ifr"))
+    assert without[1][0]["auroc"].value == 1.0

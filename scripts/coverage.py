@@ -48,7 +48,12 @@ from vlm_confidence_tasks.metrics import (
     threshold_defense,
     wilcoxon_p,
 )
-from vlm_confidence_tasks.metrics.inference.clusters import Interval
+from vlm_confidence_tasks.metrics.inference.clusters import FEWEST_CLUSTERS, Interval, seen_on
+from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
+from vlm_confidence_tasks.metrics.inference.rare_errors import (
+    loss_interval,
+    overconfidence_interval,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -250,10 +255,21 @@ def _crossing(confidence: Floats) -> Floats:
     return confidence - 0.2 * (confidence - 0.7)
 
 
+def _sure(confidence: Floats) -> Floats:
+    return np.full(confidence.size, 0.98)
+
+
 def _answers(data: Data, rng: np.random.Generator, chance: Chance) -> tuple[Floats, Floats]:
-    """Draw confidences between 0.5 and 1, and whether the answers are right."""
-    base = rng.beta(2.0, 1.0, data.document.max() + 1)[data.document]
-    confidence = np.clip(0.5 + 0.5 * base + rng.normal(0.0, 0.03, base.size), 0.5, 1.0)
+    """Draw confidences, and whether the answers are right.
+
+    Confidences lie between 0.5 and 1, those of `_sure` between 0.99 and 0.99999.
+    """
+    documents = data.document.max() + 1
+    if chance is _sure:
+        confidence = (1.0 - 10.0 ** rng.uniform(-5.0, -2.0, documents))[data.document]
+    else:
+        base = rng.beta(2.0, 1.0, documents)[data.document]
+        confidence = np.clip(0.5 + 0.5 * base + rng.normal(0.0, 0.03, base.size), 0.5, 1.0)
     right = ndtr(data.scores(rng)) < chance(confidence)
     return confidence, right.astype(np.float64)
 
@@ -272,6 +288,23 @@ def _calibration_truth(chance: Chance) -> Callable[[Data, np.random.Generator], 
         gap = chance(confidence) - confidence
         bins = np.searchsorted(np.arange(1, 15) / 15, confidence)
         return float(np.abs(np.bincount(bins, gap)).sum() / gap.size)
+
+    return truth
+
+
+def _overconfidence_truth(chance: Chance) -> Callable[[Data, np.random.Generator], float]:
+    def truth(data: Data, rng: np.random.Generator) -> float:
+        confidence, _ = _answers(data, rng, chance)
+        return float((confidence - chance(confidence)).mean())
+
+    return truth
+
+
+def _brier_truth(chance: Chance) -> Callable[[Data, np.random.Generator], float]:
+    def truth(data: Data, rng: np.random.Generator) -> float:
+        confidence, _ = _answers(data, rng, chance)
+        right = chance(confidence)
+        return float((right * (1.0 - confidence) ** 2 + (1.0 - right) * confidence**2).mean())
 
     return truth
 
@@ -295,6 +328,7 @@ _CHANCES: dict[str, Chance] = {
     "overconfident by 0.05": partial(_overconfident, 0.05),
     "overconfident by 0.1": partial(_overconfident, 0.1),
     "over- and underconfident": _crossing,
+    "sure, 2% wrong": _sure,
 }
 
 
@@ -304,6 +338,31 @@ def _error(name: str, state: str, data: Data, rng: np.random.Generator) -> Outco
     estimate = measure(confidence, correct)
     found = calibration_error_interval(confidence, correct, data.image, estimate, kind=kind)
     return found, _truth(state)
+
+
+def _overconfidence(state: str, data: Data, rng: np.random.Generator) -> Outcome:
+    confidence, correct = _answers(data, rng, _CHANCES[state])
+    sums = [data.by_document(column) for column in (confidence, correct, np.ones(correct.size))]
+    return overconfidence_interval(*sums, data.image_of), _truth(f"overconfidence, {state}")
+
+
+def _overconfidence_difference(state: str, data: Data, rng: np.random.Generator) -> Outcome:
+    """Two runs with the same confidences, half of whose scores are the same."""
+    confidence, scores = _answers(data, rng, _CHANCES[state])[0], data.scores(rng)
+    moved = np.where(rng.random(scores.size) < 0.5, data.scores(rng), scores)
+    hits = [ndtr(each) < _CHANCES[state](confidence) for each in (scores, moved)]
+    runs = [[data.by_document(c) for c in (confidence, hit, np.ones(hit.size))] for hit in hits]
+    columns = (np.concatenate(both) for both in zip(*runs, strict=True))
+    documents = data.image_of.size
+    second = np.repeat([False, True], documents)
+    return overconfidence_interval(*columns, np.tile(data.image_of, 2), paired=second), 0.0
+
+
+def _brier(state: str, data: Data, rng: np.random.Generator) -> Outcome:
+    confidence, correct = _answers(data, rng, _CHANCES[state])
+    losses = data.by_document((confidence - correct) ** 2)
+    counts = np.full(losses.size, float(data.cell.variants))
+    return loss_interval(losses, counts, data.image_of), _truth(f"brier, {state}")
 
 
 def _error_difference(before: str, after: str, data: Data, rng: np.random.Generator) -> Outcome:
@@ -335,10 +394,7 @@ def _calibration_p(data: Data, rng: np.random.Generator) -> Outcome:
 def _ranking(name: str, data: Data, rng: np.random.Generator) -> Outcome:
     confidence, correct = _answers(data, rng, partial(_overconfident, 0.1))
     measure: Any = {"auroc": auroc, "aurc": aurc}[name]
-    found = jackknife_interval(
-        lambda rows: measure(confidence[rows], correct[rows]), data.image, scale="logit"
-    )
-    return found, _truth(name)
+    return ranking_interval(measure, confidence, correct, data.image), _truth(name)
 
 
 def _ranking_difference(data: Data, rng: np.random.Generator) -> Outcome:
@@ -347,12 +403,8 @@ def _ranking_difference(data: Data, rng: np.random.Generator) -> Outcome:
     other = np.where(rng.random(correct.size) < 0.5, ndtr(data.scores(rng)), np.nan)
     moved = np.where(np.isnan(other), correct, other < confidence - 0.1)
     both, right = np.tile(confidence, 2), np.concatenate([correct, moved])
-    found = jackknife_interval(
-        lambda rows: auroc(both[rows], right[rows]),
-        np.tile(data.image, 2),
-        paired=np.repeat([False, True], correct.size),
-    )
-    return found, 0.0
+    second = np.repeat([False, True], correct.size)
+    return ranking_interval(auroc, both, right, np.tile(data.image, 2), paired=second), 0.0
 
 
 def _two_columns(data: Data, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -379,7 +431,11 @@ def _defense(field: str, data: Data, rng: np.random.Generator) -> Outcome:
     def measured(rows: Ints) -> float:
         return float(getattr(threshold_defense(clean[rows], moved[rows]), field))
 
-    return jackknife_interval(measured, data.image, scale="logit"), _truth(f"defense {field}")
+    truth = _truth(f"defense {field}")
+    above = clean > threshold_defense(clean, moved).threshold
+    if field == "reject" and seen_on(data.image, above) < FEWEST_CLUSTERS:
+        return None, truth
+    return jackknife_interval(measured, data.image, scale="logit"), truth
 
 
 def _effect(measure: Any, truth: float, data: Data, rng: np.random.Generator) -> Outcome:
@@ -399,6 +455,11 @@ def _signed_rank(data: Data, rng: np.random.Generator) -> Outcome:
 
 _TRUTHS: dict[str, Callable[[Data, np.random.Generator], float]] = {
     **{name: _calibration_truth(chance) for name, chance in _CHANCES.items()},
+    **{f"brier, {name}": _brier_truth(chance) for name, chance in _CHANCES.items()},
+    **{
+        f"overconfidence, {name}": _overconfidence_truth(chance)
+        for name, chance in _CHANCES.items()
+    },
     "auroc": _ranking_truth(auroc),
     "aurc": _ranking_truth(aurc),
     "defense reject": lambda data, rng: threshold_defense(*_entropies(data, rng)).reject,
@@ -421,7 +482,7 @@ KINDS |= {
     "f1 0.9": Kind("F1 of 0.9", "`f1`, `precision`, `recall`", partial(_f1, 0.9)),
     "mean, normal": Kind("Mean, normal", "`entropy_delta`, `drift`", partial(_mean, _same, 0.0)),
     "mean, exponential": Kind(
-        "Mean, exponential", "`entropy`, `nll`, `brier`", partial(_mean, _skewed, 1.0)
+        "Mean, exponential", "`entropy`, `nll`", partial(_mean, _skewed, 1.0)
     ),
     "mean difference, normal": Kind(
         "Difference of two means, normal", "`compare`", partial(_mean_difference, _same)
@@ -437,6 +498,17 @@ for _name in _ERRORS:
         KINDS[f"{_name}, {_state}"] = Kind(
             f"`{_name}`, {_state}", _ERROR_METRICS[_name], partial(_error, _name, _state)
         )
+_SOME = ("calibrated", "overconfident by 0.1", "sure, 2% wrong")
+for _state in _SOME:
+    KINDS[f"overconfidence, {_state}"] = Kind(
+        f"`overconfidence`, {_state}", "`overconfidence`", partial(_overconfidence, _state)
+    )
+    KINDS[f"brier, {_state}"] = Kind(f"`brier`, {_state}", "`brier`", partial(_brier, _state))
+    KINDS[f"overconfidence difference, {_state}"] = Kind(
+        f"Difference of two `overconfidence`, both {_state}",
+        "`compare`",
+        partial(_overconfidence_difference, _state),
+    )
 KINDS |= {
     "ece difference, calibrated": Kind(
         "Difference of two ECE, both calibrated",
@@ -674,7 +746,8 @@ def _table(kind: Kind, rows: Sequence[Result]) -> list[str]:
     columns = sorted({(row.cell.variants, row.cell.correlation) for row in rows})
     heads = [f"{variants} var., {shared:g}" for variants, shared in columns]
     counts = [row.repeats + row.absent for row in rows]
-    repeats = f"{min(counts):,} to {max(counts):,} repeats."
+    fewest, most = min(counts), max(counts)
+    repeats = f"{fewest:,} repeats." if fewest == most else f"{fewest:,} to {most:,} repeats."
     lines = ["", f"## {kind.title}", "", f"For {kind.metrics}. {repeats}{kind.note}", ""]
     lines += [f"| images | questions | {' | '.join(heads)} |", "|---" * (2 + len(heads)) + "|"]
     for images, questions in sorted({(row.cell.images, row.cell.questions) for row in rows}):

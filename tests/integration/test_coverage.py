@@ -41,8 +41,9 @@ def total(name: str, repeats: int = REPEATS) -> float:
     cells = [cell for cell in CELLS if kind.variants or cell.variants == 1]
     results = [coverage.measure(name, cell, repeats) for cell in cells]
     found = sum(result.repeats for result in results)
-    assert found > 0.8 * len(cells) * repeats
-    return sum(result.share * result.repeats for result in results) / found
+    # Of the share above the 95th percentile: two of 30 images decide it, and it has none.
+    assert found > (0.3 if name == "defense_reject" else 0.8) * len(cells) * repeats
+    return sum(result.share * result.repeats for result in results if result.repeats) / found
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -107,6 +108,8 @@ def measured_as(metric: Metric) -> list[str]:
         made.of_counts: ["f1 0.9"],
         made.of_mean: ["mean, normal", "mean, exponential", "mean difference, normal"],
         made.of_ratio: ["ratio"],
+        made.of_overconfidence: ["overconfidence, sure, 2% wrong"],
+        made.of_loss: ["brier, sure, 2% wrong"],
         made.of_alignment: ["spearman"],
     }
     if interval.func in table:
@@ -116,8 +119,8 @@ def measured_as(metric: Metric) -> list[str]:
         return [f"{error}, {state}" for state in ("calibrated", "overconfident by 0.1")]
     if interval.func is made.of_answers:
         return {auroc: ["auroc", "auroc difference"], aurc: ["aurc"]}[first]
-    if interval.func is made.of_defense:
-        return ["defense_auroc" if metric.name.endswith("auroc") else "defense_reject"]
+    if interval.func in (made.of_defense, made.of_threshold):
+        return ["defense_auroc" if interval.func is made.of_defense else "defense_reject"]
     assert interval.func is made.of_reduction, f"{metric.name}: its interval is not measured"
     return {
         reduced.drift_effect_size: ["cohens_d"],

@@ -20,14 +20,19 @@ from vlm_confidence_tasks.metrics.inference.calibration_error import (
     Kind,
     calibration_error_interval,
 )
-from vlm_confidence_tasks.metrics.inference.clusters import Interval
+from vlm_confidence_tasks.metrics.inference.clusters import FEWEST_CLUSTERS, Interval, seen_on
 from vlm_confidence_tasks.metrics.inference.jackknife import (
     Scale,
     deleted_interval,
     deletions,
     jackknife_interval,
+    ranking_interval,
 )
 from vlm_confidence_tasks.metrics.inference.means import mean_interval
+from vlm_confidence_tasks.metrics.inference.rare_errors import (
+    loss_interval,
+    overconfidence_interval,
+)
 from vlm_confidence_tasks.metrics.inference.rates import rate_interval
 from vlm_confidence_tasks.metrics.reducers import Values, column, joined
 
@@ -114,6 +119,18 @@ def of_mean(within: tuple[float, float], columns: Columns) -> Interval | None:
     )
 
 
+def of_loss(columns: Columns) -> Interval | None:
+    """Interval of a mean of losses in [0, 1], of which rare errors may be most."""
+    score, n = (column(key, columns.values) for key in ("score", "n"))
+    return loss_interval(score * n, n, columns.clusters, paired=columns.paired)
+
+
+def of_overconfidence(columns: Columns) -> Interval | None:
+    """Interval of mean confidence less accuracy."""
+    sure, right, n = (column(key, columns.values) for key in ("sure", "right", "n"))
+    return overconfidence_interval(sure, right, n, columns.clusters, paired=columns.paired)
+
+
 def of_ratio(total: str, count: str, columns: Columns) -> Interval | None:
     """Interval of a ratio of sums of products with `instances`, likewise."""
     n = column("instances", columns.values)
@@ -168,16 +185,10 @@ def of_calibration_error(
 def of_answers(
     measure: Callable[[Floats, Floats], float | None], columns: Columns
 ) -> Interval | None:
-    """Interval of a function, in [0, 1], of confidence and correctness, by the jackknife."""
+    """Interval of how confidence ranks right and wrong answers, by the jackknife."""
     confidence, correct = (joined(key, columns.values) for key in ("confidence", "correct"))
-    # Sorted once, for every group's sorting is then a pass.
-    order = np.argsort(confidence, kind="stable")
-    confidence, correct = confidence[order], correct[order]
-    return jackknife_interval(
-        lambda rows: measure(confidence[rows], correct[rows]),
-        scale="logit",
-        **columns.of(columns.owners("correct")[order]),
-    )
+    of = columns.of(columns.owners("correct"))
+    return ranking_interval(measure, confidence, correct, **of)
 
 
 def of_alignment(columns: Columns) -> Interval | None:
@@ -194,6 +205,26 @@ def of_defense(measure: Callable[[ThresholdDefense], float], columns: Columns) -
     """Interval of what a threshold does that is set anew without each group of images."""
     numbers = [[None if d is None else measure(d) for d in each] for each in columns.defenses]
     return deleted_interval(numbers, scale="logit")
+
+
+def of_threshold(
+    measure: Callable[[ThresholdDefense], float], columns: Columns, draws: int
+) -> Interval | None:
+    """Interval of the share above the 95th percentile of clean entropies, likewise.
+
+    None where under 5 images have a clean entropy above it: few of them decide where it lies.
+    """
+    defended = [] if columns.paired is not None and not all(columns.sides) else columns.defenses[0]
+    if not defended or None in defended:
+        return None
+    clean, owners = joined("clean", columns.values), columns.owners("clean")
+    of = columns.of(owners)
+    second = of["paired"]
+    thresholds = np.array([defense.threshold for defense in defended if defense])
+    above = clean > (thresholds[0] if second is None else thresholds[second.astype(np.intp)])
+    if seen_on(event=above, **of) < FEWEST_CLUSTERS:
+        return None
+    return of_defense(measure, columns)
 
 
 def of_reduction(

@@ -330,12 +330,14 @@ def test_the_entropy_at_the_answer_is_pooled_and_paired_where_both_have_one():
         clean=at_position(A.clean, 0.5),
         variants=(at_position(noise, 0.25), at_position(other, 1.0), at_position(text)),
     )
-    # The clean position is unknown, so that there is no difference.
+    # The clean position is unknown, so that the perturbed one has nothing to be held against.
     lost = replace(
         B, clean=at_position(B.clean, None, True), variants=(at_position(B.variants[0], 2.0),)
     )
     found = task_metrics([one, lost])
-    assert found["entropy_answer"] == pytest.approx((0.25 + 1.0 + 2.0) / 3)
+    assert found["entropy_answer"] == pytest.approx((0.25 + 1.0) / 2)
+    # The third perturbed answer has no position: the clean one counts twice.
+    assert found["entropy_answer_clean"] == pytest.approx(0.5)
     assert found["entropy_answer_delta"] == pytest.approx((-0.25 + 0.5) / 2)
     assert found["position_unknown"] == 0 and found["position_unknown_clean"] == 1 / 4
 

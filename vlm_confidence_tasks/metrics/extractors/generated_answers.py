@@ -8,6 +8,8 @@ whose backend gave no logits. The metric is the mean of these over all samples.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import compress
+from operator import attrgetter
 
 from vlm_confidence_tasks.metrics.functional.calibration import log_probability
 from vlm_confidence_tasks.metrics.functional.entropy import visual_entropy
@@ -70,11 +72,6 @@ def calibrated(sample: Sample, readouts: Readouts) -> list[tuple[float, bool]]:
     return [(r.confidence, bool(r.correct)) for r in readouts if r.confidence is not None]
 
 
-def overconfidence(pairs: Pairs, sample: Sample, readouts: Readouts) -> list[float]:
-    """Confidence minus correctness."""
-    return [confidence - right for confidence, right in pairs(sample, readouts)]
-
-
 def squared_gap(pairs: Pairs, sample: Sample, readouts: Readouts) -> list[float]:
     """(confidence - correct)^2 of the given answer, not over all labels; source: Brier 1950."""
     return [(confidence - right) ** 2 for confidence, right in pairs(sample, readouts)]
@@ -90,8 +87,8 @@ def gold_surprise(sample: Sample, readouts: Readouts) -> list[float]:
 
 
 def entropy(sample: Sample, readouts: Readouts) -> list[float]:
-    """Mean token entropy of each answer, in nats."""
-    return [r.entropy for r in readouts if r.entropy is not None]
+    """Mean token entropy of each answer whose counterpart has one too, in nats."""
+    return _where_both(attrgetter("entropy"), sample, readouts)
 
 
 def entropy_difference(sample: Sample, readouts: Readouts) -> list[float]:
@@ -101,8 +98,18 @@ def entropy_difference(sample: Sample, readouts: Readouts) -> list[float]:
 
 
 def entropy_at_answer(sample: Sample, readouts: Readouts) -> list[float]:
-    """Entropy over the vocabulary at each answer's position, in nats."""
-    return [r.entropy_answer for r in readouts if r.entropy_answer is not None]
+    """Entropy over the vocabulary at the answer position of each answer, likewise."""
+    return _where_both(attrgetter("entropy_answer"), sample, readouts)
+
+
+def _where_both(
+    number: Callable[[Readout], float | None], sample: Sample, readouts: Readouts
+) -> list[float]:
+    """Take a number of each answer, clean or perturbed, of the pairs in which both have it."""
+    pairs = zip(sample.paired_clean, sample.perturbed, strict=True)
+    both = [None not in map(number, pair) for pair in pairs]
+    numbers = [number(readout) for readout in compress(readouts, both)]
+    return [found for found in numbers if found is not None]
 
 
 def entropy_at_answer_difference(sample: Sample, readouts: Readouts) -> list[float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from vlm_confidence_tasks.metrics.extractors import generated_answers as answers
 from vlm_confidence_tasks.metrics.extractors import representation_shift as representations
@@ -88,6 +89,20 @@ def calibration_columns(pairs: answers.Pairs, select: Select, sample: Sample) ->
         "correct": [int(hit) for _, hit in found],
         "image_id": sample.image_id,
     }
+
+
+def overconfidence(pairs: answers.Pairs, select: Select, sample: Sample) -> Value | None:
+    """Return the mean of confidence - correct, and the sums that it is made of."""
+    found = pairs(sample, select(sample))
+    if not found:
+        return None
+    sure, right, n = math.fsum(c for c, _ in found), sum(hit for _, hit in found), len(found)
+    return {"score": (sure - right) / n, "n": n, "sure": sure, "right": right}
+
+
+def squared_gap(pairs: answers.Pairs, select: Select, sample: Sample) -> Value | None:
+    """Return the mean of (confidence - correct)^2."""
+    return mean("brier", partial(answers.squared_gap, pairs), select, sample)
 
 
 def alignment_columns(select: Select, sample: Sample) -> Value | None:

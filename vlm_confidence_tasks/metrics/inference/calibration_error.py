@@ -26,12 +26,13 @@ from vlm_confidence_tasks.metrics.functional.checks import (
 )
 from vlm_confidence_tasks.metrics.functional.correlation import pearson
 from vlm_confidence_tasks.metrics.inference.clusters import (
-    FEWEST_CLUSTERS,
     Interval,
     difference,
     numbered,
     sides,
+    too_few,
 )
+from vlm_confidence_tasks.metrics.inference.rare_errors import overconfidence_interval
 
 Kind = Literal["uniform", "quantile", "smooth"]
 
@@ -125,7 +126,9 @@ def calibration_error_interval(
     inverted: along D(s) = s D~, with D~ the estimated gaps shrunk by their errors, T(s) is
     drawn with the noise of D over images; t = sum |D(s)| is in the interval where the observed
     T is between the quantiles of T(s). The low end is 0 for a model that may be calibrated.
-    The interval is widened to hold the estimate.
+    The high end is at least the largest overconfidence, in size, of `overconfidence_interval`,
+    since the error is no smaller: of few wrong answers the residuals say too little. The interval
+    is widened to hold the estimate.
 
     Args:
         confidence: Probability given to each answer, [N], in [0, 1].
@@ -139,7 +142,7 @@ def calibration_error_interval(
         seed: Seed of the generator of this call; no global state is used.
 
     Returns:
-        None of under 5 images on a side.
+        None of under 5 images on a side, or one with over half of the answers.
 
     Raises:
         ValueError: Empty or unequal columns, NaN, or a confidence outside [0, 1].
@@ -154,10 +157,16 @@ def calibration_error_interval(
     order = np.lexsort((correct, confidence, index))
     conditions = [side[order] for side in sides(paired, len(index))]
     confidence, correct, index = confidence[order], correct[order], index[order]
-    if any(np.unique(index[side]).size < FEWEST_CLUSTERS for side in conditions):
+    if any(too_few(np.bincount(index[side])) for side in conditions):
         return None
     errors = [
         _error(confidence[side], correct[side], index[side], size, kind) for side in conditions
+    ]
+    gaps = [
+        overconfidence_interval(
+            confidence[side], correct[side], np.ones(index[side].size), index[side]
+        )
+        for side in conditions
     ]
     noise = _noise(
         np.hstack([error.influence for error in errors]),
@@ -165,7 +174,10 @@ def calibration_error_interval(
         np.random.default_rng(seed),
     )
     noises = np.split(noise, np.cumsum([error.gaps.size for error in errors[:-1]]), axis=1)
-    found = [_inverted(*each) for each in zip(errors, noises, strict=True)]
+    found = [
+        _raised(_inverted(error, noise), overconfidence)
+        for error, noise, overconfidence in zip(errors, noises, gaps, strict=True)
+    ]
     shown = found[0]
     if len(found) == 2:
         together = _correlation(*(_norm(e.path + n) for e, n in zip(errors, noises, strict=True)))
@@ -331,6 +343,17 @@ def _inverted(error: _Error, noise: Floats) -> Interval:
     high = scale * _root(quantile(tail), max(observed, quantile(0.5)(0.0)))
     low, high = min(low, 1.0), min(high, 1.0)
     return Interval(float(np.clip(scale, low, high)), low, high)
+
+
+def _raised(found: Interval, overconfidence: Interval | None) -> Interval:
+    """Return the interval, up to what overconfidence may be: no calibration error is smaller.
+
+    Where errors are rare, the sample's own residuals do not tell how many there may be.
+    """
+    if overconfidence is None:
+        return found
+    largest = max(-overconfidence.low, overconfidence.high)
+    return Interval(found.estimate, found.low, max(found.high, largest))
 
 
 def _root(rising: Callable[[float], float], value: float) -> float:

@@ -21,6 +21,8 @@ LEVEL = 0.95
 # Fewer images say too little of how images differ: means of 2, 3 and 5 images were held by
 # 51, 75 and 81% of intervals of a percentile bootstrap.
 FEWEST_CLUSTERS = 5
+# Nor do images of which one is nearly the whole mean: its weight hides what others add.
+LARGEST_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,32 @@ def difference(first: Interval, second: Interval, together: float) -> Interval:
         moved - reach(second.estimate - second.low, first.high - first.estimate),
         moved + reach(second.high - second.estimate, first.estimate - first.low),
     )
+
+
+def too_few(counts: Floats | Ints) -> bool:
+    """Whether images say too little of how images differ, by their rows, [K].
+
+    Under 5 have rows, or one has over half of them.
+    """
+    return bool(
+        np.count_nonzero(counts) < FEWEST_CLUSTERS or counts.max() > LARGEST_SHARE * counts.sum()
+    )
+
+
+def seen_on(clusters: ArrayLike, event: ArrayLike, paired: ArrayLike | None = None) -> int:
+    """Count the images with an event, of the condition with fewest.
+
+    Args:
+        clusters: The image of each row, [N].
+        event: Whether it is seen in each row, [N].
+        paired: Whether each row is of the second condition, [N].
+
+    >>> seen_on(["a", "a", "b", "c"], [1, 1, 1, 0])
+    2
+    """
+    index, _ = numbered(clusters)
+    seen = flags("event", event)
+    return min(np.unique(index[seen & side]).size for side in sides(paired, len(index)))
 
 
 def numbered(clusters: ArrayLike) -> tuple[Ints, int]:

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit, stdtrit
 
-from vlm_confidence_tasks.metrics.functional.checks import Ints
+from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints, answered
 from vlm_confidence_tasks.metrics.inference.clusters import (
     FEWEST_CLUSTERS,
     LEVEL,
     Interval,
     numbered,
+    seen_on,
     sides,
 )
 
@@ -97,6 +98,40 @@ def jackknife_interval(
             for conditions in deletions(clusters, paired, seed)
         ],
         scale,
+    )
+
+
+def ranking_interval(
+    measure: Callable[[Floats, Floats], float | None],
+    confidence: ArrayLike,
+    correct: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    paired: ArrayLike | None = None,
+) -> Interval | None:
+    """95% interval of how confidence ranks right and wrong answers, by the jackknife.
+
+    Args:
+        measure: AUROC or AURC, in [0, 1], of confidences and whether they are right.
+        confidence: Of each answer, [N].
+        correct: Whether each answer is right, [N].
+        clusters: The image of each answer, [N].
+        paired: Whether each answer is of the second condition, [N].
+
+    Returns:
+        None as of `jackknife_interval`, and where right or wrong answers are on under 5 images:
+        with two, 88 to 91% of intervals held the truth.
+    """
+    columns = answered(confidence, correct)
+    # Sorted once, for every group's sorting is then a pass.
+    order = np.argsort(columns[0], kind="stable")
+    sure, right = columns[0][order], columns[1][order].astype(np.float64)
+    images = np.asarray(clusters)[order]
+    second = None if paired is None else np.asarray(paired)[order]
+    if min(seen_on(images, event, second) for event in (right, 1.0 - right)) < FEWEST_CLUSTERS:
+        return None
+    return jackknife_interval(
+        lambda rows: measure(sure[rows], right[rows]), images, paired=second, scale="logit"
     )
 
 

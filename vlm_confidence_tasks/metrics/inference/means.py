@@ -11,13 +11,13 @@ from scipy.special import stdtrit
 
 from vlm_confidence_tasks.metrics.functional.checks import Floats, positive_integer
 from vlm_confidence_tasks.metrics.inference.clusters import (
-    FEWEST_CLUSTERS,
     LEVEL,
     Interval,
     numbered,
     sides,
     sums,
     table,
+    too_few,
 )
 
 DRAWS = 2000
@@ -86,8 +86,8 @@ def mean_interval(
         seed: Seed of the generator of this call; no global state is used.
 
     Returns:
-        None if a mean does not exist, of under 5 images with a count on a side, and if all
-        images agree, since these say nothing of how images differ.
+        None if a mean does not exist, of under 5 images with a count on a side or one with over
+        half of it, and if all images agree, since these say nothing of how images differ.
 
     Raises:
         ValueError: No rows, columns of different lengths, numbers that are not finite, a count
@@ -105,7 +105,7 @@ def mean_interval(
     if (rows[:, 1] < 0).any() or rows[rows[:, 1] == 0, 0].any():
         raise ValueError("counts must not be negative, nor 0 where there is a total")
     parts = [sums(index, size, rows * side[:, None]) for side in sides(paired, len(index))]
-    if any(np.count_nonzero(part[:, 1]) < FEWEST_CLUSTERS for part in parts):
+    if any(too_few(part[:, 1]) for part in parts):
         return None
     signs = (1.0,) if len(parts) == 1 else (-1.0, 1.0)
     means = [part[:, 0].sum() / part[:, 1].sum() for part in parts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,6 @@ from scipy.special import betaincinv, ndtri, stdtrit
 
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.inference.clusters import (
-    FEWEST_CLUSTERS,
     LEVEL,
     Interval,
     difference,
@@ -19,6 +19,7 @@ from vlm_confidence_tasks.metrics.inference.clusters import (
     sides,
     sums,
     table,
+    too_few,
 )
 
 # With an event on fewer images than this (or half of them), how events of one image go
@@ -27,11 +28,19 @@ FEW_EVENTS = 10
 
 
 @dataclass(frozen=True)
-class _Rate:
-    """One rate: its interval, and how it moves with each image."""
+class Rate:
+    """One rate.
+
+    Attributes:
+        interval: The rate and its interval.
+        influence: How much it moves without each image, [K].
+        few: Whether the event, or its absence, is seen on too few images to tell how events
+            of one image go together.
+    """
 
     interval: Interval
     influence: Floats
+    few: bool
 
 
 def rate_interval(
@@ -59,7 +68,7 @@ def rate_interval(
         paired: Whether each row is of the second condition, [N].
 
     Returns:
-        None if a rate does not exist, or of under 5 images.
+        None if a rate does not exist, of under 5 images, or one with over half of the answers.
 
     Raises:
         ValueError: No rows, columns of different lengths, numbers that are not finite, or
@@ -76,20 +85,26 @@ def rate_interval(
     hit, count = table("hits", hits, len(index)), table("counts", counts, len(index))
     if (hit < 0).any() or (hit > count * (1 + 1e-12)).any():
         raise ValueError("hits must be in [0, counts]")
-    rates = [_rate(hit[side], count[side], index[side], size) for side in sides(paired, len(index))]
-    if any(rate is None for rate in rates):
-        return None
+    rates = [
+        rate_of(hit[side], count[side], index[side], size) for side in sides(paired, len(index))
+    ]
     found = [rate for rate in rates if rate is not None]
-    if len(found) == 1:
-        return found[0].interval
-    first, second = found
-    return difference(first.interval, second.interval, _together(first, second))
+    return compared(found) if len(found) == len(rates) else None
 
 
-def _rate(hits: Floats, counts: Floats, index: Ints, clusters: int) -> _Rate | None:
+def compared(rates: Sequence[Rate]) -> Interval:
+    """Return the interval of a rate, or of the second of two less the first."""
+    if len(rates) == 1:
+        return rates[0].interval
+    first, second = rates
+    return difference(first.interval, second.interval, correlation(first, second))
+
+
+def rate_of(hits: Floats, counts: Floats, index: Ints, clusters: int) -> Rate | None:
+    """Return the rate of rows, [N, F] each, of clusters numbered from 0: see `rate_interval`."""
     hit, count = sums(index, clusters, hits), sums(index, clusters, counts)
     images = np.count_nonzero(count.any(axis=1))
-    if images < FEWEST_CLUSTERS or not count.sum(axis=0).all():
+    if too_few(count.sum(axis=1)) or not count.sum(axis=0).all():
         return None
     total = count.sum(axis=0)
     shares = hit.sum(axis=0) / total
@@ -100,18 +115,20 @@ def _rate(hits: Floats, counts: Floats, index: Ints, clusters: int) -> _Rate | N
     rows = np.count_nonzero(counts.any(axis=1))
     effective = min(rows, rate * (1.0 - rate) / variance) if variance > 0 else rows
     seen = hit.sum(axis=1)
-    events = min(np.count_nonzero(seen > 0), np.count_nonzero(seen < count.sum(axis=1)))
-    if events < min(FEW_EVENTS, images / 2):
+    # Images with an event; of numbers between 0 and 1, as many as these amount to.
+    events = min(np.minimum(each, 1.0).sum() for each in (seen, count.sum(axis=1) - seen))
+    few = bool(events < min(FEW_EVENTS, images / 2))
+    if few:
         effective = min(effective, images)
     tail = (1.0 - LEVEL) / 2.0
     effective *= (ndtri(tail) / stdtrit(images - 1, tail)) ** 2
     events, misses = rate * effective, (1.0 - rate) * effective
     low = betaincinv(events, misses + 1.0, tail) if rate > 0 else 0.0
     high = betaincinv(events + 1.0, misses, 1.0 - tail) if rate < 1 else 1.0
-    return _Rate(Interval(rate, float(low), float(high)), influence)
+    return Rate(Interval(rate, float(low), float(high)), influence, few)
 
 
-def _together(first: _Rate, second: _Rate) -> float:
+def correlation(first: Rate, second: Rate) -> float:
     """Correlate two rates over images; 0 where one does not move."""
     size = math.sqrt(float((first.influence**2).sum() * (second.influence**2).sum()))
     together = float(first.influence @ second.influence) / size if size else 0.0

@@ -25,11 +25,9 @@ from vlm_confidence_tasks.metrics.registry.kinds import (
     DOWN,
     LOGLIK,
     NEITHER,
-    SHARE,
     SIDES,
     UP,
     VERBAL,
-    mean,
     sides,
 )
 
@@ -41,12 +39,18 @@ Reduce = Callable[[reducers.Values], float | None]
 _GAPS = (
     (
         "overconfidence",
-        answers.overconfidence,
-        partial(intervals.of_mean, (-1.0, 1.0)),
+        values.overconfidence,
+        intervals.of_overconfidence,
         NEITHER,
         "confidence minus accuracy on {images}",
     ),
-    ("brier", answers.squared_gap, SHARE, DOWN, "mean (confidence - correct)^2 on {images}"),
+    (
+        "brier",
+        values.squared_gap,
+        intervals.of_loss,
+        DOWN,
+        "mean (confidence - correct)^2 on {images}",
+    ),
 )
 
 
@@ -131,7 +135,8 @@ def _of_kind(
 ) -> Iterator[Metric]:
     for name, gap, interval, better, text in _GAPS:
         for sided, select, line in sides(f"{prefix}{name}", note + text):
-            yield mean(sided, partial(gap, pairs), interval, better, line, select, requires)
+            found = partial(gap, pairs, select)
+            yield Metric(sided, found, reducers.pooled_mean, interval, requires, better, line)
     extract = {side: partial(values.calibration_columns, pairs, side) for _, side, _ in SIDES}
     for name, (reduce, found), better, text in _CALIBRATION:
         for end, select, images in SIDES:

@@ -28,8 +28,9 @@ _DEFENSE = (
 def metrics() -> Iterator[Metric]:
     """Yield what a threshold on entropy rejects."""
     for name, field, better, text in _DEFENSE:
+        shown = intervals.of_defense if field == "auroc" else intervals.of_threshold
         measure = attrgetter(field)
         reduce = partial(reducers.from_defense, measure)
         # The threshold is set to reject 5% of clean images: that share estimates nothing.
-        interval = None if field == "reject_clean" else partial(intervals.of_defense, measure)
+        interval = None if field == "reject_clean" else partial(shown, measure)
         yield Metric(name, values.entropies, reduce, interval, ALWAYS, better, text)

@@ -1,0 +1,126 @@
+"""Intervals of means that rare errors dominate, of which a sample may hold none."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
+from vlm_confidence_tasks.metrics.inference.clusters import (
+    Interval,
+    difference,
+    numbered,
+    sides,
+    table,
+)
+from vlm_confidence_tasks.metrics.inference.means import DRAWS, mean_interval
+from vlm_confidence_tasks.metrics.inference.rates import Rate, compared, correlation, rate_of
+
+
+def overconfidence_interval(
+    confidences: ArrayLike,
+    hits: ArrayLike,
+    counts: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    paired: ArrayLike | None = None,
+) -> Interval | None:
+    """95% interval of mean confidence - accuracy, or of its difference in two conditions.
+
+    By MOVER from the interval of mean confidence (`mean_interval`) and that of accuracy
+    (`rate_interval`), with their correlation over images. A model that is sure and right in
+    the whole sample may still be wrong elsewhere: the exact interval of accuracy knows that,
+    the spread of the differences does not.
+
+    Args:
+        confidences: Sum of the confidences of each row (an answer, or a document's), [N].
+        hits: Number of right answers of each row, [N].
+        counts: Number of answers of each row, [N].
+        clusters: The image of each row, [N].
+        paired: Whether each row is of the second condition, [N].
+
+    Returns:
+        None of under 5 images on a side, or one with over half of the answers.
+
+    Raises:
+        ValueError: No rows, columns of different lengths, numbers that are not finite, or
+            confidences or hits outside of [0, counts].
+
+    Source: MOVER: Zou and Donner 2008; the rest is ours.
+
+    >>> found = overconfidence_interval([0.99] * 6, [1] * 6, [1] * 6, list("abcdef"))
+    >>> round(found.estimate, 3), round(found.high, 2)
+    (-0.01, 0.64)
+    """
+    index, size = numbered(clusters)
+    named = {"confidences": confidences, "hits": hits, "counts": counts}
+    rows = np.hstack([table(name, column, len(index)) for name, column in named.items()])
+    if (rows[:, :2] < 0).any() or (rows[:, :2] > rows[:, 2:] * (1 + 1e-12)).any():
+        raise ValueError("confidences and hits must be in [0, counts]")
+    gaps = [_gap(rows[side], index[side], size) for side in sides(paired, len(index))]
+    found = [gap for gap in gaps if gap is not None]
+    return _within(compared(found), len(gaps)) if len(found) == len(gaps) else None
+
+
+def loss_interval(
+    totals: ArrayLike,
+    counts: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    paired: ArrayLike | None = None,
+    draws: int = DRAWS,
+) -> Interval | None:
+    """95% interval of a mean of losses in [0, 1], or of its difference in two conditions.
+
+    `mean_interval`; where the losses amount to those of fewer than 10 images, widened to the
+    ends of `rate_interval`, which holds for any numbers in [0, 1].
+
+    Args:
+        totals: Sum of each row's losses, [N].
+        counts: How many losses each row stands for, [N].
+        clusters: The image of each row, [N].
+        paired: Whether each row is of the second condition, [N].
+        draws: Of `mean_interval`.
+
+    Returns:
+        None of under 5 images with a loss on a side, or one with over half of them.
+
+    Raises:
+        ValueError: As of `rate_interval`.
+
+    >>> found = loss_interval([0.001] * 6, [1] * 6, list("abcdef"))
+    >>> round(found.estimate, 3), round(found.high, 2)
+    (0.001, 0.65)
+    """
+    index, size = numbered(clusters)
+    total, count = table("totals", totals, len(index)), table("counts", counts, len(index))
+    rates = [rate_of(total[s], count[s], index[s], size) for s in sides(paired, len(index))]
+    found = [rate for rate in rates if rate is not None]
+    if len(found) < len(rates):
+        return None
+    span = (-1.0 if len(rates) > 1 else 0.0, 1.0)
+    mean = mean_interval(total, count, clusters, paired=paired, within=span, draws=draws)
+    if mean is not None and not any(rate.few for rate in found):
+        return mean
+    wide = compared(found)
+    if mean is None:
+        return wide
+    return Interval(mean.estimate, min(mean.low, wide.low), max(mean.high, wide.high))
+
+
+def _gap(rows: Floats, index: Ints, clusters: int) -> Rate | None:
+    """Return confidence - accuracy, as a rate is returned."""
+    confidences, hits, counts = np.split(rows, 3, axis=1)
+    sure, right = (rate_of(column, counts, index, clusters) for column in (confidences, hits))
+    if sure is None or right is None:
+        return None
+    # Confidences that are all the same have no spread: as sure as a share of as many images.
+    mean = mean_interval(confidences, counts, index, within=(0.0, 1.0)) or sure.interval
+    found = difference(right.interval, mean, correlation(right, sure))
+    return Rate(_within(found, 1), sure.influence - right.influence, right.few)
+
+
+def _within(found: Interval, conditions: int) -> Interval:
+    """Clip the ends to the range of numbers in [-1, 1], or of differences of these."""
+    low, high = (float(np.clip(end, -conditions, conditions)) for end in (found.low, found.high))
+    return Interval(found.estimate, low, high)

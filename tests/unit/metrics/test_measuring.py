@@ -163,6 +163,19 @@ def test_rankings_have_the_jackknifes(name: str, function: Callable[..., float])
     same(name, found)
 
 
+def test_a_threshold_needs_five_images_above_it() -> None:
+    # 100 clean images have 5 above their 95th percentile.
+    for count, shown in ((98, False), (102, True)):
+        held = [
+            replace(sample, image_id=f"image {n}", clean=replace(sample.clean, entropy=0.02 * n))
+            for n, sample in enumerate(documents(120)[:count])
+        ]
+        found = measure(held, 2, ["defense_reject", "defense_bypass", "defense_auroc"])
+        assert (found["defense_reject"].low is not None) is shown
+        assert (found["defense_bypass"].low is not None) is shown
+        assert found["defense_auroc"].low is not None
+
+
 WITHOUT = {"entropy_delta_p", "entropy_delta_wilcoxon_p", "defense_reject_clean"} | {
     f"{prefix}{name}{side}"
     for prefix in ("", "verbal_", "loglik_")

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from vlm_confidence_tasks.metrics.inference.clusters import numbered, sides, sums, table
+from vlm_confidence_tasks.metrics.inference.clusters import (
+    numbered,
+    seen_on,
+    sides,
+    sums,
+    table,
+    too_few,
+)
 
 
 def test_clusters_are_numbered_in_the_order_of_their_names():
@@ -21,6 +28,17 @@ def test_sides():
     assert everything.tolist() == [True, True]
     first, second = sides([0, 1, 1], 3)
     assert first.tolist() == [True, False, False] and second.tolist() == [False, True, True]
+
+
+def test_images_with_an_event_are_counted_on_the_side_that_has_fewest():
+    images, event = list("aabbcc"), [1, 1, 0, 1, 0, 0]
+    assert seen_on(images, event) == 2
+    assert seen_on(images, event, [0, 1, 0, 1, 0, 1]) == 1
+
+
+def test_few_images_are_too_few_and_so_are_those_beside_one_of_most_answers():
+    assert too_few(np.array([1, 1, 1, 1, 0])) and not too_few(np.array([1, 1, 1, 1, 1]))
+    assert not too_few(np.array([5, 1, 1, 1, 2])) and too_few(np.array([6, 1, 1, 1, 2]))
 
 
 @pytest.mark.parametrize(

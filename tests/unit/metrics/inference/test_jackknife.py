@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from vlm_confidence_tasks.metrics import auroc, jackknife_interval, pearson
+from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
 
 from .clustered import answers, holds
 
@@ -179,3 +180,25 @@ def test_a_difference_stays_in_its_range(scale, most):
     assert found.low == max(wide.low, -most)
     assert found.high == min(wide.high, most)
     assert most == 2.0 or wide.high > 1.0
+
+
+@pytest.mark.parametrize(("wrong", "found"), [(4, False), (5, True)])
+def test_a_ranking_needs_right_and_wrong_answers_on_five_images(wrong, found):
+    rng = np.random.default_rng(5)
+    correct = (np.arange(40) >= wrong).astype(float)
+    confidence = rng.random(40) * 0.5 + 0.3 * correct
+    assert (ranking_interval(auroc, confidence, correct, np.arange(40)) is not None) is found
+    # Two wrong answers on one image are one.
+    images = np.where(np.arange(40) < 2, 0, np.arange(40))
+    assert (ranking_interval(auroc, confidence, correct, images) is not None) is (wrong == 6)
+
+
+def test_a_ranking_is_the_jackknifes_on_the_logits_scale():
+    rng = np.random.default_rng(6)
+    correct = (rng.random(200) < 0.7).astype(float)
+    confidence, images = rng.random(200) + 0.4 * correct, np.repeat(np.arange(50), 4)
+    confidence /= confidence.max()
+    plain = jackknife_interval(
+        lambda rows: auroc(confidence[rows], correct[rows]), images, scale="logit"
+    )
+    assert ranking_interval(auroc, confidence, correct, images) == plain

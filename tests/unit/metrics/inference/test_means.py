@@ -274,3 +274,10 @@ def test_never_narrower_than_the_t_interval_of_scipy(images):
 def test_counts_that_are_no_counts_are_refused(counts):
     with pytest.raises(ValueError, match="counts must not be negative, nor 0"):
         mean_interval(np.ones(6), counts, np.arange(6))
+
+
+def test_there_is_none_of_an_image_that_is_nearly_the_whole_mean():
+    numbers = [0.3, 0.1, 0.9, 0.5, 0.2, 0.7]
+    assert mean_interval(numbers, [1] * 6, list("abcdef")) is not None
+    counts = np.array([1000, 1, 1, 1, 1, 1])
+    assert mean_interval(numbers * counts, counts, list("abcdef")) is None

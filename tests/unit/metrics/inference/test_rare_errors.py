@@ -1,0 +1,145 @@
+"""Overconfidence and losses where a sample may hold no error at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vlm_confidence_tasks.metrics.inference.calibration_error import calibration_error_interval
+from vlm_confidence_tasks.metrics.inference.means import mean_interval
+from vlm_confidence_tasks.metrics.inference.rare_errors import (
+    loss_interval,
+    overconfidence_interval,
+)
+from vlm_confidence_tasks.metrics.inference.rates import rate_interval
+
+ACCURACY = 0.98
+
+
+def sure(rng, images, accuracy=ACCURACY):
+    """Confidences that are all near 1, of which some are wrong."""
+    confidence = 1.0 - 10.0 ** rng.uniform(-5.0, -2.0, images)
+    return confidence, (rng.random(images) < accuracy).astype(float), np.arange(images)
+
+
+def moderate(rng, images, questions=6):
+    confidence = rng.uniform(0.5, 1.0, images * questions)
+    hits = (rng.random(confidence.size) < confidence - 0.1).astype(float)
+    return confidence, hits, np.repeat(np.arange(images), questions)
+
+
+def of_answers(confidence, hits, images, **paired):
+    return overconfidence_interval(confidence, hits, np.ones(hits.size), images, **paired)
+
+
+@pytest.mark.parametrize("images", [30, 100])
+def test_a_model_that_is_sure_and_seldom_wrong_is_held(images):
+    rng = np.random.default_rng(images)
+    truth = (1.0 - 10.0 ** rng.uniform(-5.0, -2.0, 100_000)).mean() - ACCURACY
+    losses = 1.0 - ACCURACY
+    held = {"overconfidence": 0, "ece": 0, "brier": 0, "by the spread": 0}
+    for _ in range(100):
+        confidence, hits, clusters = sure(rng, images)
+        estimate = abs((confidence - hits).mean())
+        loss, ones = (confidence - hits) ** 2, np.ones(images)
+        spread = mean_interval(loss, ones, clusters)
+        found = {
+            "overconfidence": of_answers(confidence, hits, clusters),
+            "ece": calibration_error_interval(confidence, hits, clusters, estimate),
+            "brier": loss_interval(loss, ones, clusters),
+            "by the spread": spread,
+        }
+        for name, one in found.items():
+            at = losses if name in ("brier", "by the spread") else truth
+            held[name] += one.low <= at <= one.high
+    assert min(held["overconfidence"], held["ece"], held["brier"]) >= 93
+    # What the other two are there for.
+    assert held["by the spread"] < 90
+
+
+def test_where_errors_are_common_it_is_as_wide_as_the_means_of_the_differences():
+    rng = np.random.default_rng(0)
+    ratios = []
+    for _ in range(30):
+        confidence, hits, images = moderate(rng, 100)
+        found = of_answers(confidence, hits, images)
+        plain = mean_interval(confidence - hits, np.ones(hits.size), images)
+        assert found.estimate == pytest.approx(plain.estimate, abs=1e-12)
+        ratios.append((found.high - found.low) / (plain.high - plain.low))
+    assert 0.95 < np.mean(ratios) < 1.15
+
+
+def test_answers_that_are_added_up_count_as_one_at_most():
+    confidence, hits, images = moderate(np.random.default_rng(1), 40)
+    added = [np.bincount(images, column) for column in (confidence, hits, np.ones(hits.size))]
+    one, other = of_answers(confidence, hits, images), overconfidence_interval(*added, range(40))
+    assert other.estimate == pytest.approx(one.estimate, abs=1e-12)
+    assert other.low < one.low and one.high < other.high
+
+
+def test_nothing_wrong_in_the_sample_does_not_show_that_nothing_is():
+    images = np.arange(30)
+    found = of_answers(np.full(30, 0.999), np.ones(30), images)
+    accuracy = rate_interval(np.ones(30), np.ones(30), images)
+    assert found.estimate == pytest.approx(-0.001)
+    assert found.high >= 1.0 - accuracy.low - 0.001
+    error = calibration_error_interval(np.full(30, 0.999), np.ones(30), images, 0.001)
+    assert error.low == 0.0 and error.high >= found.high
+
+
+def test_pairing_removes_what_two_runs_share():
+    rng = np.random.default_rng(2)
+    confidence, hits, images = moderate(rng, 60)
+    moved = np.where(rng.random(hits.size) < 0.1, 1.0 - hits, hits)
+    both = np.tile(confidence, 2), np.concatenate([hits, moved]), np.tile(images, 2)
+    second = np.repeat([False, True], hits.size)
+    together = of_answers(*both, paired=second)
+    assert together.estimate == pytest.approx(hits.mean() - moved.mean(), abs=1e-12)
+    alone = of_answers(confidence, hits, images)
+    assert together.high - together.low < alone.high - alone.low
+    assert together.low <= together.estimate <= together.high
+
+
+def test_common_losses_have_the_means_interval_and_rare_ones_a_wider_one():
+    confidence, hits, images = moderate(np.random.default_rng(3), 100)
+    losses, ones = (confidence - hits) ** 2, np.ones(hits.size)
+    assert loss_interval(losses, ones, images) == mean_interval(losses, ones, images)
+    rare, images = np.where(np.arange(60) < 3, 0.99, 1e-4), np.arange(60)
+    mean, found = mean_interval(rare, np.ones(60), images), loss_interval(rare, np.ones(60), images)
+    assert found.low == max(0.0, mean.low) and found.high >= mean.high
+    assert found.high == rate_interval(rare, np.ones(60), images).high > 0.1
+
+
+def test_losses_that_all_agree_have_one():
+    found = loss_interval(np.full(30, 1e-4), np.ones(30), np.arange(30))
+    assert found.estimate == pytest.approx(1e-4) and found.high > 0.1
+
+
+@pytest.mark.parametrize("interval", ["overconfidence", "loss"])
+def test_there_is_none_of_few_images_or_of_one_that_is_most_of_all(interval):
+    def found(images, counts):
+        columns = [0.5 * counts, 0.25 * counts, counts]
+        if interval == "loss":
+            return loss_interval(*columns[1:], images)
+        return overconfidence_interval(*columns, images)
+
+    counts = np.array([1.0, 2.0, 1.0, 2.0, 1.0, 2.0])
+    assert found(np.arange(6), counts) is not None
+    assert found(np.arange(6) % 4, counts) is None
+    counts[0] = 9.0
+    assert found(np.arange(6), counts) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"confidences": [1.5] * 6}, "must be in \\[0, counts\\]"),
+        ({"hits": [-1] * 6}, "must be in \\[0, counts\\]"),
+        ({"counts": [1] * 5}, "counts has 5 rows, clusters 6"),
+        ({"hits": [np.nan] * 6}, "hits"),
+    ],
+)
+def test_bad_input_raises(change, message):
+    columns = {"confidences": [0.9] * 6, "hits": [1] * 6, "counts": [1] * 6, **change}
+    with pytest.raises(ValueError, match=message):
+        overconfidence_interval(*columns.values(), list("abcdef"))

@@ -165,7 +165,7 @@ def test_rankings_have_the_jackknifes(name: str, function: Callable[..., float])
 
 def test_a_threshold_needs_five_images_above_it() -> None:
     # 100 clean images have 5 above their 95th percentile.
-    for count, shown in ((98, False), (102, True)):
+    for count, shown in ((60, False), (120, True)):
         held = [
             replace(sample, image_id=f"image {n}", clean=replace(sample.clean, entropy=0.02 * n))
             for n, sample in enumerate(documents(120)[:count])

@@ -167,7 +167,7 @@ def test_a_threshold_needs_five_images_above_it() -> None:
     # 100 clean images have 5 above their 95th percentile.
     for count, shown in ((60, False), (120, True)):
         held = [
-            replace(sample, image_id=f"image {n}", clean=replace(sample.clean, entropy=0.02 * n))
+            replace(sample, image_id=f"image {n}")
             for n, sample in enumerate(documents(120)[:count])
         ]
         found = measure(held, 2, ["defense_reject", "defense_bypass", "defense_auroc"])

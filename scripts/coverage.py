@@ -48,6 +48,7 @@ from vlm_confidence_tasks.metrics import (
     threshold_defense,
     wilcoxon_p,
 )
+from vlm_confidence_tasks.metrics.functional.defense import ThresholdDefense
 from vlm_confidence_tasks.metrics.inference.clusters import FEWEST_CLUSTERS, Interval, seen_on
 from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
 from vlm_confidence_tasks.metrics.inference.rare_errors import (
@@ -426,16 +427,22 @@ def _entropies(data: Data, rng: np.random.Generator) -> tuple[Floats, Floats]:
 
 
 def _defense(field: str, data: Data, rng: np.random.Generator) -> Outcome:
-    clean, moved = _entropies(data, rng)
+    both = _entropies(data, rng)
+    # Sorted once, for every group's sorting is then a pass.
+    orders = [np.argsort(column) for column in both]
+    entropy = np.concatenate([column[order] for column, order in zip(both, orders, strict=True)])
+    image, rows = np.concatenate([data.image[order] for order in orders]), data.image.size
 
-    def measured(rows: Ints) -> float:
-        return float(getattr(threshold_defense(clean[rows], moved[rows]), field))
+    def defended(kept: Ints) -> ThresholdDefense:
+        first = np.searchsorted(kept, rows)
+        return threshold_defense(entropy[kept[:first]], entropy[kept[first:]])
 
     truth = _truth(f"defense {field}")
-    above = clean > threshold_defense(clean, moved).threshold
-    if field == "reject" and seen_on(data.image, above) < FEWEST_CLUSTERS:
+    above = entropy[:rows] > defended(np.arange(2 * rows)).threshold
+    if field == "reject" and seen_on(image[:rows], above) < FEWEST_CLUSTERS:
         return None, truth
-    return jackknife_interval(measured, data.image, scale="logit"), truth
+    found = jackknife_interval(lambda kept: getattr(defended(kept), field), image, scale="logit")
+    return found, truth
 
 
 def _effect(measure: Any, truth: float, data: Data, rng: np.random.Generator) -> Outcome:

@@ -634,7 +634,7 @@ def _measure(job: tuple[str, Cell, int]) -> Result:
 def repeats_of(cell: Cell, repeats: int) -> int:
     """Return the repeats of a cell: fewer where there are many answers, which take long."""
     rows = cell.images * (cell.questions + 1) / 2 * cell.variants
-    return max(3 * repeats // 10, min(repeats, round(repeats * 10_000 / rows)))
+    return max(repeats // 2, min(repeats, round(repeats * 10_000 / rows)))
 
 
 def main() -> None:

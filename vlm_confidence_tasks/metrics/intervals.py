@@ -207,9 +207,7 @@ def of_defense(measure: Callable[[ThresholdDefense], float], columns: Columns) -
     return deleted_interval(numbers, scale="logit")
 
 
-def of_threshold(
-    measure: Callable[[ThresholdDefense], float], columns: Columns, draws: int
-) -> Interval | None:
+def of_threshold(measure: Callable[[ThresholdDefense], float], columns: Columns) -> Interval | None:
     """Interval of the share above the 95th percentile of clean entropies, likewise.
 
     None where under 5 images have a clean entropy above it: few of them decide where it lies.

@@ -170,7 +170,7 @@ def test_a_threshold_needs_five_images_above_it() -> None:
             replace(sample, image_id=f"image {n}")
             for n, sample in enumerate(documents(120)[:count])
         ]
-        found = measure(held, 2, ["defense_reject", "defense_bypass", "defense_auroc"])
+        found = measure(held, ["defense_reject", "defense_bypass", "defense_auroc"])
         assert (found["defense_reject"].low is not None) is shown
         assert (found["defense_bypass"].low is not None) is shown
         assert found["defense_auroc"].low is not None
@@ -285,13 +285,15 @@ def certain(*rows: tuple[str, float]) -> dict[str, Number]:
 
 def test_a_number_without_an_interval_has_a_reason_of_the_page() -> None:
     right = [("Yes", 0.6 + 0.05 * n) for n in range(6)]
-    held = certain(*right, ("No", 0.7), ("No", 0.72), ("No", 0.95))
+    wrong = [("No", 0.7), ("No", 0.72), ("No", 0.95), ("No", 0.8), ("No", 0.75)]
+    held = certain(*right, *wrong)
     assert all(held[name].low is not None for name in ("auroc", "confidence", "ece", "accuracy"))
-    # Not defined without one image; at the end of its range, or without one image; all agree.
+    # Few wrong; at the end of its range, or without one image; all agree.
+    low = [("No", 0.51 + 0.01 * n) for n in range(5)]
     without = [
-        (certain(*right, ("No", 0.7)), "auroc"),
-        (certain(*right, ("No", 0.51), ("No", 0.52)), "auroc"),
-        (certain(*right, ("No", 0.7), ("No", 0.95)), "auroc"),
+        (certain(*right, *wrong[:4]), "auroc"),
+        (certain(*right, *low), "auroc"),
+        (certain(*right, *low[:4], ("No", 0.95)), "auroc"),
         (certain(*[("Yes", 0.8)] * 6), "confidence"),
     ]
     for numbers, name in without:

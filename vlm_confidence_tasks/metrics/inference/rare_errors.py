@@ -13,7 +13,7 @@ from vlm_confidence_tasks.metrics.inference.clusters import (
     sides,
     table,
 )
-from vlm_confidence_tasks.metrics.inference.means import DRAWS, mean_interval
+from vlm_confidence_tasks.metrics.inference.means import mean_interval
 from vlm_confidence_tasks.metrics.inference.rates import Rate, compared, correlation, rate_of
 
 
@@ -68,7 +68,6 @@ def loss_interval(
     clusters: ArrayLike,
     *,
     paired: ArrayLike | None = None,
-    draws: int = DRAWS,
 ) -> Interval | None:
     """95% interval of a mean of losses in [0, 1], or of its difference in two conditions.
 
@@ -80,7 +79,6 @@ def loss_interval(
         counts: How many losses each row stands for, [N].
         clusters: The image of each row, [N].
         paired: Whether each row is of the second condition, [N].
-        draws: Of `mean_interval`.
 
     Returns:
         None of under 5 images with a loss on a side, or one with over half of them.
@@ -99,7 +97,7 @@ def loss_interval(
     if len(found) < len(rates):
         return None
     span = (-1.0 if len(rates) > 1 else 0.0, 1.0)
-    mean = mean_interval(total, count, clusters, paired=paired, within=span, draws=draws)
+    mean = mean_interval(total, count, clusters, paired=paired, within=span)
     if mean is not None and not any(rate.few for rate in found):
         return mean
     wide = compared(found)

@@ -135,8 +135,8 @@ def _of_kind(
 ) -> Iterator[Metric]:
     for name, gap, interval, better, text in _GAPS:
         for sided, select, line in sides(f"{prefix}{name}", note + text):
-            found = partial(gap, pairs, select)
-            yield Metric(sided, found, reducers.pooled_mean, interval, requires, better, line)
+            taken = partial(gap, pairs, select)
+            yield Metric(sided, taken, reducers.pooled_mean, interval, requires, better, line)
     extract = {side: partial(values.calibration_columns, pairs, side) for _, side, _ in SIDES}
     for name, (reduce, found), better, text in _CALIBRATION:
         for end, select, images in SIDES:

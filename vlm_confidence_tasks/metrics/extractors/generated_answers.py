@@ -106,10 +106,11 @@ def _where_both(
     number: Callable[[Readout], float | None], sample: Sample, readouts: Readouts
 ) -> list[float]:
     """Take a number of each answer, clean or perturbed, of the pairs in which both have it."""
-    pairs = zip(sample.paired_clean, sample.perturbed, strict=True)
-    both = [None not in map(number, pair) for pair in pairs]
-    numbers = [number(readout) for readout in compress(readouts, both)]
-    return [found for found in numbers if found is not None]
+    if number(sample.clean) is None:
+        return []
+    if readouts is not sample.perturbed:
+        readouts = list(compress(readouts, [number(r) is not None for r in sample.perturbed]))
+    return [found for found in map(number, readouts) if found is not None]
 
 
 def entropy_at_answer_difference(sample: Sample, readouts: Readouts) -> list[float]:

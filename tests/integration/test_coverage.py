@@ -20,7 +20,10 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "coverage.py"
 spec = importlib.util.spec_from_file_location("measured_coverage", SCRIPT)
 coverage = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = coverage
+sys.path.append(str(SCRIPT.parent))
 spec.loader.exec_module(coverage)
+# After the folder of scripts is found.
+from simulated_answers import design, others  # noqa: E402
 
 REPEATS = 40
 CELLS = [coverage.Cell(30, 1, 1, 0.0), coverage.Cell(30, 18, 1, 0.3), coverage.Cell(30, 1, 4, 0.1)]
@@ -32,7 +35,7 @@ SHOWN = [name for name in coverage.KINDS if name not in TESTS]
 
 @pytest.fixture(autouse=True)
 def few_answers_for_truths(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coverage, "TRUTH_ANSWERS", 40_000)
+    monkeypatch.setattr(design, "TRUTH_ANSWERS", 40_000)
 
 
 def total(name: str, repeats: int = REPEATS) -> float:
@@ -75,9 +78,9 @@ def test_intervals_of_half_the_width_are_found_out(
 
 
 def test_a_test_on_rows_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    on_rows = coverage.sign_flip_p
+    on_rows = others.sign_flip_p
     monkeypatch.setattr(
-        coverage, "sign_flip_p", lambda values, image: on_rows(values, np.arange(values.size))
+        others, "sign_flip_p", lambda values, image: on_rows(values, np.arange(values.size))
     )
     assert total("sign flip, normal") > 0.15
 

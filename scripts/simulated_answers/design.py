@@ -1,0 +1,145 @@
+"""Answers in clusters: images with questions, questions with variants."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlm_confidence_tasks.metrics.inference.clusters import Interval
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+IMAGES = (10, 30, 100, 500)
+QUESTIONS = (1, 18)
+VARIANTS = (1, 4, 24)
+CORRELATIONS = (0.0, 0.1, 0.3)
+# How far answers to variants of one document go together, on the scale of their scores.
+WITHIN_DOCUMENT = 0.8
+TRUTH_ANSWERS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One design: how many images, at most how many questions on one, variants, correlation."""
+
+    images: int
+    questions: int
+    variants: int
+    correlation: float
+
+
+@dataclass(frozen=True)
+class Data:
+    """The rows of one simulated run: an answer each.
+
+    Attributes:
+        image: Its image, [N].
+        document: Its document, [N].
+        cell: The design.
+    """
+
+    image: Ints
+    document: Ints
+    cell: Cell
+
+    def scores(self, rng: np.random.Generator) -> Floats:
+        """Draw standard normal scores, [N].
+
+        Those of one image correlate as the cell says, and those of one document by 0.8.
+        """
+        shared = self.cell.correlation
+        within = 1.0 if self.cell.variants == 1 else WITHIN_DOCUMENT
+        images, documents, own = (
+            rng.standard_normal(size)
+            for size in (self.image.max() + 1, self.document.max() + 1, self.image.size)
+        )
+        return (
+            np.sqrt(shared) * images[self.image]
+            + np.sqrt(within - shared) * documents[self.document]
+            + np.sqrt(1.0 - within) * own
+        )
+
+    def events(self, rng: np.random.Generator, rate: float) -> Floats:
+        """Draw events with the cell's intra-image correlation, [N] of 0 and 1.
+
+        The image's rate is beta distributed; a variant repeats its document with chance 0.8.
+        """
+        shared, images = self.cell.correlation, self.image.max() + 1
+        rates = np.full(images, rate)
+        if shared and 0 < rate < 1:
+            size = (1.0 - shared) / shared
+            rates = rng.beta(rate * size, (1.0 - rate) * size, images)
+        drawn = rng.random(self.document.max() + 1)[self.document]
+        if self.cell.variants > 1:
+            own = rng.random(drawn.size) >= WITHIN_DOCUMENT
+            drawn = np.where(own, rng.random(drawn.size), drawn)
+        return (drawn < rates[self.image]).astype(np.float64)
+
+    def by_document(self, values: Floats) -> Floats:
+        """Sum the values of each document, [D]."""
+        return np.bincount(self.document, values)
+
+    @property
+    def image_of(self) -> Ints:
+        """The image of each document, [D]."""
+        return self.image[:: self.cell.variants]
+
+
+def simulated(cell: Cell, rng: np.random.Generator) -> Data:
+    """Draw how many questions each image has, and lay the answers out."""
+    questions = rng.integers(1, cell.questions + 1, cell.images)
+    image_of = np.repeat(np.arange(cell.images), questions)
+    return Data(
+        image=np.repeat(image_of, cell.variants),
+        document=np.repeat(np.arange(image_of.size), cell.variants),
+        cell=cell,
+    )
+
+
+# What one repeat gives: an interval and the truth, or a p-value.
+Outcome = tuple[Interval | None, float] | float | None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of interval or test.
+
+    Attributes:
+        title: What it is.
+        metrics: For which of the package's metrics it stands.
+        run: One repeat.
+        note: What to know.
+        variants: Whether it depends on the number of variants.
+    """
+
+    title: str
+    metrics: str
+    run: Callable[[Data, np.random.Generator], Outcome]
+    note: str = ""
+    variants: bool = True
+
+
+def cells(kind: Kind, images: Sequence[int] = IMAGES) -> Iterator[Cell]:
+    """Yield the designs of a kind."""
+    variants = VARIANTS if kind.variants else (1,)
+    for n, questions, count, shared in itertools.product(images, QUESTIONS, variants, CORRELATIONS):
+        # One answer an image has nothing to correlate with.
+        if questions * count > 1 or not shared:
+            yield Cell(n, questions, count, shared)
+
+
+# Measures whose truth has no formula, by name: taken of very many independent answers.
+TRUTHS: dict[str, Callable[[Data, np.random.Generator], float]] = {}
+
+
+@cache
+def truth(name: str) -> float:
+    """Return a measure of very many independent answers, each of its own image."""
+    rng = np.random.default_rng(20)
+    return TRUTHS[name](simulated(Cell(TRUTH_ANSWERS, 1, 1, 0.0), rng), rng)

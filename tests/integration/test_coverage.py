@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -89,6 +90,31 @@ def test_a_repeat_is_a_function_of_its_kind_and_cell() -> None:
     one = coverage.measure("mean, normal", CELLS[1], 5)
     assert coverage.measure("mean, normal", CELLS[1], 5) == one
     assert coverage.measure("mean, normal", CELLS[2], 5).width != one.width
+
+
+def test_doubtful_cells_are_run_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cell = coverage.Cell(10, 1, 1, 0.0)
+    runs = []
+
+    def measured(name: str, cell: object, repeats: int) -> object:
+        runs.append(repeats)
+        # The mean's interval is too narrow in its first run.
+        share = 0.9 if len(runs) == 1 else 0.95
+        return coverage.Result(name, cell, share, 0.1, repeats, 0)
+
+    monkeypatch.setattr(coverage, "measure", measured)
+    monkeypatch.setattr(coverage, "ProcessPoolExecutor", ThreadPoolExecutor)
+    monkeypatch.setattr(coverage, "KINDS", {"mean, normal": coverage.KINDS["mean, normal"]})
+    monkeypatch.setattr(coverage, "cells", lambda kind, images=(): [cell])
+    page, kept = tmp_path / "page.md", tmp_path / "kept.jsonl"
+    command = ["coverage.py", "--repeats", "20", "--doubtful", "60", "--workers", "1"]
+    monkeypatch.setattr(sys, "argv", [*command, "--output", str(page), "--kept", str(kept)])
+    coverage.main()
+    assert runs == [20, 60] and len(kept.read_text().splitlines()) == 2
+    assert "60 repeats" in page.read_text() and "95.0" in page.read_text()
+    # All is kept: nothing is run.
+    coverage.main()
+    assert runs == [20, 60]
 
 
 def test_the_page_shows_every_kind_and_cell() -> None:

@@ -1,5 +1,6 @@
 """The model ids that the plugin adds to lmms-eval.
 
+`hf_multimodal`: any vision-language model of the hub with a chat template.
 `llava`: LLaVA checkpoints in the Hugging Face format. lmms-eval has an adapter of that
 name for the original LLaVA package, which is on no package index; where that package is
 installed, its adapter is left in place. `tiny_llava`: the embedded model.
@@ -15,14 +16,17 @@ def manifests() -> list[Any]:
     """Return what lmms-eval registers."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
-    adapters = [("tiny_llava", "TinyLlava")]
+    adapters = [
+        ("hf_multimodal", "hf_multimodal.HfMultimodal"),
+        ("tiny_llava", "llava.TinyLlava"),
+    ]
     if not original_llava_is_installed():
-        adapters.append(("llava", "Llava"))
+        adapters.append(("llava", "llava.Llava"))
     return [
         ModelManifest(
             model_id=name,
-            simple_class_path=f"vlm_confidence_tasks.models.llava.{class_name}Simple",
-            chat_class_path=f"vlm_confidence_tasks.models.llava.{class_name}",
+            simple_class_path=f"vlm_confidence_tasks.models.{class_name}Simple",
+            chat_class_path=f"vlm_confidence_tasks.models.{class_name}",
         )
         for name, class_name in adapters
     ]

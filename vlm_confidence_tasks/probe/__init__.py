@@ -7,7 +7,13 @@ from vlm_confidence_tasks.probe.backend import ProbeError, find_model, find_toke
 from vlm_confidence_tasks.probe.description import Origin
 from vlm_confidence_tasks.probe.gathering import gather
 from vlm_confidence_tasks.probe.generation import watched
-from vlm_confidence_tasks.probe.hidden_states import HiddenStatesExtractor
+from vlm_confidence_tasks.probe.hidden_states import (
+    HiddenStatesExtractor,
+    StateRecorder,
+    Vision,
+    pool_vision,
+)
+from vlm_confidence_tasks.probe.hooks import hooked
 from vlm_confidence_tasks.probe.labels import label_tokens
 from vlm_confidence_tasks.probe.logit_source import (
     LogitSource,
@@ -16,23 +22,30 @@ from vlm_confidence_tasks.probe.logit_source import (
     find_source,
 )
 from vlm_confidence_tasks.probe.memory import free_memory, out_of_memory
+from vlm_confidence_tasks.probe.options import options_of
 from vlm_confidence_tasks.probe.reading import (
+    FloatArray,
     HiddenStates,
     LabelStep,
     Reading,
     label_probabilities,
+    read_row,
 )
 from vlm_confidence_tasks.probe.readout import make_readout
+from vlm_confidence_tasks.probe.recorder import LabelTokens, measure_step, pad_label_tokens
 from vlm_confidence_tasks.probe.replacing import replaced
 from vlm_confidence_tasks.probe.rows import BatchRows, Row
 from vlm_confidence_tasks.probe.scoring import OptionScorer
+from vlm_confidence_tasks.probe.structure import Structure, find_structure
 from vlm_confidence_tasks.probe.top_k import TopKStep, entropy_bounds, read_top_k
 
 __all__ = [
     "BatchRows",
+    "FloatArray",
     "HiddenStates",
     "HiddenStatesExtractor",
     "LabelStep",
+    "LabelTokens",
     "LogitSource",
     "NoLogits",
     "OptionScorer",
@@ -40,19 +53,29 @@ __all__ = [
     "ProbeError",
     "Reading",
     "Row",
+    "StateRecorder",
+    "Structure",
     "TopKStep",
     "TransformersSource",
+    "Vision",
     "answer_position",
     "entropy_bounds",
     "find_model",
     "find_source",
+    "find_structure",
     "find_tokenizer",
     "free_memory",
     "gather",
+    "hooked",
     "label_probabilities",
     "label_tokens",
     "make_readout",
+    "measure_step",
+    "options_of",
     "out_of_memory",
+    "pad_label_tokens",
+    "pool_vision",
+    "read_row",
     "read_top_k",
     "replaced",
     "watched",

@@ -17,6 +17,10 @@ from vlm_confidence_tasks.probe.reading import FloatArray, HiddenStates, Reading
 from vlm_confidence_tasks.probe.recorder import LabelTokens, pad_label_tokens
 from vlm_confidence_tasks.probe.structure import Structure, find_structure
 
+# Mean of a row's vision tokens, [width], and their Dirichlet energy; None where unknown.
+Vision = tuple[torch.Tensor | None, float | None]
+Pick = Callable[[torch.Tensor], torch.Tensor]
+
 
 class HiddenStatesExtractor:
     """Captures the hidden states of those generate() calls that need them."""
@@ -54,32 +58,25 @@ class HiddenStatesExtractor:
         return HiddenStatesBatch(self.structure, prompts, dict(kwargs), rows)
 
 
-class HiddenStatesBatch:
-    """Captures the hidden states of one call of generate().
+class StateRecorder:
+    """Records the hidden states of a decoding loop's steps.
 
-    Stores the last position's final hidden state of every step, each layer's state at the
-    answer step, and the mean and Dirichlet energy of the vision tokens. All of it stays on
-    the device until the call returns, so that no step has to synchronise with the CPU.
+    Stores the last position's final hidden state of every step, and each layer's state at the
+    steps that may be the answer position. All of it stays on the device until the loop is over,
+    so that no step has to synchronise with the CPU.
     """
 
-    def __init__(
-        self,
-        structure: Structure,
-        prompts: torch.Tensor,
-        call_kwargs: Mapping[str, Any],
-        rows: Sequence[LabelTokens],
-    ) -> None:
-        """Prepare for one call.
+    def __init__(self, structure: Structure, rows: Sequence[LabelTokens], pick: Pick) -> None:
+        """Prepare for one batch of answers.
 
         Args:
             structure: The model's parts.
-            prompts: Token ids, [rows, tokens], padded on the left.
-            call_kwargs: Keyword arguments of the generate() call.
-            rows: For each row, the token ids of each of its labels.
+            rows: For each answer, the token ids of each of its labels.
+            pick: Takes a module's output, [rows, tokens, width], and returns the state of each
+                answer's last position, [answers, width].
         """
         self._parts = structure
-        self._prompts = prompts
-        self._call_kwargs = call_kwargs
+        self._pick = pick
         # No token has the id -1.
         self._label_ids = pad_label_tokens(rows, fill=-1)
         self._layer_states: list[torch.Tensor] = []
@@ -87,8 +84,6 @@ class HiddenStatesBatch:
         self._final_states: list[torch.Tensor] = []
         # Rows whose token of a step begins a label, all at the first, and their states.
         self._label_layers: list[tuple[int, list[int], torch.Tensor]] = []
-        self._vision: list[torch.Tensor | None] | None = None
-        self._energy: list[float | None] = []
 
     @contextmanager
     def hooked(self) -> Iterator[None]:
@@ -103,17 +98,22 @@ class HiddenStatesBatch:
     def _on_layer(self, module: torch.nn.Module, args: Any, output: Any) -> None:
         state = output[0] if isinstance(output, tuple) else output
         # A view would keep the whole prompt's states alive.
-        self._layer_states.append(state[:, -1].clone())
+        self._layer_states.append(self._pick(state).clone())
 
     def _on_decoder(
         self, module: torch.nn.Module, args: Any, kwargs: Mapping[str, Any], output: Any
     ) -> None:
-        if self._vision is None:
-            self._pool_vision(kwargs)
-        self._final_state = output[0][:, -1].clone()
+        self._final_state = self._pick(output[0]).clone()
 
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        """Store one step: a stopping criterion, called once its token is chosen; never stops."""
+    def step(self, chosen: torch.Tensor) -> None:
+        """Store one step, once its tokens are chosen.
+
+        Args:
+            chosen: The tokens, [answers]; finished answers may have any that begins no label.
+
+        Raises:
+            ProbeError: The step did not run each layer once.
+        """
         states, self._layer_states = self._layer_states, []
         if self._final_state is None or len(states) != len(self._parts.layers):
             raise ProbeError(
@@ -123,57 +123,20 @@ class HiddenStatesBatch:
             )
         device = self._final_state.device
         layers = torch.stack([state.to(device) for state in states])
-        chosen = input_ids[:, -1:].to(device)
-        measured = (chosen == self._label_ids.to(device)).any(dim=1)
+        measured = (chosen[:, None].to(device) == self._label_ids.to(device)).any(dim=1)
         step = len(self._final_states)
         rows = (measured | (step == 0)).nonzero().flatten()
         if len(rows):
             self._label_layers.append((step, rows.tolist(), layers[:, rows]))
         self._final_states.append(self._final_state)
-        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
-    def _pool_vision(self, kwargs: Mapping[str, Any]) -> None:
-        """Pool the vision tokens that enter the language model in the prefill pass."""
-        cross = kwargs.get("cross_attention_states")
-        rows = self._embedded_vision(kwargs) if cross is None else self._cross_attended(cross)
-        self._vision = [tokens.float().mean(dim=0) if len(tokens) else None for tokens, _ in rows]
-        self._energy = [roughness(tokens, images) for tokens, images in rows]
-
-    def _embedded_vision(self, kwargs: Mapping[str, Any]) -> list[tuple[torch.Tensor, Images]]:
-        """Return each row's vision tokens: the input embeddings at its image tokens."""
-        embedded = kwargs.get("inputs_embeds")
-        if embedded is None or embedded.shape[:2] != self._prompts.shape:
-            raise ProbeError(
-                f"the vision tokens of {type(self._parts.decoder).__name__} are not among its "
-                "prompt's tokens: its hidden states cannot be read; run tasks without "
-                "`representations: true`"
-            )
-        masks = (self._prompts == self._parts.image_token).to(embedded.device)
-        images = grids(self._parts.config, masks.tolist(), self._call_kwargs)
-        return [(row[mask], on) for row, mask, on in zip(embedded, masks, images, strict=True)]
-
-    def _cross_attended(self, states: torch.Tensor) -> list[tuple[torch.Tensor, Images]]:
-        """Return each row's vision tokens in a model with cross-attention layers (Llama 3.2).
+    def add_states(self, readings: Sequence[Reading], vision: Sequence[Vision]) -> list[Reading]:
+        """Return the readings with their hidden states.
 
         Args:
-            states: [rows * images * tiles, 1 + patches, width], padding tiles included; each
-                tile begins with a class token, which is on no grid.
+            readings: One for each answer.
+            vision: The vision tokens of each answer's prompt.
         """
-        masks = self._call_kwargs["aspect_ratio_mask"].bool().to(states.device)
-        side = patches(self._parts.config.vision_config)
-        tiles = states.reshape(*masks.shape, *states.shape[-2:])
-        found: list[tuple[torch.Tensor, Images]] = []
-        for row, mask in zip(tiles, masks, strict=True):
-            present = row[mask]
-            size, starts = present.shape[1], iter(range(len(present)))
-            on_grid = size == 1 + side * side
-            counts = mask.sum(dim=1).tolist()
-            images = [[(next(starts) * size + 1, side, side) for _ in range(n)] for n in counts]
-            found.append((present.flatten(0, 1), images if on_grid else None))
-        return found
-
-    def add_to(self, readings: Sequence[Reading]) -> list[Reading]:
-        """Return the readings with the hidden states of their rows."""
         entropy = self._logit_lens_entropy()
         steps = torch.stack(self._final_states, dim=1)
         return [
@@ -187,9 +150,7 @@ class HiddenStatesBatch:
                     layer_entropy=np.stack([entropy[at.step, row] for at in reading.label_steps]),
                 ),
             )
-            for row, (reading, pooled, energy) in enumerate(
-                zip(readings, self._vision or (), self._energy, strict=True)
-            )
+            for row, (reading, (pooled, energy)) in enumerate(zip(readings, vision, strict=True))
         ]
 
     def _logit_lens_entropy(self) -> dict[tuple[int, int], FloatArray]:
@@ -210,6 +171,122 @@ class HiddenStatesBatch:
         logprob = torch.log_softmax(logits.float(), dim=-1)
         entropy: torch.Tensor = torch.special.entr(logprob.exp()).sum(dim=-1)
         return entropy
+
+
+class HiddenStatesBatch(StateRecorder):
+    """Records the hidden states of one call of generate(), and its prompts' vision tokens."""
+
+    def __init__(
+        self,
+        structure: Structure,
+        prompts: torch.Tensor,
+        call_kwargs: Mapping[str, Any],
+        rows: Sequence[LabelTokens],
+    ) -> None:
+        """Prepare for one call.
+
+        Args:
+            structure: The model's parts.
+            prompts: Token ids, [rows, tokens], padded on the left.
+            call_kwargs: Keyword arguments of the generate() call.
+            rows: For each row, the token ids of each of its labels.
+        """
+        super().__init__(structure, rows, _last_position)
+        self._prompts = prompts
+        self._call_kwargs = call_kwargs
+        self._vision: list[Vision] | None = None
+
+    def _on_decoder(
+        self, module: torch.nn.Module, args: Any, kwargs: Mapping[str, Any], output: Any
+    ) -> None:
+        if self._vision is None:
+            self._vision = pool_vision(self._parts, self._prompts, self._call_kwargs, kwargs)
+        super()._on_decoder(module, args, kwargs, output)
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        """Store one step: a stopping criterion, called once its token is chosen; never stops."""
+        self.step(input_ids[:, -1])
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+    def add_to(self, readings: Sequence[Reading]) -> list[Reading]:
+        """Return the readings with the hidden states of their rows."""
+        return self.add_states(readings, self._vision or ())
+
+
+def pool_vision(
+    structure: Structure,
+    prompts: torch.Tensor,
+    call_kwargs: Mapping[str, Any],
+    decoder_kwargs: Mapping[str, Any],
+) -> list[Vision]:
+    """Pool the vision tokens that enter the language model in a prefill pass, row by row.
+
+    Args:
+        structure: The model's parts.
+        prompts: Token ids, [rows, tokens], padded on the left.
+        call_kwargs: The model's inputs, which say how images lie in the prompt.
+        decoder_kwargs: Keyword arguments with which the decoder was called.
+
+    Raises:
+        ProbeError: The vision tokens are not among the prompt's.
+    """
+    cross = decoder_kwargs.get("cross_attention_states")
+    if cross is None:
+        rows = _embedded_vision(structure, prompts, call_kwargs, decoder_kwargs)
+    else:
+        rows = _cross_attended(structure, call_kwargs, cross)
+    return [
+        (tokens.float().mean(dim=0) if len(tokens) else None, roughness(tokens, images))
+        for tokens, images in rows
+    ]
+
+
+def _embedded_vision(
+    structure: Structure,
+    prompts: torch.Tensor,
+    call_kwargs: Mapping[str, Any],
+    decoder_kwargs: Mapping[str, Any],
+) -> list[tuple[torch.Tensor, Images]]:
+    """Return each row's vision tokens: the input embeddings at its image tokens."""
+    embedded = decoder_kwargs.get("inputs_embeds")
+    if embedded is None or embedded.shape[:2] != prompts.shape:
+        raise ProbeError(
+            f"the vision tokens of {type(structure.decoder).__name__} are not among its "
+            "prompt's tokens: its hidden states cannot be read; run tasks without "
+            "`representations: true`"
+        )
+    masks = (prompts == structure.image_token).to(embedded.device)
+    images = grids(structure.config, masks.tolist(), call_kwargs)
+    return [(row[mask], on) for row, mask, on in zip(embedded, masks, images, strict=True)]
+
+
+def _cross_attended(
+    structure: Structure, call_kwargs: Mapping[str, Any], states: torch.Tensor
+) -> list[tuple[torch.Tensor, Images]]:
+    """Return each row's vision tokens in a model with cross-attention layers (Llama 3.2).
+
+    Args:
+        structure: The model's parts.
+        call_kwargs: The model's inputs.
+        states: [rows * images * tiles, 1 + patches, width], padding tiles included; each
+            tile begins with a class token, which is on no grid.
+    """
+    masks = call_kwargs["aspect_ratio_mask"].bool().to(states.device)
+    side = patches(structure.config.vision_config)
+    tiles = states.reshape(*masks.shape, *states.shape[-2:])
+    found: list[tuple[torch.Tensor, Images]] = []
+    for row, mask in zip(tiles, masks, strict=True):
+        present = row[mask]
+        size, starts = present.shape[1], iter(range(len(present)))
+        on_grid = size == 1 + side * side
+        counts = mask.sum(dim=1).tolist()
+        images = [[(next(starts) * size + 1, side, side) for _ in range(n)] for n in counts]
+        found.append((present.flatten(0, 1), images if on_grid else None))
+    return found
+
+
+def _last_position(states: torch.Tensor) -> torch.Tensor:
+    return states[:, -1]
 
 
 def _to_numpy(vector: torch.Tensor) -> FloatArray:

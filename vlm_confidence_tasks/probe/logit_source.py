@@ -74,7 +74,7 @@ class TransformersSource:
             model: A transformers model.
             tokenizer: Its tokenizer.
         """
-        self.model, self._tokenizer = model, tokenizer
+        self.model, self.tokenizer = model, tokenizer
         self.origin: Origin | None = origin(model)
         self._tokens = lru_cache(maxsize=None)(lambda labels: label_tokens(tokenizer, labels))
 
@@ -85,7 +85,7 @@ class TransformersSource:
     @contextmanager
     def reading(self, rows: BatchRows, representations: bool) -> Iterator[None]:
         """Measure every `generate()` of the model in the block."""
-        scorer = OptionScorer(self._tokenizer, lambda: [row.options for row in rows.rows()])
+        scorer = OptionScorer(self.tokenizer, lambda: [row.options for row in rows.rows()])
         extractor = (
             HiddenStatesExtractor(
                 self.model, lambda: any(row.representations for row in rows.rows())
@@ -95,7 +95,7 @@ class TransformersSource:
         )
         with watched(
             self.model,
-            lambda: [self._tokens(row.labels) for row in rows.rows()],
+            lambda: [self.label_tokens(row.labels) for row in rows.rows()],
             rows.deliver,
             rows.fail,
             scorer,
@@ -103,12 +103,16 @@ class TransformersSource:
         ):
             yield
 
+    def label_tokens(self, labels: tuple[str, ...]) -> Sequence[Sequence[int]]:
+        """Return the token ids of each label."""
+        return self._tokens(labels)
+
     def read(self, text: str, labels: Sequence[str]) -> None:
         """Return None: readings are taken during `generate()`."""
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of token ids, without special ones."""
-        return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
+        return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
 
 class NoLogits:

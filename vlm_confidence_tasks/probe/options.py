@@ -59,5 +59,19 @@ def begins_with_space(tokenizer: Any, prompt: Sequence[int]) -> bool:
     return bool(text) and not text[-1].isspace()
 
 
+def options_of(tokenizer: Any, texts: Sequence[str], prompt: Sequence[int]) -> list[Tokens]:
+    """Return the tokens of each of a prompt's options.
+
+    Args:
+        tokenizer: A Hugging Face tokenizer.
+        texts: The options.
+        prompt: The prompt's token ids.
+    """
+    if not texts:
+        return []
+    spaced = begins_with_space(tokenizer, prompt)
+    return [option_tokens(tokenizer, text, spaced) for text in texts]
+
+
 def _special(tokenizer: Any) -> set[int]:
     return {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}

@@ -23,6 +23,22 @@ def pad_label_tokens(
     return torch.tensor(padded, dtype=torch.long, device=device).reshape(len(rows), -1)
 
 
+def measure_step(logits: torch.Tensor, chosen: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return what is recorded of one step: [rows, 2 + tokens of labels], in nats.
+
+    The entropy, ln p of the chosen token, and ln p of the labels' tokens.
+
+    Args:
+        logits: The model's own, before any processor, [rows, vocabulary].
+        chosen: The step's tokens, [rows].
+        labels: Token ids of the labels, [rows, tokens of labels].
+    """
+    logprob = torch.log_softmax(logits.float(), dim=-1)
+    entropy = torch.special.entr(logprob.exp()).sum(dim=-1, keepdim=True)
+    chosen_logprob = logprob.gather(1, chosen.to(logprob.device)[:, None])
+    return torch.cat([entropy, chosen_logprob, logprob.gather(1, labels.to(logprob.device))], dim=1)
+
+
 class Recorder:
     """Records entropy and log-probabilities of each step of generate().
 
@@ -79,11 +95,7 @@ class Recorder:
             )
         if self._logits is None:
             raise ProbeError("generate() chose a token, but no forward pass gave logits")
-        logprob = torch.log_softmax(self._logits.float(), dim=-1)
-        entropy = torch.special.entr(logprob.exp()).sum(dim=-1, keepdim=True)
-        chosen_logprob = logprob.gather(1, chosen.to(logprob.device)[:, None])
-        labels = logprob.gather(1, self._labels.to(logprob.device))
-        self._steps.append(torch.cat([entropy, chosen_logprob, labels], dim=1))
+        self._steps.append(measure_step(self._logits, chosen, self._labels))
         self._tokens.append(chosen)
         self._logits = None
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)

@@ -1,0 +1,9 @@
+"""Answers many questions about the same images on one pass over what their prompts share."""
+
+from __future__ import annotations
+
+from vlm_confidence_tasks.shared_prefix.answering import Answer, SharedPrefix
+from vlm_confidence_tasks.shared_prefix.prompts import Prompt
+from vlm_confidence_tasks.shared_prefix.source import SharedPrefixSource
+
+__all__ = ["Answer", "Prompt", "SharedPrefix", "SharedPrefixSource"]

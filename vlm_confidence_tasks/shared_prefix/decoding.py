@@ -1,0 +1,148 @@
+"""Decodes the answers to questions behind shared prefixes, and scores their options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+
+import torch
+
+from vlm_confidence_tasks import probe
+from vlm_confidence_tasks.shared_prefix.columns import Piece
+from vlm_confidence_tasks.shared_prefix.greedy import GreedySettings
+from vlm_confidence_tasks.shared_prefix.prompts import Prompt
+from vlm_confidence_tasks.shared_prefix.recording import AnswerRecorder
+from vlm_confidence_tasks.shared_prefix.rows import SharedRows
+
+Options = Sequence[Sequence[tuple[int, ...]]]
+
+
+@torch.no_grad()
+def read_prompts(
+    rows: SharedRows, prompts: Sequence[Prompt], prefix: int, states: probe.StateRecorder | None
+) -> torch.Tensor:
+    """Run the questions' own tokens and return the logits after each prompt.
+
+    Args:
+        rows: The questions' batch.
+        prompts: The questions.
+        prefix: How many of their tokens the prefix has.
+        states: Records hidden states of this pass.
+    """
+    pieces = [rows.piece(index, 0, prompt.tokens[prefix:]) for index, prompt in enumerate(prompts)]
+    with nullcontext() if states is None else states.hooked():
+        return torch.cat(rows.run(pieces))
+
+
+@torch.no_grad()
+def decode(
+    rows: SharedRows,
+    prompts: Sequence[Prompt],
+    prefix: int,
+    logits: torch.Tensor,
+    settings: GreedySettings,
+    recorder: AnswerRecorder,
+    states: probe.StateRecorder | None,
+) -> None:
+    """Decode greedily, all answers at once, until each has ended.
+
+    Args:
+        rows: The questions' batch, after their prompts.
+        prompts: The questions.
+        prefix: How many of their tokens the prefix has.
+        logits: After each prompt, [questions, vocabulary].
+        settings: Of the decoding.
+        recorder: Receives each step.
+        states: Records hidden states.
+    """
+    processors = [settings.processors(prompt) for prompt in prompts]
+    going_on = list(range(len(prompts)))
+    with nullcontext() if states is None else states.hooked():
+        for step in range(settings.max_new_tokens):
+            scores = logits.float()
+            if any(processors):
+                scores = torch.cat(
+                    [
+                        processors[answer](
+                            _written(prompts[answer], recorder.tokens[answer], scores), row[None]
+                        )
+                        for answer, row in zip(going_on, scores, strict=True)
+                    ]
+                )
+            chosen = scores.argmax(dim=-1)
+            recorder.step(going_on, logits, chosen)
+            going_on = [
+                answer for answer in going_on if recorder.tokens[answer][-1] not in settings.ends
+            ]
+            if not going_on or step + 1 == settings.max_new_tokens:
+                return
+            pieces = [
+                rows.piece(
+                    answer,
+                    len(prompts[answer].tokens) - prefix + step,
+                    recorder.tokens[answer][-1:],
+                )
+                for answer in going_on
+            ]
+            logits = torch.cat(rows.run(pieces))
+
+
+def _written(prompt: Prompt, answer: Sequence[int], like: torch.Tensor) -> torch.Tensor:
+    return torch.tensor([[*prompt.tokens, *answer]], device=like.device)
+
+
+@torch.no_grad()
+def score_options(
+    rows: SharedRows,
+    prompts: Sequence[Prompt],
+    prefix: int,
+    logits: torch.Tensor,
+    options: Options,
+    at_once: int,
+) -> list[tuple[probe.FloatArray, ...]]:
+    """Return ln p of each token of each question's options after its prompt, in nats.
+
+    Args:
+        rows: The questions' batch, after their prompts.
+        prompts: The questions.
+        prefix: How many of their tokens the prefix has.
+        logits: After each prompt, [questions, vocabulary].
+        options: Token ids of each option of each question.
+        at_once: Most options of a question in one pass.
+    """
+    logprob = torch.log_softmax(logits.float(), dim=-1)
+    found = [[[logprob[index, option[0]]] for option in own] for index, own in enumerate(options)]
+    longer = [
+        (index, place)
+        for index, own in enumerate(options)
+        for place, option in enumerate(own)
+        if len(option) > 1
+    ]
+    state = rows.state()
+    for wave in _waves(longer, at_once):
+        pieces: list[Piece] = []
+        for number, (index, place) in enumerate(wave):
+            offset = len(prompts[index].tokens) - prefix
+            piece = rows.piece(index, offset, options[index][place][:-1])
+            pieces.append(replace(piece, owner=len(prompts) + number, parent=index))
+        for (index, place), after in zip(wave, rows.run(pieces, every=True), strict=True):
+            following = torch.tensor(options[index][place][1:], device=after.device)
+            scores = torch.log_softmax(after.float(), dim=-1).gather(1, following[:, None])
+            found[index][place] += list(scores[:, 0])
+        rows.rewind(state)
+    return [
+        tuple(torch.stack([value.cpu() for value in option]).numpy() for option in own)
+        for own in found
+    ]
+
+
+def _waves(options: Sequence[tuple[int, int]], at_once: int) -> list[list[tuple[int, int]]]:
+    """Split (question, option) pairs so that a question has at most `at_once` in one wave."""
+    waves: dict[int, list[tuple[int, int]]] = {}
+    counts: dict[int, int] = {}
+    for index, place in options:
+        number = counts.get(index, 0)
+        counts[index] = number + 1
+        waves.setdefault(number // at_once, []).append((index, place))
+    return [waves[number] for number in sorted(waves)]

@@ -1,0 +1,70 @@
+"""Records the readings of answers that are decoded side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from vlm_confidence_tasks import probe
+
+
+class AnswerRecorder:
+    """Records each step's numbers of the answers that go on."""
+
+    def __init__(
+        self,
+        labels: Sequence[probe.LabelTokens],
+        device: torch.device,
+        states: probe.StateRecorder | None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            labels: For each answer, the token ids of each of its labels.
+            device: The logits' device.
+            states: Records hidden states too; None: they are not needed.
+        """
+        self._labels = labels
+        self._ids = probe.pad_label_tokens(labels, fill=0, device=device)
+        self._states = states
+        self._numbers: list[torch.Tensor] = []
+        self.tokens: list[list[int]] = [[] for _ in labels]
+
+    def step(self, going_on: Sequence[int], logits: torch.Tensor, chosen: torch.Tensor) -> None:
+        """Record a step.
+
+        Args:
+            going_on: The answers that it belongs to.
+            logits: The model's own, [answers that go on, vocabulary].
+            chosen: Their tokens.
+        """
+        measured = probe.measure_step(logits, chosen, self._ids[going_on])
+        numbers = measured.new_zeros(len(self._labels), measured.shape[1])
+        numbers[going_on] = measured
+        self._numbers.append(numbers)
+        for answer, token in zip(going_on, chosen.tolist(), strict=True):
+            self.tokens[answer].append(token)
+        if self._states is not None:
+            # No label has the id -2.
+            everyone = torch.full((len(self._labels),), -2, device=chosen.device)
+            everyone[going_on] = chosen
+            self._states.step(everyone)
+
+    def readings(
+        self, ends: frozenset[int], vision: Sequence[probe.Vision] | None
+    ) -> list[probe.Reading]:
+        """Return the answers' readings.
+
+        Args:
+            ends: Tokens that end an answer.
+            vision: Vision tokens of each answer's prompt, where hidden states were recorded.
+        """
+        numbers = torch.stack(self._numbers, dim=1).cpu().numpy()
+        readings = [
+            probe.read_row(tokens, row[:, 0], row[:, 1], row[:, 2:], labels, ends)
+            for tokens, row, labels in zip(self.tokens, numbers, self._labels, strict=True)
+        ]
+        if self._states is None or vision is None:
+            return readings
+        return self._states.add_states(readings, vision)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from vlm_confidence_tasks.evaluation.request import Request, RequestKey
+from vlm_confidence_tasks.evaluation.request import ImageSpec, Request, RequestKey
 from vlm_confidence_tasks.types import CLEAN
 
 # Perturbed images per block; together with the next block, which is prepared at the same time,
@@ -66,15 +66,34 @@ def blocks(requests: Sequence[Request], limit: int = BLOCK_IMAGES) -> Iterator[l
 def calls(requests: Sequence[Request], batch_size: int = 1) -> Iterator[list[Request]]:
     """Split requests into calls of the engine: clean before variants, one task at a time.
 
-    One task, since adapters use the task of a batch's first request for the whole batch. A call
-    has full batches and about `CALL_REQUESTS` requests at most.
+    One task, since adapters use the task of a batch's first request for the whole batch. Requests
+    about one shown image stand together, so that an adapter can share what their prompts have in
+    common. A call has about `CALL_REQUESTS` requests at most and ends with a full batch, or
+    between two images.
     """
     most = batch_size * math.ceil(CALL_REQUESTS / batch_size)
+    places: dict[ImageSpec, int] = {}
+    for request in requests:
+        places.setdefault(request.key.image, len(places))
 
     def order(request: Request) -> tuple[Any, ...]:
         return (request.variant != CLEAN, request.task.name)
 
-    for _, group in groupby(sorted(requests, key=order), key=order):
+    def place(request: Request) -> tuple[Any, ...]:
+        return (*order(request), places[request.key.image])
+
+    for _, group in groupby(sorted(requests, key=place), key=order):
         same = list(group)
-        for start in range(0, len(same), most):
-            yield same[start : start + most]
+        while same:
+            end = _end(same, most)
+            yield same[:end]
+            same = same[end:]
+
+
+def _end(requests: Sequence[Request], most: int) -> int:
+    """Return how many requests a call has: it ends between images if that leaves it half full."""
+    if len(requests) <= most:
+        return len(requests)
+    images = [request.key.image for request in requests[: most + 1]]
+    between = (end for end in range(most, most // 2, -1) if images[end] != images[end - 1])
+    return next(between, most)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
 
 import pytest
 from hypothesis import given
@@ -72,6 +73,18 @@ def test_calls_have_full_batches_and_about_a_hundred_requests(
 ) -> None:
     many = [make(1, 0, question) for question in range(250)]
     assert [len(call) for call in calls(many, batch_size)] == sizes
+
+
+@given(requests)
+def test_requests_about_one_shown_image_stand_together(given_requests: list[Request]) -> None:
+    flat = [one for call in calls(given_requests) for one in call]
+    runs = [key for key, _ in groupby((one.key.image, one.task.name) for one in flat)]
+    assert len(runs) == len(set(runs))
+
+
+def test_calls_end_between_images() -> None:
+    many = [make(image, 0, question) for question in range(18) for image in range(8)]
+    assert [len(call) for call in calls(many)] == [90, 54]
 
 
 def test_blocks_are_in_order_of_first_appearance() -> None:

@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from lmms_eval.api.instance import GenerationResult, TokenCounts
 from lmms_eval.api.model import lmms
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModelForImageTextToText, AutoProcessor, BatchFeature
 
 from vlm_confidence_tasks.models.loading import dtype_named, quantisation
 from vlm_confidence_tasks.models.turns import (
@@ -22,7 +22,12 @@ from vlm_confidence_tasks.models.turns import (
     simple_turn,
 )
 from vlm_confidence_tasks.probe import replaced
-from vlm_confidence_tasks.shared_prefix import Prompt, SharedPrefix, SharedPrefixSource
+from vlm_confidence_tasks.shared_prefix import (
+    Prompt,
+    SharedPrefix,
+    SharedPrefixSource,
+    prompts_of,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +161,8 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         alone: list[Turn] = []
         images: list[tuple[Any, list[Turn], list[Prompt]]] = []
         for run in about_the_same_images(self._turns(requests)):
-            if not self._shares(run):
+            prompts = self._prompts(run) if self._shares(run) else None
+            if prompts is None:
                 yield from self._together(images)
                 images, alone = [], [*alone, *run]
                 while len(alone) >= self.batch_size_per_gpu:
@@ -164,7 +170,6 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
                     yield Block([batch])
                     alone = alone[len(batch) :]
                 continue
-            prompts = self._prompts(run)
             kind = self._shared.shape(prompts), run[0].task, repr(run[0].arguments)  # type: ignore[union-attr]
             if images and (images[0][0] != kind or len(images) == self.batch_size_per_gpu):
                 yield from self._together(images)
@@ -232,7 +237,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
 
     def _generate(self, turns: Sequence[Turn]) -> list[GenerationResult]:
         """Answer requests with the same generation arguments by one generate()."""
-        inputs = self._process(self.processor, turns)
+        inputs = self._moved(self._process(self.processor, turns))
         arguments = self._settings(turns[0].arguments)
         generated = self.model.generate(**inputs, **arguments)
         if not self.model.config.is_encoder_decoder:
@@ -252,24 +257,26 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         begin = self.tokenizer.bos_token
         # Some templates write the token that begins a text, which tokenizers add too.
         spelled = begin is not None and texts[0].startswith(begin)
-        inputs = processor(
+        return processor(
             images=images if any(images) else None,
             text=texts,
             padding=True,
             return_tensors="pt",
             **({"add_special_tokens": False} if spelled else {}),
         )
+
+    def _moved(self, inputs: Any) -> Any:
         return inputs.to(self._device, self.model.dtype)
 
-    def _prompts(self, run: Sequence[Turn]) -> list[Prompt]:
-        """Process the prompts of requests that show the same images, and the images once."""
+    def _prompts(self, run: Sequence[Turn]) -> list[Prompt] | None:
+        """Process the prompts of requests that show the same images, and the images once.
+
+        None if what the model gets of the images depends on the question.
+        """
         processor = self._processor_ahead
-        prompts = []
         with replaced(processor, "image_processor", _Once(processor.image_processor)):
-            for turn in run:
-                inputs = dict(self._process(processor, [turn]))
-                prompts.append(Prompt(inputs, tuple(inputs["input_ids"][0].tolist())))
-        return prompts
+            processed = [dict(self._process(processor, [turn])) for turn in run]
+        return prompts_of(processed, lambda inputs: self._moved(BatchFeature(inputs)))
 
     def _settings(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the keyword arguments of generate(), with lmms-eval's defaults."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vlm_confidence_tasks.shared_prefix.answering import Answer, SharedPrefix
-from vlm_confidence_tasks.shared_prefix.prompts import Prompt
+from vlm_confidence_tasks.shared_prefix.prompts import Prompt, prompts_of
 from vlm_confidence_tasks.shared_prefix.source import SharedPrefixSource
 
-__all__ = ["Answer", "Prompt", "SharedPrefix", "SharedPrefixSource"]
+__all__ = ["Answer", "Prompt", "SharedPrefix", "SharedPrefixSource", "prompts_of"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -28,6 +28,37 @@ class Prompt:
 
     inputs: Mapping[str, torch.Tensor]
     tokens: tuple[int, ...]
+
+
+def prompts_of(
+    processed: Sequence[Mapping[str, torch.Tensor]],
+    to_device: Callable[[Mapping[str, torch.Tensor]], Mapping[str, torch.Tensor]],
+) -> list[Prompt] | None:
+    """Return the prompts of questions about the same images, whose pixels are moved once.
+
+    Args:
+        processed: What the processor returned for each question.
+        to_device: Moves inputs to the model's device and dtype.
+
+    Returns:
+        None if what the model gets besides the prompts' tokens differs between questions, as in
+        models that look at an image with the question in mind (InstructBLIP).
+    """
+    first = processed[0]
+    shared = [name for name in first if name not in _BY_TOKEN]
+    for other in processed[1:]:
+        if other.keys() != first.keys() or not all(_same(first[n], other[n]) for n in shared):
+            return None
+    pixels = to_device({name: first[name] for name in shared})
+    prompts = []
+    for inputs in processed:
+        own = to_device({name: inputs[name] for name in inputs if name in _BY_TOKEN})
+        prompts.append(Prompt({**own, **pixels}, tuple(inputs["input_ids"][0].tolist())))
+    return prompts
+
+
+def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one is other or torch.equal(one, other)
 
 
 def common_prefix(prompts: Sequence[Sequence[int]], image_token: int) -> int:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import forking
 import pytest
@@ -206,6 +206,21 @@ def sweep(few_questions: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
     folder = made_once(tmp_path_factory, "sweep", make)
     return Run(folder / "results", *json.loads((folder / "end.json").read_text()))
+
+
+def assert_near(one: Any, other: Any, tolerance: float = 1e-5) -> None:
+    """Assert that two records are equal but for rounding of their numbers."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_near(one[key], other[key], tolerance)
+    elif isinstance(one, list):
+        for a, b in zip(one, other, strict=True):
+            assert_near(a, b, tolerance)
+    elif isinstance(one, float):
+        assert one == pytest.approx(other, abs=tolerance, rel=tolerance)
+    else:
+        assert one == other
 
 
 def same_within(ours: Mapping[str, float], theirs: Mapping[str, float], tolerance: float) -> None:

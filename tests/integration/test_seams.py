@@ -15,6 +15,7 @@ from harness.conftest import load
 from lmms_eval import evaluator
 from lmms_eval.api.instance import GenerationResult, TokenCounts
 from lmms_eval.models import get_model
+from lmms_eval.models.chat.llava_hf import LlavaHf
 from lmms_eval.protocol import ChatMessages
 from lmms_eval.tasks import TaskManager
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from vlm_confidence_tasks.harness import task as task_module
 from vlm_confidence_tasks.models.llava import TinyLlava
 from vlm_confidence_tasks.perturbations import registry
 from vlm_confidence_tasks.probe import Reading, TopKStep, label_tokens, read_top_k
+from vlm_confidence_tasks.sandbox import MODEL_DIR
 
 PACKAGE = "vlm_confidence_tasks.harness.task.PerturbedTask"
 TEMPLATE = (
@@ -205,7 +207,7 @@ class Serving(TinyLlava):
         answer = Carrying(self.tokenizer.decode(chosen, skip_special_tokens=True))
         answer.steps = []
         for token, logits in zip(chosen, output.logits, strict=True):
-            if token == self.eot_token_id:
+            if token == self.tokenizer.eos_token_id:
                 break
             logprob = torch.log_softmax(logits[0].float(), dim=-1)
             values, tokens = logprob.topk(self.k)
@@ -313,8 +315,11 @@ def test_options_of_questions_without_any_are_refused(evaluate: Callable[..., di
         evaluate("captions_scored")
 
 
-class Ahead(TinyLlava):
+class Ahead(LlavaHf):
     """Looks all documents up beforehand, the last first."""
+
+    def __init__(self) -> None:
+        super().__init__(str(MODEL_DIR), device="cpu", device_map="cpu", dtype="float32")
 
     def announce(self, rows: list[tuple[str, int]]) -> None:
         """Say nothing of the rows of the next generate()."""

@@ -99,16 +99,16 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         _check(pretrained, load_in_4bit and load_in_8bit, unknown)
         self.batch_size_per_gpu = _whole("batch_size", batch_size)
         most = _whole("max_packed_tokens", max_packed_tokens)
-        accelerator = Accelerator()
-        self._rank = accelerator.process_index
-        self._world_size = accelerator.num_processes
-        self._device = torch.device(device) if device else accelerator.device
-        chosen = dtype_named(dtype, self._device)
+        self.accelerator = Accelerator()
+        self._rank = self.accelerator.process_index
+        self._world_size = self.accelerator.num_processes
+        self.device = torch.device(device) if device else self.accelerator.device
+        chosen = dtype_named(dtype, self.device)
         remote = {"revision": revision, "trust_remote_code": trust_remote_code}
         self._model = AutoModelForImageTextToText.from_pretrained(
             pretrained,
             dtype=chosen,
-            device_map=device_map or str(self._device),
+            device_map=device_map or str(self.device),
             quantization_config=quantisation(
                 load_in_4bit, load_in_8bit, chosen, pretrained, **remote
             ),
@@ -170,6 +170,9 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
                     yield Block([batch])
                     alone = alone[len(batch) :]
                 continue
+            # In an order of their own, so that rounding does not depend on that of the documents.
+            pairs = sorted(zip(run, prompts, strict=True), key=lambda pair: pair[1].tokens)
+            run, prompts = [turn for turn, _ in pairs], [prompt for _, prompt in pairs]
             kind = self._shared.shape(prompts), run[0].task, repr(run[0].arguments)  # type: ignore[union-attr]
             if images and (images[0][0] != kind or len(images) == self.batch_size_per_gpu):
                 yield from self._together(images)
@@ -266,7 +269,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         )
 
     def _moved(self, inputs: Any) -> Any:
-        return inputs.to(self._device, self.model.dtype)
+        return inputs.to(self.device, self.model.dtype)
 
     def _prompts(self, run: Sequence[Turn]) -> list[Prompt] | None:
         """Process the prompts of requests that show the same images, and the images once.

@@ -16,9 +16,9 @@ def manager() -> TaskManager:
     return TaskManager("WARNING", include_defaults=False)
 
 
-def load(simple: bool = False):
+def load(simple: bool = False, arguments: str = ""):
     """Load the model anew: the harness takes it out of its adapter after an evaluation."""
-    return get_model("tiny_llava", simple).create_from_arg_string("", {"batch_size": 1})
+    return get_model("tiny_llava", simple).create_from_arg_string(arguments, {"batch_size": 1})
 
 
 @pytest.fixture

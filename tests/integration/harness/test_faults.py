@@ -18,11 +18,12 @@ from tempfile import TemporaryDirectory
 import pytest
 import torch
 from commands import Commands, rows
-from conftest import Run, evaluate_command, write_pope
+from conftest import Run, assert_near, evaluate_command, write_pope
 from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 
 from vlm_confidence_tasks.errors import MeasurementError
+from vlm_confidence_tasks.probe import Origin
 
 from .kept_runs import evaluate, said, write_tasks
 
@@ -88,8 +89,9 @@ def resumed(commands: Commands, data: dict[str, str], whole: Run, folder: Path, 
     shutil.rmtree(folder / "results", ignore_errors=True)
     run = commands.run(folder, *COMMAND, environment=data, **limits)
     assert run.code == 0, run.output
-    assert run.results["results"] == whole.results["results"]
-    assert run.samples("pope_eps0.3") == whole.samples("pope_eps0.3")
+    # Answers that are generated again may stand beside others than before: rounding differs.
+    assert_near(run.results["results"], whole.results["results"])
+    assert_near(run.samples("pope_eps0.3"), whole.samples("pope_eps0.3"))
     return run
 
 
@@ -265,7 +267,7 @@ def test_weights_that_cannot_be_identified(
 ) -> None:
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", data["VLM_CONFIDENCE_DATA"])
     lm = load()
-    lm.model.config._name_or_path = "made/in_memory"
+    lm.logit_source.origin = Origin("made/in_memory", None, None)
     with said() as lines:
         evaluate(manager, ["noisy"], tmp_path / "cache", model=lm, model_args=None)
     (line,) = [line for line in lines if "--use_cache" in line]

@@ -106,7 +106,7 @@ def test_logits_that_are_not_finite_after_the_first_step_end_the_run(evaluate) -
 
 
 def test_options_add_only_short_forward_passes(evaluate) -> None:
-    lm = load()
+    lm = load(arguments="shared_prefix=false")
     lengths, pictures = [], []
     lm.model.register_forward_hook(
         lambda module, args, kwargs, output: lengths.append(kwargs["input_ids"].shape[1]),

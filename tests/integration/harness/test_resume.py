@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from commands import Commands, rows, values
-from conftest import Run, evaluate_command
+from conftest import Run, assert_near, evaluate_command
 
 from vlm_confidence_tasks.report import cli
 
@@ -104,8 +104,9 @@ def test_killed_with_two_processes_and_resumed_with_two_and_with_one(
     counts = re.findall(r"rank \d: reused (\d+) of (\d+) answers", output)
     assert len(counts) == 2 and sum(int(count) for count, _ in counts) == cached
     for task in sweep.results["configs"]:
-        assert two.numbers(task) == sweep.numbers(task)
-        assert two.samples(task) == sweep.samples(task)
+        # Two processes share prefixes among other questions: rounding differs.
+        assert_near(two.numbers(task), sweep.numbers(task))
+        assert_near(two.samples(task), sweep.samples(task))
     assert not list(tmp_path.rglob("partial"))
     shutil.rmtree(tmp_path / "results")
     one = commands.run(tmp_path, *COMMAND, environment=data)

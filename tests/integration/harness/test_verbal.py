@@ -12,7 +12,7 @@ from harness.conftest import load, numbers, samples
 from vlm_confidence_tasks.benchmarks import parse_certainty
 from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.metrics import task_metrics
-from vlm_confidence_tasks.probe import logit_source
+from vlm_confidence_tasks.probe import NoLogits
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 DOCUMENTS, VARIANTS = 2, 5
@@ -23,7 +23,7 @@ class Watched:
     """An adapter that records its prompts and images; its answers can be replaced."""
 
     def __init__(self, simple: bool = False, say: Callable[[str], str] | None = None) -> None:
-        made = load(simple)
+        made = load(simple, "shared_prefix=false")
         self.adapter, self.prompts, self.shown = made, [], []
         answer, generate = made.generate_until, made.model.generate
 
@@ -130,9 +130,9 @@ def test_the_certainty_is_parsed_from_the_recorded_text(evaluate) -> None:
             assert record["verbal_confidence"] == parse_certainty(record["verbal_text"])
 
 
-def test_without_logits_certainty_is_still_stated(evaluate, monkeypatch) -> None:
+def test_without_logits_certainty_is_still_stated(evaluate) -> None:
     lm = Watched()
-    monkeypatch.setattr(logit_source, "find_model", lambda adapter: None)
+    lm.adapter.logit_source = NoLogits("an engine")
     lm.adapter.generate_until = lambda requests: [
         "75%" if "certain" in request.args[0] else "Yes" for request in requests
     ]

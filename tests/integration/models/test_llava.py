@@ -14,7 +14,7 @@ from lmms_eval.tasks import TaskManager
 from PIL import Image
 
 from vlm_confidence_tasks import models
-from vlm_confidence_tasks.models.llava import Llava, LlavaSimple, TinyLlava, TinyLlavaSimple
+from vlm_confidence_tasks.models.llava import Llava, LlavaSimple, TinyLlava
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
 
@@ -29,6 +29,9 @@ def evaluate(adapter, manager: TaskManager, data: Path, monkeypatch, limit: int 
         adapter, tasks=["pope_eps0.3"], task_manager=manager, limit=limit, bootstrap_iters=0
     )
     return found["samples"]["pope_eps0.3"]
+
+
+OURS = ["hf_multimodal", "tiny_llava"]
 
 
 def records(rows: list[dict], key: str) -> list:
@@ -120,20 +123,15 @@ def test_an_argument_that_cannot_be_used(options: dict, message: str) -> None:
         TinyLlava(**options)
 
 
-def test_the_simple_adapter_knows_no_batches() -> None:
-    with pytest.raises(ValueError, match="--force_simple"):
-        TinyLlavaSimple(batch_size=2)
-
-
 def test_an_installed_llava_package_keeps_its_adapter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert [manifest.model_id for manifest in models.manifests()] == ["tiny_llava", "llava"]
+    assert [manifest.model_id for manifest in models.manifests()] == [*OURS, "llava"]
     info = tmp_path / "llava-1.2.2.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: llava\nVersion: 1.2.2\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert [manifest.model_id for manifest in models.manifests()] == ["tiny_llava"]
+    assert [manifest.model_id for manifest in models.manifests()] == OURS
 
 
 def test_an_original_checkpoint_is_refused_by_the_command(tmp_path: Path) -> None:

@@ -28,8 +28,9 @@ PACKAGES = (
 )
 # The records that are cached; a changed field changes the fingerprint.
 RECORDS = (probe.Reading, probe.LabelStep, probe.HiddenStates)
-# Model arguments that do not change results.
+# Model arguments that do not change results, but for rounding.
 LAYOUT = {
+    *("shared_prefix", "max_packed_tokens"),
     *("batch_size", "batch_size_per_gpu", "max_batch_size"),
     *("device", "device_map", "rank", "world_size"),
 }

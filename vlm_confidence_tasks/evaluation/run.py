@@ -191,6 +191,7 @@ class Run:
         """Answer requests, those of clean images first."""
         for call in calls(requests, self.runner.batch_size):
             self.runner.run(call)
+            progress.add_images(len({request.key.image for request in call}))
             self._stop_if_signalled(progress)
 
     def _answer_blanks(self, block: Sequence[Request], progress: Progress) -> None:

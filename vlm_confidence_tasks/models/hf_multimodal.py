@@ -151,6 +151,11 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         """Refuse."""
         raise NotImplementedError("hf_multimodal has no conversations of several rounds")
 
+    def _announce(self, turns: Sequence[Turn]) -> None:
+        """Announce requests to the evaluation that measures them, if one does."""
+        if self.logit_source.rows is not None:
+            self.announce_rows([(turn.task, turn.document) for turn in turns])
+
     def _turns(self, requests: Sequence[Any]) -> Iterator[Turn]:
         read = simple_turn if self.is_simple else chat_turn
         for index, request in enumerate(requests):
@@ -202,7 +207,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         rows = self.logit_source.rows
         if block.prompts is not None and self._shared is not None and rows is not None:
             turns = [turn for own in block.turns for turn in own]
-            self.announce_rows([(turn.task, turn.document) for turn in turns])
+            self._announce(turns)
             found = self._share(block, rows)
             if found is not None:
                 return zip((turn.index for turn in turns), found, strict=True)
@@ -235,7 +240,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         turns = [turn for own in block.turns for turn in own]
         for start in range(0, len(turns), self.batch_size_per_gpu):
             batch = turns[start : start + self.batch_size_per_gpu]
-            self.announce_rows([(turn.task, turn.document) for turn in batch])
+            self._announce(batch)
             yield from zip((turn.index for turn in batch), self._generate(batch), strict=True)
 
     def _generate(self, turns: Sequence[Turn]) -> list[GenerationResult]:

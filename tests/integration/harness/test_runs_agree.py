@@ -65,7 +65,7 @@ def test_two_processes_agree_with_one(alone: Run, few_questions: Path, tmp_path:
     same_within(alone.numbers(INSIDE), two.numbers(INSIDE), 1e-4)
 
 
-def test_another_order_of_documents_agrees_bit_for_bit(alone: Run, tmp_path: Path) -> None:
+def test_another_order_of_documents_agrees(alone: Run, tmp_path: Path) -> None:
     rows = sorted(range(0, 540, 23), key=lambda row: (row * 7919) % 541)
     data = write_pope(tmp_path / "shuffled", rows)
     command = evaluate_command(f"{TASK},{INSIDE}", program=["python", "-m", "lmms_eval"])
@@ -74,7 +74,8 @@ def test_another_order_of_documents_agrees_bit_for_bit(alone: Run, tmp_path: Pat
     assert list(alone.samples(TASK)) != list(shuffled.samples(TASK))
     assert_same_readouts(alone, shuffled, tolerance=0)
     same_within(alone.numbers(TASK), shuffled.numbers(TASK), 1e-12)
-    assert_same_insides(alone, shuffled, tolerance=0)
+    # Questions about a blank image share their prefix with others in another order.
+    assert_same_insides(alone, shuffled, tolerance=1e-6)
     same_within(alone.numbers(INSIDE), shuffled.numbers(INSIDE), 1e-9)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import evaluate_command, run_command, write_pope
+from conftest import assert_near, evaluate_command, run_command, write_pope
 from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 from PIL import Image
@@ -183,7 +183,8 @@ def test_tasks_that_do_not_ask_for_it_have_nothing_of_it(manager, shown) -> None
     )
     assert found["configs"]["inside"]["control"] is None
     beside = evaluate(manager, ["inside", "same"], limit=None)
-    assert insides(beside, "inside") == insides(found, "inside")
+    # One shares prefixes and the other calls generate() for each: rounding differs.
+    assert_near(insides(beside, "inside"), insides(found, "inside"))
     assert beside["configs"]["same"]["control"] == "same_question"
 
 

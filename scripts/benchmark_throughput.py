@@ -152,14 +152,19 @@ def evaluated(task: Any, adapter: Any, start: int, count: int) -> float:
 def prompts_of(task: Any, adapter: Any, questions: int) -> list[Any]:
     """Return the processed prompts of the questions about one image."""
     from vlm_confidence_tasks.harness.session import Session
+    from vlm_confidence_tasks.harness.task import IMAGES
 
     with Session(adapter, [task]):
         task.build_all_requests(limit=questions, rank=0, world_size=1)
-        requests = [item for item in task.instances if str(item.request.variant) == "clean"]
-        runner = task.evaluation.runner
-        runner._in_call = {(TASK, item.request.index): item.request for item in requests}
-        turns = list(adapter._turns(requests))
-    prompts: list[Any] = adapter._prompts(turns)
+    requests = [item for item in task.instances if str(item.request.variant) == "clean"]
+    adapter.task_dict[TASK] = {
+        "test": {
+            item.request.index: task.documents.text[item.request.document]
+            | {IMAGES: task.documents.images(item.request.document)}
+            for item in requests
+        }
+    }
+    prompts: list[Any] = adapter._prompts(list(adapter._turns(requests)))
     return prompts
 
 

@@ -32,7 +32,8 @@ ALLOWED = {
     "shared_prefix": {"probe"},
     "models": GROUND | {"probe", "shared_prefix", "sandbox"},
     "harness": GROUND
-    | {"benchmarks", "perturbations", "metrics", "probe", "evaluation", "models", "sandbox"},
+    | {"benchmarks", "perturbations", "metrics", "probe", "shared_prefix", "evaluation"}
+    | {"models", "sandbox"},
     # Images of flips are made again: by the registry, from the benchmarks' own rows.
     "report": GROUND | {"metrics", "perturbations", "benchmarks", "sandbox"},
     "__init__": set(),

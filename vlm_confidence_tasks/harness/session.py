@@ -19,6 +19,7 @@ from vlm_confidence_tasks.harness.partial_results import PartialResults
 from vlm_confidence_tasks.harness.reasoning import read_tags
 from vlm_confidence_tasks.harness.task import PerturbedTask
 from vlm_confidence_tasks.harness.use_cache import CacheFolder
+from vlm_confidence_tasks.shared_prefix import reuse
 
 
 class Session:
@@ -64,6 +65,8 @@ class Session:
         specs = [task.spec for task in self._tasks.values()]
         self._run = Run(engine, specs, cache, self._write_partial, self._rank, self._ranks)
         self._restore.callback(self._run.close)
+        inside = any(spec.representations for spec in specs)
+        self._restore.enter_context(reuse(engine.source, representations=inside))
         generate = partial(engine.generate_until, self._run.answer)
         self._restore.enter_context(probe.replaced(self._lm, "generate_until", generate))
         if hasattr(self._lm, "announce_rows"):

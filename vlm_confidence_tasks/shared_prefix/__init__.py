@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vlm_confidence_tasks.shared_prefix.answering import Answer, SharedPrefix
+from vlm_confidence_tasks.shared_prefix.prefix_reuse import reuse
 from vlm_confidence_tasks.shared_prefix.prompts import Prompt, prompts_of
 from vlm_confidence_tasks.shared_prefix.source import SharedPrefixSource
 
-__all__ = ["Answer", "Prompt", "SharedPrefix", "SharedPrefixSource", "prompts_of"]
+__all__ = ["Answer", "Prompt", "SharedPrefix", "SharedPrefixSource", "prompts_of", "reuse"]

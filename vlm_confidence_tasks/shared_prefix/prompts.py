@@ -9,7 +9,7 @@ from itertools import takewhile
 import torch
 
 # Inputs with one entry for each token of the prompt, in their second dimension.
-_BY_TOKEN = frozenset(
+BY_TOKEN = frozenset(
     {
         *("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"),
         "cross_attention_mask",
@@ -45,19 +45,20 @@ def prompts_of(
         models that look at an image with the question in mind (InstructBLIP).
     """
     first = processed[0]
-    shared = [name for name in first if name not in _BY_TOKEN]
+    shared = [name for name in first if name not in BY_TOKEN]
     for other in processed[1:]:
-        if other.keys() != first.keys() or not all(_same(first[n], other[n]) for n in shared):
+        if other.keys() != first.keys() or not all(same(first[n], other[n]) for n in shared):
             return None
     pixels = to_device({name: first[name] for name in shared})
     prompts = []
     for inputs in processed:
-        own = to_device({name: inputs[name] for name in inputs if name in _BY_TOKEN})
+        own = to_device({name: inputs[name] for name in inputs if name in BY_TOKEN})
         prompts.append(Prompt({**own, **pixels}, tuple(inputs["input_ids"][0].tolist())))
     return prompts
 
 
-def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+def same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two inputs are equal."""
     return one is other or torch.equal(one, other)
 
 
@@ -86,7 +87,7 @@ def common_prefix(prompts: Sequence[Sequence[int]], image_token: int) -> int:
 def first_tokens(inputs: Mapping[str, torch.Tensor], length: int) -> dict[str, torch.Tensor]:
     """Return a prompt's inputs without the tokens after the first `length`."""
     return {
-        name: value[:, :length] if name in _BY_TOKEN else value for name, value in inputs.items()
+        name: value[:, :length] if name in BY_TOKEN else value for name, value in inputs.items()
     }
 
 

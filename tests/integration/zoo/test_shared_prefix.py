@@ -11,17 +11,20 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from conftest import assert_near
 from loguru import logger
 from PIL import Image
 
 from vlm_confidence_tasks.models.hf_multimodal import HfMultimodal
 from vlm_confidence_tasks.models.turns import Turn
 from vlm_confidence_tasks.probe import Reading, Row
-from vlm_confidence_tasks.shared_prefix import SharedPrefix, answering
+from vlm_confidence_tasks.shared_prefix import SharedPrefix, answering, prefix_reuse
 from vlm_confidence_tasks.shared_prefix import rows as rows_module
+from vlm_confidence_tasks.shared_prefix.prefix import cache_of
 
 from . import FAMILIES
 from .llava import TEMPLATE
+from .watching import evaluate
 
 # A prompt is processed without its question in InstructBLIP alone, which has no chat template.
 NAMES = [name for name in FAMILIES if name != "instructblip"]
@@ -270,3 +273,44 @@ def test_memory_that_runs_out_halves_the_portions(fresh, monkeypatch) -> None:
 def test_a_model_that_reads_the_image_with_the_question_in_mind(checkpoint, zoo_environment):
     it = ask(checkpoint("instructblip"), chat_template=TEMPLATE)
     assert it.blocks == [None, None]
+
+
+def said_of_reuse(family, path, task_manager, monkeypatch, prepare=lambda model: None):
+    """Run the task on a stock adapter that reuses prefixes."""
+    lines: list[str] = []
+    monkeypatch.setenv("VLM_CONFIDENCE_SHARE_PREFIX", "1")
+    handle = logger.add(lambda line: lines.append(str(line)), format="{message}")
+    try:
+        run = evaluate(family, path, task_manager, float32=True, documents=6, prepare=prepare)
+    finally:
+        logger.remove(handle)
+    (line,) = [line for line in lines if "SHARE_PREFIX" in line]
+    return run, line
+
+
+@pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
+def test_stock_adapters_reuse_prefixes(checkpoint, task_manager, name, monkeypatch) -> None:
+    family, path = FAMILIES[name], checkpoint(name)
+    plain = evaluate(family, path, task_manager, float32=True, documents=6)
+    lengths = []
+
+    def counted(model):
+        decoder = next(m for n, m in model.named_modules() if n.endswith("language_model"))
+        decoder.register_forward_hook(
+            lambda m, args, kwargs, out: lengths.append(kwargs["inputs_embeds"].shape[1]),
+            with_kwargs=True,
+        )
+
+    run, line = said_of_reuse(family, path, task_manager, monkeypatch, counted)
+    assert "prefix is reused (3 answers agree with generate() to" in line
+    assert any(1 < length < 30 for length in lengths), "no prompt was shortened"
+    assert_near(run.readouts, plain.readouts)
+
+
+def test_reuse_that_is_wrong_is_left_aside(checkpoint, task_manager, monkeypatch) -> None:
+    def spoiled(state):
+        return cache_of([(keys + 1, values) for keys, values in state])
+
+    monkeypatch.setattr(prefix_reuse, "cache_of", spoiled)
+    _, line = said_of_reuse(FAMILIES["llava"], checkpoint("llava"), task_manager, monkeypatch)
+    assert "is left aside, since it does not work here: log-probabilities differ" in line

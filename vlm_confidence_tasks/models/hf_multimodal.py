@@ -67,7 +67,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         chat_template: str | None = None,
         use_cache: bool = True,
         trust_remote_code: bool = False,
-        shared_prefix: bool = True,
+        shared_prefix: bool | str = True,
         max_packed_tokens: int = 1024,
         **unknown: Any,
     ) -> None:
@@ -99,6 +99,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         _check(pretrained, load_in_4bit and load_in_8bit, unknown)
         self.batch_size_per_gpu = _whole("batch_size", batch_size)
         most = _whole("max_packed_tokens", max_packed_tokens)
+        share = _truth("shared_prefix", shared_prefix)
         self.accelerator = Accelerator()
         self._rank = self.accelerator.process_index
         self._world_size = self.accelerator.num_processes
@@ -126,7 +127,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         self._processor_ahead = copy.deepcopy(self.processor)
         self.use_cache = use_cache
         self.logit_source = SharedPrefixSource(self._model, self.tokenizer)
-        self._shared = SharedPrefix(self.logit_source, most) if shared_prefix else None
+        self._shared = SharedPrefix(self.logit_source, most) if share else None
 
     @property
     def model(self) -> Any:
@@ -359,6 +360,15 @@ def _check(pretrained: str, both: bool, unknown: dict[str, Any]) -> None:
         raise ValueError("give load_in_4bit or load_in_8bit, not both")
     if not pretrained:
         raise ValueError("hf_multimodal needs a model: --model_args pretrained=HUB_ID_OR_FOLDER")
+
+
+def _truth(name: str, given: bool | str) -> bool:
+    """Return a model argument that the harness may have left as text ("false")."""
+    truths = {"true": True, "false": False}
+    found = truths.get(str(given).lower())
+    if found is None:
+        raise ValueError(f"{name} is {given!r}, expected true or false")
+    return found
 
 
 def _whole(name: str, given: int | str) -> int:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import evaluate_command, run_command
+from conftest import assert_near, evaluate_command, run_command
 from lmms_eval import evaluator
 from lmms_eval.tasks import TaskManager
 from PIL import Image
@@ -82,6 +82,29 @@ def test_batches_agree_with_single_requests(
         assert records(single, key) == pytest.approx(records(batched, key), abs=1e-4)
 
 
+@pytest.mark.parametrize("options", [{}, {"batch_size": 3, "max_packed_tokens": "60"}])
+def test_shared_prefixes_change_no_result(
+    options: dict, manager: TaskManager, plain_results: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_near(all_results(manager, monkeypatch, **options), plain_results)
+
+
+@pytest.fixture(scope="module")
+def plain_results(manager: TaskManager) -> dict:
+    with pytest.MonkeyPatch.context() as patch:
+        return all_results(manager, patch, shared_prefix="false")
+
+
+def all_results(manager: TaskManager, monkeypatch: pytest.MonkeyPatch, **options) -> dict:
+    """The readouts of tasks that measure all there is, by task; second turns too."""
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", "sandbox")
+    names = ["amber_drift", "pope_loglik", "pope_verbal3", "seed_textoverlay", "mmmu_rotation"]
+    found = evaluator.simple_evaluate(
+        TinyLlava(**options), tasks=names, task_manager=manager, limit=5, bootstrap_iters=0
+    )
+    return {name: [row["readouts"] for row in found["samples"][name]] for name in names}
+
+
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_a_failed_generation_raises_for_any_task(
     batch_size: int, monkeypatch: pytest.MonkeyPatch
@@ -116,6 +139,9 @@ def test_a_failed_generation_raises_for_any_task(
         ({"batch_size": "auto"}, "batch_size is 'auto'"),
         ({"dtype": "float12"}, "dtype is 'float12'"),
         ({"dtyp": "float16"}, "no model argument 'dtyp'"),
+        ({"max_packed_tokens": 0}, "max_packed_tokens is 0, expected a whole number of 1 or more"),
+        ({"shared_prefix": "perhaps"}, "shared_prefix is 'perhaps', expected true or false"),
+        ({"pretrained": ""}, "needs a model"),
     ],
 )
 def test_an_argument_that_cannot_be_used(options: dict, message: str) -> None:

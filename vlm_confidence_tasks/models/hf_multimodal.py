@@ -140,8 +140,13 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
     def generate_until(self, requests: list[Any]) -> list[Any]:
         """Answer requests, in their order."""
         answers: dict[int, GenerationResult] = {}
-        for block in made_ahead(self._blocks(requests)):
-            answers.update(self._answer(block))
+        try:
+            for block in made_ahead(self._blocks(requests)):
+                answers.update(self._answer(block))
+        except _Unprocessable as error:
+            # Made ahead, in another thread: announced here, so that the right one is named.
+            self._announce([error.turn])
+            raise error.reason from None
         return [answers[index] for index in range(len(requests))]
 
     def loglikelihood(self, requests: list[Any]) -> list[Any]:
@@ -256,6 +261,12 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         counts = [sum(token not in ends for token in row) for row in generated.tolist()]
         return [_result(text, count) for text, count in zip(texts, counts, strict=True)]
 
+    def _processed(self, processor: Any, turn: Turn) -> dict[str, Any]:
+        try:
+            return dict(self._process(processor, [turn]))
+        except Exception as error:
+            raise _Unprocessable(turn, error) from error
+
     def _process(self, processor: Any, turns: Sequence[Turn]) -> Any:
         """Return the model's inputs for requests."""
         texts = [
@@ -284,7 +295,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         """
         processor = self._processor_ahead
         with replaced(processor, "image_processor", _Once(processor.image_processor)):
-            processed = [dict(self._process(processor, [turn])) for turn in run]
+            processed = [self._processed(processor, turn) for turn in run]
         return prompts_of(processed, lambda inputs: self._moved(BatchFeature(inputs)))
 
     def _settings(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -314,6 +325,14 @@ class HfMultimodal(HfMultimodalSimple):
     """The same for chat requests, in which texts and images may alternate."""
 
     is_simple = False
+
+
+class _Unprocessable(Exception):
+    """A request whose prompt cannot be processed."""
+
+    def __init__(self, turn: Turn, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.turn, self.reason = turn, reason
 
 
 class _Once:

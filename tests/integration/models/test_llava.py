@@ -8,12 +8,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import assert_near, evaluate_command, run_command
+from conftest import assert_near, evaluate_command, run_command, write_pope
 from lmms_eval import evaluator
 from lmms_eval.tasks import TaskManager
 from PIL import Image
 
 from vlm_confidence_tasks import models
+from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.models.llava import Llava, LlavaSimple, TinyLlava
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
@@ -103,6 +104,18 @@ def all_results(manager: TaskManager, monkeypatch: pytest.MonkeyPatch, **options
         TinyLlava(**options), tasks=names, task_manager=manager, limit=5, bootstrap_iters=0
     )
     return {name: [row["readouts"] for row in found["samples"][name]] for name in names}
+
+
+def test_a_prompt_that_cannot_be_processed_is_named(
+    manager: TaskManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torn(row: dict) -> dict:
+        # A placeholder of an image for which there is none.
+        return {**row, "question": "<image> ?"} if row["question_id"] == "4" else row
+
+    data = write_pope(tmp_path, range(6), torn)
+    with pytest.raises(MeasurementError, match=r"document 3 \(question_id 4\)"):
+        evaluate(TinyLlava(), manager, data, monkeypatch)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])

@@ -83,6 +83,9 @@ def test_any_rate_is_as_by_hand_and_never_of_width_0(rows, common):
     shown = counts > 0
     clusters = np.array([k for *_, k in rows])
     found = rate_interval(hits, counts, clusters)
+    if 2 * np.bincount(clusters, counts).max() > counts.sum():
+        assert found is None
+        return
     assert ends(found) == pytest.approx(by_hand(hits[shown], counts[shown], clusters[shown])[:3])
     assert 0 <= found.low <= found.estimate <= found.high <= 1
     assert found.high - found.low > 0.01

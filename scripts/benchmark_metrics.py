@@ -32,7 +32,7 @@ NOISE = Variant("gaussian_noise", (("epsilon", 0.3),), family="noise")
 
 def make_readout(rng: np.random.Generator, variant: Variant, gold: str) -> Readout:
     """Draw an answer that is right as often as it claims to be."""
-    yes = float(rng.beta(0.5, 0.5))
+    yes = float(rng.beta(1.5, 0.5) if gold == "Yes" else rng.beta(0.5, 1.5))
     answer = "Yes" if yes > 0.5 else "No"
     return Readout(
         variant=variant,

@@ -41,6 +41,9 @@ def everything(readout: Readout, rng: np.random.Generator) -> Readout:
         return dict(zip(names, rng.uniform(0.1, 1.0, len(names)).tolist(), strict=True))
 
     scores = {label: -value for label, value in numbers(["Yes", "No"]).items()}
+    # Not worse than guesses, of which no temperature would be the best.
+    right = readout.answer if readout.correct else "No" if readout.answer == "Yes" else "Yes"
+    scores[right] += 0.3
     return replace(
         readout,
         answer_mass=float(rng.uniform(0.8, 1.0)),
@@ -55,7 +58,7 @@ def everything(readout: Readout, rng: np.random.Generator) -> Readout:
             prior_drift=rng.random(),
             prior_probs={"Yes": 0.25, "No": 0.75},
             dirichlet_energy=rng.random(),
-            layer_entropy=(),
+            layer_entropy=tuple(rng.uniform(0.1, 1.0, 3).tolist()),
             spectrum=numbers(BANDS),
             control_same=numbers(CHANNELS),
         ),

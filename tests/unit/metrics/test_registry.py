@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from sklearn import metrics as sklearn
 
 from vlm_confidence_tasks import metrics
@@ -69,6 +70,8 @@ CLEANED = (
     [0, 0, 0, 1, 1, 1, 2, 2, 2],
     ["image"] * 9,
 )
+
+LOG_ODDS = [math.log(9), -math.log(1.5), -math.log(4)]
 
 # Nine perturbed answers, as (confidence, right):
 #   A  .80 right  .60 wrong  .70 wrong      gold Yes: Yes No No
@@ -144,6 +147,16 @@ HAND_WORKED = {
     "ece_floor_clean": metrics.calibration_test(*CLEANED).floor,
     "ece_p": metrics.calibration_test(*PERTURBED).p,
     "ece_p_clean": metrics.calibration_test(*CLEANED).p,
+    # Log-odds of the right label when clean: A ln 9, B -ln 1.5, C -ln 4.
+    "temperature": 1
+    / brentq(lambda b: sum(x / (1 + math.exp(b * x)) for x in LOG_ODDS), 1e-3, 10, xtol=1e-14),
+    # One image has no other half: nothing is fitted on one and judged on the other. Clean A
+    # is right; doubts .1, .4, .2; entropies .25, .625, .5; visual entropies as above.
+    "error_auroc_confidence": 1,
+    "error_auroc_entropy": 1,
+    "error_auroc_gain_entropy": 0,
+    "error_auroc_visual_entropy": 1 / 2,
+    "error_auroc_gain_visual_entropy": -1 / 2,
     # Threshold: .625, for three of nine clean answers have it; above it perturbed .875.
     "defense_reject_clean": 0,
     "defense_reject": 1 / 9,
@@ -374,7 +387,8 @@ def without_logits(document):
 def test_without_logits_what_needs_them_is_absent_and_the_rest_is_the_same():
     results = task_metrics([without_logits(document) for document in DOCUMENTS])
     needs = ("entropy", "defense", "confidence", "overconfidence", "brier", "nll", "ece", "ace")
-    needs += ("smece", "mce", "auroc", "aurc", "answer_mass")
+    needs += ("smece", "mce", "auroc", "aurc", "answer_mass", "temperature")
+    needs += ("error_auroc_confidence", "error_auroc_entropy", "error_auroc_gain")
     kept = {n: v for n, v in HAND_WORKED.items() if not n.startswith(needs)}
     assert results == pytest.approx(kept)
 

@@ -108,6 +108,9 @@ EXPECTED = {
     "drift_d_same_context": (0.425 - 0.2) / math.sqrt((0.01125 + 0.02) / 2),
     # Differences .05 and .4.
     "drift_dz_same_context": 0.225 / (0.35 / math.sqrt(2)),
+    # The wrong answer moved more, .5 against .35, and was less sure, .6 against .8.
+    "error_auroc_drift": 1.0,
+    "error_auroc_gain_drift": 0.0,
     # Distances of the margin to the blank's: clean, then variants.
     "drift_to_prior": (
         (logit(0.8) - logit(0.7)) + (logit(0.8) - abs(logit(0.2))) + (logit(0.9) - logit(0.6) - 0.0)

@@ -19,16 +19,22 @@ from vlm_confidence_tasks.metrics.inference.clusters import (
     sides,
 )
 
-Scale = Literal["identity", "logit", "fisher"]
+Scale = Literal["identity", "log", "logit", "fisher"]
 GROUPS = 40
 
 _SCALES: dict[Scale, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "identity": (np.asarray, np.asarray),
+    "log": (np.log, np.exp),
     "logit": (logit, expit),
     "fisher": (np.arctanh, np.tanh),
 }
 # Of two numbers of a scale's range.
-_LARGEST_DIFFERENCE: dict[Scale, float] = {"identity": np.inf, "logit": 1.0, "fisher": 2.0}
+_LARGEST_DIFFERENCE: dict[Scale, float] = {
+    "identity": np.inf,
+    "log": np.inf,
+    "logit": 1.0,
+    "fisher": 2.0,
+}
 
 
 def deletions(
@@ -73,8 +79,8 @@ def jackknife_interval(
         clusters: The image of each row, [N].
         paired: Whether each row is of the second condition, [N]. If given, the interval
             is of metric(rows that are) - metric(rows that are not), on the scale "identity".
-        scale: Where the interval is symmetric: "logit" for a number in [0, 1], "fisher"
-            (arctanh) for a correlation.
+        scale: Where the interval is symmetric: "log" for a positive number, "logit" for one
+            in [0, 1], "fisher" (arctanh) for a correlation.
         seed: Seed of the dealing; no global state is used.
 
     Returns:

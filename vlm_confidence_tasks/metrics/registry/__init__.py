@@ -18,6 +18,7 @@ from vlm_confidence_tasks.metrics.registry import (
     flips,
     loglik,
     representations,
+    trust,
     verbal,
 )
 
@@ -46,6 +47,7 @@ def metrics_for(
         *map(flips.of_family, families),
         loglik.flips(),
         calibration.metrics(),
+        trust.metrics(),
         answers.confusions(),
         defense.metrics(),
         changes.tests(),

@@ -1,0 +1,143 @@
+"""Confidence repaired on answers whose correctness is known."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import brentq, isotonic_regression
+
+from vlm_confidence_tasks.metrics.functional.calibration import SMALLEST_PROBABILITY
+from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints, answered, same_length
+
+# Beyond these, answers are so good or so bad that no temperature is the best one.
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 100.0
+
+
+def distributions(probs: ArrayLike) -> Floats:
+    """Return the labels' probabilities as [N, L], NaN where a question has fewer than L labels.
+
+    Raises:
+        ValueError: Another shape, no rows, or a probability outside [0, 1].
+    """
+    table = np.asarray(probs, dtype=np.float64)
+    if table.ndim != 2 or table.size == 0:
+        raise ValueError(f"probs must be [N, L] with rows, got shape {table.shape}")
+    if ((table < 0.0) | (table > 1.0)).any() or np.isnan(table).all(axis=1).any():
+        raise ValueError("probs must be in [0, 1], with at least one in each row")
+    return table
+
+
+def indices(name: str, labels: ArrayLike, probs: Floats) -> Ints:
+    """Return the number of each row's label, [N].
+
+    Raises:
+        ValueError: Not one a row, or not that of a label with a probability.
+    """
+    column = np.asarray(labels)
+    same_length(**{name: column, "probs": probs})
+    inside = (column >= 0) & (column < probs.shape[1])
+    if not inside.all() or np.isnan(probs[np.arange(len(column)), column]).any():
+        raise ValueError(f"{name} must be indices of labels with a probability, got {column}")
+    return column.astype(np.intp)
+
+
+def fit_temperature(probs: ArrayLike, gold: ArrayLike) -> float | None:
+    """Fit the temperature that makes right labels likeliest.
+
+    T > 0 minimises the mean of -ln q[gold] with q = probs^(1/T) / sum(probs^(1/T)). This loss
+    is convex in 1/T with the slope mean(E_q[ln p] - ln p[gold]), whose zero is found between
+    0.01 and 100. A probability under 1.2e-38 counts as that.
+
+    Args:
+        probs: Probability of each label, [N, L]; NaN where a question has fewer labels.
+        gold: Index of the right one, [N].
+
+    Returns:
+        T > 1 of an overconfident model; None where no temperature between the bounds is best:
+        of answers that are all right, or no better than guesses.
+
+    Raises:
+        ValueError: See `distributions` and `indices`.
+
+    Source: Guo et al. 2017, section 4.2.
+
+    >>> round(fit_temperature([[0.9, 0.1]] * 4, [0, 0, 0, 1]), 3)
+    2.0
+    >>> fit_temperature([[0.9, 0.1]] * 4, [0, 0, 0, 0]) is None
+    True
+    """
+    table = distributions(probs)
+    right = indices("gold", gold, table)
+    # In one order, so that rounding is the same.
+    order = np.lexsort((right, *table.T))
+    table, right = table[order], right[order]
+    logits = _logits(table)
+    logits -= logits[np.arange(len(right)), right][:, None]
+    finite = np.where(np.isfinite(logits), logits, 0.0)
+    largest = logits.max(axis=1, keepdims=True)
+
+    def slope(log_inverse: float) -> float:
+        weights = np.exp(np.exp(log_inverse) * (logits - largest))
+        return float((np.einsum("nl,nl->n", weights, finite) / weights.sum(axis=1)).mean())
+
+    ends = -np.log([HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE])
+    if not slope(ends[0]) < 0.0 < slope(ends[1]):
+        return None
+    return float(np.exp(-brentq(slope, *ends, xtol=1e-13)))
+
+
+def apply_temperature(probs: ArrayLike, temperature: float) -> Floats:
+    """Return probs^(1/T) / sum(probs^(1/T)) of each row, [N, L]; NaN stays.
+
+    Args:
+        probs: As of `fit_temperature`.
+        temperature: T > 0.
+
+    Raises:
+        ValueError: As of `fit_temperature`, or T is not positive.
+
+    >>> apply_temperature([[0.9, 0.1]], 2.0).round(2).tolist()
+    [[0.75, 0.25]]
+    """
+    table = distributions(probs)
+    if not temperature > 0.0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
+    logits = _logits(table)
+    weights = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    scaled: Floats = weights / weights.sum(axis=1, keepdims=True)
+    return np.where(np.isnan(table), np.nan, scaled)
+
+
+def _logits(table: Floats) -> Floats:
+    """Return ln p, -inf where there is no label."""
+    return np.where(np.isnan(table), -np.inf, np.log(np.fmax(table, SMALLEST_PROBABILITY)))
+
+
+def isotonic(confidence: ArrayLike, correct: ArrayLike, new: ArrayLike) -> Floats:
+    """Return new confidences repaired by the rising function that fits some answers best.
+
+    The function minimises sum (f(confidence) - correct)^2 over rising f; it is linear between
+    the confidences that it was fitted on, and constant beyond them.
+
+    Args:
+        confidence: Of the answers it is fitted on, [N].
+        correct: Whether these are right, [N].
+        new: The confidences to repair, [M].
+
+    Returns:
+        Confidences in [0, 1], [M].
+
+    Raises:
+        ValueError: See `answered`.
+
+    Source: Zadrozny and Elkan 2002.
+
+    >>> isotonic([0.5, 0.7, 0.9, 0.9], [0, 1, 1, 0], [0.1, 0.6, 1.0]).round(3).tolist()
+    [0.0, 0.333, 0.667]
+    """
+    sure, right = answered(confidence, correct)
+    place, index, count = np.unique(sure, return_inverse=True, return_counts=True)
+    share = np.bincount(index, right) / count
+    fitted = isotonic_regression(share, weights=count).x
+    repaired: Floats = np.interp(np.asarray(new, dtype=np.float64), place, fitted)
+    return repaired

@@ -1,0 +1,312 @@
+"""From what was fitted on half of the images to one number and its interval.
+
+Repaired confidences have the intervals of unrepaired ones, with what was fitted on the other
+half taken as given. Shares behind a threshold, sizes of sets and joined signals depend more on
+what was fitted: there it is fitted anew without each group of images.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from vlm_confidence_tasks.metrics.cross_fitted import (
+    BASE,
+    CrossFit,
+    Table,
+    clean_distributions,
+)
+from vlm_confidence_tasks.metrics.functional.calibration import expected_calibration_error
+from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
+from vlm_confidence_tasks.metrics.functional.ranking import auroc
+from vlm_confidence_tasks.metrics.functional.recalibration import fit_temperature
+from vlm_confidence_tasks.metrics.inference.calibration_error import calibration_error_interval
+from vlm_confidence_tasks.metrics.inference.clusters import (
+    FEWEST_CLUSTERS,
+    Interval,
+    seen_on,
+    sides,
+)
+from vlm_confidence_tasks.metrics.inference.jackknife import (
+    Scale,
+    deleted_interval,
+    deletions,
+    jackknife_interval,
+    ranking_interval,
+)
+from vlm_confidence_tasks.metrics.inference.means import mean_interval
+from vlm_confidence_tasks.metrics.inference.rare_errors import loss_interval
+from vlm_confidence_tasks.metrics.inference.rates import rate_interval
+from vlm_confidence_tasks.metrics.intervals import Columns
+from vlm_confidence_tasks.metrics.reducers import Values
+
+MakeFit = Callable[[Values], CrossFit]
+MakeTable = Callable[[Values], Table | None]
+
+
+def ratio(make: MakeFit, values: Values, *, above: str, below: str = "one") -> float | None:
+    """Sum of one column over the sum of another, such as wrong answers over given ones."""
+    return _ratio(_fitted(make, values), above, below, add=math.fsum)
+
+
+def _ratio(
+    table: Table | None, above: str, below: str, add: Callable[[Floats], float] = np.sum
+) -> float | None:
+    total = 0.0 if table is None else add(table.columns[below])
+    return float(add(table.columns[above]) / total) if table and total else None
+
+
+def calibration_error(make: MakeFit, values: Values) -> float | None:
+    """ECE of repaired confidences."""
+    return _error(_fitted(make, values))
+
+
+def _fitted(make: MakeFit, values: Values) -> Table | None:
+    return make(values).table() if values else None
+
+
+def _error(table: Table | None) -> float | None:
+    if table is None:
+        return None
+    confidence, correct = table.columns["confidence"], table.columns["correct"]
+    # In one order, so that rounding is the same.
+    order = np.lexsort((correct, confidence))
+    return expected_calibration_error(confidence[order], correct[order])
+
+
+def error_auroc(make: MakeTable, values: Values) -> float | None:
+    """AUROC of a signal for wrong answers."""
+    return _auroc(make(values) if values else None)
+
+
+def auroc_gain(make: MakeTable, values: Values) -> float | None:
+    """That AUROC less the one of 1 - confidence for the same answers."""
+    return _gain(make(values) if values else None)
+
+
+def pair_auroc(make: MakeFit, values: Values) -> float | None:
+    """AUROC of two signals joined."""
+    return _auroc(_fitted(make, values))
+
+
+def pair_gain(make: MakeFit, values: Values) -> float | None:
+    """That AUROC less the one of 1 - confidence for the same answers."""
+    return _gain(_fitted(make, values))
+
+
+def _auroc(table: Table | None, signal: str = "signal") -> float | None:
+    if table is None or signal not in table.columns:
+        return None
+    return auroc(table.columns[signal], table.columns["wrong"])
+
+
+def _gain(table: Table | None) -> float | None:
+    one, base = _auroc(table), _auroc(table, BASE)
+    return None if one is None or base is None else one - base
+
+
+def temperature(values: Values) -> float | None:
+    """Temperature of all clean answers, each once."""
+    probs, gold, _ = clean_distributions(values)
+    return fit_temperature(probs, gold) if gold.size else None
+
+
+def of_temperature(columns: Columns) -> Interval | None:
+    """Interval of the temperature, by the jackknife on its logarithm."""
+    probs, gold, owner = clean_distributions(columns.values)
+    if not gold.size:
+        return None
+
+    def without(rows: Ints) -> float | None:
+        return fit_temperature(probs[rows], gold[rows])
+
+    return jackknife_interval(without, **columns.of(owner), scale="log")
+
+
+def of_error(make: MakeFit, columns: Columns) -> Interval | None:
+    """Interval of the ECE of repaired confidences, by inverting a test."""
+    runs, estimate = _Runs(columns), columns.difference(partial(calibration_error, make))
+    if estimate is None:
+        return None
+    numbers, of = runs.joined(_fitted(make, values) for values in runs.values)
+    return calibration_error_interval(
+        numbers["confidence"], numbers["correct"], estimate=estimate, kind="uniform", **of
+    )
+
+
+def of_mean(make: MakeFit, columns: Columns, *, above: str) -> Interval | None:
+    """Interval of a mean of positive numbers, by the studentized bootstrap."""
+    runs = _Runs(columns)
+    return runs.of_sums(_positive_mean(columns), runs.fits(make), above, "one")
+
+
+def of_loss(make: MakeFit, columns: Columns, *, above: str) -> Interval | None:
+    """Interval of a mean of losses in [0, 1], of which rare errors may be most."""
+    runs = _Runs(columns)
+    return runs.of_sums(loss_interval, runs.fits(make), above, "one")
+
+
+def of_share(make: MakeFit, columns: Columns, *, above: str, below: str = "one") -> Interval | None:
+    """Interval of a share that depends on a threshold.
+
+    By the jackknife, which sets the threshold anew without each group of images; widened to
+    Korn and Graubard's at this threshold, which alone is taken where no group moves the share.
+    """
+    return _refitted(rate_interval, "logit", make, columns, above, below)
+
+
+def of_size(make: MakeFit, columns: Columns, *, above: str) -> Interval | None:
+    """Interval of a mean that depends on a threshold, likewise; widened to the bootstrap's."""
+    return _refitted(_positive_mean(columns), "identity", make, columns, above, "one")
+
+
+def _positive_mean(columns: Columns) -> Callable[..., Interval | None]:
+    return partial(mean_interval, within=(0.0 if columns.paired is None else -np.inf, np.inf))
+
+
+def _refitted(
+    given: Callable[..., Interval | None],
+    scale: Scale,
+    make: MakeFit,
+    columns: Columns,
+    above: str,
+    below: str,
+) -> Interval | None:
+    runs = _Runs(columns)
+    fits = runs.fits(make)
+    numbers = runs.without_groups(fits, lambda table: _ratio(table, above, below))
+    if any(None in each for each in numbers):
+        return None
+    moved, fixed = deleted_interval(numbers, scale), runs.of_sums(given, fits, above, below)
+    if fixed is None or moved is None:
+        still = np.ptp(np.array(numbers, dtype=np.float64), axis=0).max() == 0
+        return fixed if still else None
+    return Interval(fixed.estimate, min(moved.low, fixed.low), max(moved.high, fixed.high))
+
+
+def of_error_auroc(make: MakeTable, columns: Columns) -> Interval | None:
+    """Interval of a signal's AUROC, by the jackknife."""
+    found = _Runs(columns).joined_all(make)
+    if found is None:
+        return None
+    numbers, of = found
+    # Between 0 and 1, in the same order.
+    ranks = np.unique(numbers["signal"], return_inverse=True)[1]
+    return ranking_interval(auroc, ranks / ranks.size, numbers["wrong"], **of)
+
+
+def of_auroc_gain(make: MakeTable, columns: Columns) -> Interval | None:
+    """Interval of what a signal's AUROC is above that of 1 - confidence, likewise."""
+    found = _Runs(columns).joined_all(make)
+    if found is None or _few_errors(*found):
+        return None
+    numbers, of = found
+    # Sorted once, for every group's sorting is then nearly a pass.
+    order = np.argsort(numbers["signal"], kind="stable")
+    shown = {name: column[order] for name, column in numbers.items()}
+    of = {name: None if column is None else column[order] for name, column in of.items()}
+
+    def gain(rows: Ints) -> float | None:
+        return _gain(Table(rows, {name: column[rows] for name, column in shown.items()}))
+
+    return jackknife_interval(gain, **of)
+
+
+def of_pair_auroc(make: MakeFit, columns: Columns) -> Interval | None:
+    """Interval of the AUROC of two signals, whose weights are fitted anew in the jackknife."""
+    return _of_pair(_auroc, "logit", make, columns)
+
+
+def of_pair_gain(make: MakeFit, columns: Columns) -> Interval | None:
+    """Interval of what that is above the AUROC of 1 - confidence, likewise."""
+    return _of_pair(_gain, "identity", make, columns)
+
+
+def _of_pair(
+    measure: Callable[[Table | None], float | None], scale: Scale, make: MakeFit, columns: Columns
+) -> Interval | None:
+    runs = _Runs(columns)
+    found = runs.joined_all(partial(_fitted, make))
+    if found is None or _few_errors(*found):
+        return None
+    return deleted_interval(runs.without_groups(runs.fits(make), measure), scale)
+
+
+def _few_errors(numbers: dict[str, Floats], of: dict[str, Any]) -> bool:
+    """Whether wrong, or right, answers are on too few images (`ranking_interval`)."""
+    wrong = numbers["wrong"]
+    seen = [seen_on(of["clusters"], event, of["paired"]) for event in (wrong, 1.0 - wrong)]
+    return min(seen) < FEWEST_CLUSTERS
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The values of one run or of two, each of which is fitted on its own."""
+
+    columns: Columns
+
+    @cached_property
+    def rows(self) -> tuple[Ints, ...]:
+        """Which of all values are of each run."""
+        found = sides(self.columns.paired, len(self.columns.values))
+        return tuple(map(np.flatnonzero, found))
+
+    @property
+    def values(self) -> list[Values]:
+        """The values of each run."""
+        return [[self.columns.values[n] for n in rows] for rows in self.rows]
+
+    def fits(self, make: MakeFit) -> list[CrossFit]:
+        """What is to be fitted in each run; nothing where one of them has no values."""
+        return [make(values) for values in self.values] if all(self.values) else []
+
+    def joined(self, tables: Iterable[Table | None]) -> tuple[dict[str, Floats], dict[str, Any]]:
+        """Return the numbers of all answers, and their images and runs."""
+        found = [(t, rows) for t, rows in zip(tables, self.rows, strict=True) if t is not None]
+        numbers = {
+            name: np.concatenate([table.columns[name] for table, _ in found])
+            for name in found[0][0].columns
+        }
+        owners = np.concatenate([rows[table.owner] for table, rows in found])
+        return numbers, self.columns.of(owners)
+
+    def joined_all(self, make: MakeTable) -> tuple[dict[str, Floats], dict[str, Any]] | None:
+        """Return the same of the tables of all runs, None without one of them."""
+        tables = [make(values) if values else None for values in self.values]
+        return None if None in tables else self.joined(tables)
+
+    def of_sums(
+        self,
+        interval: Callable[..., Interval | None],
+        fits: Sequence[CrossFit],
+        above: str,
+        below: str,
+    ) -> Interval | None:
+        """Take the interval of a ratio of sums over documents, with what was fitted given."""
+        tables = [table for fit in fits if (table := fit.table()) is not None]
+        if len(tables) < len(self.rows):
+            return None
+        each = list(zip(tables, map(len, self.rows), strict=True))
+        sums = [
+            np.concatenate([table.sums(name, size) for table, size in each])
+            for name in (above, below)
+        ]
+        return interval(*sums, **self.columns.of(np.concatenate(self.rows)))
+
+    def without_groups(
+        self, fits: Sequence[CrossFit], measure: Callable[[Table | None], float | None]
+    ) -> list[list[float | None]]:
+        """Fit and measure on all values and without each group of images, in each run."""
+        return [
+            [
+                measure(fit.table(np.isin(own, rows, assume_unique=True)))
+                for fit, own, rows in zip(fits, self.rows, kept, strict=True)
+            ]
+            for kept in deletions(self.columns.clusters, self.columns.paired)
+            if fits
+        ] or [[None]]

@@ -33,7 +33,7 @@ def softmax(logits):
 
 
 def by_torch(probs, gold):
-    """The temperature of torch: LBFGS on the cross-entropy of logits / T, as in Guo et al.'s code."""
+    """The temperature by LBFGS on the cross-entropy of logits / T, as in Guo et al.'s code."""
     logits, target = torch.tensor(np.log(probs)), torch.tensor(gold)
     log_scale = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS(

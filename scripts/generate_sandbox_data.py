@@ -1,6 +1,6 @@
 """Write the sandbox's data sets as parquet, with the hub data sets' features.
 
-python scripts/generate_sandbox_data.py [FOLDER]
+python scripts/generate_sandbox_data.py [FOLDER] [--images 200]
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _features(text: str, **others: Any) -> Any:
 
 
 _IMAGES = " ".join(f"image_{i}" for i in range(1, 8))
-_BENCHMARKS: dict[str, tuple[Callable[[], Splits], Any]] = {
+_BENCHMARKS: dict[str, tuple[Callable[..., Splits], Any]] = {
     "pope": (
         pope_rows,
         _features("id question_id question answer image_source image category", image=Image()),
@@ -63,18 +63,23 @@ def _dataset(rows: list[dict[str, Any]], features: Any) -> Any:
     return Dataset.from_list(ordered, features=features)
 
 
-def build() -> dict[str, Any]:
-    """Return every data set by the path of its file, `<benchmark>/<split>.parquet`."""
+def build(images: int | None = None) -> dict[str, Any]:
+    """Return every data set by the path of its file, `<benchmark>/<split>.parquet`.
+
+    Args:
+        images: How many images AMBER and SEED-Bench have, if not as many as in the sandbox.
+    """
+    more = {} if images is None else dict.fromkeys(("amber", "seed"), {"images": images})
     return {
         f"{benchmark}/{split}.parquet": _dataset(rows, features)
         for benchmark, (make, features) in _BENCHMARKS.items()
-        for split, rows in make().items()
+        for split, rows in make(**more.get(benchmark, {})).items()
     }
 
 
-def write(folder: Path) -> None:
+def write(folder: Path, images: int | None = None) -> None:
     """Write every data set; an image that many rows share is stored once."""
-    for path, dataset in build().items():
+    for path, dataset in build(images).items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         dataset.to_parquet(file, batch_size=len(dataset))
@@ -83,4 +88,6 @@ def write(folder: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, default=DATA_DIR)
-    write(parser.parse_args().folder)
+    parser.add_argument("--images", type=int, help="of AMBER and SEED-Bench, if not 24 each")
+    options = parser.parse_args()
+    write(options.folder, options.images)

@@ -37,11 +37,11 @@ def _queries(scene: Scene, rng: np.random.Generator) -> Iterator[Query]:
                 yield query
 
 
-def amber_rows() -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of the only split."""
+def amber_rows(images: int = IMAGES) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of the only split; more images leave the first ones as they are."""
     rows: list[dict[str, Any]] = []
     rng = np.random.default_rng([EVALUATION, ROOM])
-    for index, scene in enumerate(evaluation_scenes(ROOM, IMAGES)):
+    for index, scene in enumerate(evaluation_scenes(ROOM, images)):
         image = {"bytes": png(scene), "path": f"AMBER_{index + 1}.png"}
         unique = dict.fromkeys(_queries(scene, rng))
         for query in unique:

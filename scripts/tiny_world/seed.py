@@ -38,11 +38,11 @@ def _video() -> dict[str, Any]:
     return _row(choice, "video_1.webm", frames) | {"data_type": "video", "segment": [0, 2]}
 
 
-def seed_rows() -> dict[str, list[dict[str, Any]]]:
+def seed_rows(images: int = IMAGES) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of the only split: all kinds on every image, and a video."""
     rows: list[dict[str, Any]] = []
     rng = np.random.default_rng([EVALUATION, ROOM])
-    for index, scene in enumerate(evaluation_scenes(ROOM, IMAGES)):
+    for index, scene in enumerate(evaluation_scenes(ROOM, images)):
         drawn = [choice for kind in CHOICES if (choice := kind(scene, rng)) is not None]
         rows += [_row(choice, f"shapes_{index}", [scene]) for choice in drawn]
     rows.insert(len(rows) // 2, _video())

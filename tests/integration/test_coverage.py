@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.metrics import Metric, aurc, auroc, metrics_for
+from vlm_confidence_tasks.metrics import Metric, aurc, auroc, metrics_for, trust
 from vlm_confidence_tasks.metrics import intervals as made
 from vlm_confidence_tasks.metrics import reducers as reduced
 
@@ -140,6 +140,16 @@ def measured_as(metric: Metric) -> list[str]:
         made.of_overconfidence: ["overconfidence, sure, 2% wrong"],
         made.of_loss: ["brier, sure, 2% wrong"],
         made.of_alignment: ["spearman"],
+        trust.of_temperature: ["temperature"],
+        trust.of_error: ["ece_ts"],
+        trust.of_mean: ["nll_ts"],
+        trust.of_loss: ["brier_ts"],
+        trust.of_share: ["coverage_90", "risk_80", "answered_80"],
+        trust.of_size: ["set_size_90"],
+        trust.of_error_auroc: ["auroc"],
+        trust.of_auroc_gain: ["error_auroc_gain_entropy"],
+        trust.of_pair_auroc: ["error_auroc_gain_pair"],
+        trust.of_pair_gain: ["error_auroc_gain_pair"],
     }
     if interval.func in table:
         return table[interval.func]

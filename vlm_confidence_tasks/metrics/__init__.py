@@ -67,6 +67,7 @@ from vlm_confidence_tasks.metrics.metric import Metric
 from vlm_confidence_tasks.metrics.reducers import linearised
 from vlm_confidence_tasks.metrics.registry import metrics_for
 from vlm_confidence_tasks.metrics.sample import Sample
+from vlm_confidence_tasks.metrics.trust import scaled_answers, signal_prices
 
 __all__ = [
     "BANDS",
@@ -115,8 +116,10 @@ __all__ = [
     "rate_interval",
     "reliability_curve",
     "risk_coverage_curve",
+    "scaled_answers",
     "score_change",
     "sign_flip_p",
+    "signal_prices",
     "smooth_calibration_error",
     "spearman",
     "task_metrics",

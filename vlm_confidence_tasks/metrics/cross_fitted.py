@@ -252,14 +252,11 @@ def joined_signals(values: Values) -> CrossFit:
     Of documents that have every signal that any document has; with 1 - confidence, if that is
     one of these. On some of the values the signals are those that are best on all of them.
     """
-    names = sorted({name for value in values for name in value["signals"]})
+    names = _names(values)
     owner, halves = _having(names, values), _halves(values)
     found = _signals(names, owner, values)
     table, wrong = np.column_stack([found[name] for name in names]), found["wrong"]
-    best = [
-        best_pair(table[rows], wrong[rows]) if rows.any() else None
-        for rows in (halves[owner] == half for half in (False, True))
-    ]
+    best = [_best(table, wrong, halves[owner] == half) for half in (False, True)]
 
     def fit(half: bool, rows: Bools) -> LogisticPair | None:
         chosen = best[half]
@@ -270,6 +267,24 @@ def joined_signals(values: Values) -> CrossFit:
         return {**shown, "signal": pair.chance(table[rows])}
 
     return CrossFit(halves, owner, owner, fit, apply)
+
+
+def best_signals(values: Values) -> list[tuple[str, ...]]:
+    """Return the names of the two signals that `joined_signals` takes of each half."""
+    names = _names(values)
+    owner, halves = _having(names, values), _halves(values)
+    found = _signals(names, owner, values)
+    table = np.column_stack([found[name] for name in names])
+    pairs = (_best(table, found["wrong"], halves[owner] == half) for half in (False, True))
+    return [tuple(names[n] for n in pair.columns) for pair in pairs if pair is not None]
+
+
+def _names(values: Values) -> list[str]:
+    return sorted({name for value in values for name in value["signals"]})
+
+
+def _best(table: Floats, wrong: Floats, rows: Bools) -> LogisticPair | None:
+    return best_pair(table[rows], wrong[rows]) if rows.any() else None
 
 
 def one_signal(name: str, values: Values) -> Table | None:

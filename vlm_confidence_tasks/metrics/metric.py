@@ -35,6 +35,8 @@ class Metric:
         floor: The metric that it is to be held against, what a perfectly calibrated model
             would show; None for most.
         is_p: Whether it is a p-value, one among others.
+        beside: Older metrics: where a run lists all of these, it is shown too, so that runs of
+            a time before it was there gain it. None: where it is listed alone.
     """
 
     name: str
@@ -46,3 +48,4 @@ class Metric:
     description: str
     floor: str | None = None
     is_p: bool = False
+    beside: frozenset[str] | None = None

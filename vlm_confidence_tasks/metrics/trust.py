@@ -18,8 +18,18 @@ import numpy as np
 from vlm_confidence_tasks.metrics.cross_fitted import (
     BASE,
     CrossFit,
+    Side,
     Table,
+    best_signals,
     clean_distributions,
+    scaled,
+)
+from vlm_confidence_tasks.metrics.extractors.trust import (
+    LABELS,
+    SIGNALS,
+    distributions,
+    price,
+    signals,
 )
 from vlm_confidence_tasks.metrics.functional.calibration import expected_calibration_error
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
@@ -44,9 +54,45 @@ from vlm_confidence_tasks.metrics.inference.rare_errors import loss_interval
 from vlm_confidence_tasks.metrics.inference.rates import rate_interval
 from vlm_confidence_tasks.metrics.intervals import Columns
 from vlm_confidence_tasks.metrics.reducers import Values
+from vlm_confidence_tasks.metrics.sample import Sample
 
 MakeFit = Callable[[Values], CrossFit]
 MakeTable = Callable[[Values], Table | None]
+
+
+def scaled_answers(
+    samples: Sequence[Sample], side: Side
+) -> tuple[Floats, Floats, list[str]] | None:
+    """Return confidence by the other half's temperature, correctness and image of answers.
+
+    None where there is no temperature.
+    """
+    found = (distributions(LABELS, sample) for sample in samples)
+    values = [value for value in found if value is not None]
+    table = scaled(side, values).table() if values else None
+    if table is None:
+        return None
+    images = [values[owner]["image_id"] for owner in table.owner]
+    return table.columns["confidence"], table.columns["correct"], images
+
+
+def signal_prices(samples: Sequence[Sample]) -> dict[str, float]:
+    """Return how many answers each signal of an error takes, on average over documents.
+
+    "pair" has the joint price of the two signals that are best on a half, the mean of both halves.
+    """
+    held = [(sample, value) for sample in samples if (value := signals(sample)) is not None]
+    values = [value for _, value in held]
+    found = {}
+    for name in SIGNALS:
+        prices = [price([name], sample) for sample, value in held if name in value["signals"]]
+        if prices:
+            found[name] = math.fsum(prices) / len(prices)
+    pairs = best_signals(values) if values else []
+    if pairs:
+        prices = [price(pair, sample) for pair in pairs for sample, _ in held]
+        found["pair"] = math.fsum(prices) / len(prices)
+    return found
 
 
 def ratio(make: MakeFit, values: Values, *, above: str, below: str = "one") -> float | None:

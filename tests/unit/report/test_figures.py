@@ -37,7 +37,10 @@ def number(leaderboard: dict, model: str, column: str, metric: str) -> dict:
 def test_every_kind_of_figure_is_there(made: tuple) -> None:
     _, figures = made
     kinds = {name.split("_")[0] for name in figures}
-    assert kinds == {"entropy", "accuracy", "flips", "risk", "defense", "reliability", "margins"}
+    assert kinds == {
+        *("entropy", "accuracy", "flips", "risk", "defense"),
+        *("reliability", "recalibration", "errors", "margins"),
+    }
     assert len([name for name in figures if name.startswith("reliability")]) == 9
 
 
@@ -141,6 +144,75 @@ def test_reliability_prints_the_tables_ece(made: tuple) -> None:
             assert panel.text == f"ECE {held['value']:.3f} (floor {floor['value']:.3f})"
             (points,) = panel.series
             assert len(points.counts) == len(points.x) == len(points.low) == len(points.high)
+
+
+def test_sets_are_drawn_from_the_clean_ones_on() -> None:
+    def numbers(epsilon: float) -> dict:
+        held = {"coverage_90": 0.9 - epsilon, "coverage_90_clean": 0.9}
+        held |= {"set_size_90": 1.5 - epsilon, "set_size_90_clean": 1.5}
+        return {name: {"value": v, "low": v - 0.1, "high": None} for name, v in held.items()}
+
+    entries = [entry(f"t_eps{e}", epsilon=e, metrics=numbers(e)) for e in (0.1, 0.3)]
+    (figure,) = sweeps(leaderboard_of(*entries), {"m": 0})
+    coverage, size = figure.panels
+    assert figure.name == "coverage_t" and coverage.unit_y and not size.unit_y
+    for panel, clean in ((coverage, 0.9), (size, 1.5)):
+        (line,) = panel.series
+        assert list(line.x) == [0.0, 0.1, 0.3]
+        assert line.y == pytest.approx([clean, clean - 0.1, clean - 0.3])
+        assert line.low == pytest.approx([y - 0.1 for y in line.y])
+
+
+def test_repaired_reliability_has_the_repaired_ece(made: tuple) -> None:
+    leaderboard, figures = made
+    shown = [figure for name, figure in figures.items() if name.startswith("recalibration")]
+    assert shown
+    for figure in shown:
+        column = figure.title.split(", ")[1].split(": ")[0]
+        ends = (("ece_clean", 0), ("ece_ts_clean", 1), ("ece", 2), ("ece_ts", 3))
+        for ece, place in ends:
+            panel = figure.panels[place]
+            held = number(leaderboard, figure.model, column, ece)["value"]
+            assert panel.text.startswith(f"ECE {held:.3f}")
+            (points,) = panel.series
+            gaps = [
+                n * abs(x - y) for n, x, y in zip(points.counts, points.x, points.y, strict=True)
+            ]
+            assert sum(gaps) / sum(points.counts) == pytest.approx(held, abs=1e-9)
+
+
+def test_signals_stand_over_what_they_cost(made: tuple) -> None:
+    leaderboard, figures = made
+    figures = [f for n, f in figures.items() if n.startswith("errors_pope_invariance")]
+    assert figures
+    for figure in figures:
+        (panel,) = figure.panels
+        shown = {series.label: series for series in panel.series}
+        assert {"confidence", "entropy", "visual entropy", "pair"} <= set(shown)
+        assert shown["confidence"].x == shown["entropy"].x == [1.0] < shown["visual entropy"].x
+        for label, series in shown.items():
+            signal = f"error_auroc_{label.replace(' ', '_')}"
+            held = number(leaderboard, figure.model, "pope_invariance", signal)
+            assert (series.y[0], series.low[0]) == (held["value"], held["low"])
+
+
+def test_the_answers_given_are_marked_on_the_curves(made: tuple) -> None:
+    leaderboard, figures = made
+    for name, figure in figures.items():
+        if not name.startswith("risk_coverage"):
+            continue
+        column = name.removeprefix("risk_coverage_")
+        for panel, end in zip(figure.panels, ("_clean", ""), strict=True):
+            lines = [series for series in panel.series if series.label]
+            marks = [series for series in panel.series if not series.label]
+            assert len(marks) == len(lines)
+            for line, mark in zip(lines, marks, strict=True):
+                assert mark.style == line.style
+                given, risk = (
+                    number(leaderboard, line.label, column, f"{m}_80{end}")["value"]
+                    for m in ("answered", "risk")
+                )
+                assert (list(mark.x), list(mark.y)) == ([given], [risk])
 
 
 def test_a_number_without_an_interval_has_no_whisker() -> None:

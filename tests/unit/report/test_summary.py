@@ -36,6 +36,20 @@ def test_a_task_that_lists_an_ece_alone_has_its_floor_too(tmp_path: Path) -> Non
     assert list(found.numbers) == ["accuracy", "ece", "ece_floor"]
 
 
+def test_a_run_of_a_time_before_some_metrics_gains_them(tmp_path: Path) -> None:
+    def listing(record: dict) -> None:
+        older = ("accuracy", "ece", "brier", "auroc", "aurc")
+        record["configs"]["t"]["metric_list"] = [{"metric": name} for name in older]
+
+    write_run(tmp_path, {"t": answers(questions(90, images=45), [noise(0.3)])}, change=listing)
+    (run,) = find_runs([tmp_path], Problems())
+    found = summarise(run, SummaryOptions(curves=False, workers=1, quiet=True))
+    assert {"temperature", "ece_ts", "coverage_90", "risk_80_clean", "error_auroc_entropy"} <= set(
+        found.numbers
+    )
+    assert found.numbers["coverage_90"].low is not None and "nll" not in found.numbers
+
+
 def speckle(sigma: float) -> Variant:
     return Variant("speckle", (("sigma", sigma),), family="noise")
 

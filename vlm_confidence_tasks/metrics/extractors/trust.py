@@ -8,7 +8,7 @@ these. None: there is no such answer on either side.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from statistics import fmean
@@ -150,3 +150,12 @@ def signals(sample: Sample) -> Value | None:
     if not shown:
         return None
     return {"image_id": sample.image_id, "wrong": int(not sample.clean.correct), "signals": shown}
+
+
+def price(names: Collection[str], sample: Sample) -> int:
+    """Return how many answers of the model some signals of this sample take together.
+
+    The clean one is one of them; what it holds, its entropies by layer too, costs no other.
+    """
+    shown = {"visual_entropy", "drift"} & set(names)
+    return 1 + ("verbal" in names) + (len(sample.perturbed) if shown else 0)

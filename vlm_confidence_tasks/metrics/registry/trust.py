@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -52,16 +53,24 @@ _SIGNALS = (
 )
 
 
+# What tasks list that list all calibration.
+_OLDER = ("ece", "brier", "auroc", "aurc")
+
+
 def metrics() -> Iterator[Metric]:
     """Yield repaired confidences, conformal sets, selective answers and signals of errors."""
-    yield from _scaled("", _LABELS, "probabilities", ALWAYS)
-    yield from _scaled("loglik_", _OPTIONS, "shares of options", LOGLIK)
-    text = "stated certainty, by isotonic regression on clean ones"
-    yield from _repaired("verbal_{}_iso", _STATED, cross_fitted.repaired, text, VERBAL)
-    yield from _sets("", cross_fitted.lac_sets, "LAC")
-    yield from _sets("aps_", cross_fitted.aps_sets, "randomised APS")
-    yield from _given()
-    yield from _errors()
+    stated = "stated certainty, by isotonic regression on clean ones"
+    for prefix, found in (
+        ("", _scaled("", _LABELS, "probabilities", ALWAYS)),
+        ("loglik_", _scaled("loglik_", _OPTIONS, "shares of options", LOGLIK)),
+        ("verbal_", _repaired("verbal_{}_iso", _STATED, cross_fitted.repaired, stated, VERBAL)),
+        ("", _sets("", cross_fitted.lac_sets, "LAC")),
+        ("", _sets("aps_", cross_fitted.aps_sets, "randomised APS")),
+        ("", _given()),
+        ("", _errors()),
+    ):
+        older = frozenset(f"{prefix}{name}" for name in _OLDER)
+        yield from (replace(metric, beside=older) for metric in found)
 
 
 def _ratio(interval: Callable[..., Interval | None], above: str, below: str = "one") -> Reduced:
@@ -82,8 +91,8 @@ def _both(
 ) -> Iterator[Metric]:
     """Yield a metric on perturbed and on clean images."""
     for end, side, images in _SIDES:
-        line = text.format(images=images)
-        yield _metric(name + end, values, partial(fit, side), reduced, better, line, requires)
+        line, made = text.format(images=images), partial(fit, side)
+        yield _metric(name + end, values, made, reduced, better, line, requires)
 
 
 def _metric(
@@ -107,10 +116,8 @@ def _scaled(prefix: str, values: Extract, what: str, requires: frozenset[str]) -
     text = f"{what}, scaled by clean images' temperature"
     name, fit = prefix + "{}_ts", cross_fitted.scaled
     yield from _repaired(name, values, fit, text, requires)
-    line, reduced = (
-        text + ": mean -ln p(right) on {images}, in nats",
-        _ratio(trust.of_mean, above="nll"),
-    )
+    line = text + ": mean -ln p(right) on {images}, in nats"
+    reduced = _ratio(trust.of_mean, above="nll")
     yield from _both(name.format("nll"), values, fit, reduced, DOWN, line, requires)
 
 

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
 from vlm_confidence_tasks.report.figures.reliability import Curves
-from vlm_confidence_tasks.report.figures.sweeps import Styles
+from vlm_confidence_tasks.report.figures.sweeps import Styles, with_intervals
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
 
 
 def risk_coverage(leaderboard: Leaderboard, styles: Styles, curves: Curves) -> Iterator[Figure]:
-    """Draw the share of wrong answers against the share of answers given."""
-    sides = (("clean", "risk_coverage_clean"), ("perturbed", "risk_coverage"))
+    """Draw the share of wrong answers against the share of answers given.
+
+    Marks: at the confidence that 80% of clean answers have.
+    """
+    sides = (("clean", "_clean"), ("perturbed", ""))
     for column, entries in _by_column(leaderboard):
         panels = [
             Panel(
@@ -20,14 +23,51 @@ def risk_coverage(leaderboard: Leaderboard, styles: Styles, curves: Curves) -> I
                 side,
                 "coverage: share of answers given",
                 "risk: share of them wrong",
-                _lines(entries, styles, curves, key, "coverage", "risk"),
+                _lines(entries, styles, curves, f"risk_coverage{end}", "coverage", "risk")
+                + _given(entries, styles, end),
                 unit_x=True,
             )
-            for side, key in sides
+            for side, end in sides
         ]
         if filled := tuple(panel for panel in panels if panel.series):
-            title = f"{column}: risk against coverage, clean and perturbed"
+            title = (
+                f"{column}: risk against coverage, clean and perturbed; "
+                "marks: at the confidence that 80% of clean answers have"
+            )
             yield Figure(f"risk_coverage_{column}", title, filled)
+
+
+def _given(entries: Sequence[Record], styles: Styles, end: str) -> tuple[Series, ...]:
+    """Return a mark for every model: what is given at the clean threshold, and its risk."""
+    found = []
+    for entry in entries:
+        given, risk = (entry["metrics"].get(f"{name}_80{end}") for name in ("answered", "risk"))
+        if given and risk:
+            style = styles[entry["model"]]
+            found.append(with_intervals("", style, [(given["value"], risk)]))
+    return tuple(found)
+
+
+def errors(leaderboard: Leaderboard, curves: Curves) -> Iterator[Figure]:
+    """Draw how well each signal finds a model's errors against what it costs."""
+    for entry in leaderboard["entries"]:
+        model, column = entry["model"], entry["column"]
+        prices = curves[model, column].get("prices") or {}
+        points = [
+            (signal, cost, number)
+            for signal, cost in prices.items()
+            if (number := entry["metrics"].get(f"error_auroc_{signal}"))
+        ]
+        if not points:
+            continue
+        series = tuple(
+            with_intervals(signal.replace("_", " "), style, [(cost, number)])
+            for style, (signal, cost, number) in enumerate(points)
+        )
+        label = "answers of the model that the signal takes, per question"
+        panel = Panel("line", "", label, "AUROC for wrong clean answers", series, unit_y=True)
+        title = f"{model}, {column}: which signal finds the errors, and at what price"
+        yield Figure(f"errors_{column}_{model}", title, (panel,), model)
 
 
 def defense(leaderboard: Leaderboard, styles: Styles, curves: Curves) -> Iterator[Figure]:

@@ -7,10 +7,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from vlm_confidence_tasks.report.figures.abstention import defense, risk_coverage
+from vlm_confidence_tasks.report.figures.abstention import defense, errors, risk_coverage
 from vlm_confidence_tasks.report.figures.figure_data import MOST_MODELS, Figure
 from vlm_confidence_tasks.report.figures.flip_rates import flip_rates
-from vlm_confidence_tasks.report.figures.reliability import Curves, margins, reliability
+from vlm_confidence_tasks.report.figures.reliability import (
+    Curves,
+    margins,
+    recalibration,
+    reliability,
+)
 from vlm_confidence_tasks.report.figures.representation_drift import drift
 from vlm_confidence_tasks.report.figures.sweeps import sweeps
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard
@@ -46,6 +51,8 @@ def _figures(
     yield from risk_coverage(leaderboard, styles, curves)
     yield from defense(leaderboard, styles, curves)
     yield from reliability(leaderboard)
+    yield from recalibration(leaderboard, curves)
+    yield from errors(leaderboard, curves)
     yield from margins(leaderboard, curves)
 
 

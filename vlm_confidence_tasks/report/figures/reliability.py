@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
@@ -18,7 +18,7 @@ def reliability(leaderboard: Leaderboard) -> Iterator[Figure]:
     for entry in leaderboard["entries"]:
         sides = (("clean", "ece_clean"), ("perturbed", "ece"))
         panels = [
-            _reliability(entry, side, _ece(leaderboard, entry, ece))
+            _reliability(entry["bins"][side], side, _ece(leaderboard, entry, ece))
             for side, ece in sides
             if entry["bins"][side]
         ]
@@ -28,8 +28,26 @@ def reliability(leaderboard: Leaderboard) -> Iterator[Figure]:
             yield Figure(f"reliability_{column}_{model}", title, tuple(panels), model)
 
 
-def _reliability(entry: Record, side: str, text: str) -> Panel:
-    bins = entry["bins"][side]
+def recalibration(leaderboard: Leaderboard, curves: Curves) -> Iterator[Figure]:
+    """Draw each model's reliability before and after scaling by the clean temperature."""
+    for entry in leaderboard["entries"]:
+        model, column = entry["model"], entry["column"]
+        scaled = curves[model, column].get("scaled_bins")
+        if not scaled:
+            continue
+        panels = [
+            _reliability(bins, f"{side}, {state}", _ece(leaderboard, entry, ece))
+            for side, end in (("clean", "_clean"), ("perturbed", ""))
+            for state, bins, ece in (
+                ("before", entry["bins"][side], f"ece{end}"),
+                ("after", scaled[side], f"ece_ts{end}"),
+            )
+        ]
+        title = f"{model}, {column}: reliability before and after scaling by the clean temperature"
+        yield Figure(f"recalibration_{column}_{model}", title, tuple(panels), model)
+
+
+def _reliability(bins: Sequence[Record], side: str, text: str) -> Panel:
     has_ends = any("accuracy_low" in one for one in bins)
     low, high = (
         [one.get(f"accuracy_{end}") for one in bins] if has_ends else [] for end in ("low", "high")

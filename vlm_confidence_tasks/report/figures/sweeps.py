@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from os.path import commonprefix
 from typing import Any
 
@@ -32,6 +33,16 @@ def sweeps(leaderboard: Leaderboard, styles: Styles) -> Iterator[Figure]:
         if filled := tuple(panel for panel in panels if panel.series):
             title = f"{name}: accuracy and mean confidence against the noise's strength"
             yield Figure(f"accuracy_{name}", title, filled)
+        measures = (
+            ("coverage_90", "share with the right label in the set"),
+            ("set_size_90", "labels in the set"),
+        )
+        panels = [_panel(entries, styles, m, f"{m}_clean", label) for m, label in measures]
+        if filled := tuple(panel for panel in panels if panel.series):
+            title = f"{name}: sets that promise 90% on clean images, against the noise's strength"
+            # A set holds more than one label.
+            shown = (*filled[:1], *(replace(panel, unit_y=False) for panel in filled[1:]))
+            yield Figure(f"coverage_{name}", title, shown)
 
 
 def groups(

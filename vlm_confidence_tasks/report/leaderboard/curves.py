@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vlm_confidence_tasks.metrics import (
+    Sample,
     calibrated,
     entropies,
     rate_interval,
     reliability_curve,
     risk_coverage_curve,
+    scaled_answers,
     threshold_defense,
 )
 from vlm_confidence_tasks.report.inputs.samples import Answers, SamplesFile
@@ -32,19 +35,41 @@ def reliability_bins(answers: Answers, with_intervals: bool) -> list[dict[str, A
     confidence, correct, images = _calibrated(answers)
     if not confidence:
         return []
+    return _bins(np.array(confidence), np.array(correct), images, with_intervals)
+
+
+def scaled_bins(
+    samples: Sequence[Sample], with_intervals: bool
+) -> dict[str, list[dict[str, Any]]] | None:
+    """Return the same of clean and of perturbed answers, scaled by the clean temperature."""
+    found = {
+        "clean": scaled_answers(samples, "clean"),
+        "perturbed": scaled_answers(samples, "perturbed"),
+    }
+    if None in found.values():
+        return None
+    return {side: _bins(*answers, with_intervals) for side, answers in found.items() if answers}
+
+
+def _bins(
+    confidence: NDArray[np.float64],
+    correct: NDArray[Any],
+    images: list[str],
+    with_intervals: bool,
+) -> list[dict[str, Any]]:
     curve = reliability_curve(confidence, correct)
     fields = ("low", "high", "count", "confidence", "accuracy")
     columns = [getattr(curve, field).tolist() for field in fields]
     bins = [dict(zip(fields, cells, strict=True)) for cells in zip(*columns, strict=True)]
     if with_intervals:
-        _add_intervals(bins, np.array(confidence), np.array(correct), images)
+        _add_intervals(bins, confidence, correct, images)
     return bins
 
 
 def _add_intervals(
     bins: list[dict[str, Any]],
     confidence: NDArray[np.float64],
-    correct: NDArray[np.bool_],
+    correct: NDArray[Any],
     images: list[str],
 ) -> None:
     _, image = np.unique(images, return_inverse=True)

@@ -20,6 +20,7 @@ from vlm_confidence_tasks.metrics import (
     families_of,
     measure,
     metrics_for,
+    signal_prices,
     task_metrics,
 )
 from vlm_confidence_tasks.report.inputs.consistency import QUICK_METRICS, disagreement
@@ -98,8 +99,9 @@ def summarise(run: TaskRun, options: SummaryOptions) -> Summary:
     families = ordered_families(families_of(file.samples))
     known = known_metrics(families)
     listed = _listed(run, known)
-    # A task may list an ECE alone.
+    # A task may list an ECE alone, and an older one not what has been added since.
     beside = {known[name].floor for name in listed}
+    beside |= {n for n, m in known.items() if m.beside is not None and m.beside <= {*listed}}
     shown = [name for name in known if name in listed or name in beside]
     if options.intervals:
         numbers = measure(file.samples, shown)
@@ -122,7 +124,7 @@ def summarise(run: TaskRun, options: SummaryOptions) -> Summary:
             "clean": curves.reliability_bins(file.clean, options.intervals),
             "perturbed": curves.reliability_bins(file.perturbed, options.intervals),
         },
-        curves=_curves(file) if options.curves else {},
+        curves=_curves(file, options.intervals) if options.curves else {},
         flips=surest_flips(run.task, file),
     )
 
@@ -166,8 +168,10 @@ def _strength(variant: Variant) -> Any:
     return dict(variant.parameters).get(perturbations.get(variant.perturbation).strength or "")
 
 
-def _curves(file: SamplesFile) -> dict[str, Any]:
+def _curves(file: SamplesFile, intervals: bool) -> dict[str, Any]:
     return {
+        "scaled_bins": curves.scaled_bins(file.samples, intervals),
+        "prices": signal_prices(file.samples),
         "risk_coverage_clean": curves.risk_coverage(file.clean),
         "risk_coverage": curves.risk_coverage(file.perturbed),
         "defense_roc": curves.defense_roc(file),

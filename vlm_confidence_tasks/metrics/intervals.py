@@ -37,9 +37,11 @@ from vlm_confidence_tasks.metrics.inference.rates import rate_interval
 from vlm_confidence_tasks.metrics.reducers import Values, column, joined
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Columns:
     """The values that a metric extracts from the samples that it applies to.
+
+    Two of them are equal only if they are one, so that what takes long can be kept for each.
 
     Attributes:
         values: What `Metric.extract` returned for each.

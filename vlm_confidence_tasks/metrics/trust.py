@@ -8,9 +8,8 @@ what was fitted: there it is fitted anew without each group of images.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -176,10 +175,11 @@ def of_temperature(columns: Columns) -> Interval | None:
 
 def of_error(make: MakeFit, columns: Columns) -> Interval | None:
     """Interval of the ECE of repaired confidences, by inverting a test."""
-    runs, estimate = _Runs(columns), columns.difference(partial(calibration_error, make))
-    if estimate is None:
+    found = _joined(_tables(partial(_fitted, make), columns), columns)
+    estimate = columns.difference(partial(calibration_error, make))
+    if estimate is None or found is None:
         return None
-    numbers, of = runs.joined(_fitted(make, values) for values in runs.values)
+    numbers, of = found
     return calibration_error_interval(
         numbers["confidence"], numbers["correct"], estimate=estimate, kind="uniform", **of
     )
@@ -187,14 +187,14 @@ def of_error(make: MakeFit, columns: Columns) -> Interval | None:
 
 def of_mean(make: MakeFit, columns: Columns, *, above: str) -> Interval | None:
     """Interval of a mean of positive numbers, by the studentized bootstrap."""
-    runs = _Runs(columns)
-    return runs.of_sums(_positive_mean(columns), runs.fits(make), above, "one")
+    tables = _tables(partial(_fitted, make), columns)
+    return _of_sums(_positive_mean(columns), tables, columns, above, "one")
 
 
 def of_loss(make: MakeFit, columns: Columns, *, above: str) -> Interval | None:
     """Interval of a mean of losses in [0, 1], of which rare errors may be most."""
-    runs = _Runs(columns)
-    return runs.of_sums(loss_interval, runs.fits(make), above, "one")
+    tables = _tables(partial(_fitted, make), columns)
+    return _of_sums(loss_interval, tables, columns, above, "one")
 
 
 def of_share(make: MakeFit, columns: Columns, *, above: str, below: str = "one") -> Interval | None:
@@ -223,12 +223,12 @@ def _refitted(
     above: str,
     below: str,
 ) -> Interval | None:
-    runs = _Runs(columns)
-    fits = runs.fits(make)
-    numbers = runs.without_groups(fits, lambda table: _ratio(table, above, below))
+    tables = _without_groups(make, columns)
+    numbers = [[_ratio(table, above, below) for table in each] for each in tables]
     if any(None in each for each in numbers):
         return None
-    moved, fixed = deleted_interval(numbers, scale), runs.of_sums(given, fits, above, below)
+    moved = deleted_interval(numbers, scale)
+    fixed = _of_sums(given, tables[0], columns, above, below)
     if fixed is None or moved is None:
         still = np.ptp(np.array(numbers, dtype=np.float64), axis=0).max() == 0
         return fixed if still else None
@@ -237,7 +237,7 @@ def _refitted(
 
 def of_error_auroc(make: MakeTable, columns: Columns) -> Interval | None:
     """Interval of a signal's AUROC, by the jackknife."""
-    found = _Runs(columns).joined_all(make)
+    found = _joined(_tables(make, columns), columns)
     if found is None:
         return None
     numbers, of = found
@@ -248,7 +248,7 @@ def of_error_auroc(make: MakeTable, columns: Columns) -> Interval | None:
 
 def of_auroc_gain(make: MakeTable, columns: Columns) -> Interval | None:
     """Interval of what a signal's AUROC is above that of 1 - confidence, likewise."""
-    found = _Runs(columns).joined_all(make)
+    found = _joined(_tables(make, columns), columns)
     if found is None or _few_errors(*found):
         return None
     numbers, of = found
@@ -276,11 +276,11 @@ def of_pair_gain(make: MakeFit, columns: Columns) -> Interval | None:
 def _of_pair(
     measure: Callable[[Table | None], float | None], scale: Scale, make: MakeFit, columns: Columns
 ) -> Interval | None:
-    runs = _Runs(columns)
-    found = runs.joined_all(partial(_fitted, make))
+    tables = _without_groups(make, columns)
+    found = _joined(tables[0], columns)
     if found is None or _few_errors(*found):
         return None
-    return deleted_interval(runs.without_groups(runs.fits(make), measure), scale)
+    return deleted_interval([[measure(table) for table in each] for each in tables], scale)
 
 
 def _few_errors(numbers: dict[str, Floats], of: dict[str, Any]) -> bool:
@@ -290,69 +290,58 @@ def _few_errors(numbers: dict[str, Floats], of: dict[str, Any]) -> bool:
     return min(seen) < FEWEST_CLUSTERS
 
 
-@dataclass(frozen=True)
-class _Runs:
-    """The values of one run or of two, each of which is fitted on its own."""
+# The table of each run, of one or of two that are compared: each is fitted on its own.
+Tables = Sequence[Table | None]
 
-    columns: Columns
 
-    @cached_property
-    def rows(self) -> tuple[Ints, ...]:
-        """Which of all values are of each run."""
-        found = sides(self.columns.paired, len(self.columns.values))
-        return tuple(map(np.flatnonzero, found))
+def _rows(columns: Columns) -> list[Ints]:
+    """Return which of all values are of each run."""
+    return [np.flatnonzero(side) for side in sides(columns.paired, len(columns.values))]
 
-    @property
-    def values(self) -> list[Values]:
-        """The values of each run."""
-        return [[self.columns.values[n] for n in rows] for rows in self.rows]
 
-    def fits(self, make: MakeFit) -> list[CrossFit]:
-        """What is to be fitted in each run; nothing where one of them has no values."""
-        return [make(values) for values in self.values] if all(self.values) else []
+def _tables(make: MakeTable, columns: Columns) -> Tables:
+    return [make(values) if values else None for values in columns.sides]
 
-    def joined(self, tables: Iterable[Table | None]) -> tuple[dict[str, Floats], dict[str, Any]]:
-        """Return the numbers of all answers, and their images and runs."""
-        found = [(t, rows) for t, rows in zip(tables, self.rows, strict=True) if t is not None]
-        numbers = {
-            name: np.concatenate([table.columns[name] for table, _ in found])
-            for name in found[0][0].columns
-        }
-        owners = np.concatenate([rows[table.owner] for table, rows in found])
-        return numbers, self.columns.of(owners)
 
-    def joined_all(self, make: MakeTable) -> tuple[dict[str, Floats], dict[str, Any]] | None:
-        """Return the same of the tables of all runs, None without one of them."""
-        tables = [make(values) if values else None for values in self.values]
-        return None if None in tables else self.joined(tables)
-
-    def of_sums(
-        self,
-        interval: Callable[..., Interval | None],
-        fits: Sequence[CrossFit],
-        above: str,
-        below: str,
-    ) -> Interval | None:
-        """Take the interval of a ratio of sums over documents, with what was fitted given."""
-        tables = [table for fit in fits if (table := fit.table()) is not None]
-        if len(tables) < len(self.rows):
-            return None
-        each = list(zip(tables, map(len, self.rows), strict=True))
-        sums = [
-            np.concatenate([table.sums(name, size) for table, size in each])
-            for name in (above, below)
+# Share and size, or risk and share, are of the same tables.
+@lru_cache(maxsize=4)
+def _without_groups(make: MakeFit, columns: Columns) -> Sequence[Tables]:
+    """Fit on all values, then anew without each group of images, [1 + G], in each run."""
+    fits = [make(values) if values else None for values in columns.sides]
+    rows = _rows(columns)
+    return [
+        [
+            None if fit is None else fit.table(np.isin(own, some, assume_unique=True))
+            for fit, own, some in zip(fits, rows, kept, strict=True)
         ]
-        return interval(*sums, **self.columns.of(np.concatenate(self.rows)))
+        for kept in deletions(columns.clusters, columns.paired)
+    ]
 
-    def without_groups(
-        self, fits: Sequence[CrossFit], measure: Callable[[Table | None], float | None]
-    ) -> list[list[float | None]]:
-        """Fit and measure on all values and without each group of images, in each run."""
-        return [
-            [
-                measure(fit.table(np.isin(own, rows, assume_unique=True)))
-                for fit, own, rows in zip(fits, self.rows, kept, strict=True)
-            ]
-            for kept in deletions(self.columns.clusters, self.columns.paired)
-            if fits
-        ] or [[None]]
+
+def _joined(tables: Tables, columns: Columns) -> tuple[dict[str, Floats], dict[str, Any]] | None:
+    """Return the numbers of all answers, and their images and runs; None without a table."""
+    found = [table for table in tables if table is not None]
+    if len(found) < len(tables):
+        return None
+    names = found[0].columns
+    numbers = {name: np.concatenate([table.columns[name] for table in found]) for name in names}
+    pairs = zip(found, _rows(columns), strict=True)
+    return numbers, columns.of(np.concatenate([own[table.owner] for table, own in pairs]))
+
+
+def _of_sums(
+    interval: Callable[..., Interval | None],
+    tables: Tables,
+    columns: Columns,
+    above: str,
+    below: str,
+) -> Interval | None:
+    """Take the interval of a ratio of sums over documents, with what was fitted given."""
+    found, rows = [table for table in tables if table is not None], _rows(columns)
+    if len(found) < len(rows):
+        return None
+    each = list(zip(found, map(len, rows), strict=True))
+    sums = [
+        np.concatenate([table.sums(name, size) for table, size in each]) for name in (above, below)
+    ]
+    return interval(*sums, **columns.of(np.concatenate(rows)))

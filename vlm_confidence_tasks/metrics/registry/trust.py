@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from vlm_confidence_tasks.metrics import cross_fitted, trust
@@ -80,6 +80,12 @@ def _ratio(interval: Callable[..., Interval | None], above: str, below: str = "o
     return partial(reduce, **shown), partial(interval, **shown)
 
 
+@cache
+def _fit(fit: Callable[[Side, Values], CrossFit], side: Side) -> Callable[[Values], CrossFit]:
+    """Return one function for all metrics of a fit, so that it is made once for them."""
+    return partial(fit, side)
+
+
 def _both(
     name: str,
     values: Extract,
@@ -91,7 +97,7 @@ def _both(
 ) -> Iterator[Metric]:
     """Yield a metric on perturbed and on clean images."""
     for end, side, images in _SIDES:
-        line, made = text.format(images=images), partial(fit, side)
+        line, made = text.format(images=images), _fit(fit, side)
         yield _metric(name + end, values, made, reduced, better, line, requires)
 
 

@@ -52,13 +52,16 @@ READING = """## What to take from it, and what not
 {findings}
 
 For a real model: look at the columns, not at these numbers. Each fit is made on clean answers
-alone, as a deployed system would, so the rows show what such a system would notice least: the
-clean row looks repaired and covered whatever happens below it. Where `ece_ts` grows with the
-strength while `ece_ts_clean` stays small, the temperature was right and the images have changed;
-no other temperature that is fitted on clean images mends it. A coverage that falls is to be read
-with the size of the sets: a model whose sets grew has noticed, one whose sets stayed small has
-not. And where a signal that takes twenty answers a question finds errors no better than the
-confidence that comes with the first one, the interval of the gain says so.
+alone, as a deployed system would make it, so whatever happens below, the clean row looks repaired
+and covered. This model is not sure enough when clean: its temperature is under 1, and sharpening
+what is right on clean images makes it more wrongly sure wherever the images have changed
+(`nll_ts` above `nll`). An overconfident model's temperature, over 1, would err the other way and
+help a little everywhere: only both columns tell. A coverage that falls is to be read with the size
+of the sets: a model whose sets grow has noticed that it knows less, and here they do not. The
+answers that are still given at the clean threshold are fewer and more of them are wrong, so a
+threshold notices some of the shift and not all of it. And a signal that takes 25 answers a question
+may find errors worse than the confidence that comes with the first one: under 0.5 it points the
+other way, as where questions that are answered wrongly are those whose answer no image moves.
 
 What not to take from it: sizes. The tiny model is right nearly always, was trained on scenes of
 this very kind, and the perturbations of its small images are not those of photographs; with this

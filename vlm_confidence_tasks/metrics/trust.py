@@ -227,12 +227,16 @@ def _refitted(
     numbers = [[_ratio(table, above, below) for table in each] for each in tables]
     if any(None in each for each in numbers):
         return None
-    moved = deleted_interval(numbers, scale)
     fixed = _of_sums(given, tables[0], columns, above, below)
+    # Without some group a share may be 0 or 1, where the scale ends.
+    moved = deleted_interval(numbers, scale) or deleted_interval(numbers)
     if fixed is None or moved is None:
         still = np.ptp(np.array(numbers, dtype=np.float64), axis=0).max() == 0
         return fixed if still else None
-    return Interval(fixed.estimate, min(moved.low, fixed.low), max(moved.high, fixed.high))
+    low, high = min(moved.low, fixed.low), max(moved.high, fixed.high)
+    if scale == "logit":
+        low, high = max(low, -1.0 if columns.paired is not None else 0.0), min(high, 1.0)
+    return Interval(fixed.estimate, low, high)
 
 
 def of_error_auroc(make: MakeTable, columns: Columns) -> Interval | None:

@@ -376,3 +376,14 @@ def test_few_images_have_no_interval():
     few = drawn(100, 4)
     numbers = measure(few, TRUSTED)
     assert "risk_80" in numbers and all(number.low is None for number in numbers.values())
+
+
+def test_one_error_among_the_answers_given_has_an_interval():
+    def sure(n, gold):
+        p = 0.9 + n / 1000
+        clean, moved = ("Yes", 0.1, p, 1.0), [(NOISE, "Yes", 0.1, p, 1.0)]
+        return replace(yes_no_document(gold, clean, moved), image_id=f"image {n}")
+
+    found = measure([sure(n, "No" if n == 59 else "Yes") for n in range(60)], ["risk_80"])
+    number = found["risk_80"]
+    assert 0 <= number.low < number.value < 0.03 < number.high <= 1

@@ -28,6 +28,9 @@ from tqdm import tqdm
 from simulated_answers import KINDS, Cell, Kind, cells, simulated
 from simulated_answers.design import IMAGES
 
+# Answers of the largest cells that are run again: with more, 1,000 repeats take minutes.
+LARGEST_AGAIN = 20_000
+
 
 @dataclass(frozen=True)
 class Result:
@@ -86,8 +89,12 @@ def _measure(job: tuple[str, Cell, int]) -> Result:
 
 def repeats_of(cell: Cell, repeats: int) -> int:
     """Return the repeats of a cell: fewer where there are many answers, which take long."""
-    rows = cell.images * (cell.questions + 1) / 2 * cell.variants
-    return max(repeats // 2, min(repeats, round(repeats * 10_000 / rows)))
+    return max(repeats // 2, min(repeats, round(repeats * 10_000 / answers(cell))))
+
+
+def answers(cell: Cell) -> float:
+    """Return how many answers a cell has on average."""
+    return cell.images * (cell.questions + 1) / 2 * cell.variants
 
 
 def is_doubtful(result: Result) -> bool:
@@ -109,7 +116,11 @@ def main() -> None:
         _run(pool, [(*job, repeats_of(job[1], options.repeats)) for job in missing], kept, options)
         # A cell of few repeats is off by chance too, so that it is run again, longer.
         doubtful = [job for job in every if is_doubtful(kept[job])]
-        again = [job for job in doubtful if kept[job].total < options.doubtful]
+        again = [
+            job
+            for job in doubtful
+            if kept[job].total < options.doubtful and answers(job[1]) <= LARGEST_AGAIN
+        ]
         _run(pool, [(*job, options.doubtful) for job in again], kept, options)
     order = {name: n for n, name in enumerate(KINDS)}
     text = page(sorted(kept.values(), key=lambda r: order[r.kind]))
@@ -180,7 +191,7 @@ width. The number of repeats is given with each table: fewer in cells of many an
 error of a coverage of 95% is 0.7 with 1,000 repeats, 1.3 with 300 and 1.8 with 150, so that of a
 hundred cells a few lie 2 of these away by chance. A cell in which fewer than 93% of the intervals
 held, or a test rejected in under 3 or over 7%, was run again with 1,000 repeats, and that is what
-stands here.
+stands here, but for cells of over 20,000 answers.
 
 **Images** are the clusters. **Questions** an image: 1, or a number from 1 to 18, each as likely.
 **Correlation** is that between answers of one image; answers to the variants of one document

@@ -107,7 +107,7 @@ class Server:
             connection.close()
             return
         order = json.loads(text)
-        if order["name"] != "vlm-confidence":
+        if needs_harness(order):
             # The command does it again and says what is wrong.
             with suppress(Exception):
                 import_harness()
@@ -144,6 +144,11 @@ def answer(connection: socket.socket, number: int) -> None:
     """Tell a client a number, if it is still there."""
     with suppress(OSError):
         connection.sendall(f"{number}\n".encode())
+
+
+def needs_harness(order: dict[str, Any]) -> bool:
+    """Whether a command imports the harness."""
+    return order["name"] != "vlm-confidence" or order["arguments"][:1] == ["plan"]
 
 
 def import_harness() -> None:
@@ -211,7 +216,7 @@ def run(order: dict[str, Any], descriptors: list[int], own: dict[str, str]) -> N
         name, arguments = order["name"], order["arguments"]
         if read_at_import(own) != read_at_import(order["environment"]):
             os.execv(Path(sys.executable).with_name(name), [name, *arguments])
-        if name != "vlm-confidence":
+        if needs_harness(order):
             import_harness()
             import_installed(order["environment"].get("PYTHONPATH", ""))
         sys.argv = [name, *arguments]

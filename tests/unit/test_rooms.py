@@ -38,6 +38,8 @@ ALLOWED = {
     "report": GROUND | {"metrics", "perturbations", "benchmarks", "sandbox"},
     "__init__": set(),
     "__main__": {"harness"},
+    # The command `vlm-confidence`: `plan` is of the harness, all else of the report.
+    "cli": {"harness", "report"},
 }
 # packages -> rooms that may import them
 ONLY_IN = {

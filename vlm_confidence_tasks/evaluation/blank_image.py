@@ -8,7 +8,7 @@ from dataclasses import replace
 from PIL import Image
 
 from vlm_confidence_tasks.evaluation.request import ImageSpec, Request
-from vlm_confidence_tasks.types import Variant
+from vlm_confidence_tasks.types import CLEAN, Variant
 
 NAME = "blank"
 # Replaces the digest of a stored image: blank images of one size are identical.
@@ -47,6 +47,11 @@ def blank_request(request: Request, sizes: Iterable[tuple[int, int]]) -> Request
     """
     image = ImageSpec(SOURCE, None, blank_variant(sizes))
     return replace(request, key=replace(request.key, image=image), options=())
+
+
+def with_blanks(requests: Iterable[Request]) -> list[Request]:
+    """Return the requests of clean images whose question is asked about a blank one too."""
+    return [r for r in requests if r.representations and r.variant == CLEAN and r.other is None]
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from vlm_confidence_tasks import perturbations, probe
 from vlm_confidence_tasks.benchmarks import parse_certainty
 from vlm_confidence_tasks.benchmarks.dataset import strict_decoding
 from vlm_confidence_tasks.errors import Place
-from vlm_confidence_tasks.evaluation.blank_image import SOURCE
+from vlm_confidence_tasks.evaluation.blank_image import SOURCE, with_blanks
 from vlm_confidence_tasks.evaluation.engine import Engine
 from vlm_confidence_tasks.evaluation.failures import Failures
 from vlm_confidence_tasks.evaluation.follow_up import FollowUps
@@ -21,9 +21,9 @@ from vlm_confidence_tasks.evaluation.representations import Representations
 from vlm_confidence_tasks.evaluation.request import Request, Response, TaskSpec
 from vlm_confidence_tasks.evaluation.response_cache import ResponseCache
 from vlm_confidence_tasks.evaluation.runner import Runner
-from vlm_confidence_tasks.evaluation.schedule import blocks, calls, distinct
+from vlm_confidence_tasks.evaluation.schedule import calls, work
 from vlm_confidence_tasks.evaluation.signals import Interrupts
-from vlm_confidence_tasks.types import CLEAN, Inside, Readout
+from vlm_confidence_tasks.types import Inside, Readout
 
 # Called with a task's name and the documents of this process, once all of them are measured.
 OnComplete = Callable[[str, list[int]], None]
@@ -95,12 +95,9 @@ class Run:
         self._follow_ups.expect(requests)
         controls = self._representations.control_requests(requests)
         more = [request for request in requests if self._has_more(request)]
-        new = distinct([*more, *controls])
-        # Controls last: they are compared as they come with the clean answers of other images.
-        own = [request for request in new if request.other is None]
-        last = [request for request in new if request.other is not None]
-        if new:
-            self._answer_blocks([*blocks(own), *blocks(last)])
+        planned = work(more, controls)
+        if planned:
+            self._answer_blocks(planned)
         # Depends on tasks, not on requests, since all ranks must take part in the gathering.
         if self._captured_tasks:
             documents = self._requests.values()
@@ -162,7 +159,7 @@ class Run:
         return replace(inside, prior_probs=dict(zip(labels, values, strict=True)))
 
     def _answer_blocks(self, work: Sequence[Sequence[Request]]) -> None:
-        blanks = sum(len(_clean_captured(block)) for block in work)
+        blanks = sum(len(with_blanks(block)) for block in work)
         total = sum(map(len, work)) + self._follow_ups.expected() + blanks
         with ExitStack() as stack:
             # First, so that a signal sent once the bar is visible is handled.
@@ -196,7 +193,7 @@ class Run:
 
     def _answer_blanks(self, block: Sequence[Request], progress: Progress) -> None:
         """Answer blank images of the clean images' sizes, then reduce the block's vectors."""
-        expected = _clean_captured(block)
+        expected = with_blanks(block)
         clean = [request for request in expected if request.key not in self.runner.failed]
         sizes = [[image.size for image in self.runner.images(request).images] for request in clean]
         blanks = self._representations.blank_requests(zip(clean, sizes, strict=True))
@@ -232,8 +229,3 @@ class Run:
                 controls = self._representations.controls(request)
                 if failed.key in (request.key, second, blank, *controls):
                     yield request.place
-
-
-def _clean_captured(block: Iterable[Request]) -> list[Request]:
-    """Return the requests of clean images whose hidden states are captured; no controls."""
-    return [r for r in block if r.representations and r.variant == CLEAN and r.other is None]

@@ -40,6 +40,20 @@ def distinct(requests: Iterable[Request]) -> list[Request]:
     ]
 
 
+def work(requests: Iterable[Request], controls: Iterable[Request]) -> list[list[Request]]:
+    """Return the blocks of a run.
+
+    Args:
+        requests: The requests of its documents.
+        controls: The controls that ask the same questions about other images. They come last:
+            they are compared as they come with the clean answers of other images.
+    """
+    new = distinct([*requests, *controls])
+    own = [request for request in new if request.other is None]
+    last = [request for request in new if request.other is not None]
+    return [*blocks(own), *blocks(last)]
+
+
 def blocks(requests: Sequence[Request], limit: int = BLOCK_IMAGES) -> Iterator[list[Request]]:
     """Split requests into blocks of images, in order of first appearance.
 

@@ -154,7 +154,7 @@ def _wrap_cache(cache_class: Any) -> None:
 
         given = signature.bind(*args, **kwargs).arguments
         tasks = given.get("task_dict") or {}
-        all_perturbed = len(list(_perturbed(tasks))) == len(list(_leaves(tasks)))
+        all_perturbed = len(list(_perturbed(tasks))) == len(list(leaves(tasks)))
         cache = NoCache() if tasks and all_perturbed else original(*args, **kwargs)
         folder = CacheFolder.of(given["cache_root"], given.get("model"), given.get("model_args"))
         setattr(cache, _OURS, folder)
@@ -167,13 +167,13 @@ def _perturbed(tasks: Mapping[Any, Any]) -> Iterator[Any]:
     """Yield the perturbed tasks of the harness's tree of groups and tasks."""
     from vlm_confidence_tasks.harness.task import PerturbedTask
 
-    return (task for task in _leaves(tasks) if isinstance(task, PerturbedTask))
+    return (task for task in leaves(tasks) if isinstance(task, PerturbedTask))
 
 
-def _leaves(tasks: Mapping[Any, Any]) -> Iterator[Any]:
+def leaves(tasks: Mapping[Any, Any]) -> Iterator[Any]:
     """Yield all tasks of the harness's tree of groups and tasks."""
     for task in tasks.values():
         if isinstance(task, Mapping):
-            yield from _leaves(task)
+            yield from leaves(task)
         else:
             yield task

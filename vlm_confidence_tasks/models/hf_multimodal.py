@@ -106,7 +106,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         self.device = torch.device(device) if device else self.accelerator.device
         chosen = dtype_named(dtype, self.device)
         remote = {"revision": revision, "trust_remote_code": trust_remote_code}
-        self._model = AutoModelForImageTextToText.from_pretrained(
+        self._model = self._load(
             pretrained,
             dtype=chosen,
             device_map=device_map or str(self.device),
@@ -115,7 +115,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
             ),
             attn_implementation=attn_implementation,
             **remote,
-        ).eval()
+        )
         self.processor = AutoProcessor.from_pretrained(pretrained, **remote)
         self.tokenizer = self.processor.tokenizer
         self.tokenizer.padding_side = "left"
@@ -128,6 +128,10 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         self.use_cache = use_cache
         self.logit_source = SharedPrefixSource(self._model, self.tokenizer)
         self._shared = SharedPrefix(self.logit_source, most) if share else None
+
+    def _load(self, pretrained: str, **options: Any) -> Any:
+        """Return the model, with its weights."""
+        return AutoModelForImageTextToText.from_pretrained(pretrained, **options).eval()
 
     @property
     def model(self) -> Any:

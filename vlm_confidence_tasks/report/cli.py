@@ -6,8 +6,9 @@ import argparse
 import importlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from vlm_confidence_tasks import __version__
 from vlm_confidence_tasks.metrics import task_metrics
@@ -15,10 +16,19 @@ from vlm_confidence_tasks.report.inputs.problems import ReportError
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
 from vlm_confidence_tasks.report.representation_statistics import inside_numbers
 
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; exits with 1 and one line a problem on bad input."""
-    options = _parser().parse_args(arguments)
+
+def main(
+    arguments: Sequence[str] | None = None, more: Iterable[Callable[[Commands], None]] = ()
+) -> None:
+    """Run the command; exits with 1 and one line a problem on bad input.
+
+    Args:
+        arguments: Its arguments; None: those of the process.
+        more: Functions that add further commands.
+    """
+    options = _parser(more).parse_args(arguments)
     try:
         code = options.run(options)
     except (SamplesError, ReportError, OSError) as error:
@@ -27,9 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(code)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(more: Iterable[Callable[[Commands], None]]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="vlm-confidence", description="Work on what perturbed tasks left in samples files."
+        prog="vlm-confidence",
+        description="Work on what perturbed tasks left in samples "
+        "files, and plan what they will cost.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -48,10 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_leaderboard(commands)
     _add_figures(commands)
     _add_compare(commands)
+    for add in more:
+        add(commands)
     return parser
 
 
-def _add_leaderboard(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_leaderboard(commands: Commands) -> None:
     made = commands.add_parser(
         "leaderboard",
         help="put runs of several models together: JSON, Markdown, CSV, LaTeX and HTML",
@@ -74,7 +88,7 @@ def _add_leaderboard(commands: argparse._SubParsersAction[argparse.ArgumentParse
     made.set_defaults(run=_later("leaderboard"))
 
 
-def _add_figures(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_figures(commands: Commands) -> None:
     figures = commands.add_parser(
         "figures",
         help="draw the runs' figures as PNG and SVG, with their data",
@@ -85,7 +99,7 @@ def _add_figures(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     figures.set_defaults(run=_later("figures"))
 
 
-def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_compare(commands: Commands) -> None:
     compared = commands.add_parser(
         "compare",
         help="paired differences of two runs on the documents that both answered",

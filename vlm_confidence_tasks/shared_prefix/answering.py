@@ -106,6 +106,12 @@ class SharedPrefix:
         """Whether generate() has to answer questions of every kind so far."""
         return bool(self._chosen) and not any(self._chosen.values())
 
+    @property
+    def possible(self) -> bool:
+        """Whether prefixes can be shared at all, as far as the model's configuration says."""
+        known = self._structure is not None
+        return known and any(self._excluded(layout) is None for layout in LAYOUTS)
+
     def prefix_length(self, block: Sequence[Prompt]) -> int:
         """Return how many tokens a block's prompts share; 0 if they share no image."""
         if self._structure is None:

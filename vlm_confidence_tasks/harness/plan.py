@@ -38,7 +38,7 @@ class PlanError(ValueError):
 
 @dataclass
 class Share:
-    """What a task takes of a run; what several tasks share is counted in the first of them.
+    """What a task takes of a run; what several tasks share is counted in one of them.
 
     Attributes:
         documents: Documents.

@@ -70,6 +70,8 @@ class CountingAdapter(HfMultimodalSimple):
     def _load(self, pretrained: str, **options: Any) -> Any:
         remote = {name: options[name] for name in ("revision", "trust_remote_code")}
         config = AutoConfig.from_pretrained(pretrained, **remote)
+        if type(config) not in AutoModelForImageTextToText._model_mapping:
+            raise ValueError(f"{pretrained}: {config.model_type} is no vision-language model")
         with torch.device("meta"):
             model = AutoModelForImageTextToText.from_config(
                 config,

@@ -116,11 +116,12 @@ def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("folders", type=Path, nargs="+", metavar="RESULTS_DIR")
     command.add_argument("--output", type=Path, required=True, metavar="DIR")
     command.add_argument("--no-intervals", action="store_true", help="compute no intervals")
-    command.add_argument("--workers", type=_positive, help="processes; default: one a core")
+    command.add_argument("--workers", type=positive, help="processes; default: one a core")
     command.add_argument("--quiet", action="store_true", help="show no progress")
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Read a whole number of at least 1, for argparse."""
     if not (text.isascii() and text.isdigit() and int(text)):
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
     return int(text)

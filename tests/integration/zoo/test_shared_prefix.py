@@ -15,7 +15,9 @@ from conftest import assert_near
 from loguru import logger
 from PIL import Image
 
+from vlm_confidence_tasks.models.flops import model_shape
 from vlm_confidence_tasks.models.hf_multimodal import HfMultimodal
+from vlm_confidence_tasks.models.planning import counting
 from vlm_confidence_tasks.models.turns import Turn
 from vlm_confidence_tasks.probe import Reading, Row
 from vlm_confidence_tasks.shared_prefix import SharedPrefix, answering, prefix_reuse
@@ -98,8 +100,8 @@ class Asked:
         return [[answer.reading for answer in answers] for answers in found]
 
 
-def ask(path, sizes=((40, 30), (30, 40)), **options) -> Asked:
-    adapter = HfMultimodal(str(path), dtype="float32", device="cpu", **options)
+def ask(path, sizes=((40, 30), (30, 40)), kind=HfMultimodal, **options) -> Asked:
+    adapter = kind(str(path), dtype="float32", device="cpu", **options)
     draw = np.random.default_rng(0)
     blocks = []
     for width, height in sizes:
@@ -314,3 +316,15 @@ def test_reuse_that_is_wrong_is_left_aside(checkpoint, task_manager, monkeypatch
     monkeypatch.setattr(prefix_reuse, "cache_of", spoiled)
     _, line = said_of_reuse(FAMILIES["llava"], checkpoint("llava"), task_manager, monkeypatch)
     assert "is left aside, since it does not work here: log-probabilities differ" in line
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_plan_without_weights_reads_the_same_prompts(asked, checkpoint, name: str) -> None:
+    whole = asked(name)
+    bare = ask(checkpoint(name), kind=counting(HfMultimodal))
+    for with_weights, without in zip(whole.blocks, bare.blocks, strict=True):
+        assert [p.tokens for p in with_weights] == [p.tokens for p in without]
+        assert whole.shared.prefix_length(with_weights) == bare.shared.prefix_length(without)
+    shape, pixels = bare.adapter.shape, whole.blocks[0][0].inputs["pixel_values"]
+    assert shape == model_shape(whole.adapter.model)
+    assert shape.decoder > 0 and shape.head > 0 and shape.images(pixels, 1) > 2 * shape.vision

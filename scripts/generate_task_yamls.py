@@ -57,6 +57,14 @@ NATURAL = {
     "_occlusion": f"{{name: occlusion, severity: {SEVERITIES}}}",
     "_jpeg": f"{{name: jpeg, severity: {SEVERITIES}}}",
 }
+CUTOFFS = "[0.05, 0.1, 0.2, 0.4]"
+BANDS = "[low, mid, high]"
+FREQUENCY = {
+    "_lowpass": f"{{name: low_pass, cutoff: {CUTOFFS}, shape: [ideal, gaussian]}}",
+    "_highpass": f"{{name: high_pass, cutoff: {CUTOFFS}, shape: [ideal, gaussian]}}",
+    "_bandnoise": f"{{name: band_noise, epsilon: [0.02, 0.05, 0.1], band: {BANDS}}}",
+    "_bandphase": f"{{name: band_phase, band: {BANDS}}}",
+}
 
 # Beside the letter: what is measured too, at all strengths of noise in one task.
 EVERY_EPSILON = f"{{name: gaussian_noise, epsilon: [{', '.join(map(str, EPSILONS))}]}}"
@@ -74,7 +82,7 @@ MAX_SIDE = 1024
 
 def task_files(prefix: str, folder: str) -> dict[Path, str]:
     """Return the files of all tasks of a prefix."""
-    families = NOISE if prefix in UNANSWERED else NOISE | CORE | CONTROLS | NATURAL
+    families = NOISE if prefix in UNANSWERED else NOISE | CORE | CONTROLS | NATURAL | FREQUENCY
     made = {
         f"{prefix}{suffix}": ["perturbations:", f"  - {entry}"]
         for suffix, entry in families.items()

@@ -40,6 +40,9 @@ VARIANTS = {
     "_textoverlay_empty": (1, 3),
     "_invariance": (22 + 2, 24 + 6),
     **dict.fromkeys(("_blur", "_motionblur", "_lowlight", "_occlusion", "_jpeg"), (5, 5)),
+    **dict.fromkeys(("_lowpass", "_highpass"), (8, 8)),
+    "_bandnoise": (9, 9),
+    "_bandphase": (3, 3),
 }
 VARIANTS["_invariance_loglik"] = VARIANTS["_invariance"]
 VARIANTS["_loglik"] = VARIANTS["_drift"] = (4, 4)

@@ -35,6 +35,7 @@ for _module in (
     "light",
     "occlusion",
     "compression",
+    "frequency",
 ):
     import_module(f"{__name__}.{_module}")
 

@@ -16,10 +16,14 @@ def answering(phrase):
 laws = settings(max_examples=40)
 
 EXAMPLES = {
+    "band_noise": {"epsilon": 0.1, "band": "mid"},
+    "band_phase": {"band": "mid"},
     "gaussian_blur": {"severity": 3},
     "gaussian_noise": {"epsilon": 0.3},
+    "high_pass": {"cutoff": 0.1},
     "jpeg": {"severity": 3},
     "low_light": {"severity": 3},
+    "low_pass": {"cutoff": 0.1},
     "motion_blur": {"severity": 3},
     "occlusion": {"severity": 3},
     "pad_crop": {"n": 4},
@@ -31,13 +35,18 @@ EXAMPLES = {
 }
 
 ZEROS = {
+    "band_noise": {"epsilon": 0, "band": "low"},
     "gaussian_noise": {"epsilon": 0},
+    "high_pass": {"cutoff": 0},
+    "low_pass": {"cutoff": 0.5},
     "pad_crop": {"n": 0},
     "rotate": {"degrees": 0},
     "scale": {"factor": 1},
     "scale_pad": {"factor": 1},
     "translate": {"dx": 0},
 }
+
+NEED_ROOM = ("text_overlay", "band_noise", "band_phase")
 
 sides = st.one_of(st.integers(1, 40), st.sampled_from([1, 300]))
 
@@ -57,7 +66,7 @@ images = st.one_of(
 )
 
 
-# Images on which every overlay fits.
+# Images on which every overlay fits, and that have frequencies in every band.
 roomy = st.builds(noise_image, st.integers(64, 300), st.integers(40, 300), st.integers(0, 999))
 
 

@@ -28,12 +28,13 @@ ALLOWED = {
     "metrics": GROUND,
     "probe": GROUND,
     "sandbox": {"benchmarks"},
+    "attacks": GROUND | {"benchmarks", "perturbations", "probe"},
     "evaluation": GROUND | {"benchmarks", "perturbations", "metrics", "probe"},
     "shared_prefix": {"probe"},
     "models": GROUND | {"probe", "shared_prefix", "sandbox"},
     "harness": GROUND
     | {"benchmarks", "perturbations", "metrics", "probe", "shared_prefix", "evaluation"}
-    | {"models", "sandbox"},
+    | {"models", "sandbox", "attacks"},
     # Images of flips are made again: by the registry, from the benchmarks' own rows.
     "report": GROUND | {"metrics", "perturbations", "benchmarks", "sandbox"},
     "__init__": set(),
@@ -43,7 +44,7 @@ ALLOWED = {
 }
 # packages -> rooms that may import them
 ONLY_IN = {
-    **dict.fromkeys(HEAVY, {"probe", "shared_prefix", "models"}),
+    **dict.fromkeys(HEAVY, {"attacks", "probe", "shared_prefix", "models"}),
     **dict.fromkeys(HARNESS, {"harness", "models"}),
 }
 
@@ -237,15 +238,19 @@ FOR_TYPES = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
         (
             "benchmarks/new.py",
             "import torch.nn as nn",
-            "torch is for models, probe, s",
+            "torch is for attacks, models, probe, s",
         ),
         (
             "harness/new.py",
             f"{IN_FUNCTION}from torch import nn",
-            "torch is for models, probe, s",
+            "torch is for attacks, models, probe, s",
         ),
         ("probe/new.py", "import lmms_eval.tasks", "lmms_eval is for harness, models only"),
-        ("metrics/new.py", f"{FOR_TYPES}import transformers", "transformers is for models, probe"),
+        (
+            "metrics/new.py",
+            f"{FOR_TYPES}import transformers",
+            "transformers is for attacks, models, p",
+        ),
         ("metrics/new.py", "from .entropy import x", "imports .entropy.x: relative"),
         ("metrics/new.py", "from . import calibration", "imports ..calibration: relative"),
         ("attic/new.py", "x = 1", "the design has no room attic"),

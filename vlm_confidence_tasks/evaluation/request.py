@@ -35,6 +35,22 @@ class NeedProvider(Protocol):
         """
 
 
+class ObjectiveProvider(Protocol):
+    """Provides the need `objective`, which depends on the answer to the clean image too."""
+
+    @property
+    def name(self) -> str:
+        """As that of a `NeedProvider`."""
+
+    def __call__(
+        self, request: Request, image: Image.Image, source: LogitSource, clean: Response
+    ) -> object:
+        """Return the objective for one clean image; called while the engine is idle."""
+
+    def summary(self) -> str | None:
+        """Return the line to log at the end of a run, None if nothing was attacked."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class TaskSpec:
     """A task, as far as the evaluation needs it.
@@ -66,7 +82,7 @@ class TaskSpec:
     max_failures: int
     indices: int
     until: tuple[str, ...]
-    providers: Mapping[str, NeedProvider]
+    providers: Mapping[str, NeedProvider | ObjectiveProvider]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 from loguru import logger
 
@@ -69,6 +70,8 @@ class Run:
             for task in specs
             if task.representations and "representations" in self.measures
         }
+        found: list[Any] = [task.providers.get("objective") for task in specs]
+        self._objectives = [provider for provider in found if provider is not None]
         self._follow_ups = FollowUps()
         self._representations = Representations()
         self.runner = Runner(engine, cache, self._representations, self.failures, self._dependents)
@@ -181,8 +184,14 @@ class Run:
                 self.runner.discard([*sources, SOURCE])
                 self._complete(sources)
                 self._stop_if_signalled(progress)
-        if (line := self._cache.summary(self._rank, self._ranks)) is not None:
-            logger.info(line)
+        for summary in (self._cache.summary(self._rank, self._ranks), *self._attacks()):
+            if summary is not None:
+                logger.info(summary)
+
+    def _attacks(self) -> Iterator[str | None]:
+        """Return what the attacks of this run cost."""
+        for provider in self._objectives:
+            yield provider.summary()
 
     def _answer(self, requests: Sequence[Request], progress: Progress) -> None:
         """Answer requests, those of clean images first."""

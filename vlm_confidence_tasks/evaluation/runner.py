@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from loguru import logger
 from PIL.Image import Image
@@ -23,6 +24,9 @@ from vlm_confidence_tasks.evaluation.progress import Progress
 from vlm_confidence_tasks.evaluation.representations import Representations
 from vlm_confidence_tasks.evaluation.request import Generation, Request, RequestKey, Response
 from vlm_confidence_tasks.evaluation.response_cache import ResponseCache
+
+# What takes passes of the model, and must wait until the engine is idle.
+_MODEL_NEEDS = frozenset({"gradient", "objective"})
 
 
 class Runner:
@@ -160,7 +164,7 @@ class Runner:
             MeasurementError: One of them could not be answered; all others have responses.
         """
         for request in requests:
-            if "gradient" in _needs(request):
+            if _MODEL_NEEDS & _needs(request):
                 self.images(request)
         self._in_call = {(request.task.name, request.index): request for request in requests}
         self._tracker.clear()
@@ -238,7 +242,7 @@ class Runner:
     def prepare(self, requests: Iterable[Request], answered: bool = False) -> None:
         """Start making images; those that depend on a clean answer only if it is available.
 
-        Those that need the model's gradient wait for their call, when the model is idle.
+        Those that need the model itself wait for their call, when it is idle.
 
         Args:
             requests: The requests.
@@ -246,7 +250,7 @@ class Runner:
         """
         for request in requests:
             needs = _needs(request)
-            if "gradient" not in needs and (answered or "clean_answer" not in needs):
+            if not _MODEL_NEEDS & needs and (answered or "clean_answer" not in needs):
                 job = self._job(request)
                 self._images.prepare(job)
                 if self._has_spectrum(request):
@@ -270,6 +274,8 @@ class Runner:
 
     def _shown(self, request: Request) -> ShownImages:
         try:
+            if _MODEL_NEEDS & _needs(request):
+                return self._attacked(request)
             return self._images.prepare(self._job(request)).result()
         except RequestError:
             raise
@@ -278,6 +284,18 @@ class Runner:
             raise RequestError(
                 f"cannot make its image: {one_line(error)}; repair the image or leave it out"
             ) from error
+
+    def _attacked(self, request: Request) -> ShownImages:
+        """Return images that took passes of the model: of this run, of the cache, or made now."""
+        job = self._job(request)
+        if self._images.holds(job):
+            return self._images.prepare(job).result()
+        kept = self._cache.find_images(request, job.identities)
+        if kept is not None:
+            return self._images.hold(job, kept)
+        shown = self._images.prepare(job).result()
+        self._cache.add_images(request, job.identities, shown.images)
+        return shown
 
     def _digest(self, request: Request) -> str:
         return self._shown(request).sha256
@@ -305,18 +323,20 @@ class Runner:
             clean = self.responses[request.clean].answer
             phrase = perturbations.phrase(request.variant, opening.labels, clean)
             return (phrase,), lambda image: phrase
-        provider = request.task.providers[need]
+        provider: Any = request.task.providers[need]
+        clean_response = [self.responses[request.clean]] if need == "objective" else []
 
         def give(image: Image) -> object:
             try:
-                return provider(request, image, self._engine.source)
+                return provider(request, image, self._engine.source, *clean_response)
             except Exception as error:
                 raise RequestError(
                     f"{provider.name}, which provides {need}, failed with {one_line(error)}; "
                     "nothing was scored: mend it or its model and run again"
                 ) from error
 
-        return (opening.prompt, *opening.labels), give
+        answers = [str(response.answer) for response in clean_response]
+        return (opening.prompt, *opening.labels, *answers), give
 
     def _has_spectrum(self, request: Request) -> bool:
         if is_blank(request.variant) or request.other is not None:

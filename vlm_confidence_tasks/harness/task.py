@@ -14,6 +14,7 @@ from lmms_eval.api.instance import Instance
 from lmms_eval.api.task import ConfigurableTask
 
 from vlm_confidence_tasks import __version__, perturbations
+from vlm_confidence_tasks.attacks import ObjectiveProvider
 from vlm_confidence_tasks.benchmarks import DocumentError, dataset, option_texts
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.evaluation.failures import max_failures
@@ -83,7 +84,7 @@ class PerturbedTask(ConfigurableTask):
 
     Attributes:
         providers: Set by subclasses: providers of the needs of perturbations other than the
-            clean answer (`perturbations.needs`), by need.
+            clean answer and the objective of an attack (`perturbations.needs`), by need.
         evaluation: The current evaluation, None outside of one.
         chat: Whether the evaluated model takes chat messages.
     """
@@ -129,7 +130,7 @@ class PerturbedTask(ConfigurableTask):
             max_failures=max_failures(plan.max_failures),
             indices=len(self.documents.text) * (1 + len(plan.variants)),
             until=stop_texts(str(self.task_name), self.config.generation_kwargs),
-            providers=self.providers,
+            providers={"objective": ObjectiveProvider(self.documents), **self.providers},
         )
 
     def dump_config(self) -> dict[str, Any]:
@@ -341,7 +342,8 @@ def _check_needs(variants: Sequence[Variant], providers: Mapping[str, NeedProvid
             "answer is provided by the run"
         )
     for variant in variants:
-        missing = perturbations.needs_of(variant) - {"clean_answer"} - providers.keys()
+        missing = perturbations.needs_of(variant) - {"clean_answer", "objective"}
+        missing -= providers.keys()
         if missing:
             raise TaskError(
                 f"{variant.perturbation} needs {', '.join(sorted(missing))}, which this task's "

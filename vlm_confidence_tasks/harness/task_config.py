@@ -110,6 +110,7 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
         "loglik": loglik,
         "representations": representations,
         "same_question": control is not None,
+        "attacks": any(variant.perturbation == "pgd" for variant in variants),
     }
     plan = Plan(
         benchmark=benchmarks.get(config["benchmark"]),

@@ -146,6 +146,20 @@ def of_rate(columns: Columns) -> Interval | None:
     return rate_interval(score * n, n, columns.clusters, paired=columns.paired)
 
 
+def of_rate_difference(columns: Columns) -> Interval | None:
+    """Interval of one share less another of the same instances, by MOVER.
+
+    In a comparison of two runs, of the mean of the samples' differences.
+    """
+    if columns.paired is not None:
+        return of_mean((-1.0, 1.0), columns)
+    n = column("n", columns.values)
+    counts = [column(key, columns.values) for key in ("control", "hits")]
+    clusters = np.tile(np.asarray(columns.clusters), 2)
+    second = np.repeat([False, True], len(n))
+    return rate_interval(np.concatenate(counts), np.tile(n, 2), clusters, paired=second)
+
+
 def of_family_rates(columns: Columns) -> Interval | None:
     """Interval of the mean over families of a share, likewise."""
     families = sorted({family for value in columns.values for family in value["count"]})

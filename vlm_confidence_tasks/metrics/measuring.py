@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from vlm_confidence_tasks.metrics.extractors import attacks
 from vlm_confidence_tasks.metrics.inference.clusters import Interval
 from vlm_confidence_tasks.metrics.intervals import Columns
 from vlm_confidence_tasks.metrics.metric import Extract, Metric
@@ -42,6 +43,7 @@ _PARTS: dict[str, Callable[[Readout], bool]] = {
     "verbal": lambda readout: readout.verbal_text is not None,
     "loglik": lambda readout: readout.option_logprob is not None,
     "representations": lambda readout: readout.inside is not None,
+    "attacks": lambda readout: readout.variant.perturbation == attacks.NAME,
     "same_question": lambda readout: (
         readout.inside is not None and bool(readout.inside.control_same)
     ),

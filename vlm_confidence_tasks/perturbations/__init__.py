@@ -11,7 +11,7 @@ from importlib import import_module
 
 from vlm_confidence_tasks.perturbations.applying import apply, perturb
 from vlm_confidence_tasks.perturbations.expansion import variants
-from vlm_confidence_tasks.perturbations.needs import NEEDS, Need
+from vlm_confidence_tasks.perturbations.needs import NEEDS, Judgement, Need, Objective
 from vlm_confidence_tasks.perturbations.overlay_phrases import (
     applies,
     named_label,
@@ -36,12 +36,15 @@ for _module in (
     "occlusion",
     "compression",
     "frequency",
+    "attack",
 ):
     import_module(f"{__name__}.{_module}")
 
 __all__ = [
     "NEEDS",
+    "Judgement",
     "Need",
+    "Objective",
     "Parameter",
     "Perturbation",
     "Range",

@@ -35,14 +35,16 @@ def applies(variant: Variant, labels: Sequence[str]) -> bool:
     """Say whether a variant exists for a question with these labels.
 
     A variant that needs the clean answer exists if its `index` is below
-    min(3, number of labels - 1); every other one exists for all questions.
+    min(3, number of labels - 1), one that needs an objective where there are two labels;
+    every other one exists for all questions.
 
     Raises:
         ValueError: The variant's perturbation is unknown.
     """
-    return "clean_answer" not in needs_of(variant) or _index(variant) < _count(
-        labels, MOST_OVERLAYS
-    )
+    needs = needs_of(variant)
+    if "objective" in needs and len(labels) < 2:
+        return False
+    return "clean_answer" not in needs or _index(variant) < _count(labels, MOST_OVERLAYS)
 
 
 def phrase(variant: Variant, labels: Sequence[str], clean_answer: str | None) -> str:

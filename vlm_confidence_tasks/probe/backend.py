@@ -45,6 +45,15 @@ def find_tokenizer(adapter: Any) -> Any:
     )
 
 
+def find_processor(adapter: Any) -> Any:
+    """Return the adapter's processor of images and texts, None if none can be found."""
+    for name in ("processor", "_processor", "_image_processor"):
+        processor = getattr(adapter, name, None)
+        if callable(processor) and hasattr(processor, "image_processor"):
+            return processor
+    return None
+
+
 def prompt_ids(
     args: Sequence[Any], kwargs: Mapping[str, Any], rows: int, purpose: str
 ) -> torch.Tensor:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from loguru import logger
 
-from vlm_confidence_tasks.probe.backend import find_model, find_tokenizer
+from vlm_confidence_tasks.probe.backend import find_model, find_processor, find_tokenizer
 from vlm_confidence_tasks.probe.description import Origin, numerics, origin
 from vlm_confidence_tasks.probe.generation import watched
 from vlm_confidence_tasks.probe.hidden_states import HiddenStatesExtractor
@@ -30,11 +30,13 @@ class LogitSource(Protocol):
         origin: Where the model's weights came from; None if unknown, and the engine's answers
             are then not cached.
         model: The transformers model, for perturbations that differentiate it; else None.
+        processor: Its processor of images and texts, likewise.
     """
 
     measures: frozenset[Measure]
     origin: Origin | None
     model: Any
+    processor: Any
 
     def numerics(self) -> Mapping[str, Any]:
         """Return what affects the model's outputs besides its weights (dtype, kernels)."""
@@ -67,14 +69,15 @@ class TransformersSource:
 
     measures: frozenset[Measure] = frozenset({"probabilities", "options", "representations"})
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:
+    def __init__(self, model: Any, tokenizer: Any, processor: Any = None) -> None:
         """Prepare; the model is wrapped in `reading` only.
 
         Args:
             model: A transformers model.
             tokenizer: Its tokenizer.
+            processor: Its processor of images and texts; None: it cannot be attacked.
         """
-        self.model, self.tokenizer = model, tokenizer
+        self.model, self.tokenizer, self.processor = model, tokenizer, processor
         self.origin: Origin | None = origin(model)
         self._tokens = lru_cache(maxsize=None)(lambda labels: label_tokens(tokenizer, labels))
 
@@ -121,6 +124,7 @@ class NoLogits:
     measures: frozenset[Measure] = frozenset()
     origin: Origin | None = None
     model: Any = None
+    processor: Any = None
 
     def __init__(self, name: str) -> None:
         """Store the engine's name for the warning."""
@@ -160,4 +164,4 @@ def find_source(adapter: Any) -> LogitSource:
     model = find_model(adapter)
     if model is None:
         return NoLogits(type(adapter).__name__)
-    return TransformersSource(model, find_tokenizer(adapter))
+    return TransformersSource(model, find_tokenizer(adapter), find_processor(adapter))

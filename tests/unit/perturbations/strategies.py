@@ -5,12 +5,40 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vlm_confidence_tasks.perturbations import perturb
+from vlm_confidence_tasks.perturbations import Judgement, perturb
 
 
 def answering(phrase):
     """What satisfies the need for a clean answer."""
     return {"clean_answer": phrase}
+
+
+class Brightness:
+    """An objective of numpy alone: how bright an image is, weighed from left to right.
+
+    The gradient is 255 of what one grey level changes, since pixels of gradients are in 0..1.
+    """
+
+    def __init__(self, start, allowed=lambda image: True):
+        self.start, self.allowed = start, allowed
+        self.judged = []
+
+    @staticmethod
+    def weights(image):
+        across = np.where(np.arange(image.width) % 3 == 0, -1.0, 1.0)[None, :, None]
+        return np.broadcast_to(across, (image.height, image.width, 3)).astype(np.float32)
+
+    def value(self, image):
+        return float((self.weights(image) * np.asarray(image, float)).mean())
+
+    def __call__(self, image):
+        self.judged.append(image)
+        return Judgement(self.allowed(image), self.value(image), 255 * self.weights(image))
+
+
+def needed(image, name):
+    """What satisfies the needs of a perturbation that are about the image."""
+    return {"given": {"objective": Brightness(image)}} if name == "pgd" else {}
 
 
 laws = settings(max_examples=40)
@@ -27,6 +55,7 @@ EXAMPLES = {
     "motion_blur": {"severity": 3},
     "occlusion": {"severity": 3},
     "pad_crop": {"n": 4},
+    "pgd": {"epsilon": 0.05, "goal": "flip", "steps": 3, "step_size": 0.004},
     "rotate": {"degrees": 30},
     "scale": {"factor": 0.9},
     "scale_pad": {"factor": 0.9},
@@ -40,6 +69,7 @@ ZEROS = {
     "high_pass": {"cutoff": 0},
     "low_pass": {"cutoff": 0.5},
     "pad_crop": {"n": 0},
+    "pgd": {"epsilon": 0, "goal": "flip"},
     "rotate": {"degrees": 0},
     "scale": {"factor": 1},
     "scale_pad": {"factor": 1},
@@ -71,7 +101,7 @@ roomy = st.builds(noise_image, st.integers(64, 300), st.integers(40, 300), st.in
 
 
 def example(image, name, **changes):
-    return perturb(image, name, **{**EXAMPLES[name], **changes})
+    return perturb(image, name, **{**EXAMPLES[name], **needed(image, name), **changes})
 
 
 def same(one, other):

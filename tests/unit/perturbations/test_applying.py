@@ -25,6 +25,7 @@ from .strategies import (
     flat_image,
     images,
     laws,
+    needed,
     noise_image,
     roomy,
     same,
@@ -58,7 +59,7 @@ def test_any_image_gives_rgb_and_stays_as_it_was(data, name):
 @laws
 @given(images, st.sampled_from(sorted(ZEROS)))
 def test_strength_zero_is_the_identity(image, name):
-    result = perturb(image, name, **ZEROS[name])
+    result = perturb(image, name, **ZEROS[name], **needed(image, name))
     assert same(result, image)
     assert result is not image
 
@@ -119,7 +120,7 @@ def test_a_given_digest_stands_for_the_image():
 @pytest.mark.parametrize("name", names())
 def test_apply_is_perturb(name):
     image, values = noise_image(64, 48), dict(EXAMPLES[name])
-    given = values.pop("given", {})
+    given = values.pop("given", {}) or needed(image, name).get("given", {})
     variant = variants([{"name": name, **values, "seed": 2 if get(name).draws else 0}])[0]
     expected = perturb(image, name, seed=variant.seed, given=given, **values)
     assert same(apply(image, variant, given=given), expected)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from loguru import logger
+from PIL import Image
 
 from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.request import Generation, Request
 from vlm_confidence_tasks.evaluation.response_cache.fingerprint import (
+    Identities,
     UnknownWeights,
     extra_measures,
+    images_fingerprint,
     model_fingerprint,
     request_fingerprint,
 )
-from vlm_confidence_tasks.evaluation.response_cache.serialization import pack, unpack
+from vlm_confidence_tasks.evaluation.response_cache.serialization import (
+    pack,
+    pack_images,
+    unpack,
+    unpack_images,
+)
 from vlm_confidence_tasks.evaluation.response_cache.sqlite_journal import Entry, Journal
 
 SUBFOLDER = "vlm_confidence"
@@ -83,6 +91,26 @@ class ResponseCache:
         if entries:
             self._journal.add(entries)
             self.added += len(entries)
+
+    def find_images(self, request: Request, identities: Identities) -> list[Image.Image] | None:
+        """Return the kept images of an attack, None if there are none.
+
+        Args:
+            request: The request.
+            identities: What they depend on besides image, variant and provider.
+        """
+        if not self._journal:
+            return None
+        packed = self._journal.find(images_fingerprint(self._model, request, identities), {})
+        return None if packed is None else unpack_images(packed)
+
+    def add_images(
+        self, request: Request, identities: Identities, images: Sequence[Image.Image]
+    ) -> None:
+        """Keep the images of an attack, so that a resumed run need not search again."""
+        if self._journal is not None:
+            key = images_fingerprint(self._model, request, identities)
+            self._journal.add([Entry(key, {}, pack_images(images))])
 
     def summary(self, rank: int, ranks: int) -> str | None:
         """Return the line to log at the end of a run, None if nothing is cached."""

@@ -36,6 +36,10 @@ LAYOUT = {
 }
 
 
+# Pairs of a need and what its value depends on.
+Identities = tuple[tuple[str, tuple[str, ...]], ...]
+
+
 class UnknownWeights(ValueError):
     """A model's weights cannot be identified, so its answers cannot be cached."""
 
@@ -83,6 +87,20 @@ def request_fingerprint(model: str, request: Request, image_sha256: str) -> byte
     key = request.key
     parts = [model, image_sha256, key.prompt, content, key.generation, key.labels]
     return bytes.fromhex(_digest(parts))
+
+
+def images_fingerprint(model: str, request: Request, identities: Identities) -> bytes:
+    """Return the key of the images that a perturbation made with the model's help.
+
+    Args:
+        model: The model's fingerprint, which has the versions of all code that runs it.
+        request: The request.
+        identities: For each need, what its value depends on besides image and provider.
+    """
+    spec = request.key.image
+    content = request.question.content
+    parts = ["images", model, spec.source.hex(), spec.max_side, str(spec.variant), content]
+    return bytes.fromhex(_digest([*parts, spec.providers, identities]))
 
 
 def extra_measures(request: Request) -> dict[str, Any]:

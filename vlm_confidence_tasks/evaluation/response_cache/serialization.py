@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from io import BytesIO
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.request import Generation
@@ -48,6 +50,28 @@ def unpack(data: bytes) -> tuple[Generation, probe.Reading | None]:
         return Generation(text, counts), None
     reading = probe.Reading(**{name: _decode(value, blob) for name, value in numbers.items()})
     return Generation(text, counts), reading
+
+
+def pack_images(images: Sequence[Image.Image]) -> bytes:
+    """Serialise images without loss: the length of each PNG file, four bytes, and the file."""
+    parts = []
+    for image in images:
+        file = BytesIO()
+        image.save(file, "PNG", compress_level=_LEVEL)
+        data = file.getvalue()
+        parts.append(len(data).to_bytes(4, "big") + data)
+    return b"".join(parts)
+
+
+def unpack_images(data: bytes) -> list[Image.Image]:
+    """Deserialise the output of `pack_images`."""
+    images = []
+    while data:
+        end = 4 + int.from_bytes(data[:4], "big")
+        with Image.open(BytesIO(data[4:end])) as stored:
+            images.append(stored.convert("RGB"))
+        data = data[end:]
+    return images
 
 
 def _fields(

@@ -12,6 +12,7 @@ from itertools import chain
 from vlm_confidence_tasks.metrics.metric import Metric
 from vlm_confidence_tasks.metrics.registry import (
     answers,
+    attacks,
     calibration,
     changes,
     defense,
@@ -31,7 +32,7 @@ def metrics_for(
     Args:
         families: Of the perturbations, in the order of their flip rates.
         provides: What the task measures besides its answers, of {"verbal", "loglik",
-            "representations", "same_question"}; None for all of these.
+            "representations", "same_question", "attacks"}; None for all of these.
 
     >>> [name for name in metrics_for(["noise"], frozenset()) if "noise" in name]
     ['ifr_noise', 'iv_noise']
@@ -53,5 +54,6 @@ def metrics_for(
         changes.tests(),
         verbal.claims(),
         representations.metrics(),
+        attacks.metrics(),
     )
     return {m.name: m for m in found if provides is None or m.requires <= provides}

@@ -22,6 +22,7 @@ SIDES: tuple[tuple[str, Select, str], ...] = (
 # What a task may measure besides its answers, as in `Metric.requires`.
 ALWAYS: frozenset[str] = frozenset()
 VERBAL, LOGLIK, REPRESENTATIONS = map(frozenset, (["verbal"], ["loglik"], ["representations"]))
+ATTACKS = frozenset({"attacks"})
 SAME_QUESTION = REPRESENTATIONS | {"same_question"}
 
 

@@ -1,0 +1,122 @@
+"""Whether attacks reach their goals, and what that is against their controls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from vlm_confidence_tasks.metrics import measure, metrics_for, rate_interval, task_metrics
+from vlm_confidence_tasks.metrics.extractors.attacks import reached
+from vlm_confidence_tasks.metrics.measuring import measured_in
+from vlm_confidence_tasks.types import Inside, Variant
+
+from .making import METRICS, NOISE, yes_no_document
+
+NAMES = [name for name, metric in METRICS.items() if "attacks" in metric.requires]
+
+
+def pgd(goal="flip", delta="own", epsilon=0.1, seed=0):
+    parameters = (("delta", delta), ("epsilon", epsilon), ("goal", goal), ("steps", 5))
+    family = "pgd" if delta == "own" else f"pgd_{delta}"
+    return Variant("pgd", parameters, seed, family, control=delta != "own")
+
+
+def inside(drift, control):
+    return Inside({"context": drift}, {}, {"context": control}, None, None, None, (), {})
+
+
+def document(*variants, clean=("Yes", 0.2), image="image"):
+    made = yes_no_document("Yes", clean, variants)
+    return replace(made, image_id=image)
+
+
+@pytest.mark.parametrize(
+    ("goal", "answer", "entropy", "expected"),
+    [
+        ("flip", "No", 0.9, 1),
+        ("flip", None, 0.9, 1),
+        ("flip", "Yes", 0.1, 0),
+        ("sure", "No", 0.2, 1),
+        ("sure", "No", 0.21, 0),
+        ("sure", None, 0.1, 0),
+        ("sure", "Yes", 0.1, 0),
+        ("unsure", "Yes", 0.21, 1),
+        ("unsure", "Yes", 0.2, 0),
+        ("unsure", "No", 0.9, 0),
+        ("sure", "No", None, None),
+        ("hidden", "Yes", 0.2, None),
+    ],
+)
+def test_what_a_goal_asks_for(goal, answer, entropy, expected):
+    sample = document((pgd(goal), answer, entropy))
+    assert reached(sample, sample.variants[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "moved", "expected"), [("Yes", 0.5, 1), ("Yes", 0.49, 0), ("No", 0.9, 0)]
+)
+def test_hidden_is_as_far_as_another_image(answer, moved, expected):
+    sample = document((pgd("hidden"), answer, 0.2))
+    sample = replace(
+        sample,
+        clean=replace(sample.clean, inside=inside(0.0, 0.5)),
+        variants=(replace(sample.variants[0], inside=inside(moved, 0.0)),),
+    )
+    assert reached(sample, sample.variants[0]) == expected
+
+
+def mixed(image="image"):
+    """Two strengths; the attack succeeds at both, random signs at one, another's at none."""
+    return document(
+        (pgd(epsilon=0.1), "No", 0.1),
+        (pgd(epsilon=0.2), "No", 0.1),
+        (pgd(delta="signs", epsilon=0.1), "Yes", 0.1),
+        (pgd(delta="signs", epsilon=0.2), "No", 0.1),
+        (pgd(delta="other", epsilon=0.1), "Yes", 0.1),
+        (pgd(delta="other", epsilon=0.2), "Yes", 0.1),
+        (pgd("sure", epsilon=0.2), "Yes", 0.1),
+        (NOISE, "No", 0.1),
+        image=image,
+    )
+
+
+def test_numbers_by_hand():
+    numbers = task_metrics([mixed(), mixed("other")], NAMES)
+    assert numbers == pytest.approx(
+        {
+            "attack_success": 2 / 3,
+            "attack_success_flip": 1,
+            "attack_success_sure": 0,
+            "attack_over_control": 1 - (0 + 0.5) / 2,
+            "attack_over_signs": 0.5,
+            "attack_over_other": 1,
+        }
+    )
+
+
+def test_a_control_of_another_strength_goal_or_seed_is_none():
+    sample = document(
+        (pgd(), "No", 0.1),
+        (pgd(delta="signs", epsilon=0.2), "Yes", 0.1),
+        (pgd("sure", delta="signs"), "Yes", 0.1),
+        (pgd(delta="other", seed=1), "Yes", 0.1),
+    )
+    assert set(task_metrics([sample], NAMES)) == {"attack_success", "attack_success_flip"}
+
+
+def test_the_interval_pairs_attack_and_control_by_image():
+    samples = [mixed(str(n)) for n in range(12)]
+    found = measure(samples, NAMES)["attack_over_other"]
+    images = [str(n) for n in range(12)] * 2
+    expected = rate_interval(
+        [0] * 12 + [2] * 12, [2] * 24, images, paired=[False] * 12 + [True] * 12
+    )
+    assert (found.value, found.low, found.high) == (1, expected.low, expected.high)
+    assert 0 < found.low < 1 == found.high
+
+
+def test_they_exist_where_something_was_attacked():
+    assert not set(NAMES) & set(metrics_for(["noise"], frozenset()))
+    assert "attacks" in measured_in([mixed()])
+    assert "attacks" not in measured_in([document((NOISE, "No", 0.1))])

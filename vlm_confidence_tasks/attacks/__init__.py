@@ -1,0 +1,10 @@
+"""Perturbations that need the model's gradient: objectives for `perturbations.pgd`.
+
+The search is numpy (`perturbations/attack.py`); here is what it asks the model at every step.
+"""
+
+from vlm_confidence_tasks.attacks.objective import ModelObjective
+from vlm_confidence_tasks.attacks.pixels import PixelPath
+from vlm_confidence_tasks.attacks.provider import ObjectiveProvider
+
+__all__ = ["ModelObjective", "ObjectiveProvider", "PixelPath"]

@@ -1,0 +1,128 @@
+"""The objective of an attack on a transformers model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vlm_confidence_tasks.attacks.goals import entropy, judge, label_logprobs, margin
+from vlm_confidence_tasks.attacks.pixels import KEY, Cost, PixelPath
+from vlm_confidence_tasks.perturbations import Judgement
+from vlm_confidence_tasks.probe.hooks import hooked
+from vlm_confidence_tasks.probe.structure import find_structure
+
+
+class ModelObjective:
+    """Judges images by a goal: `perturbations.Objective`.
+
+    Attributes:
+        start: The image that is attacked.
+        label: Index of the label that the model gives to it, against which goals are judged.
+        clean: ln p of each label at `start`.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        inputs: Mapping[str, torch.Tensor],
+        path: PixelPath,
+        labels: Sequence[Sequence[int]],
+        goal: str,
+        start: Image.Image,
+        cost: Cost,
+        context_at: int = -1,
+        label: int | None = None,
+    ) -> None:
+        """Judge the image that is attacked.
+
+        Args:
+            model: A transformers model.
+            inputs: Of one forward pass up to the answer position; its `pixel_values` are replaced.
+            path: Makes `pixel_values` of an image.
+            labels: Token ids of each label.
+            goal: As in `perturbations.pgd`.
+            start: The image that is attacked.
+            cost: Where passes are counted.
+            context_at: Position of the prompt's last token, counted from the end.
+            label: Index of the label to judge against; None: the likeliest at `start`.
+        """
+        self._model, self._inputs, self._path = model, dict(inputs), path
+        self._labels, self._goal, self.start = labels, goal, start
+        self._cost, self._context_at = cost, context_at
+        self._clean_context: torch.Tensor | None = None
+        with torch.no_grad():
+            logprob, context = self._forward(path.exact(start))
+        self._clean_context = context
+        self.clean = label_logprobs(logprob, labels)
+        self.label = int(self.clean.argmax()) if label is None else label
+
+    def __call__(self, image: Image.Image) -> Judgement:
+        """Judge an image, by one pass forward and back."""
+        began = time.perf_counter()
+        with torch.enable_grad(), _frozen(self._model):
+            pixels, values = self._path(image)
+            logprob, context = self._forward(values)
+            judged = judge(
+                self._goal,
+                logprob,
+                margin(label_logprobs(logprob, self._labels), self.label),
+                self._cosine(context),
+            )
+            (gradient,) = torch.autograd.grad(judged.loss, pixels)
+        self._cost.passes += 1
+        self._cost.seconds += time.perf_counter() - began
+        array = gradient.permute(1, 2, 0).contiguous().numpy().astype(np.float32)
+        return Judgement(judged.allowed, float(judged.value), array)
+
+    def measure(self, image: Image.Image) -> tuple[list[float], float]:
+        """Return ln p of each label and the entropy at the answer position, without a gradient."""
+        with torch.no_grad():
+            logprob, _ = self._forward(self._path.exact(image))
+        return label_logprobs(logprob, self._labels).tolist(), float(entropy(logprob))
+
+    def _cosine(self, context: torch.Tensor | None) -> torch.Tensor | None:
+        if context is None or self._clean_context is None:
+            return None
+        return torch.nn.functional.cosine_similarity(context, self._clean_context, dim=0)
+
+    def _forward(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return ln p at the answer position, and for `hidden` the prompt's context."""
+        like = self._inputs[KEY]
+        inputs = self._inputs | {KEY: values.to(like.device, like.dtype).reshape(like.shape)}
+        states: list[torch.Tensor] = []
+        with ExitStack() as stack:
+            if self._goal == "hidden":
+                decoder = find_structure(self._model).decoder
+                stack.enter_context(hooked(decoder, _keeping(states)))
+            output = self._model(**inputs, use_cache=False)
+        logprob = torch.log_softmax(output.logits[0, -1].float(), dim=-1).cpu()
+        context = states[-1][0, self._context_at].float().cpu() if states else None
+        return logprob, context
+
+
+def _keeping(states: list[torch.Tensor]) -> Callable[..., None]:
+    """Return a hook that keeps the decoder's output, and leaves it as it is."""
+
+    def keep(module: torch.nn.Module, args: Any, output: Any) -> None:
+        states.append(output[0])
+
+    return keep
+
+
+@contextmanager
+def _frozen(model: Any) -> Iterator[None]:
+    """Take no gradient of weights in the block, nor keep what it would need."""
+    weights = [p for p in model.parameters() if p.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)

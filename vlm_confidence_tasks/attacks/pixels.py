@@ -1,0 +1,96 @@
+"""From an image's pixels to what a model is given, with a gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vlm_confidence_tasks.probe import ProbeError
+
+KEY = "pixel_values"
+
+
+@dataclass
+class Cost:
+    """What attacks took so far.
+
+    Attributes:
+        images: Number of images attacked.
+        passes: Number of passes forward and back.
+        seconds: What these took.
+        apart: Largest difference between the pixel values that the model was given and those of
+            the path that the gradient came through.
+    """
+
+    images: int = 0
+    passes: int = 0
+    seconds: float = 0.0
+    apart: float = 0.0
+
+
+class PixelPath:
+    """Processes the images of one prompt, one of which changes.
+
+    The model gets what its processor makes of the uint8 image, exactly. The gradient is that of
+    the same processor on float pixels, which neither rounds nor clips where it resizes.
+    """
+
+    def __init__(
+        self, image_processor: Any, images: Sequence[Image.Image], changing: int, cost: Cost
+    ) -> None:
+        """Store the images.
+
+        Args:
+            image_processor: The image processor of the model's processor.
+            images: The prompt's images, in order.
+            changing: Which of them changes.
+            cost: Where the difference of the two paths is noted.
+        """
+        self._processor, self._images, self._changing = image_processor, list(images), changing
+        self._cost = cost
+
+    def __call__(self, image: Image.Image) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the image's pixels in 0..1, [3, H, W], and `pixel_values` as a function of them.
+
+        Raises:
+            ProbeError: The processor has no path through which a gradient comes.
+        """
+        pixels = _pixels(image).requires_grad_()
+        exact = self.exact(image)
+        floats = [255 * _pixels(other) for other in self._before + self._after]
+        floats.insert(self._changing, 255 * pixels)
+        soft = self._process(floats)
+        if not soft.requires_grad or soft.shape != exact.shape:
+            raise ProbeError(
+                f"no gradient comes through {type(self._processor).__name__}: attacks need an "
+                "image processor on torchvision (`use_fast=True`)"
+            )
+        apart = float((soft.detach() - exact).abs().max())
+        self._cost.apart = max(self._cost.apart, apart)
+        return pixels, soft + (exact - soft).detach()
+
+    def exact(self, image: Image.Image) -> torch.Tensor:
+        """Return `pixel_values` as the model is given them, without a gradient."""
+        return self._process([*self._before, image, *self._after])
+
+    @property
+    def _before(self) -> list[Image.Image]:
+        return self._images[: self._changing]
+
+    @property
+    def _after(self) -> list[Image.Image]:
+        return self._images[self._changing + 1 :]
+
+    def _process(self, images: Sequence[Any]) -> torch.Tensor:
+        found: torch.Tensor = self._processor(images=list(images), return_tensors="pt")[KEY]
+        return found
+
+
+def _pixels(image: Image.Image) -> torch.Tensor:
+    array = np.asarray(image).transpose(2, 0, 1).astype(np.float32) / 255
+    return torch.from_numpy(np.ascontiguousarray(array))

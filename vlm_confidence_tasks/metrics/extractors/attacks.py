@@ -1,0 +1,92 @@
+"""Whether attacks reach their goals, and whether their controls do.
+
+Readouts of the perturbation `pgd`; its parameter `goal` says what counts, its parameter `delta`
+whether it is the attack ("own") or a control of the same size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+
+from vlm_confidence_tasks.metrics.sample import Sample, Value
+from vlm_confidence_tasks.types import Readout
+
+NAME = "pgd"
+GOALS = ("flip", "sure", "unsure", "hidden")
+CONTROLS = ("signs", "other")
+
+
+def reached(sample: Sample, readout: Readout) -> float | None:
+    """Whether an answer is what its goal asks for; None where that was not measured.
+
+    - flip: another answer than the clean one;
+    - sure: another label, with no more entropy than the clean answer has;
+    - unsure: the clean answer, with more entropy than it has;
+    - hidden: the clean answer, with a context as far from the clean one as those of other images
+      are on average (the control drift).
+    """
+    clean, goal = sample.clean, dict(readout.variant.parameters).get("goal")
+    same = readout.answer == clean.answer
+    if goal == "flip":
+        return float(not same)
+    if goal == "hidden":
+        if clean.inside is None or readout.inside is None:
+            return None
+        moved, control = (m.get("context") for m in (readout.inside.drift, clean.inside.control))
+        return None if moved is None or control is None else float(same and moved >= control)
+    if readout.entropy is None or clean.entropy is None:
+        return None
+    if goal == "unsure":
+        return float(same and readout.entropy > clean.entropy)
+    other = not same and readout.answer is not None
+    return float(other and readout.entropy <= clean.entropy)
+
+
+def attacks(sample: Sample, goals: Collection[str], delta: str = "own") -> list[Readout]:
+    """Return the answers to attacks with one of the goals, or to their controls."""
+    return [r for r in sample.variants if _is(r, "delta", {delta}) and _is(r, "goal", goals)]
+
+
+def success(goals: Collection[str], sample: Sample, readouts: Sequence[Readout]) -> list[float]:
+    """Whether each attack with one of the goals reaches it; controls are left out."""
+    found = [reached(sample, r) for r in attacks(sample, goals)]
+    return [hit for hit in found if hit is not None]
+
+
+def over_control(controls: Collection[str], sample: Sample) -> Value | None:
+    """Return success of the attacks less that of their controls, of the pairs that exist.
+
+    An attack is paired with each control that has all other parameters alike; of several it is
+    their mean.
+
+    Args:
+        controls: Values of `delta` that are controls.
+        sample: The sample.
+    """
+    pairs = []
+    for attack in attacks(sample, GOALS):
+        rivals = [
+            reached(sample, r)
+            for delta in controls
+            for r in attacks(sample, GOALS, delta)
+            if _setting(r) == _setting(attack)
+        ]
+        hit, measured = reached(sample, attack), [rival for rival in rivals if rival is not None]
+        if hit is not None and measured:
+            pairs.append((hit, math.fsum(measured) / len(measured)))
+    if not pairs:
+        return None
+    hits, control = (math.fsum(side) for side in zip(*pairs, strict=True))
+    n = len(pairs)
+    return {"score": (hits - control) / n, "n": n, "hits": hits, "control": control}
+
+
+def _is(readout: Readout, parameter: str, values: Collection[str]) -> bool:
+    found = dict(readout.variant.parameters).get(parameter)
+    return readout.variant.perturbation == NAME and found in values
+
+
+def _setting(readout: Readout) -> tuple[object, ...]:
+    others = ((name, v) for name, v in readout.variant.parameters if name != "delta")
+    return (*others, readout.variant.seed)

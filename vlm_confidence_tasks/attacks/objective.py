@@ -78,7 +78,7 @@ class ModelObjective:
         self._cost.passes += 1
         self._cost.seconds += time.perf_counter() - began
         array = gradient.permute(1, 2, 0).contiguous().numpy().astype(np.float32)
-        return Judgement(judged.allowed, float(judged.value), array)
+        return Judgement(judged.allowed, float(judged.value.detach()), array)
 
     def measure(self, image: Image.Image) -> tuple[list[float], float]:
         """Return ln p of each label and the entropy at the answer position, without a gradient."""

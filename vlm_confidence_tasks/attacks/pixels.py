@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,17 +41,24 @@ class PixelPath:
     """
 
     def __init__(
-        self, image_processor: Any, images: Sequence[Image.Image], changing: int, cost: Cost
+        self,
+        image_processor: Any,
+        options: Mapping[str, Any],
+        images: Sequence[Image.Image],
+        changing: int,
+        cost: Cost,
     ) -> None:
         """Store the images.
 
         Args:
             image_processor: The image processor of the model's processor.
+            options: With what the processor calls it.
             images: The prompt's images, in order.
             changing: Which of them changes.
             cost: Where the difference of the two paths is noted.
         """
         self._processor, self._images, self._changing = image_processor, list(images), changing
+        self._options = {**options, "return_tensors": "pt"}
         self._cost = cost
 
     def __call__(self, image: Image.Image) -> tuple[torch.Tensor, torch.Tensor]:
@@ -87,7 +94,7 @@ class PixelPath:
         return self._images[self._changing + 1 :]
 
     def _process(self, images: Sequence[Any]) -> torch.Tensor:
-        found: torch.Tensor = self._processor(images=list(images), return_tensors="pt")[KEY]
+        found: torch.Tensor = self._processor(images=list(images), **self._options)[KEY]
         return found
 
 

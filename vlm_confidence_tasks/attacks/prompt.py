@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
 
-from vlm_confidence_tasks.probe import LogitSource
+from vlm_confidence_tasks.probe import LogitSource, ProbeError, replaced
 from vlm_confidence_tasks.types import Question
 
 
@@ -17,18 +18,38 @@ def image_order(question: Question, images: int) -> list[int]:
     return [part for part in question.content or range(images) if isinstance(part, int)]
 
 
-def prompt_inputs(
+@dataclass(frozen=True)
+class Prompt:
+    """What a model is given up to the answer position.
+
+    Attributes:
+        inputs: Of one forward pass.
+        image_options: With what the processor called its image processor.
+    """
+
+    inputs: Mapping[str, Any]
+    image_options: Mapping[str, Any]
+
+
+def make_prompt(
     source: LogitSource, question: Question, images: Sequence[Image.Image], answered: Sequence[int]
-) -> dict[str, torch.Tensor]:
-    """Return the model's inputs for a question and the tokens that it answered so far.
+) -> Prompt:
+    """Process a question, its images and the tokens that were answered so far.
 
     Args:
         source: Has the model and its processor.
         question: The question.
         images: Its images, in the order of the document.
         answered: Ids of the tokens before the answer position.
+
+    Raises:
+        ProbeError: The processor has no chat template.
     """
     processor, model = source.processor, source.model
+    if not getattr(processor, "chat_template", None):
+        raise ProbeError(
+            f"{type(processor).__name__} has no chat template, with which attacks write prompts"
+        )
     content = question.content or (*range(len(images)), question.prompt)
     shown = [images[number] for number in image_order(question, len(images))]
     parts = [
@@ -41,13 +62,30 @@ def prompt_inputs(
     begin = processor.tokenizer.bos_token
     # Some templates write the token that begins a text, which tokenizers add too.
     spelled = begin is not None and text.startswith(begin)
-    inputs = processor(
-        images=shown,
-        text=[text],
-        return_tensors="pt",
-        **({"add_special_tokens": False} if spelled else {}),
-    ).to(model.device, model.dtype)
-    return _continued(dict(inputs), answered)
+    recorder = _Recorder(processor.image_processor)
+    with replaced(processor, "image_processor", recorder):
+        inputs = processor(
+            images=shown,
+            text=[text],
+            return_tensors="pt",
+            **({"add_special_tokens": False} if spelled else {}),
+        ).to(model.device, model.dtype)
+    return Prompt(_continued(dict(inputs), answered), recorder.options)
+
+
+class _Recorder:
+    """An image processor that notes with which options it is called."""
+
+    def __init__(self, processor: Any) -> None:
+        self._processor = processor
+        self.options: dict[str, Any] = {}
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        self.options = {name: value for name, value in options.items() if name != "images"}
+        return self._processor(*args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._processor, name)
 
 
 def _continued(inputs: dict[str, Any], tokens: Sequence[int]) -> dict[str, Any]:

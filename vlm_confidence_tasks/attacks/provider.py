@@ -12,7 +12,7 @@ from PIL import Image
 
 from vlm_confidence_tasks.attacks.objective import ModelObjective
 from vlm_confidence_tasks.attacks.pixels import Cost, PixelPath
-from vlm_confidence_tasks.attacks.prompt import image_order, prompt_inputs
+from vlm_confidence_tasks.attacks.prompt import image_order, make_prompt
 from vlm_confidence_tasks.benchmarks.dataset import Documents
 from vlm_confidence_tasks.perturbations import fit
 from vlm_confidence_tasks.probe import LogitSource, ProbeError, label_tokens
@@ -81,13 +81,14 @@ class ObjectiveProvider:
             raise ProbeError(f"image {position + 1} of the document is not shown: leave it out")
         shown = [images[number] for number in order]
         processor = source.processor.image_processor
-        path = PixelPath(processor, shown, order.index(position), self.cost)
-        inputs = prompt_inputs(source, request.question, images, prefix)
+        prompt = make_prompt(source, request.question, images, prefix)
+        changing = order.index(position)
+        path = PixelPath(processor, prompt.image_options, shown, changing, self.cost)
 
         def objective(start: Image.Image, label: int | None) -> ModelObjective:
             goal, at = str(parameters["goal"]), -1 - len(prefix)
             return ModelObjective(
-                source.model, inputs, path, labels, goal, start, self.cost, at, label
+                source.model, prompt.inputs, path, labels, goal, start, self.cost, at, label
             )
 
         answer = clean.answer

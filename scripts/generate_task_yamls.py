@@ -65,6 +65,18 @@ FREQUENCY = {
     "_bandnoise": f"{{name: band_noise, epsilon: [0.02, 0.05, 0.1], band: {BANDS}}}",
     "_bandphase": f"{{name: band_phase, band: {BANDS}}}",
 }
+# Attacks at 2, 4, 8 and 25 of 255 grey levels, with both controls of the same size.
+RADII = f"[{2 / 255}, {4 / 255}, {8 / 255}, 0.1]"
+GOALS = ("flip", "sure", "unsure", "hidden")
+ATTACKS = {
+    f"_pgd_{goal}": f"{{name: pgd, goal: {goal}, epsilon: {RADII}, delta: [own, signs, other]}}"
+    for goal in GOALS
+}
+ATTACKS["_pgd"] = (
+    f"{{name: pgd, goal: [{', '.join(GOALS)}], epsilon: {RADII}, delta: [own, signs, other]}}"
+)
+# Goals that are judged inside the model.
+INSIDE = ("_pgd_hidden", "_pgd")
 
 # Beside the letter: what is measured too, at all strengths of noise in one task.
 EVERY_EPSILON = f"{{name: gaussian_noise, epsilon: [{', '.join(map(str, EPSILONS))}]}}"
@@ -94,6 +106,9 @@ def task_files(prefix: str, folder: str) -> dict[Path, str]:
         made[f"{prefix}_invariance_loglik"] = [SCORED["_loglik"], *invariance]
         for suffix, key in (SCORED | (STATED if folder in YES_NO else {})).items():
             made[f"{prefix}{suffix}"] = [key, "perturbations:", f"  - {EVERY_EPSILON}"]
+        for suffix, entry in ATTACKS.items():
+            inside = [MOVED["_drift"]] if suffix in INSIDE else []
+            made[f"{prefix}{suffix}"] = [*inside, "perturbations:", f"  - {entry}"]
     for suffix, key in MOVED.items():
         made[f"{prefix}{suffix}"] = [key, "perturbations:", f"  - {EVERY_EPSILON}"]
     return {

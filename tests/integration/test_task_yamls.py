@@ -43,7 +43,10 @@ VARIANTS = {
     **dict.fromkeys(("_lowpass", "_highpass"), (8, 8)),
     "_bandnoise": (9, 9),
     "_bandphase": (3, 3),
+    **dict.fromkeys(("_pgd_flip", "_pgd_sure", "_pgd_unsure", "_pgd_hidden"), (12, 12)),
+    "_pgd": (48, 48),
 }
+INSIDE = ("_invariance", "_drift", "_pgd_hidden", "_pgd")
 VARIANTS["_invariance_loglik"] = VARIANTS["_invariance"]
 VARIANTS["_loglik"] = VARIANTS["_drift"] = (4, 4)
 STATED = dict.fromkeys(("_verbal3", "_verbal1"), (4, 4))
@@ -125,7 +128,7 @@ def test_every_task_builds(built, name):
     assert len(task.plan.variants) == many
     assert task.plan.max_side == (1024 if "_invariance" in suffix else None)
     assert task.plan.loglik == ("_loglik" in suffix)
-    assert task.plan.representations == (suffix in ("_invariance", "_drift"))
+    assert task.plan.representations == (suffix in INSIDE)
     assert task.plan.verbal == {"_verbal3": "third", "_verbal1": "first"}.get(suffix)
     assert task.config.cluster_key == "image_id"
     counts = {

@@ -68,6 +68,11 @@ class ObjectiveProvider:
                 "an attack needs the gradient of a transformers model and its processor, which "
                 "this adapter does not give (an API and a serving engine have none)"
             )
+        if any(map(_packed, source.model.modules())):
+            raise ProbeError(
+                "no gradient comes through 4-bit weights that bitsandbytes packed for this CPU: "
+                "attack on a GPU, or with load_in_8bit, or without quantisation"
+            )
         stored = self._documents.images(request.document)
         side = request.task.max_side
         images = stored if side is None else [fit(each, side) for each in stored]
@@ -127,6 +132,11 @@ class ObjectiveProvider:
             f"{cost.passes / cost.seconds:.1f} a second; pixel values on the gradient's path are "
             f"at most {cost.apart:.2g} from the processor's own, which the model was given"
         )
+
+
+def _packed(module: Any) -> bool:
+    state = getattr(getattr(module, "weight", None), "quant_state", None)
+    return bool(getattr(state, "packing_format_for_cpu", False))
 
 
 def _check(objective: ModelObjective, measured: Sequence[float], model: Any) -> None:

@@ -35,7 +35,7 @@ def document(*variants, clean=("Yes", 0.2), image="image"):
     ("goal", "answer", "entropy", "expected"),
     [
         ("flip", "No", 0.9, 1),
-        ("flip", None, 0.9, 1),
+        ("flip", None, 0.9, 0),
         ("flip", "Yes", 0.1, 0),
         ("sure", "No", 0.2, 1),
         ("sure", "No", 0.21, 0),

@@ -20,16 +20,18 @@ CONTROLS = ("signs", "other")
 def reached(sample: Sample, readout: Readout) -> float | None:
     """Whether an answer is what its goal asks for; None where that was not measured.
 
-    - flip: another answer than the clean one;
-    - sure: another label, with no more entropy than the clean answer has;
+    - flip: another label than the clean one; an answer that names none does not count, since
+      any noise that is strong enough leaves the model without words;
+    - sure: the same, with no more entropy than the clean answer has;
     - unsure: the clean answer, with more entropy than it has;
     - hidden: the clean answer, with a context as far from the clean one as those of other images
       are on average (the control drift).
     """
     clean, goal = sample.clean, dict(readout.variant.parameters).get("goal")
     same = readout.answer == clean.answer
+    other = not same and readout.answer is not None
     if goal == "flip":
-        return float(not same)
+        return float(other)
     if goal == "hidden":
         if clean.inside is None or readout.inside is None:
             return None
@@ -39,7 +41,6 @@ def reached(sample: Sample, readout: Readout) -> float | None:
         return None
     if goal == "unsure":
         return float(same and readout.entropy > clean.entropy)
-    other = not same and readout.answer is not None
     return float(other and readout.entropy <= clean.entropy)
 
 

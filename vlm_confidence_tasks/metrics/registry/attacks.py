@@ -12,7 +12,7 @@ from vlm_confidence_tasks.metrics.registry.kinds import ATTACKS, DOWN, RATE, mea
 
 _GOALS = (
     ("attack_success", attacks.GOALS, "share of attacks that reach their goal"),
-    ("attack_success_flip", ("flip",), "share of attacks that change the answer"),
+    ("attack_success_flip", ("flip",), "share of attacks that change the answer to another label"),
     (
         "attack_success_sure",
         ("sure",),

@@ -119,6 +119,27 @@ def task_files(prefix: str, folder: str) -> dict[Path, str]:
     }
 
 
+def trap_files() -> dict[Path, str]:
+    """Return the files of the tasks that do what the code of "The Confidence Trap" does."""
+    made = {"caption_trap_clamponly": (0.0, "clamponly")}
+    for epsilon in EPSILONS:
+        made[f"caption_trap_eps{epsilon}"] = (epsilon, "source")
+        for control in ("noclamp", "generated"):
+            made[f"caption_trap_eps{epsilon}_{control}"] = (epsilon, control)
+    return {
+        ROOT / "caption" / f"{task}.yaml": "\n".join(
+            [
+                "include: _caption_trap_yaml",
+                f"task: {task}",
+                f"epsilon: {epsilon}",
+                f"condition: {condition}",
+                "",
+            ]
+        )
+        for task, (epsilon, condition) in made.items()
+    }
+
+
 def group_files() -> dict[Path, str]:
     """Return the files of all groups: of a prefix, and over prefixes."""
     answered = [prefix for prefix in PREFIXES if prefix not in UNANSWERED]
@@ -138,7 +159,7 @@ def group_files() -> dict[Path, str]:
 
 def files() -> dict[Path, str]:
     """Return every generated file's path and text."""
-    made = group_files()
+    made = group_files() | trap_files()
     for prefix, folder in PREFIXES.items():
         made |= task_files(prefix, folder)
     return made

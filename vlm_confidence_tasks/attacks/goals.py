@@ -33,9 +33,9 @@ def margin(label_logprob: torch.Tensor, label: int) -> torch.Tensor:
     return label_logprob[label] - others.max()
 
 
-def entropy(logprob: torch.Tensor) -> torch.Tensor:
-    """Return -sum p ln p over the vocabulary, in nats."""
-    return -(logprob.exp() * logprob).sum()
+def entropies(logprob: torch.Tensor) -> torch.Tensor:
+    """Return -sum p ln p over the last axis, the vocabulary, in nats."""
+    return -(logprob.exp() * logprob).sum(-1)
 
 
 def judge(
@@ -55,10 +55,10 @@ def judge(
     if goal == "flip":
         return Judged(True, lead, lead)
     if goal == "sure":
-        value = entropy(logprob)
+        value = entropies(logprob)
         return Judged(bool(lead < 0), value, value + lead.clamp(min=0))
     if goal == "unsure":
-        value = -entropy(logprob)
+        value = -entropies(logprob)
     elif goal == "hidden" and cosine is not None:
         value = cosine
     else:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vlm_confidence_tasks.attacks.goals import entropy, judge, label_logprobs, margin
+from vlm_confidence_tasks.attacks.goals import entropies, judge, label_logprobs, margin
 from vlm_confidence_tasks.attacks.pixels import KEY, Cost, PixelPath
 from vlm_confidence_tasks.perturbations import Judgement
 from vlm_confidence_tasks.probe.hooks import hooked
@@ -84,7 +84,7 @@ class ModelObjective:
         """Return ln p of each label and the entropy at the answer position, without a gradient."""
         with torch.no_grad():
             logprob, _ = self._forward(self._path.exact(image))
-        return label_logprobs(logprob, self._labels).tolist(), float(entropy(logprob))
+        return label_logprobs(logprob, self._labels).tolist(), float(entropies(logprob))
 
     def _cosine(self, context: torch.Tensor | None) -> torch.Tensor | None:
         if context is None or self._clean_context is None:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from importlib import metadata, resources
 from typing import Any
 
@@ -123,19 +124,30 @@ def install_seam() -> None:
     def evaluate(*args: Any, **kwargs: Any) -> Any:
         call = signature.bind(*args, **kwargs)
         tasks = list(_perturbed(call.arguments["task_dict"]))
-        if not tasks:
+        traps = list(_traps(call.arguments["task_dict"]))
+        if not tasks and not traps:
             return original(*args, **kwargs)
         from vlm_confidence_tasks.harness.session import Session
+        from vlm_confidence_tasks.harness.trap_task import answering, is_trap
         from vlm_confidence_tasks.harness.use_cache import OtherTasksCache
 
         lm, cache = call.arguments["lm"], call.arguments.get("response_cache")
-        folder = getattr(cache, _OURS, None)
-        session = Session(lm, tasks, call.arguments.get("cli_args"), folder)
-        if cache is not None:
-            call.arguments["response_cache"] = OtherTasksCache(cache, session.owns)
-        with session:
+        with ExitStack() as stack:
+            if traps:
+                stack.enter_context(answering(lm, traps))
+            session = None
+            if tasks:
+                folder = getattr(cache, _OURS, None)
+                session = Session(lm, tasks, call.arguments.get("cli_args"), folder)
+                stack.enter_context(session)
+            if cache is not None:
+                owns = session.owns if session is not None else is_trap
+                call.arguments["response_cache"] = OtherTasksCache(
+                    cache, lambda instance: is_trap(instance) or owns(instance)
+                )
             results = original(*call.args, **call.kwargs)
-            session.report_failures(results)
+            if session is not None:
+                session.report_failures(results)
             return results
 
     setattr(evaluate, _OURS, True)
@@ -168,6 +180,13 @@ def _perturbed(tasks: Mapping[Any, Any]) -> Iterator[Any]:
     from vlm_confidence_tasks.harness.task import PerturbedTask
 
     return (task for task in leaves(tasks) if isinstance(task, PerturbedTask))
+
+
+def _traps(tasks: Mapping[Any, Any]) -> Iterator[Any]:
+    """Yield the tasks of a run that follow the code of "The Confidence Trap"."""
+    from vlm_confidence_tasks.harness.trap_task import TrapTask
+
+    return (task for task in leaves(tasks) if isinstance(task, TrapTask))
 
 
 def leaves(tasks: Mapping[Any, Any]) -> Iterator[Any]:

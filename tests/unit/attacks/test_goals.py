@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_confidence_tasks.attacks.goals import entropy, judge, label_logprobs, margin
+from vlm_confidence_tasks.attacks.goals import entropies, judge, label_logprobs, margin
 
 LABELS = ((0, 1), (2,), (4, 5))
 logits = st.lists(st.floats(-8, 8), min_size=7, max_size=7)
@@ -28,7 +28,7 @@ def test_margin_and_entropy_are_their_formulas(numbers, label):
     best = max(s for n, s in enumerate(sums) if n != label)
     found = margin(label_logprobs(logprob, LABELS), label)
     assert float(found) == pytest.approx(math.log(sums[label]) - math.log(best), abs=1e-9)
-    assert float(entropy(logprob)) == pytest.approx(-sum(x * math.log(x) for x in p), abs=1e-9)
+    assert float(entropies(logprob)) == pytest.approx(-sum(x * math.log(x) for x in p), abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_margin_and_entropy_are_their_formulas(numbers, label):
 )
 def test_goals(goal, lead, allowed, value, loss):
     logprob = distribution([1.0, 2.0, 0.0, 0.5, -1.0, 0.3, 0.2])
-    named = {"H": float(entropy(logprob)), "-H": -float(entropy(logprob))}
+    named = {"H": float(entropies(logprob)), "-H": -float(entropies(logprob))}
     found = judge(goal, logprob, torch.tensor(lead), torch.tensor(0.25))
     expected = named.get(value, value)
     assert found.allowed is allowed

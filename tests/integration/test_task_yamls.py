@@ -54,6 +54,11 @@ TASKS = [prefix + suffix for prefix in CLOSED for suffix in VARIANTS]
 TASKS += [prefix + suffix for prefix in CLOSED[:4] + CLOSED[6:] for suffix in STATED]
 VARIANTS |= STATED
 TASKS += [f"caption{suffix}" for suffix in (*EPSILONS, "_drift")]
+TRAPS = ["caption_trap_clamponly"] + [
+    f"caption_trap{epsilon}{control}"
+    for epsilon in EPSILONS
+    for control in ("", "_noclamp", "_generated")
+]
 GROUPS = {
     **{f"{prefix}_eps": [prefix + suffix for suffix in EPSILONS] for prefix in CLOSED},
     "caption_eps": [f"caption{suffix}" for suffix in EPSILONS],
@@ -100,9 +105,9 @@ def test_check_sees_a_changed_a_missing_and_a_superfluous_file(tmp_path, monkeyp
 
 
 def test_the_harness_knows_every_task_and_group(manager):
-    assert set(manager.all_tasks) == {*TASKS, *GROUPS}
+    assert set(manager.all_tasks) == {*TASKS, *TRAPS, *GROUPS}
     assert set(manager.all_groups) == set(GROUPS)
-    assert {path.stem for path in FOLDER.rglob("*.yaml")} == {*TASKS, *GROUPS}
+    assert {path.stem for path in FOLDER.rglob("*.yaml")} == {*TASKS, *TRAPS, *GROUPS}
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -75,6 +75,12 @@ ATTACKS = {
 ATTACKS["_pgd"] = (
     f"{{name: pgd, goal: [{', '.join(GOALS)}], epsilon: {RADII}, delta: [own, signs, other]}}"
 )
+# The attack of "Same Answer, Different Representations", and its noise at 1 to 16 of 255.
+FIVE = ", ".join(str(k / 255) for k in (1, 2, 4, 8, 16))
+HI = (
+    "{name: pgd_hi, mode: [pixel, low, high]}",
+    f"{{name: pgd_hi, mode: noise, epsilon: [{FIVE}]}}",
+)
 # Goals that are judged inside the model.
 INSIDE = ("_pgd_hidden", "_pgd")
 
@@ -109,6 +115,8 @@ def task_files(prefix: str, folder: str) -> dict[Path, str]:
         for suffix, entry in ATTACKS.items():
             inside = [MOVED["_drift"]] if suffix in INSIDE else []
             made[f"{prefix}{suffix}"] = [*inside, "perturbations:", f"  - {entry}"]
+        hi = [f"  - {entry}" for entry in HI]
+        made[f"{prefix}_pgd_hi"] = [SCORED["_loglik"], "perturbations:", *hi]
     for suffix, key in MOVED.items():
         made[f"{prefix}{suffix}"] = [key, "perturbations:", f"  - {EVERY_EPSILON}"]
     return {

@@ -45,6 +45,7 @@ VARIANTS = {
     "_bandphase": (3, 3),
     **dict.fromkeys(("_pgd_flip", "_pgd_sure", "_pgd_unsure", "_pgd_hidden"), (12, 12)),
     "_pgd": (48, 48),
+    "_pgd_hi": (8, 8),
 }
 INSIDE = ("_invariance", "_drift", "_pgd_hidden", "_pgd")
 VARIANTS["_invariance_loglik"] = VARIANTS["_invariance"]
@@ -132,7 +133,7 @@ def test_every_task_builds(built, name):
     few, many = VARIANTS[suffix]
     assert len(task.plan.variants) == many
     assert task.plan.max_side == (1024 if "_invariance" in suffix else None)
-    assert task.plan.loglik == ("_loglik" in suffix)
+    assert task.plan.loglik == ("_loglik" in suffix or suffix == "_pgd_hi")
     assert task.plan.representations == (suffix in INSIDE)
     assert task.plan.verbal == {"_verbal3": "third", "_verbal1": "first"}.get(suffix)
     assert task.config.cluster_key == "image_id"

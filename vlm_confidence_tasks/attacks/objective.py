@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vlm_confidence_tasks.attacks.goals import entropies, judge, label_logprobs, margin
+from vlm_confidence_tasks.attacks.goals import Judged, entropies, judge, label_logprobs, margin
 from vlm_confidence_tasks.attacks.pixels import KEY, Cost, PixelPath
 from vlm_confidence_tasks.perturbations import Judgement
 from vlm_confidence_tasks.probe.hooks import hooked
@@ -66,19 +66,19 @@ class ModelObjective:
         """Judge an image, by one pass forward and back."""
         began = time.perf_counter()
         with torch.enable_grad(), _frozen(self._model):
-            pixels, values = self._path(image)
-            logprob, context = self._forward(values)
-            judged = judge(
-                self._goal,
-                logprob,
-                margin(label_logprobs(logprob, self._labels), self.label),
-                self._cosine(context),
-            )
+            pixels, judged = self._judged(image)
             (gradient,) = torch.autograd.grad(judged.loss, pixels)
         self._cost.passes += 1
         self._cost.seconds += time.perf_counter() - began
         array = gradient.permute(1, 2, 0).contiguous().numpy().astype(np.float32)
         return Judgement(judged.allowed, float(judged.value.detach()), array)
+
+    def _judged(self, image: Image.Image) -> tuple[torch.Tensor, Judged]:
+        """Return the image's pixels and what the goal makes of them."""
+        pixels, values = self._path(image)
+        logprob, context = self._forward(values)
+        lead = margin(label_logprobs(logprob, self._labels), self.label)
+        return pixels, judge(self._goal, logprob, lead, self._cosine(context))
 
     def measure(self, image: Image.Image) -> tuple[list[float], float]:
         """Return ln p of each label and the entropy at the answer position, without a gradient."""
@@ -93,8 +93,7 @@ class ModelObjective:
 
     def _forward(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return ln p at the answer position, and for `hidden` the prompt's context."""
-        like = self._inputs[KEY]
-        inputs = self._inputs | {KEY: values.to(like.device, like.dtype).reshape(like.shape)}
+        inputs = _with_pixels(self._inputs, values)
         states: list[torch.Tensor] = []
         with ExitStack() as stack:
             if self._goal == "hidden":
@@ -104,6 +103,33 @@ class ModelObjective:
         logprob = torch.log_softmax(output.logits[0, -1].float(), dim=-1).cpu()
         context = states[-1][0, self._context_at].float().cpu() if states else None
         return logprob, context
+
+
+class OptionObjective(ModelObjective):
+    """The log-likelihood of an option's text after the prompt, to be made small."""
+
+    def __init__(self, option: Sequence[int], after: Mapping[str, torch.Tensor], *given: Any):
+        """Judge the image that is attacked.
+
+        Args:
+            option: Token ids of the option's text.
+            after: Inputs of a forward pass over the prompt and these tokens.
+            *given: As for `ModelObjective`.
+        """
+        super().__init__(*given)
+        self._option, self._after = list(option), dict(after)
+
+    def _judged(self, image: Image.Image) -> tuple[torch.Tensor, Judged]:
+        pixels, values = self._path(image)
+        output = self._model(**_with_pixels(self._after, values), use_cache=False)
+        steps = torch.log_softmax(output.logits[0, -1 - len(self._option) : -1].float(), dim=-1)
+        total = steps[range(len(self._option)), self._option].sum().cpu()
+        return pixels, Judged(True, total, total)
+
+
+def _with_pixels(inputs: Mapping[str, Any], values: torch.Tensor) -> dict[str, Any]:
+    like = inputs[KEY]
+    return {**inputs, KEY: values.to(like.device, like.dtype).reshape(like.shape)}
 
 
 def _keeping(states: list[torch.Tensor]) -> Callable[..., None]:

@@ -10,14 +10,17 @@ from typing import Any
 import torch
 from PIL import Image
 
-from vlm_confidence_tasks.attacks.objective import ModelObjective
+from vlm_confidence_tasks.attacks.objective import ModelObjective, OptionObjective
 from vlm_confidence_tasks.attacks.pixels import Cost, PixelPath
-from vlm_confidence_tasks.attacks.prompt import image_order, make_prompt
+from vlm_confidence_tasks.attacks.prompt import image_order, make_prompt, option_after
+from vlm_confidence_tasks.benchmarks import option_texts
 from vlm_confidence_tasks.benchmarks.dataset import Documents
 from vlm_confidence_tasks.perturbations import fit
 from vlm_confidence_tasks.probe import LogitSource, ProbeError, label_tokens
 
 VERSION = "objective/1"
+# The goal of `pgd_hi`, which names none.
+LOGLIK = "loglik"
 # By how much ln p of a label may differ from what was measured when the adapter answered: float32
 # rounds to 1e-5, and half precision in other kernels to 0.1.
 TOLERANCES = {torch.float32: 1e-2, torch.float64: 1e-2}
@@ -90,17 +93,23 @@ class ObjectiveProvider:
         changing = order.index(position)
         path = PixelPath(processor, prompt.image_options, shown, changing, self.cost)
 
+        goal, at = str(parameters.get("goal", LOGLIK)), -1 - len(prefix)
+
         def objective(start: Image.Image, label: int | None) -> ModelObjective:
-            goal, at = str(parameters["goal"]), -1 - len(prefix)
-            return ModelObjective(
-                source.model, prompt.inputs, path, labels, goal, start, self.cost, at, label
-            )
+            given = (source.model, prompt.inputs, path, labels, goal, start, self.cost, at, label)
+            if goal != LOGLIK:
+                return ModelObjective(*given)
+            found = ModelObjective(*given)
+            texts = option_texts(request.question) or request.key.labels
+            option = option_after(source, prompt, texts[found.label])
+            after = make_prompt(source, request.question, images, option).inputs
+            return OptionObjective(option, after, *given)
 
         answer = clean.answer
         own = objective(image, None if answer is None else request.key.labels.index(answer))
         if clean.position is not None and clean.position.logprob:
             _check(own, clean.position.logprob, source.model)
-        if parameters["delta"] == "other":
+        if parameters.get("delta") == "other":
             own = objective(self._other(request.document, image), None)
         self.cost.images += 1
         return own

@@ -110,7 +110,7 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
         "loglik": loglik,
         "representations": representations,
         "same_question": control is not None,
-        "attacks": any(variant.perturbation == "pgd" for variant in variants),
+        "attacks": any("objective" in perturbations.needs_of(v) for v in variants),
     }
     plan = Plan(
         benchmark=benchmarks.get(config["benchmark"]),

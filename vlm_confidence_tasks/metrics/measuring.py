@@ -43,7 +43,7 @@ _PARTS: dict[str, Callable[[Readout], bool]] = {
     "verbal": lambda readout: readout.verbal_text is not None,
     "loglik": lambda readout: readout.option_logprob is not None,
     "representations": lambda readout: readout.inside is not None,
-    "attacks": lambda readout: readout.variant.perturbation == attacks.NAME,
+    "attacks": lambda readout: readout.variant.perturbation in attacks.NAMES,
     "same_question": lambda readout: (
         readout.inside is not None and bool(readout.inside.control_same)
     ),

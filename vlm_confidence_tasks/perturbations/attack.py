@@ -13,11 +13,16 @@ from vlm_confidence_tasks.perturbations.frequency import rounded
 from vlm_confidence_tasks.perturbations.needs import Objective
 from vlm_confidence_tasks.perturbations.parameters import Range
 from vlm_confidence_tasks.perturbations.registry import register
-from vlm_confidence_tasks.perturbations.spectrum import Floats, band_mask, filtered
+from vlm_confidence_tasks.perturbations.spectrum import (
+    Floats,
+    band_mask,
+    filtered,
+    low_pass_mask,
+)
 
 Goal = Literal["flip", "sure", "unsure", "hidden"]
 Reach = Literal["all", "low", "mid", "high"]
-SIGNS, OTHER = "signs", "other"
+SIGNS, OTHER, NOISE = "signs", "other", "noise"
 
 
 @register(
@@ -76,6 +81,55 @@ def pgd(
     best = min(runs, key=lambda run: run[0])[1]
     difference = np.asarray(best, np.float64) - np.asarray(start, np.float64)
     return rounded(np.asarray(image, np.float64) + difference)
+
+
+@register(
+    "pgd_hi",
+    family="pgdhi",
+    strength="epsilon",
+    controls={"mode": (NOISE,)},
+    needs={"objective"},
+)
+def pgd_hi(
+    image: Image.Image,
+    rng: Generator,
+    objective: Objective,
+    *,
+    epsilon: Annotated[float, Range(0, 1)] = 4 / 255,
+    steps: Annotated[int, Range(1, 10_000)] = 10,
+    step_size: Annotated[float, Range(0, 1)] = 1 / 255,
+    mode: Literal["pixel", "low", "high", "noise"] = "pixel",
+    cutoff: Annotated[float, Range(0, 1)] = 0.25,
+) -> Image.Image:
+    """Attack as "Same Answer, Different Representations" does, for images.
+
+    d_0 = 0, d_(t+1) = clip(M(d_t - 255 step_size sign(gradient at round(x + d_t))), -k, k), with
+    k = floor(255 epsilon); the last is shown. The objective is the log-likelihood of the clean
+    option's text. M keeps what lies at or under (`low`) or above (`high`) `cutoff` times the
+    largest radius; since the clip comes after it, a little power leaves the band. The source's
+    8/255 and 2/255 are of channels in [-1, 1], so half of that in pixels, and its difference is
+    made for one model's patches; this one is made for the image.
+
+    The control `mode="noise"` adds Gaussian noise divided by its largest value, times k.
+
+    Source: "Same Answer, Different Representations", arXiv 2602.06652.
+    """
+    limit = math.floor(255 * epsilon)
+    if limit == 0:
+        return image.copy()
+    pixels = np.asarray(image, np.float64)
+    if mode == NOISE:
+        noise = rng.standard_normal(pixels.shape)
+        return rounded(pixels + limit * noise / np.abs(noise).max())
+    low = low_pass_mask(image.height, image.width, 0.5 * cutoff, "ideal")
+    gain = None if mode == "pixel" else low if mode == "low" else 1 - low
+    change = np.zeros_like(pixels)
+    for _ in range(steps):
+        gradient = objective(rounded(pixels + change)).gradient
+        change = change - 255 * step_size * np.sign(gradient)
+        change = change if gain is None else filtered(change, gain)
+        change = np.clip(np.clip(change, -limit, limit), -pixels, 255 - pixels)
+    return rounded(pixels + change)
 
 
 def _descend(

@@ -28,6 +28,7 @@ TASKS = {
     "short": f"perturbations: [{{name: pgd, goal: flip, epsilon: {EIGHT}, steps: 1}}]",
     "goals": f"perturbations: [{{name: pgd, goal: [sure, unsure], epsilon: {EIGHT}, steps: 6}}]\n"
     "representations: true",
+    "hi": "perturbations: [{name: pgd_hi, mode: [pixel, low, noise]}]\nloglik: true",
     "exam": "benchmark: mmmu\ntest_split: validation\n"
     f"perturbations: [{{name: pgd, goal: flip, epsilon: {EIGHT}, steps: 1}}]",
 }
@@ -195,6 +196,19 @@ def test_the_objective_is_what_the_run_then_measures(
         for clean, shown in readouts(evaluate(manager, ["short"], limit=4), "short")
     ]
     assert sorted(leads) == pytest.approx(sorted(map(min, values)), abs=1e-3)
+
+
+def test_the_other_attack_lowers_the_clean_options_likelihood(
+    data: Path, manager: TaskManager, tmp_path: Path
+) -> None:
+    found = documents(evaluate(manager, ["hi"], limit=6), "hi", tmp_path)
+    for sample in found:
+        best = sample.clean.loglik_answer
+        before = sample.clean.option_logprob[best]
+        pixel, low, noise = (readout.option_logprob[best] for readout in sample.variants)
+        assert pixel < before - 0.01 and pixel < noise and low < before
+    numbers = task_metrics(found)
+    assert numbers["attack_success_loglik"] > 0 and "attack_over_noise" in numbers
 
 
 def test_several_images_and_several_tokens_before_the_answer(

@@ -66,6 +66,30 @@ def test_hidden_is_as_far_as_another_image(answer, moved, expected):
     assert reached(sample, sample.variants[0]) == expected
 
 
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [((-3.0, -2.0), 1), ((-0.5, -0.4), 0), ((-3.0, -4.0), 0), (None, None)],
+)
+def test_loglik_is_another_option_and_the_clean_one_less_likely(scores, expected):
+    """Clean: Yes at -1, No at -2."""
+
+    def scored(readout, numbers):
+        given = None if numbers is None else dict(zip(("Yes", "No"), numbers, strict=True))
+        return replace(readout, option_logprob=given)
+
+    attack = Variant("pgd_hi", (("epsilon", 0.1), ("mode", "low")), family="pgdhi")
+    noise = Variant("pgd_hi", (("epsilon", 0.1), ("mode", "noise")), 0, "pgdhi_noise", True)
+    sample = document((attack, "No", 0.2), (noise, "Yes", 0.2))
+    sample = replace(
+        sample,
+        clean=scored(sample.clean, (-1.0, -2.0)),
+        variants=(scored(sample.variants[0], scores), scored(sample.variants[1], (-1.0, -2.0))),
+    )
+    assert reached(sample, sample.variants[0]) == expected
+    if expected is not None:
+        assert task_metrics([sample], NAMES)["attack_over_noise"] == expected
+
+
 def mixed(image="image"):
     """Two strengths; the attack succeeds at both, random signs at one, another's at none."""
     return document(

@@ -38,7 +38,7 @@ class Brightness:
 
 def needed(image, name):
     """What satisfies the needs of a perturbation that are about the image."""
-    return {"given": {"objective": Brightness(image)}} if name == "pgd" else {}
+    return {"given": {"objective": Brightness(image)}} if name.startswith("pgd") else {}
 
 
 laws = settings(max_examples=40)
@@ -56,6 +56,7 @@ EXAMPLES = {
     "occlusion": {"severity": 3},
     "pad_crop": {"n": 4},
     "pgd": {"epsilon": 0.05, "goal": "flip", "steps": 3, "step_size": 0.004},
+    "pgd_hi": {"epsilon": 0.05, "mode": "noise"},
     "rotate": {"degrees": 30},
     "scale": {"factor": 0.9},
     "scale_pad": {"factor": 0.9},
@@ -70,6 +71,7 @@ ZEROS = {
     "low_pass": {"cutoff": 0.5},
     "pad_crop": {"n": 0},
     "pgd": {"epsilon": 0, "goal": "flip"},
+    "pgd_hi": {"epsilon": 0},
     "rotate": {"degrees": 0},
     "scale": {"factor": 1},
     "scale_pad": {"factor": 1},

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlm_confidence_tasks.perturbations import applies, perturb, variants
-from vlm_confidence_tasks.perturbations.spectrum import BANDS, band_mask
+from vlm_confidence_tasks.perturbations.spectrum import BANDS, band_mask, radii
 
 from .strategies import Brightness, flat_image, images, laws, noise_image, roomy, same
 
@@ -195,3 +195,42 @@ def test_objectives_that_cannot_be_used_are_named(objective, message):
 @given(images)
 def test_an_epsilon_under_one_grey_level_changes_nothing(image):
     assert same(attack(image, epsilon=0.99 / 255), image)
+
+
+@laws
+@given(roomy, st.floats(0, 0.2), st.sampled_from(["pixel", "low", "high", "noise"]))
+def test_the_other_attacks_bound_is_exact_too(image, epsilon, mode):
+    objective = Brightness(image)
+    found = perturb(
+        image, "pgd_hi", epsilon=epsilon, mode=mode, steps=2, given={"objective": objective}
+    )
+    assert np.abs(change(image, found)).max() <= 255 * epsilon
+
+
+def test_the_other_attack_starts_at_the_image_and_shows_the_last_step():
+    image = flat_image(16, 16, 128)
+    objective = Brightness(image)
+    given = {"objective": objective}
+    found = perturb(image, "pgd_hi", steps=3, epsilon=8 / 255, given=given)
+    assert same(objective.judged[0], image) and len(objective.judged) == 3
+    assert (change(image, found) == -3 * Brightness.weights(image)).all()
+
+
+@pytest.mark.parametrize("mode", ["low", "high"])
+def test_the_other_attack_keeps_to_one_side_of_its_cutoff_but_for_clipping(mode):
+    image = flat_image(64, 64, 128)
+    given = {"objective": Brightness(image)}
+    found = change(image, perturb(image, "pgd_hi", mode=mode, epsilon=0.1, given=given))
+    power = np.abs(np.fft.rfft2(found, axes=(0, 1))) ** 2
+    share = radii(64, 64) / radii(64, 64).max()
+    inside = share <= 0.25 if mode == "low" else share > 0.25
+    assert power[inside].sum() > 0.9 * power.sum() > 0
+
+
+def test_the_other_attacks_noise_reaches_its_size_once():
+    image = flat_image(64, 64, 128)
+    given = {"objective": Brightness(image)}
+    found = np.abs(
+        change(image, perturb(image, "pgd_hi", mode="noise", epsilon=16 / 255, given=given))
+    )
+    assert found.max() == 16 and np.sum(found == 16) < 20

@@ -66,7 +66,7 @@ def test_families_in_the_order_of_tables(registered):
         *("textoverlay_random", "textoverlay_empty"),
         *("blur", "motionblur", "lowlight", "occlusion", "jpeg"),
         *("lowpass", "highpass", "bandnoise", "bandphase"),
-        *("pgd", "pgd_signs", "pgd_other"),
+        *("pgd", "pgd_signs", "pgd_other", "pgdhi", "pgdhi_noise"),
     )
     assert families() == known
     register("toy", family="noise")(flip)

@@ -1,7 +1,8 @@
 """Whether attacks reach their goals, and whether their controls do.
 
-Readouts of the perturbation `pgd`; its parameter `goal` says what counts, its parameter `delta`
-whether it is the attack ("own") or a control of the same size.
+Readouts of the perturbation `pgd`, whose parameter `goal` says what counts and `delta` whether it
+is the attack ("own") or a control of the same size; and of `pgd_hi`, whose goal is "loglik" and
+whose control has the mode "noise".
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from collections.abc import Collection, Sequence
 from vlm_confidence_tasks.metrics.sample import Sample, Value
 from vlm_confidence_tasks.types import Readout
 
-NAME = "pgd"
-GOALS = ("flip", "sure", "unsure", "hidden")
-CONTROLS = ("signs", "other")
+NAMES = ("pgd", "pgd_hi")
+GOALS = ("flip", "sure", "unsure", "hidden", "loglik")
+CONTROLS = ("signs", "other", "noise")
 
 
 def reached(sample: Sample, readout: Readout) -> float | None:
@@ -25,9 +26,10 @@ def reached(sample: Sample, readout: Readout) -> float | None:
     - sure: the same, with no more entropy than the clean answer has;
     - unsure: the clean answer, with more entropy than it has;
     - hidden: the clean answer, with a context as far from the clean one as those of other images
-      are on average (the control drift).
+      are on average (the control drift);
+    - loglik: another option is the likeliest, and the clean one is less likely than before.
     """
-    clean, goal = sample.clean, dict(readout.variant.parameters).get("goal")
+    clean, goal = sample.clean, _goal(readout)
     same = readout.answer == clean.answer
     other = not same and readout.answer is not None
     if goal == "flip":
@@ -37,6 +39,12 @@ def reached(sample: Sample, readout: Readout) -> float | None:
             return None
         moved, control = (m.get("context") for m in (readout.inside.drift, clean.inside.control))
         return None if moved is None or control is None else float(same and moved >= control)
+    if goal == "loglik":
+        best = clean.loglik_answer
+        if best is None or clean.option_logprob is None or readout.option_logprob is None:
+            return None
+        less = readout.option_logprob[best] < clean.option_logprob[best]
+        return float(less and readout.loglik_answer != best)
     if readout.entropy is None or clean.entropy is None:
         return None
     if goal == "unsure":
@@ -44,9 +52,15 @@ def reached(sample: Sample, readout: Readout) -> float | None:
     return float(other and readout.entropy <= clean.entropy)
 
 
-def attacks(sample: Sample, goals: Collection[str], delta: str = "own") -> list[Readout]:
+def attacks(sample: Sample, goals: Collection[str], kind: str = "own") -> list[Readout]:
     """Return the answers to attacks with one of the goals, or to their controls."""
-    return [r for r in sample.variants if _is(r, "delta", {delta}) and _is(r, "goal", goals)]
+    return [
+        readout
+        for readout in sample.variants
+        if readout.variant.perturbation in NAMES
+        and _goal(readout) in goals
+        and _kind(readout) == kind
+    ]
 
 
 def success(goals: Collection[str], sample: Sample, readouts: Sequence[Readout]) -> list[float]:
@@ -62,15 +76,15 @@ def over_control(controls: Collection[str], sample: Sample) -> Value | None:
     their mean.
 
     Args:
-        controls: Values of `delta` that are controls.
+        controls: Which controls.
         sample: The sample.
     """
     pairs = []
     for attack in attacks(sample, GOALS):
         rivals = [
             reached(sample, r)
-            for delta in controls
-            for r in attacks(sample, GOALS, delta)
+            for kind in controls
+            for r in attacks(sample, GOALS, kind)
             if _setting(r) == _setting(attack)
         ]
         hit, measured = reached(sample, attack), [rival for rival in rivals if rival is not None]
@@ -83,11 +97,20 @@ def over_control(controls: Collection[str], sample: Sample) -> Value | None:
     return {"score": (hits - control) / n, "n": n, "hits": hits, "control": control}
 
 
-def _is(readout: Readout, parameter: str, values: Collection[str]) -> bool:
-    found = dict(readout.variant.parameters).get(parameter)
-    return readout.variant.perturbation == NAME and found in values
+def _goal(readout: Readout) -> object:
+    return dict(readout.variant.parameters).get("goal", "loglik")
+
+
+def _kind(readout: Readout) -> object:
+    """Whether it is an attack ("own"), or which control."""
+    parameters = dict(readout.variant.parameters)
+    if readout.variant.perturbation == "pgd":
+        return parameters.get("delta")
+    return "noise" if parameters.get("mode") == "noise" else "own"
 
 
 def _setting(readout: Readout) -> tuple[object, ...]:
-    others = ((name, v) for name, v in readout.variant.parameters if name != "delta")
-    return (*others, readout.variant.seed)
+    """What an attack and its control share."""
+    variant, apart = readout.variant, ("delta", "mode")
+    others = tuple((name, v) for name, v in variant.parameters if name not in apart)
+    return (variant.perturbation, variant.seed, *others)

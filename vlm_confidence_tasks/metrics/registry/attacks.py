@@ -28,10 +28,16 @@ _GOALS = (
         ("hidden",),
         "share of attacks that keep the answer and move the context as far as other images do",
     ),
+    (
+        "attack_success_loglik",
+        ("loglik",),
+        "share of attacks that make another option likelier, and the clean one less likely",
+    ),
 )
 _CONTROLS = (
     ("attack_over_control", attacks.CONTROLS, "of their controls"),
     ("attack_over_signs", ("signs",), "of random signs of the same size"),
+    ("attack_over_noise", ("noise",), "of Gaussian noise whose largest value has the same size"),
     ("attack_over_other", ("other",), "of the differences that attacks make to another image"),
 )
 

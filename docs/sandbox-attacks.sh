@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Makes docs/sandbox-attacks.md, its figure and docs/confidence-trap-audit.md again, in the current
+# folder. Attacks take most of the time: 24 seconds a question on an idle core, kept in `kept`.
+#     docs/sandbox-attacks.sh [DATA]    # DATA: the questions to attack, a folder; default: sandbox
+set -euo pipefail
+scripts=$(cd "$(dirname "$0")/../scripts" && pwd)
+export HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1
+evaluate() { lmms_eval --model tiny_llava --log_samples "$@"; }
+
+export VLM_CONFIDENCE_DATA=${1:-sandbox}
+evaluate --tasks pope_pgd --output_path attacks --use_cache kept
+evaluate --tasks pope_drift --output_path attacks --batch_size 16
+export VLM_CONFIDENCE_DATA=sandbox
+natural=pope_blur,pope_motionblur,pope_lowlight,pope_occlusion,pope_jpeg
+frequencies=pope_lowpass,pope_highpass,pope_bandnoise,pope_bandphase
+evaluate --tasks "pope_eps,$natural,$frequencies" --output_path natural --batch_size 16
+evaluate --tasks "caption_trap*,caption_eps" --output_path trap
+
+python "$scripts/attack_tables.py" attacks natural
+python "$scripts/trap_audit.py" trap

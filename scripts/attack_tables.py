@@ -1,0 +1,377 @@
+"""What attacks and other frequencies do to the tiny model: docs/sandbox-attacks.md and its figure.
+
+    python scripts/attack_tables.py attacks natural
+
+`attacks` is the --output_path of a run of pope_pgd and pope_drift on the same questions, `natural`
+that of pope_eps, the natural degradations and the frequency tasks. All intervals are 95%,
+clustered by image.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from vlm_confidence_tasks.metrics import Interval, Sample, mean_interval, rate_interval
+from vlm_confidence_tasks.metrics.extractors.attacks import GOALS, attacks, over_control, reached
+from vlm_confidence_tasks.report.figures.drawing import draw, to_bytes
+from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
+from vlm_confidence_tasks.report.inputs.samples import read_samples
+from vlm_confidence_tasks.types import Readout
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE, PICTURE = DOCS / "sandbox-attacks.md", DOCS / "sandbox-frequency.png"
+KINDS = ("own", "signs", "other")
+NATURAL = ("blur", "motionblur", "lowlight", "occlusion", "jpeg")
+EPSILONS = (0.1, 0.2, 0.3, 0.5)
+NOISE = tuple(f"eps{epsilon}" for epsilon in EPSILONS)
+PERCENTILE = 95.0
+
+# A number, or None, of an answer; and the answers that a table's row is about.
+Signal = Callable[[Readout], float | None]
+Answers = Sequence[tuple[Sample, Readout]]
+
+
+def read(folder: Path, task: str) -> list[Sample]:
+    """Read the samples of a task's last run in a folder."""
+    return read_samples(sorted(folder.rglob(f"*_samples_{task}.jsonl"))[-1]).samples
+
+
+def parameter(readout: Readout, name: str) -> object:
+    """Return a parameter of an answer's variant."""
+    return dict(readout.variant.parameters).get(name)
+
+
+def rate(pairs: Sequence[tuple[float | None, str]]) -> str:
+    """Return a share of (hit, image) with its interval, a dash without any."""
+    found = [(hit, image) for hit, image in pairs if hit is not None]
+    if not found:
+        return "-"
+    hits, images = zip(*found, strict=True)
+    return written(rate_interval(hits, np.ones(len(hits)), images), float(np.mean(hits)))
+
+
+def average(
+    pairs: Sequence[tuple[float | None, str]],
+    digits: str = ".3g",
+    within: tuple[float, float] = (-np.inf, np.inf),
+) -> str:
+    """Return a mean of (number, image) with its interval, a dash without any."""
+    found = [(number, image) for number, image in pairs if number is not None]
+    if not found:
+        return "-"
+    numbers, images = zip(*found, strict=True)
+    found = mean_interval(numbers, np.ones(len(numbers)), images, within=within)
+    return written(found, float(np.mean(numbers)), digits)
+
+
+def written(found: Interval | None, value: float, digits: str = ".2f") -> str:
+    """Write a number, and its interval if it has one."""
+    text = f"{value:{digits}}"
+    return text if found is None else f"{text} [{found.low:{digits}}, {found.high:{digits}}]"
+
+
+def attacked(samples: Sequence[Sample], goal: str, epsilon: float, kind: str) -> Answers:
+    """Return the answers to attacks of one goal and size, or to their controls."""
+    return [
+        (sample, readout)
+        for sample in samples
+        for readout in attacks(sample, (goal,), kind)
+        if parameter(readout, "epsilon") == epsilon
+    ]
+
+
+def drift(readout: Readout) -> float | None:
+    """Return how far the context moved."""
+    return None if readout.inside is None else readout.inside.drift.get("context")
+
+
+def difference(samples: Sequence[Sample], goal: str, epsilon: float, control: str) -> str:
+    """Return success less that of a control, paired."""
+    values, images = [], []
+    for sample in samples:
+        kept = [
+            r
+            for r in sample.variants
+            if parameter(r, "goal") == goal and parameter(r, "epsilon") == epsilon
+        ]
+        part = Sample(
+            sample.image_id, sample.gold, sample.labels, sample.positive, sample.clean, tuple(kept)
+        )
+        value = over_control((control,), part)
+        if value is not None:
+            values.append(value)
+            images.append(sample.image_id)
+    if not values:
+        return "-"
+    hits = [value["control"] for value in values] + [value["hits"] for value in values]
+    second = np.repeat([False, True], len(values))
+    found = rate_interval(hits, np.ones(len(hits)), [*images, *images], paired=second)
+    return written(found, float(np.mean([value["score"] for value in values])))
+
+
+def success(samples: Sequence[Sample]) -> Iterator[str]:
+    """Yield a row for each goal and epsilon."""
+    epsilons = sorted({float(str(parameter(r, "epsilon"))) for s in samples for r in s.variants})
+    for goal in GOALS[:4]:
+        for epsilon in epsilons:
+            groups = {kind: attacked(samples, goal, epsilon, kind) for kind in KINDS}
+            own = groups["own"]
+            cells = [
+                goal,
+                f"{round(255 * epsilon, 1):g}/255",
+                *(rate([(reached(s, r), s.image_id) for s, r in groups[kind]]) for kind in KINDS),
+                difference(samples, goal, epsilon, "signs"),
+                difference(samples, goal, epsilon, "other"),
+                average([(r.entropy, s.image_id) for s, r in own]),
+                average([(drift(r), s.image_id) for s, r in own], ".2f"),
+            ]
+            yield f"| {' | '.join(cells)} |"
+
+
+def middle(readout: Readout) -> float | None:
+    """Return the logit lens's entropy at the middle layer."""
+    layers = () if readout.inside is None else readout.inside.layer_entropy
+    return layers[len(layers) // 2] if layers else None
+
+
+DETECTORS: dict[str, Signal] = {
+    "entropy": lambda readout: readout.entropy,
+    "1 - confidence": lambda r: None if r.confidence is None else 1 - r.confidence,
+    "entropy of the middle layer": middle,
+    "drift of the context": drift,
+}
+
+
+def thresholds(clean: Answers, benign: Answers) -> dict[str, float]:
+    """Return the 95th percentile of each signal on clean answers; of drift, under weak noise."""
+    found = {}
+    for name, signal in DETECTORS.items():
+        answers = benign if signal is drift else clean
+        values = [value for _, readout in answers if (value := signal(readout)) is not None]
+        found[name] = float(np.percentile(values, PERCENTILE))
+    return found
+
+
+def passing(answers: Answers, limits: dict[str, float]) -> list[str]:
+    """Return the share of wrong answers that pass each detector, after how many they are."""
+    wrong = [(s, r) for s, r in answers if not r.correct]
+    cells = [f"{len(wrong)} of {len(answers)}"]
+    for name, signal in DETECTORS.items():
+        values = [(signal(r), s.image_id) for s, r in wrong]
+        cells.append(
+            rate([(None if v is None else float(v <= limits[name]), image) for v, image in values])
+        )
+    return cells
+
+
+def defence(attacking: Sequence[Sample], noisy: Sequence[Sample]) -> Iterator[str]:
+    """Yield a row for each attack and for noise: which wrong answers pass which detector."""
+    clean = [(sample, sample.clean) for sample in attacking]
+    noise = {
+        e: [(s, r) for s in noisy for r in s.variants if parameter(r, "epsilon") == e]
+        for e in EPSILONS
+    }
+    limits = thresholds(clean, noise[EPSILONS[0]])
+    epsilons = sorted({float(str(parameter(r, "epsilon"))) for s in attacking for r in s.variants})
+    for goal in ("sure", "flip"):
+        for epsilon in epsilons:
+            cells = passing(attacked(attacking, goal, epsilon, "own"), limits)
+            yield f"| `{goal}` | {round(255 * epsilon, 1):g}/255 | {' | '.join(cells)} |"
+    for kind in ("signs", "other"):
+        cells = passing(attacked(attacking, "sure", epsilons[-1], kind), limits)
+        yield f"| control: {kind} | {round(255 * epsilons[-1], 1):g}/255 | {' | '.join(cells)} |"
+    for epsilon, answers in noise.items():
+        yield f"| Gaussian noise | {epsilon} | {' | '.join(passing(answers, limits))} |"
+
+
+def first_half(sample: Sample) -> bool:
+    """Whether an image is in the half on which the threshold is set."""
+    return sha256(sample.image_id.encode()).digest()[0] % 2 == 0
+
+
+def best_threshold(answers: Answers) -> float:
+    """Return the entropy that tells wrong answers from right ones best (Youden's J)."""
+    entropy = np.array([r.entropy for _, r in answers], float)
+    wrong = np.array([not r.correct for _, r in answers])
+    cuts = np.unique(entropy)
+    gains = [(entropy[wrong] > cut).mean() - (entropy[~wrong] > cut).mean() for cut in cuts]
+    return float(cuts[int(np.argmax(gains))])
+
+
+def transfers(folder: Path) -> Iterator[str]:
+    """Yield a row a family: what the threshold that was set on noise does to it."""
+    families = {"noise": NOISE, **{name: (name,) for name in NATURAL}}
+    found = {
+        family: [(s, r) for task in tasks for s in read(folder, f"pope_{task}") for r in s.variants]
+        for family, tasks in families.items()
+    }
+    limit = best_threshold([(s, r) for s, r in found["noise"] if first_half(s)])
+    yield f"Threshold: {limit:.4f} nats.\n"
+    yield "| family | answers | wrong | wrong ones rejected | right ones rejected |"
+    yield "|---|---|---|---|---|"
+    for family, answers in found.items():
+        held = [(s, r) for s, r in answers if not first_half(s)]
+        sides = [
+            [
+                (float((r.entropy or 0.0) > limit), s.image_id)
+                for s, r in held
+                if bool(r.correct) == hit
+            ]
+            for hit in (False, True)
+        ]
+        share = rate([(float(not r.correct), s.image_id) for s, r in held])
+        yield f"| {family} | {len(held)} | {share} | {rate(sides[0])} | {rate(sides[1])} |"
+
+
+def frequency(folder: Path) -> tuple[list[str], Figure]:
+    """Return the rows of the frequency tasks, and their figure."""
+    rows, lines = [], {}
+    for task in ("lowpass", "highpass"):
+        samples = read(folder, f"pope_{task}")
+        for shape in ("ideal", "gaussian"):
+            points = []
+            for cutoff in (0.05, 0.1, 0.2, 0.4):
+                wanted = {"shape": shape, "cutoff": cutoff}
+                cells, numbers = measured(samples, wanted)
+                rows.append(f"| {task}, {shape} | {cutoff} | {' | '.join(cells)} |")
+                points.append((cutoff, *numbers))
+            lines[f"{task}, {shape}"] = points
+    samples = read(folder, "pope_bandnoise")
+    for epsilon in (0.02, 0.05, 0.1):
+        for band in ("low", "mid", "high"):
+            cells, _ = measured(samples, {"epsilon": epsilon, "band": band})
+            rows.append(f"| noise of one band, rms {epsilon} | {band} | {' | '.join(cells)} |")
+    for band in ("low", "mid", "high"):
+        cells, _ = measured(read(folder, "pope_bandphase"), {"band": band})
+        rows.append(f"| phases of one band scrambled | {band} | {' | '.join(cells)} |")
+    return rows, picture(lines)
+
+
+def measured(samples: Sequence[Sample], wanted: dict[str, object]) -> tuple[list[str], list]:
+    """Return flips, entropy and confidence of the variants with some parameters."""
+    answers = [
+        (s, r)
+        for s in samples
+        for r in s.variants
+        if all(parameter(r, name) == value for name, value in wanted.items())
+    ]
+    flips = [(float(r.answer != s.clean.answer), s.image_id) for s, r in answers]
+    changes = [
+        (
+            None if r.entropy is None or s.clean.entropy is None else r.entropy - s.clean.entropy,
+            s.image_id,
+        )
+        for s, r in answers
+    ]
+    hits, images = zip(*flips, strict=True)
+    numbers, _ = zip(*changes, strict=True)
+    ones = np.ones(len(hits))
+    intervals = [rate_interval(hits, ones, images), mean_interval(numbers, ones, images)]
+    confidence = average([(r.confidence, s.image_id) for s, r in answers], ".3f", (0.0, 1.0))
+    return [rate(flips), average(changes), confidence], intervals
+
+
+def picture(lines: dict[str, list]) -> Figure:
+    """Return flips and change of entropy by cut-off."""
+
+    def panel(which: int, label: str, unit: bool) -> Panel:
+        series = []
+        for style, (name, points) in enumerate(lines.items()):
+            found = [point[which] for point in points]
+            ends = [[each.low for each in found], [each.high for each in found]]
+            x, y = [point[0] for point in points], [each.estimate for each in found]
+            series.append(Series(name, x, y, *ends, style=style))
+        return Panel(
+            "line",
+            "",
+            "cut-off, share of the largest radius x 0.5",
+            label,
+            tuple(series),
+            unit_y=unit,
+        )
+
+    title = "tiny model, POPE: flips and change of entropy by cut-off"
+    panels = (panel(1, "flips", True), panel(2, "H(perturbed) - H(clean), nats", False))
+    return Figure("frequency", title, panels)
+
+
+TEXT = """# Attacks on the tiny model, and what other frequencies do to it
+
+Written by `scripts/attack_tables.py`. The embedded model is sure of nearly every answer on clean
+images, and its images are small: the numbers say that the machinery works, and nothing of larger
+models. {questions} POPE questions about {images} images are attacked: few, so that intervals are
+wide. `docs/sandbox-attacks.sh` makes it again; an attack takes 21 passes forward and back.
+
+## Success by goal, size and control
+
+Share of attacks that reach their goal ([what counts](attacks.md#goals)), that of random signs and of
+another image's difference of the same size, and the paired differences. Entropy (nats) and drift
+of the context are of the attacks, whether they succeed or not.
+
+| goal | epsilon | attack | signs | other | attack - signs | attack - other | entropy | drift |
+|---|---|---|---|---|---|---|---|---|
+{success}
+
+## The defence against one who knows it
+
+Wrong answers that pass a detector whose threshold passes 95% of clean answers: of `sure` (another
+label with the least entropy), of `flip` (which does not look at entropy), of the controls and of
+noise. Drift is measured against the clean image, which a defender does not have; its threshold is
+the 95th percentile under noise of epsilon 0.1. Visual entropy is of all variants of a document, so
+that no single image has one: as a detector it would need answers to noisy copies of what is shown.
+
+| images | epsilon | wrong | {detectors} |
+|---|---|---|{rules}|
+{defence}
+
+## A threshold set on noise, on natural degradation
+
+The entropy that best tells wrong answers under noise (all four epsilons) from right ones, set on
+half of the images and applied to the other half. All 540 questions.
+
+{transfers}
+
+## Frequencies
+
+All 540 questions about 30 images: flips, change of entropy (nats) and confidence by cut-off or
+band. A cut-off of 0.5 would keep (low pass) or remove (high pass) everything.
+
+| what | cut-off or band | flips | entropy - clean | confidence |
+|---|---|---|---|---|
+{frequency}
+
+![Flips and change of entropy by cut-off](sandbox-frequency.png)
+"""
+
+
+def main() -> None:
+    """Write the page and the figure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("attacks", type=Path, help="folder of the run of pope_pgd and pope_drift")
+    parser.add_argument("natural", type=Path, help="folder of the run of all other tasks")
+    given = parser.parse_args()
+    attacking, noisy = (read(given.attacks, task) for task in ("pope_pgd", "pope_drift"))
+    rows, figure = frequency(given.natural)
+    PAGE.write_text(
+        TEXT.format(
+            questions=len(attacking),
+            images=len({sample.image_id for sample in attacking}),
+            success="\n".join(success(attacking)),
+            detectors=" | ".join(f"pass {name}" for name in DETECTORS),
+            rules="|".join("---" for _ in DETECTORS),
+            defence="\n".join(defence(attacking, noisy)),
+            transfers="\n".join(transfers(given.natural)),
+            frequency="\n".join(rows),
+        )
+    )
+    PICTURE.write_bytes(to_bytes(draw(figure), "png"))
+    print(PAGE.read_text())
+
+
+if __name__ == "__main__":
+    main()

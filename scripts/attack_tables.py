@@ -305,11 +305,11 @@ TEXT = """# Attacks on the tiny model, and what other frequencies do to it
 Written by `scripts/attack_tables.py`. The embedded model is sure of nearly every answer on clean
 images, and its images are small: the numbers say that the machinery works, and nothing of larger
 models. {questions} POPE questions about {images} images are attacked: few, so that intervals are
-wide. `docs/sandbox-attacks.sh` makes it again; an attack takes 21 passes forward and back.
+wide. `docs/sandbox-attacks.sh` makes it again; an attack takes 21 passes.
 
 ## Success by goal, size and control
 
-Share of attacks that reach their goal ([what counts](attacks.md#goals)), that of random signs and of
+Share of attacks that reach their goal ([what counts](attacks.md#goals)), of random signs and of
 another image's difference of the same size, and the paired differences. Entropy (nats) and drift
 of the context are of the attacks, whether they succeed or not.
 

@@ -21,6 +21,10 @@ EPSILONS = (0.1, 0.2, 0.3, 0.5)
 # Clean and noisy entropy of each image.
 Pairs = dict[str, tuple[float, float]]
 
+COMMAND = (
+    "lmms_eval --model llava --model_args pretrained=llava-hf/llava-1.5-7b-hf "
+    '--tasks "caption_trap*,caption_eps" --output_path trap --log_samples'
+)
 TEXT = """# What the code of "The Confidence Trap" measures
 
 The paper says that the entropy of a model's *generated tokens* falls when Gaussian noise of epsilon
@@ -61,7 +65,7 @@ nothing; which step moves them does.
 The same, by one command on a GPU (not run here):
 
 ```sh
-lmms_eval --model llava --model_args pretrained=llava-hf/llava-1.5-7b-hf --tasks "caption_trap*,caption_eps" --output_path trap --log_samples
+{command}
 ```
 
 and `scripts/trap_audit.py trap` writes this page from it.
@@ -146,8 +150,9 @@ def main() -> None:
     found = {task: read(folder, task) for task, _ in ROWS}
     rows = "\n".join(row(task, text, found[task]) for task, text in ROWS)
     images = len(found["caption_trap_clamponly"])
-    PAGE.write_text(TEXT.format(images=images, rows=rows, verdict=verdict(found)))
-    print(PAGE.read_text())
+    page = TEXT.format(images=images, rows=rows, verdict=verdict(found), command=COMMAND)
+    PAGE.write_text(page)
+    print(page)
 
 
 if __name__ == "__main__":

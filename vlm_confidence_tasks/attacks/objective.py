@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,7 @@ class ModelObjective:
             if self._goal == "hidden":
                 decoder = find_structure(self._model).decoder
                 stack.enter_context(hooked(decoder, _keeping(states)))
-            output = self._model(**inputs, use_cache=False)
+            output = self._model(**inputs, **_last(self._model, 1))
         logprob = torch.log_softmax(output.logits[0, -1].float(), dim=-1).cpu()
         context = states[-1][0, self._context_at].float().cpu() if states else None
         return logprob, context
@@ -121,10 +122,17 @@ class OptionObjective(ModelObjective):
 
     def _judged(self, image: Image.Image) -> tuple[torch.Tensor, Judged]:
         pixels, values = self._path(image)
-        output = self._model(**_with_pixels(self._after, values), use_cache=False)
+        keep = _last(self._model, len(self._option) + 1)
+        output = self._model(**_with_pixels(self._after, values), **keep)
         steps = torch.log_softmax(output.logits[0, -1 - len(self._option) : -1].float(), dim=-1)
         total = steps[range(len(self._option)), self._option].sum().cpu()
         return pixels, Judged(True, total, total)
+
+
+def _last(model: Any, positions: int) -> dict[str, Any]:
+    """Return the arguments of a pass that needs the logits of its last positions only."""
+    can = "logits_to_keep" in signature(model.forward).parameters
+    return {"use_cache": False, **({"logits_to_keep": positions} if can else {})}
 
 
 def _with_pixels(inputs: Mapping[str, Any], values: torch.Tensor) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class ModelObjective:
             label: Index of the label to judge against; None: the likeliest at `start`.
         """
         self._model, self._inputs, self._path = model, dict(inputs), path
+        self._weights = [weight for weight in model.parameters() if weight.requires_grad]
         self._labels, self._goal, self.start = labels, goal, start
         self._cost, self._context_at = cost, context_at
         self._clean_context: torch.Tensor | None = None
@@ -66,7 +67,7 @@ class ModelObjective:
     def __call__(self, image: Image.Image) -> Judgement:
         """Judge an image, by one pass forward and back."""
         began = time.perf_counter()
-        with torch.enable_grad(), _frozen(self._model):
+        with torch.enable_grad(), _frozen(self._weights):
             pixels, judged = self._judged(image)
             (gradient,) = torch.autograd.grad(judged.loss, pixels)
         self._cost.passes += 1
@@ -129,10 +130,13 @@ class OptionObjective(ModelObjective):
         return pixels, Judged(True, total, total)
 
 
+def _can_keep(model: Any) -> bool:
+    return "logits_to_keep" in signature(type(model).forward).parameters
+
+
 def _last(model: Any, positions: int) -> dict[str, Any]:
     """Return the arguments of a pass that needs the logits of its last positions only."""
-    can = "logits_to_keep" in signature(model.forward).parameters
-    return {"use_cache": False, **({"logits_to_keep": positions} if can else {})}
+    return {"use_cache": False, **({"logits_to_keep": positions} if _can_keep(model) else {})}
 
 
 def _with_pixels(inputs: Mapping[str, Any], values: torch.Tensor) -> dict[str, Any]:
@@ -150,9 +154,8 @@ def _keeping(states: list[torch.Tensor]) -> Callable[..., None]:
 
 
 @contextmanager
-def _frozen(model: Any) -> Iterator[None]:
+def _frozen(weights: Sequence[torch.Tensor]) -> Iterator[None]:
     """Take no gradient of weights in the block, nor keep what it would need."""
-    weights = [p for p in model.parameters() if p.requires_grad]
     for weight in weights:
         weight.requires_grad_(False)
     try:

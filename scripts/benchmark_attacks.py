@@ -5,7 +5,7 @@
 Whole attacks (`perturb(..., "pgd")`: preprocessing, gradient, projection, rounding) and plain
 passes of the same model on the same prompt, forward and back to `pixel_values`, weights frozen, in
 turn in one process on one thread, in its processor time. The ratio is of medians, per step.
-`--large` takes a random-weight LLaVA with 576 image tokens and a photograph of 640 x 480 in place of
+`--large` takes a random-weight LLaVA with 576 image tokens and an image of 640 x 480 in place of
 the embedded model and an image of its own size.
 """
 

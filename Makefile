@@ -3,8 +3,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+ATTACKS = tests/integration/harness/test_attacks.py
 
-.PHONY: demo test install
+.PHONY: demo test attacks install
 
 demo: $(VENV)/installed
 	rm -rf results
@@ -15,7 +16,12 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-fail-under=90
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-fail-under=90 \
+		--ignore $(ATTACKS)
+
+# Attacks through the whole harness: minutes of gradients.
+attacks: $(VENV)/installed-test
+	$(BIN)/pytest -q $(ATTACKS)
 
 install: $(VENV)/installed
 

@@ -1,13 +1,24 @@
 #!/usr/bin/env bash
 # Makes docs/sandbox-attacks.md, its figure and docs/confidence-trap-audit.md again, in the current
-# folder. Attacks take most of the time: 24 seconds a question on an idle core, kept in `kept`.
-#     docs/sandbox-attacks.sh [DATA]    # DATA: the questions to attack, a folder; default: sandbox
+# folder. The attacks, on every ninth question, take most of the time: half an hour on an idle core.
 set -euo pipefail
 scripts=$(cd "$(dirname "$0")/../scripts" && pwd)
 export HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1
 evaluate() { lmms_eval --model tiny_llava --log_samples "$@"; }
 
-export VLM_CONFIDENCE_DATA=${1:-sandbox}
+python - <<'PYTHON'
+from pathlib import Path
+
+import datasets
+
+from vlm_confidence_tasks.sandbox import DATA_DIR
+
+rows = datasets.Dataset.from_parquet(str(DATA_DIR / "pope" / "test.parquet"))
+folder = Path("ninth/pope")
+folder.mkdir(parents=True, exist_ok=True)
+rows.select(range(0, len(rows), 9)).to_parquet(str(folder / "test.parquet"))
+PYTHON
+export VLM_CONFIDENCE_DATA=$PWD/ninth
 evaluate --tasks pope_pgd --output_path attacks --use_cache kept
 evaluate --tasks pope_drift --output_path attacks --batch_size 16
 export VLM_CONFIDENCE_DATA=sandbox

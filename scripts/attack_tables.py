@@ -30,6 +30,7 @@ NATURAL = ("blur", "motionblur", "lowlight", "occlusion", "jpeg")
 EPSILONS = (0.1, 0.2, 0.3, 0.5)
 NOISE = tuple(f"eps{epsilon}" for epsilon in EPSILONS)
 PERCENTILE = 95.0
+POSITIVE = (0.0, float("inf"))
 
 # A number, or None, of an answer; and the answers that a table's row is about.
 Signal = Callable[[Readout], float | None]
@@ -44,6 +45,12 @@ def read(folder: Path, task: str) -> list[Sample]:
 def parameter(readout: Readout, name: str) -> object:
     """Return a parameter of an answer's variant."""
     return dict(readout.variant.parameters).get(name)
+
+
+def size(epsilon: float) -> str:
+    """Write an epsilon as grey levels of 255, where it is a whole number of them."""
+    levels = 255 * epsilon
+    return f"{levels:.0f}/255" if abs(levels - round(levels)) < 1e-9 else f"{epsilon:g}"
 
 
 def rate(pairs: Sequence[tuple[float | None, str]]) -> str:
@@ -123,12 +130,12 @@ def success(samples: Sequence[Sample]) -> Iterator[str]:
             own = groups["own"]
             cells = [
                 goal,
-                f"{round(255 * epsilon, 1):g}/255",
+                size(epsilon),
                 *(rate([(reached(s, r), s.image_id) for s, r in groups[kind]]) for kind in KINDS),
                 difference(samples, goal, epsilon, "signs"),
                 difference(samples, goal, epsilon, "other"),
-                average([(r.entropy, s.image_id) for s, r in own]),
-                average([(drift(r), s.image_id) for s, r in own], ".2f"),
+                average([(r.entropy, s.image_id) for s, r in own], ".3g", POSITIVE),
+                average([(drift(r), s.image_id) for s, r in own], ".2f", POSITIVE),
             ]
             yield f"| {' | '.join(cells)} |"
 
@@ -181,10 +188,10 @@ def defence(attacking: Sequence[Sample], noisy: Sequence[Sample]) -> Iterator[st
     for goal in ("sure", "flip"):
         for epsilon in epsilons:
             cells = passing(attacked(attacking, goal, epsilon, "own"), limits)
-            yield f"| `{goal}` | {round(255 * epsilon, 1):g}/255 | {' | '.join(cells)} |"
+            yield f"| `{goal}` | {size(epsilon)} | {' | '.join(cells)} |"
     for kind in ("signs", "other"):
         cells = passing(attacked(attacking, "sure", epsilons[-1], kind), limits)
-        yield f"| control: {kind} | {round(255 * epsilons[-1], 1):g}/255 | {' | '.join(cells)} |"
+        yield f"| control: {kind} | {size(epsilons[-1])} | {' | '.join(cells)} |"
     for epsilon, answers in noise.items():
         yield f"| Gaussian noise | {epsilon} | {' | '.join(passing(answers, limits))} |"
 
@@ -304,8 +311,8 @@ TEXT = """# Attacks on the tiny model, and what other frequencies do to it
 
 Written by `scripts/attack_tables.py`. The embedded model is sure of nearly every answer on clean
 images, and its images are small: the numbers say that the machinery works, and nothing of larger
-models. {questions} POPE questions about {images} images are attacked: few, so that intervals are
-wide. `docs/sandbox-attacks.sh` makes it again; an attack takes 21 passes.
+models. {questions} POPE questions about {images} images are attacked, every ninth of the sandbox's:
+few, so that intervals are wide. `docs/sandbox-attacks.sh` makes it again.
 
 ## Success by goal, size and control
 

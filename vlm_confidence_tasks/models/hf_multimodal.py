@@ -126,7 +126,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         # Neither processors nor tokenizers can be used by two threads at once.
         self._processor_ahead = copy.deepcopy(self.processor)
         self.use_cache = use_cache
-        self.logit_source = SharedPrefixSource(self._model, self.tokenizer)
+        self.logit_source = SharedPrefixSource(self._model, self.tokenizer, self.processor)
         self._shared = SharedPrefix(self.logit_source, most) if share else None
 
     def _load(self, pretrained: str, **options: Any) -> Any:
@@ -214,8 +214,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         )
 
     def _answer(self, block: Block) -> Iterator[tuple[int, GenerationResult]]:
-        rows = self.logit_source.rows
-        if block.prompts is not None and self._shared is not None and rows is not None:
+        if block.prompts is not None and (rows := self.logit_source.rows) is not None:
             turns = [turn for own in block.turns for turn in own]
             self._announce(turns)
             found = self._share(block, rows)

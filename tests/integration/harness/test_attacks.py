@@ -251,9 +251,10 @@ def test_a_model_without_a_gradient_is_named(data: Path, manager: TaskManager) -
     from vlm_confidence_tasks.models.llava import TinyLlava
     from vlm_confidence_tasks.probe import NoLogits
 
-    lm = load()
+    lm = load(arguments="shared_prefix=false")
     assert isinstance(lm, TinyLlava)
     lm.logit_source = NoLogits("Served")
+    lm.logit_source.rows = None
     what = "variant pgd.*an attack needs the gradient of a transformers model and its processor"
     with pytest.raises(MeasurementError, match=what):
         evaluate(manager, ["short"], model=lm)

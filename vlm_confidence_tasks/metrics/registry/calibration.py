@@ -88,7 +88,7 @@ _CALIBRATION: tuple[tuple[str, tuple[Reduce, IntervalFunction | None], bool | No
         "ece_p",
         (reducers.calibration_p, None),
         NEITHER,
-        "p of the ECE on {images} if calibration were perfect, under 0.05 in 1 to 7% of calibrated "
+        "p of the ECE on {images} if calibration were perfect, under 0.05 in 1 to 8% of calibrated "
         f"models; at least 1/{DRAWS + 1}",
     ),
     (

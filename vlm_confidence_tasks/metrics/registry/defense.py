@@ -16,11 +16,19 @@ from vlm_confidence_tasks.metrics.registry.kinds import (
     UP,
 )
 
+# What docs/coverage.md measured: few clean entropies decide where the threshold lies.
+_HELD = "; its interval holds in 88 to 97%"
+
 # "Above" is above the 95th percentile of clean entropies.
 _DEFENSE = (
     ("defense_reject_clean", "reject_clean", NEITHER, "share of clean images above the threshold"),
-    ("defense_reject", "reject", UP, "share of perturbed images above the entropy threshold"),
-    ("defense_bypass", "bypass", DOWN, "share of perturbed images that pass the threshold"),
+    (
+        "defense_reject",
+        "reject",
+        UP,
+        "share of perturbed images above the entropy threshold" + _HELD,
+    ),
+    ("defense_bypass", "bypass", DOWN, "share of perturbed images that pass the threshold" + _HELD),
     ("defense_auroc", "auroc", UP, "AUROC of entropy, perturbed against clean; < 0.5: inverted"),
 )
 

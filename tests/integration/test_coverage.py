@@ -133,6 +133,7 @@ def measured_as(metric: Metric) -> list[str]:
     first = interval.args[0] if interval.args else None
     table = {
         made.of_rate: ["rate 0.02", "rate difference 0.02"],
+        made.of_rate_difference: ["rate difference 0.02", "mean difference, normal"],
         made.of_family_rates: ["rates of families"],
         made.of_counts: ["f1 0.9"],
         made.of_mean: ["mean, normal", "mean, exponential", "mean difference, normal"],

@@ -14,7 +14,7 @@ from lmms_eval.tasks import TaskManager
 from PIL import Image
 
 from vlm_confidence_tasks.errors import MeasurementError
-from vlm_confidence_tasks.evaluation import images, run, schedule
+from vlm_confidence_tasks.evaluation import images, schedule
 
 from .kept_runs import evaluate
 
@@ -112,7 +112,7 @@ def test_a_blank_image_that_fails_in_one_block_fails_in_the_next(
 
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
     monkeypatch.setattr(images, "blank_images", unmade)
-    monkeypatch.setattr(run, "blocks", partial(schedule.blocks, limit=1))
+    monkeypatch.setattr(schedule, "blocks", partial(schedule.blocks, limit=1))
     monkeypatch.setenv("VLM_CONFIDENCE_MAX_FAILURES", "3")
     found = evaluate(manager, ["caption_drift"])
     assert [failed["document"] for failed in found["failed"]] == [0, 1, 2]

@@ -25,16 +25,25 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+# Sizes of the model's parts.
+TEXT = {"hidden_size": 512, "intermediate_size": 1376, "max_position_embeddings": 1024}
+VISION = {
+    "hidden_size": 256,
+    "intermediate_size": 1024,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+}
 
 TASK = "pope_eps0.3"
 
 
 def write_data(folder: Path, questions: int, side: int) -> None:
     """Write POPE-like local data: six questions an image, random blocks of colour."""
-    import datasets
     import numpy as np
     from PIL import Image
 
@@ -55,6 +64,13 @@ def write_data(folder: Path, questions: int, side: int) -> None:
                 "image": {"bytes": stored.getvalue(), "path": None},
             }
         )
+    write_rows(folder, rows)
+
+
+def write_rows(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows of POPE's schema as local data."""
+    import datasets
+
     features = datasets.Features(
         {name: datasets.Value("string") for name in rows[0]} | {"image": datasets.Image()}
     )
@@ -63,8 +79,16 @@ def write_data(folder: Path, questions: int, side: int) -> None:
     written.to_parquet(str(folder / "pope" / "test.parquet"))
 
 
-def write_model(folder: Path) -> None:
-    """Save a random-weight LLaVA-1.5 in small: 336 px, patch 14, 576 image tokens."""
+def write_model(
+    folder: Path, text: Mapping[str, int] = TEXT, vision: Mapping[str, int] = VISION
+) -> None:
+    """Save a random-weight LLaVA-1.5 in small: 336 px, patch 14, 576 image tokens.
+
+    Args:
+        folder: Where to.
+        text: Sizes of the language model.
+        vision: Sizes of the vision tower.
+    """
     import torch
     from transformers import (
         AutoProcessor,
@@ -84,20 +108,11 @@ def write_model(folder: Path) -> None:
     )
     processor.patch_size = 14
     tiny = LlavaConfig.from_pretrained(MODEL_DIR)
-    text = LlamaConfig(
-        vocab_size=tiny.text_config.vocab_size,
-        hidden_size=512,
-        intermediate_size=1376,
-        num_hidden_layers=8,
-        num_attention_heads=8,
-        max_position_embeddings=1024,
-    )
-    vision = CLIPVisionConfig(
-        hidden_size=256, intermediate_size=1024, num_hidden_layers=4, num_attention_heads=4,
-        image_size=336, patch_size=14,
-    )  # fmt: skip
+    sizes = {"vocab_size": tiny.text_config.vocab_size, **text}
     config = LlavaConfig(
-        vision_config=vision, text_config=text, image_token_index=tiny.image_token_index
+        vision_config=CLIPVisionConfig(**vision, image_size=336, patch_size=14),
+        text_config=LlamaConfig(**sizes, num_attention_heads=8, num_hidden_layers=8),
+        image_token_index=tiny.image_token_index,
     )
     LlavaForConditionalGeneration(config).save_pretrained(folder)
     processor.save_pretrained(folder)

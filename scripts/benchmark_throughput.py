@@ -27,6 +27,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmark_overhead import write_model, write_rows
+
 TASK = "pope_eps0.3"
 # A short answer and the end token: POPE's "Yes", and how lmms-eval's shapes are named.
 NEW_TOKENS = 3
@@ -38,11 +40,23 @@ SHAPES = {
     1: ("MMMU", 1.0, None),
 }
 LIMIT_SHARE, MEMORY = 0.6, 1.3
+# 39 million weights.
+TEXT = {
+    "vocab_size": 4096,
+    "hidden_size": 512,
+    "intermediate_size": 1408,
+    "max_position_embeddings": 4096,
+}
+VISION = {
+    "hidden_size": 384,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 6,
+}
 
 
 def write_data(folder: Path, images: int, questions: int) -> None:
     """Write POPE-like local data: so many questions about each of some photographs' likes."""
-    import datasets
     import numpy as np
     from PIL import Image
 
@@ -64,48 +78,7 @@ def write_data(folder: Path, images: int, questions: int) -> None:
             }
             for number in range(questions)
         ]
-    features = datasets.Features(
-        {name: datasets.Value("string") for name in rows[0]} | {"image": datasets.Image()}
-    )
-    (folder / "pope").mkdir(parents=True)
-    written = datasets.Dataset.from_list(rows, features=features)
-    written.to_parquet(str(folder / "pope" / "test.parquet"))
-
-
-def write_model(folder: Path) -> None:
-    """Save a random-weight LLaVA-1.5 in small, whose questions take some 25 tokens as POPE's."""
-    import torch
-    from transformers import (
-        AutoProcessor,
-        CLIPImageProcessor,
-        CLIPVisionConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-    )
-
-    from vlm_confidence_tasks.sandbox import MODEL_DIR
-
-    torch.manual_seed(0)
-    processor = AutoProcessor.from_pretrained(MODEL_DIR)
-    processor.image_processor = CLIPImageProcessor(
-        size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336}
-    )
-    processor.patch_size = 14
-    tiny = LlavaConfig.from_pretrained(MODEL_DIR)
-    text = LlamaConfig(
-        vocab_size=4096, hidden_size=512, intermediate_size=1408, num_hidden_layers=8,
-        num_attention_heads=8, max_position_embeddings=4096,
-    )  # fmt: skip
-    vision = CLIPVisionConfig(
-        hidden_size=384, intermediate_size=1536, num_hidden_layers=6, num_attention_heads=6,
-        image_size=336, patch_size=14,
-    )  # fmt: skip
-    config = LlavaConfig(
-        vision_config=vision, text_config=text, image_token_index=tiny.image_token_index
-    )
-    LlavaForConditionalGeneration(config).save_pretrained(folder)
-    processor.save_pretrained(folder)
+    write_rows(folder, rows)
 
 
 def load_task(data: Path) -> Any:
@@ -247,7 +220,7 @@ def shown(name: str, figure: float, goal: float | None, unit: str) -> str:
 
 def measure_shape(folder: Path, questions: int, rounds: int, images: int) -> None:
     """Print the figures of one shape."""
-    from vlm_confidence_tasks.shared_prefix import answering
+    from vlm_confidence_tasks.models.shared_prefix import answering
 
     benchmark, whole_goal, model_goal = SHAPES.get(questions, ("", None, None))
     write_data(folder / f"data{questions}", images * (rounds + 1), questions)
@@ -322,7 +295,7 @@ def print_peak(way: str) -> None:
     """Evaluate 18 questions about each of two images, and print memory before and at its peak."""
     with tempfile.TemporaryDirectory() as name:
         write_data(Path(name) / "data", 2, 18)
-        write_model(Path(name) / "model")
+        write_model(Path(name) / "model", TEXT, VISION)
         task = load_task(Path(name) / "data")
         adapter = shared(Path(name) / "model", shared_prefix=way == "true")
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -351,7 +324,7 @@ def main() -> None:
         measure_memory()
     else:
         with tempfile.TemporaryDirectory() as name:
-            write_model(Path(name) / "model")
+            write_model(Path(name) / "model", TEXT, VISION)
             print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
             for questions in options.shapes:
                 measure_shape(Path(name), questions, options.rounds, options.images)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simulated_answers import design, others
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.metrics import Metric, aurc, auroc, metrics_for, trust
 from vlm_confidence_tasks.metrics import intervals as made
@@ -21,10 +22,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "coverage.py"
 spec = importlib.util.spec_from_file_location("measured_coverage", SCRIPT)
 coverage = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = coverage
-sys.path.append(str(SCRIPT.parent))
 spec.loader.exec_module(coverage)
-# After the folder of scripts is found.
-from simulated_answers import design, others  # noqa: E402
 
 REPEATS = 40
 CELLS = [coverage.Cell(30, 1, 1, 0.0), coverage.Cell(30, 18, 1, 0.3), coverage.Cell(30, 1, 4, 0.1)]

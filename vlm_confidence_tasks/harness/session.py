@@ -19,7 +19,7 @@ from vlm_confidence_tasks.harness.partial_results import PartialResults
 from vlm_confidence_tasks.harness.reasoning import read_tags
 from vlm_confidence_tasks.harness.task import PerturbedTask
 from vlm_confidence_tasks.harness.use_cache import CacheFolder
-from vlm_confidence_tasks.shared_prefix import reuse
+from vlm_confidence_tasks.models.shared_prefix import reuse
 
 
 class Session:

@@ -13,7 +13,15 @@ from lmms_eval.api.instance import GenerationResult, TokenCounts
 from lmms_eval.api.model import lmms
 from transformers import AutoModelForImageTextToText, AutoProcessor, BatchFeature
 
+from vlm_confidence_tasks.models.arguments import check, truth, whole
 from vlm_confidence_tasks.models.loading import dtype_named, quantisation
+from vlm_confidence_tasks.models.processing import ProcessedOnce, Unprocessable
+from vlm_confidence_tasks.models.shared_prefix import (
+    Prompt,
+    SharedPrefix,
+    SharedPrefixSource,
+    prompts_of,
+)
 from vlm_confidence_tasks.models.turns import (
     Turn,
     about_the_same_images,
@@ -22,12 +30,6 @@ from vlm_confidence_tasks.models.turns import (
     simple_turn,
 )
 from vlm_confidence_tasks.probe import replaced
-from vlm_confidence_tasks.shared_prefix import (
-    Prompt,
-    SharedPrefix,
-    SharedPrefixSource,
-    prompts_of,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +98,10 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
             ValueError: An argument is unknown or invalid.
         """
         super().__init__()
-        _check(pretrained, load_in_4bit and load_in_8bit, unknown)
-        self.batch_size_per_gpu = _whole("batch_size", batch_size)
-        most = _whole("max_packed_tokens", max_packed_tokens)
-        share = _truth("shared_prefix", shared_prefix)
+        check(pretrained, load_in_4bit and load_in_8bit, unknown)
+        self.batch_size_per_gpu = whole("batch_size", batch_size)
+        most = whole("max_packed_tokens", max_packed_tokens)
+        share = truth("shared_prefix", shared_prefix)
         self.accelerator = Accelerator()
         self._rank = self.accelerator.process_index
         self._world_size = self.accelerator.num_processes
@@ -147,7 +149,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         try:
             for block in made_ahead(self._blocks(requests)):
                 answers.update(self._answer(block))
-        except _Unprocessable as error:
+        except Unprocessable as error:
             # Made ahead, in another thread: announced here, so that the right one is named.
             self._announce([error.turn])
             raise error.reason from None
@@ -175,9 +177,10 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         """Yield requests in blocks: of images whose prefixes stand in one batch, or plain."""
         alone: list[Turn] = []
         images: list[tuple[Any, list[Turn], list[Prompt]]] = []
+        shared = self._shared
         for run in about_the_same_images(self._turns(requests)):
             prompts = self._prompts(run) if self._shares(run) else None
-            if prompts is None:
+            if shared is None or prompts is None:
                 yield from self._together(images)
                 images, alone = [], [*alone, *run]
                 while len(alone) >= self.batch_size_per_gpu:
@@ -188,7 +191,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
             # In an order of their own, so that rounding does not depend on that of the documents.
             pairs = sorted(zip(run, prompts, strict=True), key=lambda pair: pair[1].tokens)
             run, prompts = [turn for turn, _ in pairs], [prompt for _, prompt in pairs]
-            kind = self._shared.shape(prompts), run[0].task, repr(run[0].arguments)  # type: ignore[union-attr]
+            kind = shared.shape(prompts), run[0].task, repr(run[0].arguments)
             if images and (images[0][0] != kind or len(images) == self.batch_size_per_gpu):
                 yield from self._together(images)
                 images = []
@@ -268,7 +271,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         try:
             return dict(self._process(processor, [turn]))
         except Exception as error:
-            raise _Unprocessable(turn, error) from error
+            raise Unprocessable(turn, error) from error
 
     def _process(self, processor: Any, turns: Sequence[Turn]) -> Any:
         """Return the model's inputs for requests."""
@@ -297,7 +300,7 @@ class HfMultimodalSimple(lmms):  # type: ignore[misc]
         None if what the model gets of the images depends on the question.
         """
         processor = self._processor_ahead
-        with replaced(processor, "image_processor", _Once(processor.image_processor)):
+        with replaced(processor, "image_processor", ProcessedOnce(processor.image_processor)):
             processed = [self._processed(processor, turn) for turn in run]
         return prompts_of(processed, lambda inputs: self._moved(BatchFeature(inputs)))
 
@@ -330,33 +333,6 @@ class HfMultimodal(HfMultimodalSimple):
     is_simple = False
 
 
-class _Unprocessable(Exception):
-    """A request whose prompt cannot be processed."""
-
-    def __init__(self, turn: Turn, reason: Exception) -> None:
-        super().__init__(str(reason))
-        self.turn, self.reason = turn, reason
-
-
-class _Once:
-    """An image processor that processes the first images that it is given, and returns these."""
-
-    def __init__(self, processor: Any) -> None:
-        self._processor = processor
-        self._result: Any = None
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._result is None:
-            self._result = self._processor(*args, **kwargs)
-        # Processors take entries out of what they get.
-        result = copy.copy(self._result)
-        result.data = dict(self._result.data)
-        return result
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._processor, name)
-
-
 def _alike(turns: Sequence[Turn]) -> list[Turn]:
     """Return the first requests of a task with the same generation arguments."""
     first = turns[0]
@@ -370,31 +346,3 @@ def _result(text: str, tokens: int) -> GenerationResult:
 
 def _ends(tokens: int | Sequence[int]) -> list[int]:
     return [tokens] if isinstance(tokens, int) else list(tokens)
-
-
-def _check(pretrained: str, both: bool, unknown: dict[str, Any]) -> None:
-    # The harness passes this argument to every model.
-    unknown = {name: value for name, value in unknown.items() if name != "max_batch_size"}
-    if unknown:
-        names = ", ".join(map(repr, sorted(unknown)))
-        raise ValueError(f"hf_multimodal has no model argument {names}")
-    if both:
-        raise ValueError("give load_in_4bit or load_in_8bit, not both")
-    if not pretrained:
-        raise ValueError("hf_multimodal needs a model: --model_args pretrained=HUB_ID_OR_FOLDER")
-
-
-def _truth(name: str, given: bool | str) -> bool:
-    """Return a model argument that the harness may have left as text ("false")."""
-    truths = {"true": True, "false": False}
-    found = truths.get(str(given).lower())
-    if found is None:
-        raise ValueError(f"{name} is {given!r}, expected true or false")
-    return found
-
-
-def _whole(name: str, given: int | str) -> int:
-    size = int(given) if str(given).isdecimal() else 0
-    if size < 1:
-        raise ValueError(f"{name} is {given!r}, expected a whole number of 1 or more")
-    return size

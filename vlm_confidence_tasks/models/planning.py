@@ -14,8 +14,8 @@ from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConf
 from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.models.flops import ModelShape, model_shape
 from vlm_confidence_tasks.models.hf_multimodal import Block, HfMultimodalSimple
+from vlm_confidence_tasks.models.shared_prefix import Prompt
 from vlm_confidence_tasks.models.turns import Turn
-from vlm_confidence_tasks.shared_prefix import Prompt
 
 # Runs of prompts that are remembered: an image's variants, in the blocks of a plan.
 REMEMBERED = 256

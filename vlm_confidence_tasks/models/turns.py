@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, TypeVar
 
 from lmms_eval.protocol import ChatMessages
@@ -70,9 +70,13 @@ def about_the_same_images(turns: Iterable[Turn]) -> Iterator[list[Turn]]:
 
 def made_ahead(items: Iterator[Item]) -> Iterator[Item]:
     """Yield items, each made in a thread while the one before it is used."""
-    end = object()
+
+    def take() -> list[Item]:
+        # The next item, or none: a list tells the end from any item.
+        return list(islice(items, 1))
+
     with ThreadPoolExecutor(1, thread_name_prefix="vlm-confidence-prompts") as pool:
-        following = pool.submit(next, items, end)
-        while (item := following.result()) is not end:
-            following = pool.submit(next, items, end)
-            yield item  # type: ignore[misc]
+        following = pool.submit(take)
+        while found := following.result():
+            following = pool.submit(take)
+            yield from found

@@ -18,8 +18,8 @@ from vlm_confidence_tasks.harness import plan
 from vlm_confidence_tasks.harness.adapter import HarnessAdapter
 from vlm_confidence_tasks.models.flops import ModelShape
 from vlm_confidence_tasks.models.planning import counting
+from vlm_confidence_tasks.models.shared_prefix import SharedPrefix
 from vlm_confidence_tasks.sandbox import MODEL_DIR
-from vlm_confidence_tasks.shared_prefix import SharedPrefix
 
 from .kept_runs import evaluate, write_tasks
 

@@ -18,11 +18,11 @@ from PIL import Image
 from vlm_confidence_tasks.models.flops import model_shape
 from vlm_confidence_tasks.models.hf_multimodal import HfMultimodal
 from vlm_confidence_tasks.models.planning import counting
+from vlm_confidence_tasks.models.shared_prefix import SharedPrefix, answering, prefix_reuse
+from vlm_confidence_tasks.models.shared_prefix import rows as rows_module
+from vlm_confidence_tasks.models.shared_prefix.prefix import cache_of
 from vlm_confidence_tasks.models.turns import Turn
 from vlm_confidence_tasks.probe import Reading, Row
-from vlm_confidence_tasks.shared_prefix import SharedPrefix, answering, prefix_reuse
-from vlm_confidence_tasks.shared_prefix import rows as rows_module
-from vlm_confidence_tasks.shared_prefix.prefix import cache_of
 
 from . import FAMILIES
 from .llava import TEMPLATE

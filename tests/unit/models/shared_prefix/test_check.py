@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vlm_confidence_tasks.models.shared_prefix.check import difference
 from vlm_confidence_tasks.probe import HiddenStates, LabelStep, Reading
-from vlm_confidence_tasks.shared_prefix.check import difference
 
 STATES = HiddenStates(
     context=np.full(3, 2.0, np.float32),

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_confidence_tasks.shared_prefix.prompts import (
+from vlm_confidence_tasks.models.shared_prefix.prompts import (
     common_prefix,
     first_tokens,
     portions,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import EosTokenCriteria, LogitsProcessorList, MaxLengthCriteria
 
-from vlm_confidence_tasks.shared_prefix.prompts import Prompt
+from vlm_confidence_tasks.models.shared_prefix.prompts import Prompt
 
 
 class CannotShare(ValueError):

@@ -9,11 +9,11 @@ from dataclasses import replace
 import torch
 
 from vlm_confidence_tasks import probe
-from vlm_confidence_tasks.shared_prefix.columns import Piece
-from vlm_confidence_tasks.shared_prefix.greedy import GreedySettings
-from vlm_confidence_tasks.shared_prefix.prompts import Prompt
-from vlm_confidence_tasks.shared_prefix.recording import AnswerRecorder
-from vlm_confidence_tasks.shared_prefix.rows import SharedRows
+from vlm_confidence_tasks.models.shared_prefix.columns import Piece
+from vlm_confidence_tasks.models.shared_prefix.greedy import GreedySettings
+from vlm_confidence_tasks.models.shared_prefix.prompts import Prompt
+from vlm_confidence_tasks.models.shared_prefix.recording import AnswerRecorder
+from vlm_confidence_tasks.models.shared_prefix.rows import SharedRows
 
 Options = Sequence[Sequence[tuple[int, ...]]]
 

@@ -9,11 +9,11 @@ from typing import Any
 from loguru import logger
 
 from vlm_confidence_tasks import probe
-from vlm_confidence_tasks.shared_prefix.check import difference, is_exact
-from vlm_confidence_tasks.shared_prefix.decoding import decode, read_prompts, score_options
-from vlm_confidence_tasks.shared_prefix.greedy import CannotShare, GreedySettings
-from vlm_confidence_tasks.shared_prefix.prefix import Prefix, read_prefix
-from vlm_confidence_tasks.shared_prefix.prompts import (
+from vlm_confidence_tasks.models.shared_prefix.check import difference, is_exact
+from vlm_confidence_tasks.models.shared_prefix.decoding import decode, read_prompts, score_options
+from vlm_confidence_tasks.models.shared_prefix.greedy import CannotShare, GreedySettings
+from vlm_confidence_tasks.models.shared_prefix.prefix import Prefix, read_prefix
+from vlm_confidence_tasks.models.shared_prefix.prompts import (
     Prompt,
     common_prefix,
     first_tokens,
@@ -21,9 +21,14 @@ from vlm_confidence_tasks.shared_prefix.prompts import (
     shapes,
     stacked,
 )
-from vlm_confidence_tasks.shared_prefix.recording import AnswerRecorder
-from vlm_confidence_tasks.shared_prefix.rows import Layout, SharedRows, attention, layer_kinds
-from vlm_confidence_tasks.shared_prefix.source import SharedPrefixSource
+from vlm_confidence_tasks.models.shared_prefix.recording import AnswerRecorder
+from vlm_confidence_tasks.models.shared_prefix.rows import (
+    Layout,
+    SharedRows,
+    attention,
+    layer_kinds,
+)
+from vlm_confidence_tasks.models.shared_prefix.source import SharedPrefixSource
 
 LAYOUTS: tuple[Layout, ...] = ("packed", "padded")
 # Questions of the first block that are answered by generate() too.

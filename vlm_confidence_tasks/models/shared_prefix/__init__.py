@@ -1,0 +1,10 @@
+"""Answers many questions about the same images on one pass over what their prompts share."""
+
+from __future__ import annotations
+
+from vlm_confidence_tasks.models.shared_prefix.answering import Answer, SharedPrefix
+from vlm_confidence_tasks.models.shared_prefix.prefix_reuse import reuse
+from vlm_confidence_tasks.models.shared_prefix.prompts import Prompt, prompts_of
+from vlm_confidence_tasks.models.shared_prefix.source import SharedPrefixSource
+
+__all__ = ["Answer", "Prompt", "SharedPrefix", "SharedPrefixSource", "prompts_of", "reuse"]

@@ -20,6 +20,7 @@ from vlm_confidence_tasks.metrics.registry.kinds import (
     UP,
     from_counts,
     mean,
+    sided_means,
     sides,
 )
 
@@ -71,9 +72,7 @@ _CONFUSION = (
 
 def means() -> Iterator[Metric]:
     """Yield the means over answers."""
-    for name, numbers, interval, better, text in _SIDED_MEANS:
-        for sided, select, line in sides(name, text):
-            yield mean(sided, numbers, interval, better, line, select)
+    return sided_means(_SIDED_MEANS)
 
 
 def upstream() -> Iterator[Metric]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from operator import attrgetter
 
@@ -56,6 +56,17 @@ def sides(name: str, text: str) -> Iterator[tuple[str, Select, str]]:
     """Yield name, images and description of a metric on perturbed and on clean images."""
     for end, select, images in SIDES:
         yield f"{name}{end}", select, text.format(images=images)
+
+
+# Name, numbers, interval, which way is better, and description of a mean.
+Row = tuple[str, Numbers, IntervalFunction, bool | None, str]
+
+
+def sided_means(rows: Iterable[Row], requires: frozenset[str] = ALWAYS) -> Iterator[Metric]:
+    """Yield the means of rows, on perturbed and on clean images."""
+    for name, numbers, interval, better, text in rows:
+        for sided, select, line in sides(name, text):
+            yield mean(sided, numbers, interval, better, line, select, requires)
 
 
 def from_counts(

@@ -15,7 +15,7 @@ from vlm_confidence_tasks.metrics.registry.kinds import (
     SHARE,
     UP,
     mean,
-    sides,
+    sided_means,
 )
 
 _MEANS = (
@@ -59,9 +59,7 @@ _MEANS = (
 
 def means() -> Iterator[Metric]:
     """Yield the means over options' likelihoods."""
-    for name, numbers, interval, better, text in _MEANS:
-        for sided, select, line in sides(name, text):
-            yield mean(sided, numbers, interval, better, line, select, LOGLIK)
+    return sided_means(_MEANS, LOGLIK)
 
 
 def flips() -> Iterator[Metric]:

@@ -18,7 +18,7 @@ from vlm_confidence_tasks.metrics.registry.kinds import (
     UP,
     VERBAL,
     from_counts,
-    mean,
+    sided_means,
     sides,
 )
 
@@ -37,9 +37,7 @@ _MEANS = (
 
 def means() -> Iterator[Metric]:
     """Yield the means over stated certainties."""
-    for name, numbers, interval, better, text in _MEANS:
-        for sided, select, line in sides(name, text):
-            yield mean(sided, numbers, interval, better, line, select, VERBAL)
+    return sided_means(_MEANS, VERBAL)
 
 
 def claims() -> Iterator[Metric]:

@@ -111,8 +111,32 @@ def calibration_error(make: MakeFit, values: Values) -> float | None:
     return _error(_fitted(make, values))
 
 
+class _Same:
+    """Values that equal themselves alone, so that what is fitted on them can be kept."""
+
+    def __init__(self, values: Values) -> None:
+        self.values = values
+
+    def __hash__(self) -> int:
+        return id(self.values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.values is self.values
+
+
+# Of a fit's metrics, clean and perturbed, each takes it for its number and for its interval.
+@lru_cache(maxsize=8)
+def _fit(make: MakeFit, same: _Same) -> CrossFit:
+    return make(same.values)
+
+
+@lru_cache(maxsize=8)
+def _table(make: MakeFit, same: _Same) -> Table | None:
+    return _fit(make, same).table()
+
+
 def _fitted(make: MakeFit, values: Values) -> Table | None:
-    return make(values).table() if values else None
+    return _table(make, _Same(values)) if values else None
 
 
 def _error(table: Table | None) -> float | None:
@@ -311,7 +335,7 @@ def _tables(make: MakeTable, columns: Columns) -> Tables:
 @lru_cache(maxsize=4)
 def _without_groups(make: MakeFit, columns: Columns) -> Sequence[Tables]:
     """Fit on all values, then anew without each group of images, [1 + G], in each run."""
-    fits = [make(values) if values else None for values in columns.sides]
+    fits = [_fit(make, _Same(values)) if values else None for values in columns.sides]
     rows = _rows(columns)
     return [
         [

@@ -71,14 +71,15 @@ def fit_temperature(probs: ArrayLike, gold: ArrayLike) -> float | None:
     # In one order, so that rounding is the same.
     order = np.lexsort((right, *table.T))
     table, right = table[order], right[order]
-    logits = _logits(table)
-    logits -= logits[np.arange(len(right)), right][:, None]
+    # [L, N], so that sums over labels run along memory.
+    logits = np.ascontiguousarray(_logits(table).T)
+    logits -= logits[right, np.arange(len(right))]
     finite = np.where(np.isfinite(logits), logits, 0.0)
-    largest = logits.max(axis=1, keepdims=True)
+    below = logits - logits.max(axis=0)
 
     def slope(log_inverse: float) -> float:
-        weights = np.exp(np.exp(log_inverse) * (logits - largest))
-        return float((np.einsum("nl,nl->n", weights, finite) / weights.sum(axis=1)).mean())
+        weights = np.exp(np.exp(log_inverse) * below)
+        return float((np.einsum("ln,ln->n", weights, finite) / weights.sum(axis=0)).mean())
 
     ends = -np.log([HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE])
     if not slope(ends[0]) < 0.0 < slope(ends[1]):

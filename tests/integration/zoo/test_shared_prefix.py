@@ -137,10 +137,10 @@ def agree(plain: list[list[Reading]], shared: list[list[Reading]]) -> None:
         assert other.token_logprob == pytest.approx(one.token_logprob, **near)
         assert [at.step for at in one.label_steps] == [at.step for at in other.label_steps]
         for a, b in zip(one.label_steps, other.label_steps, strict=True):
-            assert b.logprob == pytest.approx(a.logprob, abs=2e-5, rel=0)
+            assert b.logprob == pytest.approx(a.logprob, **near)
         assert len(one.option_logprob) == len(other.option_logprob)
         for a, b in zip(one.option_logprob, other.option_logprob, strict=True):
-            assert b == pytest.approx(a, abs=2e-5, rel=0)
+            assert b == pytest.approx(a, **near)
         mine, theirs = one.inside, other.inside
         for name in ("context", "answer", "vision", "layer_entropy", "dirichlet_energy"):
             a, b = getattr(mine, name), getattr(theirs, name)

@@ -18,6 +18,7 @@ from vlm_confidence_tasks.metrics import (
     expected_calibration_error,
     smooth_calibration_error,
 )
+from vlm_confidence_tasks.metrics.functional.ranking import aurc_of_ranks, auroc_of_ranks
 from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
 from vlm_confidence_tasks.metrics.inference.rare_errors import (
     loss_interval,
@@ -171,7 +172,7 @@ def _calibration_p(data: Data, rng: np.random.Generator) -> Outcome:
 
 def _ranking(name: str, data: Data, rng: np.random.Generator) -> Outcome:
     confidence, correct = _answers(data, rng, partial(_overconfident, 0.1))
-    measure: Any = {"auroc": auroc, "aurc": aurc}[name]
+    measure: Any = {"auroc": auroc_of_ranks, "aurc": aurc_of_ranks}[name]
     return ranking_interval(measure, confidence, correct, data.image), truth(name)
 
 
@@ -182,7 +183,7 @@ def _ranking_difference(data: Data, rng: np.random.Generator) -> Outcome:
     moved = np.where(np.isnan(other), correct, other < confidence - 0.1)
     both, right = np.tile(confidence, 2), np.concatenate([correct, moved])
     second = np.repeat([False, True], correct.size)
-    return ranking_interval(auroc, both, right, np.tile(data.image, 2), paired=second), 0.0
+    return ranking_interval(auroc_of_ranks, both, right, np.tile(data.image, 2), paired=second), 0.0
 
 
 TRUTHS |= {

@@ -14,9 +14,10 @@ import pytest
 
 from simulated_answers import design, others
 from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.metrics import Metric, aurc, auroc, metrics_for, trust
+from vlm_confidence_tasks.metrics import Metric, metrics_for, trust
 from vlm_confidence_tasks.metrics import intervals as made
 from vlm_confidence_tasks.metrics import reducers as reduced
+from vlm_confidence_tasks.metrics.functional.ranking import aurc_of_ranks, auroc_of_ranks
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "coverage.py"
 spec = importlib.util.spec_from_file_location("measured_coverage", SCRIPT)
@@ -156,7 +157,7 @@ def measured_as(metric: Metric) -> list[str]:
         error = {"uniform": "ece", "quantile": "ace", "smooth": "smece"}[first]
         return [f"{error}, {state}" for state in ("calibrated", "overconfident by 0.1")]
     if interval.func is made.of_answers:
-        return {auroc: ["auroc", "auroc difference"], aurc: ["aurc"]}[first]
+        return {auroc_of_ranks: ["auroc", "auroc difference"], aurc_of_ranks: ["aurc"]}[first]
     if interval.func in (made.of_defense, made.of_threshold):
         return ["defense_auroc" if interval.func is made.of_defense else "defense_reject"]
     assert interval.func is made.of_reduction, f"{metric.name}: its interval is not measured"

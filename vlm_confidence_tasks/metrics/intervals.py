@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Ints
 from vlm_confidence_tasks.metrics.functional.correlation import spearman
 from vlm_confidence_tasks.metrics.functional.defense import ThresholdDefense, threshold_defense
 from vlm_confidence_tasks.metrics.inference.calibration_error import (
@@ -198,9 +198,7 @@ def of_calibration_error(
     )
 
 
-def of_answers(
-    measure: Callable[[Floats, Floats], float | None], columns: Columns
-) -> Interval | None:
+def of_answers(measure: Callable[[Ints, Bools], float | None], columns: Columns) -> Interval | None:
     """Interval of how confidence ranks right and wrong answers, by the jackknife."""
     confidence, correct = (joined(key, columns.values) for key in ("confidence", "correct"))
     of = columns.of(columns.owners("correct"))

@@ -32,7 +32,7 @@ from vlm_confidence_tasks.metrics.extractors.trust import (
 )
 from vlm_confidence_tasks.metrics.functional.calibration import expected_calibration_error
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
-from vlm_confidence_tasks.metrics.functional.ranking import auroc
+from vlm_confidence_tasks.metrics.functional.ranking import auroc, auroc_of_ranks, dense_ranks
 from vlm_confidence_tasks.metrics.functional.recalibration import fit_temperature
 from vlm_confidence_tasks.metrics.inference.calibration_error import calibration_error_interval
 from vlm_confidence_tasks.metrics.inference.clusters import (
@@ -269,9 +269,7 @@ def of_error_auroc(make: MakeTable, columns: Columns) -> Interval | None:
     if found is None:
         return None
     numbers, of = found
-    # Between 0 and 1, in the same order.
-    ranks = np.unique(numbers["signal"], return_inverse=True)[1]
-    return ranking_interval(auroc, ranks / ranks.size, numbers["wrong"], **of)
+    return ranking_interval(auroc_of_ranks, numbers["signal"], numbers["wrong"], **of)
 
 
 def of_auroc_gain(make: MakeTable, columns: Columns) -> Interval | None:
@@ -280,13 +278,14 @@ def of_auroc_gain(make: MakeTable, columns: Columns) -> Interval | None:
     if found is None or _few_errors(*found):
         return None
     numbers, of = found
-    # Sorted once, for every group's sorting is then nearly a pass.
-    order = np.argsort(numbers["signal"], kind="stable")
-    shown = {name: column[order] for name, column in numbers.items()}
-    of = {name: None if column is None else column[order] for name, column in of.items()}
+    # Ranked once, as in `ranking_interval`.
+    wrong = numbers["wrong"] > 0.0
+    signal, base = (dense_ranks(numbers[name]) for name in ("signal", BASE))
 
     def gain(rows: Ints) -> float | None:
-        return _gain(Table(rows, {name: column[rows] for name, column in shown.items()}))
+        found = (auroc_of_ranks(ranks[rows], wrong[rows]) for ranks in (signal, base))
+        one, other = found
+        return None if one is None or other is None else one - other
 
     return jackknife_interval(gain, **of)
 
@@ -336,10 +335,10 @@ def _tables(make: MakeTable, columns: Columns) -> Tables:
 def _without_groups(make: MakeFit, columns: Columns) -> Sequence[Tables]:
     """Fit on all values, then anew without each group of images, [1 + G], in each run."""
     fits = [_fit(make, _Same(values)) if values else None for values in columns.sides]
-    rows = _rows(columns)
+    rows, total = _rows(columns), len(columns.values)
     return [
         [
-            None if fit is None else fit.table(np.isin(own, some, assume_unique=True))
+            None if fit is None else fit.table(np.bincount(some, minlength=total)[own] > 0)
             for fit, own, some in zip(fits, rows, kept, strict=True)
         ]
         for kept in deletions(columns.clusters, columns.paired)

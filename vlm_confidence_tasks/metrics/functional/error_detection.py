@@ -103,17 +103,18 @@ def logistic_pair(
 def _fit(chosen: Floats, wrong: Bools, columns: Ints) -> LogisticPair:
     centre, spread = chosen.mean(axis=0), chosen.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0)
-    rows = np.column_stack([(chosen - centre) / scale, np.ones(len(chosen))])
+    # [3, N], so that sums over answers run along memory.
+    rows = np.vstack([((chosen - centre) / scale).T, np.ones(len(chosen))])
     weights, penalty = np.zeros(3), np.array([1.0, 1.0, 0.0])
     for _ in range(_STEPS):
-        chance = expit(rows @ weights)
-        slope = rows.T @ (chance - wrong) + penalty * weights
-        curvature = (rows.T * (chance * (1.0 - chance))) @ rows + np.diag(penalty)
+        chance = expit(weights @ rows)
+        slope = rows @ (chance - wrong) + penalty * weights
+        curvature = (rows * (chance * (1.0 - chance))) @ rows.T + np.diag(penalty)
         # Within reach, so that a step from a flat place does not leave the others behind.
         step = np.linalg.solve(curvature + 1e-12 * np.eye(3), slope)
         weights -= step * min(1.0, 5.0 / max(float(np.abs(step).max()), 1e-300))
         if np.abs(step).max() < 1e-10:
             break
-    chance = expit(rows @ weights)
+    chance = expit(weights @ rows)
     loss = -float(np.mean(xlogy(wrong, chance) + xlogy(~wrong, 1.0 - chance)))
     return LogisticPair(columns, centre, scale, weights, loss)

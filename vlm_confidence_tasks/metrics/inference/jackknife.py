@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit, stdtrit
 
-from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints, answered
+from vlm_confidence_tasks.metrics.functional.checks import (
+    Bools,
+    Ints,
+    flags,
+    same_length,
+    vector,
+)
+from vlm_confidence_tasks.metrics.functional.ranking import dense_ranks
 from vlm_confidence_tasks.metrics.inference.clusters import (
     FEWEST_CLUSTERS,
     LEVEL,
@@ -108,8 +115,8 @@ def jackknife_interval(
 
 
 def ranking_interval(
-    measure: Callable[[Floats, Floats], float | None],
-    confidence: ArrayLike,
+    measure: Callable[[Ints, Bools], float | None],
+    score: ArrayLike,
     correct: ArrayLike,
     clusters: ArrayLike,
     *,
@@ -118,8 +125,8 @@ def ranking_interval(
     """95% interval of how confidence ranks right and wrong answers, by the jackknife.
 
     Args:
-        measure: AUROC or AURC, in [0, 1], of confidences and whether they are right.
-        confidence: Of each answer, [N].
+        measure: `auroc_of_ranks` or `aurc_of_ranks`.
+        score: Confidence of each answer, or another signal, [N].
         correct: Whether each answer is right, [N].
         clusters: The image of each answer, [N].
         paired: Whether each answer is of the second condition, [N].
@@ -128,16 +135,13 @@ def ranking_interval(
         None as of `jackknife_interval`, and where right or wrong answers are on under 5 images:
         with two, 88 to 91% of intervals held the truth.
     """
-    columns = answered(confidence, correct)
-    # Sorted once, for every group's sorting is then a pass.
-    order = np.argsort(columns[0], kind="stable")
-    sure, right = columns[0][order], columns[1][order].astype(np.float64)
-    images = np.asarray(clusters)[order]
-    second = None if paired is None else np.asarray(paired)[order]
-    if min(seen_on(images, event, second) for event in (right, 1.0 - right)) < FEWEST_CLUSTERS:
+    # Ranked once, for no group needs sorting then.
+    ranks, right = dense_ranks(vector("score", score)), flags("correct", correct)
+    same_length(score=ranks, correct=right)
+    if min(seen_on(clusters, event, paired) for event in (right, ~right)) < FEWEST_CLUSTERS:
         return None
     return jackknife_interval(
-        lambda rows: measure(sure[rows], right[rows]), images, paired=second, scale="logit"
+        lambda rows: measure(ranks[rows], right[rows]), clusters, paired=paired, scale="logit"
     )
 
 

@@ -15,8 +15,13 @@ from vlm_confidence_tasks.metrics.functional.calibration import (
     maximum_calibration_error,
     smooth_calibration_error,
 )
-from vlm_confidence_tasks.metrics.functional.checks import Floats
-from vlm_confidence_tasks.metrics.functional.ranking import aurc, auroc
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
+from vlm_confidence_tasks.metrics.functional.ranking import (
+    aurc,
+    aurc_of_ranks,
+    auroc,
+    auroc_of_ranks,
+)
 from vlm_confidence_tasks.metrics.inference.calibrated import DRAWS
 from vlm_confidence_tasks.metrics.inference.calibration_error import Kind
 from vlm_confidence_tasks.metrics.metric import IntervalFunction, Metric
@@ -57,8 +62,10 @@ _GAPS = (
 )
 
 
-def _of_pairs(measure: Measure) -> tuple[Reduce, IntervalFunction]:
-    return partial(reducers.from_calibration, measure), partial(intervals.of_answers, measure)
+def _of_pairs(
+    measure: Measure, of_ranks: Callable[[Ints, Bools], float | None]
+) -> tuple[Reduce, IntervalFunction]:
+    return partial(reducers.from_calibration, measure), partial(intervals.of_answers, of_ranks)
 
 
 def _error(reduce: Reduce, kind: Kind) -> tuple[Reduce, IntervalFunction]:
@@ -115,8 +122,18 @@ _CALIBRATION: tuple[tuple[str, tuple[Reduce, IntervalFunction | None], bool | No
         DOWN,
         "largest calibration error of a bin on {images}; biased upwards",
     ),
-    ("auroc", _of_pairs(auroc), UP, "AUROC of confidence for right answers to {images}"),
-    ("aurc", _of_pairs(aurc), DOWN, "area under the risk-coverage curve on {images}"),
+    (
+        "auroc",
+        _of_pairs(auroc, auroc_of_ranks),
+        UP,
+        "AUROC of confidence for right answers to {images}",
+    ),
+    (
+        "aurc",
+        _of_pairs(aurc, aurc_of_ranks),
+        DOWN,
+        "area under the risk-coverage curve on {images}",
+    ),
 )
 
 

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from vlm_confidence_tasks.metrics import auroc, jackknife_interval, pearson
+from vlm_confidence_tasks.metrics.functional.ranking import auroc_of_ranks
 from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
 
 from .clustered import answers, holds
@@ -187,10 +188,12 @@ def test_a_ranking_needs_right_and_wrong_answers_on_five_images(wrong, found):
     rng = np.random.default_rng(5)
     correct = (np.arange(40) >= wrong).astype(float)
     confidence = rng.random(40) * 0.5 + 0.3 * correct
-    assert (ranking_interval(auroc, confidence, correct, np.arange(40)) is not None) is found
+    each = ranking_interval(auroc_of_ranks, confidence, correct, np.arange(40))
+    assert (each is not None) is found
     # Two wrong answers on one image are one.
     images = np.where(np.arange(40) < 2, 0, np.arange(40))
-    assert (ranking_interval(auroc, confidence, correct, images) is not None) is (wrong == 6)
+    both = ranking_interval(auroc_of_ranks, confidence, correct, images)
+    assert (both is not None) is (wrong == 6)
 
 
 def test_a_ranking_is_the_jackknifes_on_the_logits_scale():
@@ -201,4 +204,4 @@ def test_a_ranking_is_the_jackknifes_on_the_logits_scale():
     plain = jackknife_interval(
         lambda rows: auroc(confidence[rows], correct[rows]), images, scale="logit"
     )
-    assert ranking_interval(auroc, confidence, correct, images) == plain
+    assert ranking_interval(auroc_of_ranks, confidence, correct, images) == plain

@@ -6,7 +6,7 @@ import html.parser
 from collections import defaultdict
 from pathlib import Path
 
-from vlm_confidence_tasks.report.leaderboard.tables import build_tables
+from vlm_confidence_tasks.report.leaderboard.tables import build_tables, overview
 
 
 class Reader(html.parser.HTMLParser):
@@ -39,10 +39,10 @@ def cells(page: Reader) -> Numbers:
 
 
 def cells_of(leaderboard: dict) -> Numbers:
-    """What `cells` gives for the leaderboard's page: the tables, then the runs' sizes."""
+    """What `cells` gives for the leaderboard's page: overview, tables, the runs' sizes."""
     table_cells = [
         (cell.value, cell.low, cell.high)
-        for table in build_tables(leaderboard, "task")
+        for table in (*overview(leaderboard), *build_tables(leaderboard, "task"))
         for _, row in table.rows
         for cell in row
         if cell is not None

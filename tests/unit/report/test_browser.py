@@ -88,11 +88,11 @@ def test_the_keyboard_is_enough(browser, written: Path) -> None:
 
     visit(browser, written / "index.html")
     seen = []
-    for _ in range(12):
+    for _ in range(6):
         browser.switch_to.active_element.send_keys(Keys.TAB)
         active = browser.switch_to.active_element
         seen.append((active.tag_name, active.get_attribute("class"), active.text.split("\n")[0]))
-        if active.tag_name == "button" and "eps0.1" in active.text:
+        if active.tag_name == "button" and "accuracy, clean" in active.text:
             break
     assert seen[0][:2] == ("a", "skip")
     assert ("div", "scroll") in [entry[:2] for entry in seen]
@@ -102,8 +102,57 @@ def test_the_keyboard_is_enough(browser, written: Path) -> None:
     falling = [float(value) for value in column(browser, 0, 1)]
     browser.switch_to.active_element.send_keys(Keys.SPACE)
     assert [float(value) for value in column(browser, 0, 1)] == sorted(falling)
-    browser.switch_to.active_element.send_keys(Keys.TAB, Keys.TAB, Keys.TAB)
-    assert browser.switch_to.active_element.tag_name == "a"
+    # The next stop says what the number is.
+    browser.switch_to.active_element.send_keys(Keys.TAB)
+    definition = browser.find_element("id", "metric-accuracy_clean")
+    assert not definition.is_displayed()
+    browser.switch_to.active_element.send_keys(Keys.ENTER)
+    assert definition.is_displayed() and definition.text.startswith("accuracy_clean")
+
+
+def test_one_task_is_shown_at_first_and_another_when_it_is_chosen(browser, written: Path) -> None:
+    visit(browser, written / "index.html")
+
+    def shown() -> list[str]:
+        titles = browser.find_elements("css selector", ".task h2")
+        return [title.text for title in titles if title.is_displayed()]
+
+    options = browser.find_elements("css selector", ".choose option")
+    names = [option.text for option in options]
+    assert len(names) == len(set(names)) > 2 and shown() == names[:1]
+    options[2].click()
+    assert shown() == names[2:3]
+    sections = browser.find_elements("css selector", "main > details")
+    assert len(sections) >= 5 and not any(section.get_attribute("open") for section in sections)
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 400])
+def test_the_first_screen_holds_table_and_figure(
+    browser, written: Path, width: int, scheme: str
+) -> None:
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    visit(browser, written / "index.html", width)
+    table = browser.find_element("css selector", ".task .scroll").rect
+    figure = browser.find_element("css selector", ".first figure").rect
+    if width == 1400:
+        assert table["x"] + table["width"] <= figure["x"]
+        assert max(table["y"] + table["height"], figure["y"] + figure["height"]) <= 800
+    else:
+        assert table["y"] + table["height"] <= figure["y"] <= 800
+    paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, paper[4:-1].split(", "))) > 384) is (scheme == "light")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_a_models_page_begins_with_its_worst_numbers(browser, written: Path) -> None:
+    visit(browser, written / "models" / "org_tiny.html")
+    table = browser.find_element("css selector", "h2 + .scroll table")
+    rows = [row.text for row in table.find_elements("css selector", "tbody tr")]
+    assert rows[0].startswith("accuracy") and any(row.startswith("ifr") for row in rows)
+    assert table.rect["y"] < 400
 
 
 def test_a_link_leads_to_the_model_and_back(browser, written: Path) -> None:

@@ -55,7 +55,10 @@ def test_no_page_loads_anything(written: Path) -> None:
         assert all(source.startswith("data:image/") for source in sources), name
         assert not page.tags["link"] and not page.tags["iframe"] and len(page.tags["script"]) == 1
         links = [tag["href"] for tag in page.tags["a"]]
-        assert all(re.fullmatch(r"#main|\.\./index\.html|models/[\w.-]+\.html", a) for a in links)
+        assert all(
+            re.fullmatch(r"#main|#metric-\w+|\.\./index\.html|models/[\w.-]+\.html", a)
+            for a in links
+        )
         assert "http:" not in (written / name).read_text().replace("http-equiv", "")
         (policy,) = [t["content"] for t in page.tags["meta"] if "http-equiv" in t]
         assert policy.startswith("default-src 'none'; img-src data:;")

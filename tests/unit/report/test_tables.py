@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
 from vlm_confidence_tasks.metrics import metrics_for
 from vlm_confidence_tasks.report.inputs.problems import ReportError
-from vlm_confidence_tasks.report.leaderboard.tables import HEADLINE, Cell, build_tables
+from vlm_confidence_tasks.report.leaderboard.tables import (
+    HEADLINE,
+    OVERVIEW,
+    WORST,
+    Cell,
+    build_tables,
+    overview,
+    worst,
+)
 
 
 def small_board(metric: str, better: bool | None, *numbers: tuple | None) -> dict:
@@ -174,3 +183,35 @@ def test_numbers_in_words() -> None:
     assert Cell(0.0, None, None).text == "0.000"
     assert Cell(-0.00051, None, None).text == "−0.001"
     assert Cell(-0.5, -0.75, 0.25).interval == "[−0.750, 0.250]"
+
+
+def test_the_overview_begins_with_the_task_of_the_most_models_and_flips(leaderboard: dict) -> None:
+    tables = overview(leaderboard)
+    flips = {
+        column["id"]: mean(
+            entry["metrics"]["ifr"]["value"]
+            for entry in leaderboard["entries"]
+            if entry["column"] == column["id"]
+        )
+        for column in leaderboard["columns"]
+    }
+    keys = [(-len(table.rows), -flips[table.name]) for table in tables]
+    assert keys == sorted(keys) and len(set(keys)) > 1
+    assert [head.name for head in tables[0].headings] == [
+        name for name in OVERVIEW if name in {head.name for head in tables[0].headings}
+    ]
+    assert {"accuracy", "ece", "ifr"} <= {head.name for head in tables[0].headings}
+
+
+def test_a_models_worst_numbers_are_its_worst(leaderboard: dict) -> None:
+    model = leaderboard["models"][0]["name"]
+    mine = [entry for entry in leaderboard["entries"] if entry["model"] == model]
+    found = {one.heading.name: one for one in worst(leaderboard, model)}
+    assert {"accuracy", "ifr", "ece"} <= found.keys()
+    for name, one in found.items():
+        numbers = {e["column"]: e["metrics"][name]["value"] for e in mine if name in e["metrics"]}
+        extreme = max if WORST[name] else min
+        assert one.cell.value == extreme(numbers.values()) == numbers[one.column]
+        (entry,) = (e for e in mine if e["column"] == one.column)
+        clean = entry["metrics"].get(f"{name}_clean")
+        assert (one.clean and one.clean.value) == (clean and clean["value"])

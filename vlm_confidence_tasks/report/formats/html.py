@@ -20,7 +20,14 @@ from vlm_confidence_tasks.report.formats.markdown import failures, legend, older
 from vlm_confidence_tasks.report.inputs.model_names import slugs
 from vlm_confidence_tasks.report.leaderboard.flip_images import FlipImages
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard
-from vlm_confidence_tasks.report.leaderboard.tables import Table, build_tables
+from vlm_confidence_tasks.report.leaderboard.tables import (
+    OVERVIEW,
+    Table,
+    build_tables,
+    heading,
+    overview,
+    worst,
+)
 
 INDEX = "index.html"
 FiguresWithSvg = Sequence[tuple[Figure, bytes]]
@@ -63,6 +70,9 @@ def _index(
         "index.html.jinja",
         title="Leaderboard",
         leaderboard=leaderboard,
+        overview=overview(leaderboard),
+        labels=OVERVIEW,
+        definitions=[heading(leaderboard, name) for name in leaderboard["metrics"]],
         tables=tables,
         figures=_images(figures, ""),
         links=links,
@@ -83,7 +93,7 @@ def _model(
         title=name,
         leaderboard=leaderboard,
         model=model,
-        entries=[entry for entry in leaderboard["entries"] if entry["model"] == name],
+        worst=worst(leaderboard, name),
         tables=build_tables(mine, "metric", list(leaderboard["metrics"])),
         figures=_images(figures, name),
         flips=list(zip(flips, flip_images or [FlipImages()] * len(flips), strict=True)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any, Literal
 
 from vlm_confidence_tasks.metrics import holm
@@ -39,6 +40,27 @@ HEADLINE = (
     "verbal_ece",
     "verbal_alignment",
 )
+# What a person takes in at first, with the words for it: a table a task, a row a model.
+OVERVIEW = {
+    "accuracy_clean": "accuracy, clean",
+    "accuracy": "accuracy, perturbed",
+    "ece": "calibration error",
+    "entropy_delta": "entropy change",
+    "ifr": "flips",
+    "drift_ratio_context": "drift ratio",
+    "coverage_90": "coverage of 90% sets",
+}
+# What a model is asked for its worst number in, and whether the highest is the worst.
+WORST = {
+    "accuracy": False,
+    "ifr": True,
+    "ece": True,
+    "overconfidence": True,
+    "coverage_90": False,
+    "auroc": False,
+    "drift_ratio_context": True,
+    "invalid_rate": True,
+}
 ARROWS = {True: "↑", False: "↓", None: ""}
 
 
@@ -139,6 +161,70 @@ def build_tables(leaderboard: Leaderboard, by: By, metrics: Sequence[str] = ()) 
         across = tasks if by == "task" else names
         tables.append(_table(leaderboard, title, dict(zip(across, cells, strict=True))))
     return [table for table in tables if table.rows]
+
+
+def overview(leaderboard: Leaderboard) -> list[Table]:
+    """Return a table a task of the metrics in `OVERVIEW`.
+
+    Tasks of the most models first; of those, the one in which most answers flip.
+    """
+    names = [name for name in OVERVIEW if name in leaderboard["metrics"]]
+    tables = build_tables(leaderboard, "metric", names) if names else []
+    flips = {
+        column["id"]: [
+            entry["metrics"]["ifr"]["value"]
+            for entry in leaderboard["entries"]
+            if entry["column"] == column["id"] and "ifr" in entry["metrics"]
+        ]
+        for column in leaderboard["columns"]
+    }
+    return sorted(
+        tables,
+        key=lambda table: (-len(table.rows), -fmean(flips[table.name] or [0.0])),
+    )
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The task in which a model's number is the worst.
+
+    Attributes:
+        heading: What the number is.
+        column: The task's column.
+        cell: The number.
+        clean: The same on clean images, None where there is none.
+    """
+
+    heading: Heading
+    column: str
+    cell: Cell
+    clean: Cell | None
+
+
+def worst(leaderboard: Leaderboard, model: str) -> list[Worst]:
+    """Return a model's worst number of each metric in `WORST`; of equal ones the first task's."""
+    found = []
+    for name, highest in WORST.items():
+        entries = [
+            entry
+            for entry in leaderboard["entries"]
+            if entry["model"] == model and name in entry["metrics"]
+        ]
+        if entries:
+            sign = -1 if highest else 1
+            entry = min(entries, key=lambda one: sign * one["metrics"][name]["value"])
+            numbers = entry["metrics"]
+            floor = numbers.get(leaderboard["metrics"][name]["floor"], {}).get("value")
+            clean = numbers.get(f"{name}_clean")
+            found.append(
+                Worst(
+                    heading(leaderboard, name),
+                    entry["column"],
+                    Cell(**numbers[name], floor=floor),
+                    Cell(**clean) if clean else None,
+                )
+            )
+    return found
 
 
 def check_names(metrics: Sequence[str], known: Iterable[str]) -> None:

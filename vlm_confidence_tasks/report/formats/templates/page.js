@@ -23,6 +23,28 @@
     rows.sort(function (a, b) { return compare(value(a, column), value(b, column), sign); });
     rows.forEach(function (one) { body.appendChild(one); });
   }
+  // A task at a time; without scripts all of them are shown.
+  var choose = document.querySelector(".choose");
+  function show(id) {
+    document.querySelectorAll(".task").forEach(function (task) { task.hidden = task.id !== id; });
+  }
+  if (choose) {
+    var list = choose.querySelector("select");
+    choose.hidden = list.options.length < 2;
+    list.addEventListener("change", function () { show(list.value); });
+    show(list.value);
+  }
+  // A link into a closed section opens it.
+  function open() {
+    var target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) { return; }
+    for (var one = target; one; one = one.parentElement) {
+      if (one.tagName === "DETAILS") { one.open = true; }
+    }
+    target.scrollIntoView();
+  }
+  window.addEventListener("hashchange", open);
+  open();
   document.querySelectorAll("th button").forEach(function (button) {
     button.addEventListener("click", function () { sort(button.closest("th")); });
   });

@@ -146,7 +146,8 @@ def _sets(prefix: str, fit: Callable[[Side, Values], CrossFit], what: str) -> It
     text = f"share of {{images}} with the right label in the 90% set ({what}) of clean images"
     yield from _both(name, _LABELS, fit, covered, NEITHER, text)
     name, size = f"{prefix}set_size_90", _ratio(trust.of_size, above="size")
-    text = f"mean number of labels in the 90% set ({what}) on {{images}}; interval holds in 81 to 95%"
+    text = f"mean number of labels in the 90% set ({what}) on {{images}}"
+    text += "; its interval holds in 81 to 95%"
     yield from _both(name, _LABELS, fit, size, DOWN, text)
 
 

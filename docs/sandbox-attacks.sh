@@ -21,6 +21,16 @@ PYTHON
 export VLM_CONFIDENCE_DATA=$PWD/ninth
 evaluate --tasks pope_pgd --output_path attacks --use_cache kept
 evaluate --tasks pope_drift --output_path attacks --batch_size 16
+# Each image that was shown, asked about again, with four draws of weak noise on it.
+python "$scripts/attacked_data.py" attacks kept ninth again
+cat > again/pope_redrawn.yaml <<YAML
+include: $scripts/../task_yamls/pope/_pope_yaml
+task: pope_redrawn
+perturbations:
+  - {name: gaussian_noise, epsilon: 0.05, seed: [0, 1, 2, 3]}
+YAML
+export VLM_CONFIDENCE_DATA=$PWD/again
+evaluate --include_path again --tasks pope_redrawn --output_path attacks --batch_size 16
 export VLM_CONFIDENCE_DATA=sandbox
 natural=pope_blur,pope_motionblur,pope_lowlight,pope_occlusion,pope_jpeg
 frequencies=pope_lowpass,pope_highpass,pope_bandnoise,pope_bandphase

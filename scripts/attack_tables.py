@@ -2,22 +2,31 @@
 
     python scripts/attack_tables.py attacks natural
 
-`attacks` is the --output_path of a run of pope_pgd and pope_drift on the same questions, `natural`
-that of pope_eps, the natural degradations and the frequency tasks. All intervals are 95%,
-clustered by image.
+`attacks` is the --output_path of a run of pope_pgd and pope_drift on the same questions, and of
+pope_redrawn on the data that `attacked_data.py` makes of these; `natural` that of pope_eps, the
+natural degradations and the frequency tasks. All intervals are 95%, clustered by image.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
-from vlm_confidence_tasks.metrics import Interval, Sample, mean_interval, rate_interval
+from vlm_confidence_tasks.metrics import (
+    Interval,
+    Sample,
+    auroc,
+    mean_interval,
+    rate_interval,
+    visual_entropy,
+)
 from vlm_confidence_tasks.metrics.extractors.attacks import GOALS, attacks, over_control, reached
+from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
 from vlm_confidence_tasks.report.figures.drawing import draw, to_bytes
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
 from vlm_confidence_tasks.report.inputs.samples import read_samples
@@ -31,15 +40,37 @@ EPSILONS = (0.1, 0.2, 0.3, 0.5)
 NOISE = tuple(f"eps{epsilon}" for epsilon in EPSILONS)
 PERCENTILE = 95.0
 POSITIVE = (0.0, float("inf"))
+DRIFT = "drift of the context"
+# The rows whose wrong answers are told from clean ones, and the images that drift is told from.
+ATTACKED = ("`sure`", "`flip`")
+WEAK = ("Gaussian noise", f"{EPSILONS[0]}")
 
-# A number, or None, of an answer; and the answers that a table's row is about.
-Signal = Callable[[Readout], float | None]
+# The answers that a table's row is about; and a number, or None, of an answer.
 Answers = Sequence[tuple[Sample, Readout]]
+Signal = Callable[[Sample, Readout], float | None]
 
 
-def read(folder: Path, task: str) -> list[Sample]:
+@dataclass(frozen=True)
+class Asked(Sample):
+    """A sample that knows its question.
+
+    Attributes:
+        question: Category and id in the data set; ids begin anew in each category.
+    """
+
+    question: tuple[str, str] = ("", "")
+
+
+def read(folder: Path, task: str) -> list[Asked]:
     """Read the samples of a task's last run in a folder."""
-    return read_samples(sorted(folder.rglob(f"*_samples_{task}.jsonl"))[-1]).samples
+    rows = read_samples(sorted(folder.rglob(f"*_samples_{task}.jsonl"))[-1]).rows
+    return [
+        Asked(
+            **{name: getattr(row.sample, name) for name in Sample.__dataclass_fields__},
+            question=(row.category, row.question_id),
+        )
+        for row in rows
+    ]
 
 
 def parameter(readout: Readout, name: str) -> object:
@@ -146,54 +177,112 @@ def middle(readout: Readout) -> float | None:
     return layers[len(layers) // 2] if layers else None
 
 
-DETECTORS: dict[str, Signal] = {
-    "entropy": lambda readout: readout.entropy,
-    "1 - confidence": lambda r: None if r.confidence is None else 1 - r.confidence,
-    "entropy of the middle layer": middle,
-    "drift of the context": drift,
-}
+def spread(redrawn: Sequence[Asked]) -> Signal:
+    """Return the signal of an image's visual entropy: of the answers to it and to noisy copies.
 
-
-def thresholds(clean: Answers, benign: Answers) -> dict[str, float]:
-    """Return the 95th percentile of each signal on clean answers; of drift, under weak noise."""
-    found = {}
-    for name, signal in DETECTORS.items():
-        answers = benign if signal is drift else clean
-        values = [value for _, readout in answers if (value := signal(readout)) is not None]
-        found[name] = float(np.percentile(values, PERCENTILE))
-    return found
-
-
-def passing(answers: Answers, limits: dict[str, float]) -> list[str]:
-    """Return the share of wrong answers that pass each detector, after how many they are."""
-    wrong = [(s, r) for s, r in answers if not r.correct]
-    cells = [f"{len(wrong)} of {len(answers)}"]
-    for name, signal in DETECTORS.items():
-        values = [(signal(r), s.image_id) for s, r in wrong]
-        cells.append(
-            rate([(None if v is None else float(v <= limits[name]), image) for v, image in values])
+    Args:
+        redrawn: The answers to the shown images, each as a clean image, and to its noisy copies.
+    """
+    found = {
+        (sample.question, sample.clean.image_sha256): visual_entropy(
+            [readout.answer for readout in (sample.clean, *sample.variants)]
         )
-    return cells
-
-
-def defence(attacking: Sequence[Sample], noisy: Sequence[Sample]) -> Iterator[str]:
-    """Yield a row for each attack and for noise: which wrong answers pass which detector."""
-    clean = [(sample, sample.clean) for sample in attacking]
-    noise = {
-        e: [(s, r) for s in noisy for r in s.variants if parameter(r, "epsilon") == e]
-        for e in EPSILONS
+        for sample in redrawn
     }
-    limits = thresholds(clean, noise[EPSILONS[0]])
+    return lambda sample, readout: found[sample.question, readout.image_sha256]
+
+
+def detectors(redrawn: Sequence[Asked]) -> dict[str, Signal]:
+    """Return what tells attacked images from others, the larger the more suspicious."""
+    return {
+        "entropy": lambda _, readout: readout.entropy,
+        "1 - confidence": lambda _, r: None if r.confidence is None else 1 - r.confidence,
+        "entropy of the middle layer": lambda _, readout: middle(readout),
+        "visual entropy": spread(redrawn),
+        DRIFT: lambda _, readout: drift(readout),
+    }
+
+
+def shown(attacking: Sequence[Asked], noisy: Sequence[Asked]) -> dict[tuple[str, str], Answers]:
+    """Return the answers of each row about the defence, by kind of image and size."""
     epsilons = sorted({float(str(parameter(r, "epsilon"))) for s in attacking for r in s.variants})
-    for goal in ("sure", "flip"):
-        for epsilon in epsilons:
-            cells = passing(attacked(attacking, goal, epsilon, "own"), limits)
-            yield f"| `{goal}` | {size(epsilon)} | {' | '.join(cells)} |"
+    rows = {
+        (f"`{goal}`", size(epsilon)): attacked(attacking, goal, epsilon, "own")
+        for goal in ("sure", "flip")
+        for epsilon in epsilons
+    }
     for kind in ("signs", "other"):
-        cells = passing(attacked(attacking, "sure", epsilons[-1], kind), limits)
-        yield f"| control: {kind} | {size(epsilons[-1])} | {' | '.join(cells)} |"
-    for epsilon, answers in noise.items():
-        yield f"| Gaussian noise | {epsilon} | {' | '.join(passing(answers, limits))} |"
+        for epsilon in epsilons:
+            answers = attacked(attacking, "sure", epsilon, kind)
+            rows[f"control: {kind}", size(epsilon)] = answers
+    for epsilon in EPSILONS:
+        rows["Gaussian noise", f"{epsilon}"] = [
+            (s, r) for s in noisy for r in s.variants if parameter(r, "epsilon") == epsilon
+        ]
+    return rows
+
+
+def thresholds(signals: dict[str, Signal], clean: Answers, benign: Answers) -> dict[str, float]:
+    """Return the 95th percentile of each signal on clean answers; of drift, under weak noise."""
+    return {
+        name: float(np.percentile(numbers(signal, benign if name == DRIFT else clean), PERCENTILE))
+        for name, signal in signals.items()
+    }
+
+
+def numbers(signal: Signal, answers: Answers) -> list[float]:
+    """Return a signal's numbers, where it has any."""
+    return [value for sample, r in answers if (value := signal(sample, r)) is not None]
+
+
+def passing(
+    answers: Answers, signals: dict[str, Signal], limits: dict[str, float]
+) -> Iterator[str]:
+    """Yield how many answers are wrong, and the share of these that passes each detector."""
+    wrong = [(s, r) for s, r in answers if not r.correct]
+    yield f"{len(wrong)} of {len(answers)}"
+    for name, signal in signals.items():
+        values = [(signal(s, r), s.image_id) for s, r in wrong]
+        yield rate([(None if v is None else float(v <= limits[name]), at) for v, at in values])
+
+
+def told_apart(signal: Signal, suspicious: Answers, usual: Answers) -> str:
+    """Return the AUROC of a signal, suspicious answers against usual ones."""
+    labelled = [
+        (value, found, sample.image_id)
+        for found, answers in ((False, usual), (True, suspicious))
+        for sample, readout in answers
+        if (value := signal(sample, readout)) is not None
+    ]
+    values, found, images = (list(column) for column in zip(*labelled, strict=True))
+    area = auroc(values, found)
+    if area is None:
+        return "-"
+    # Between 0 and 1, in the same order.
+    ranks = np.unique(values, return_inverse=True)[1]
+    return written(ranking_interval(auroc, ranks / ranks.size, found, images), area)
+
+
+def defence(
+    rows: dict[tuple[str, str], Answers], signals: dict[str, Signal], clean: Answers
+) -> Iterator[str]:
+    """Yield a row for each kind of image and size: which wrong answers pass which detector."""
+    limits = thresholds(signals, clean, rows[WEAK])
+    for (kind, epsilon), answers in rows.items():
+        yield f"| {kind} | {epsilon} | {' | '.join(passing(answers, signals, limits))} |"
+
+
+def told(
+    rows: dict[tuple[str, str], Answers], signals: dict[str, Signal], clean: Answers
+) -> Iterator[str]:
+    """Yield a row likewise: how well each detector tells its images from clean ones."""
+    for (kind, epsilon), answers in rows.items():
+        kept = [(s, r) for s, r in answers if not r.correct] if kind in ATTACKED else answers
+        cells = [
+            told_apart(signal, kept, rows[WEAK] if name == DRIFT else clean)
+            for name, signal in signals.items()
+        ]
+        yield f"| {kind} | {epsilon} | {len(kept)} | {' | '.join(cells)} |"
 
 
 def first_half(sample: Sample) -> bool:
@@ -328,13 +417,21 @@ of the context are of the attacks, whether they succeed or not.
 
 Wrong answers that pass a detector whose threshold passes 95% of clean answers: of `sure` (another
 label with the least entropy), of `flip` (which does not look at entropy), of the controls and of
-noise. Drift is measured against the clean image, which a defender does not have; its threshold is
-the 95th percentile under noise of epsilon 0.1. Visual entropy is of all variants of a document, so
-that no single image has one: as a detector it would need answers to noisy copies of what is shown.
+noise. Visual entropy is that of the answers to the image that is shown and to four copies of it
+with Gaussian noise of epsilon 0.05. Drift is measured against the clean image, which a defender
+does not have; its threshold is the 95th percentile under noise of epsilon 0.1.
 
-| images | epsilon | wrong | {detectors} |
+| images | epsilon | wrong | {passes} |
 |---|---|---|{rules}|
 {defence}
+
+AUROC of each detector, against clean images (of drift: against noise of epsilon 0.1). Of the
+attacks those count whose answer is wrong; of controls and noise all, since a detector should not
+tell them from clean images as long as answers stay right.
+
+| images | epsilon | answers | {detectors} |
+|---|---|---|{rules}|
+{told}
 
 ## A threshold set on noise, on natural degradation
 
@@ -359,19 +456,25 @@ band. A cut-off of 0.5 would keep (low pass) or remove (high pass) everything.
 def main() -> None:
     """Write the page and the figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("attacks", type=Path, help="folder of the run of pope_pgd and pope_drift")
+    parser.add_argument("attacks", type=Path, help="folder of the runs of attacks")
     parser.add_argument("natural", type=Path, help="folder of the run of all other tasks")
     given = parser.parse_args()
-    attacking, noisy = (read(given.attacks, task) for task in ("pope_pgd", "pope_drift"))
+    attacking, noisy, redrawn = (
+        read(given.attacks, f"pope_{task}") for task in ("pgd", "drift", "redrawn")
+    )
+    signals, defended = detectors(redrawn), shown(attacking, noisy)
+    clean = [(sample, sample.clean) for sample in attacking]
     rows, figure = frequency(given.natural)
     PAGE.write_text(
         TEXT.format(
             questions=len(attacking),
             images=len({sample.image_id for sample in attacking}),
             success="\n".join(success(attacking)),
-            detectors=" | ".join(f"pass {name}" for name in DETECTORS),
-            rules="|".join("---" for _ in DETECTORS),
-            defence="\n".join(defence(attacking, noisy)),
+            passes=" | ".join(f"pass {name}" for name in signals),
+            detectors=" | ".join(signals),
+            rules="|".join("---" for _ in signals),
+            defence="\n".join(defence(defended, signals, clean)),
+            told="\n".join(told(defended, signals, clean)),
             transfers="\n".join(transfers(given.natural)),
             frequency="\n".join(rows),
         )

@@ -1,0 +1,80 @@
+"""Detectors against attacks, in the scripts that make docs/sandbox-attacks.md."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attack_tables import Asked, spread, told_apart
+from attacked_data import kept_images, pixels
+from vlm_confidence_tasks.evaluation.response_cache.cache import SUBFOLDER
+from vlm_confidence_tasks.evaluation.response_cache.serialization import pack_images
+from vlm_confidence_tasks.evaluation.response_cache.sqlite_journal import Entry, Journal
+from vlm_confidence_tasks.perturbations import image_digest, perturb
+from vlm_confidence_tasks.types import CLEAN, Readout, Variant
+
+NOISE = Variant("gaussian_noise", (("epsilon", 0.1),), seed=2, family="noise")
+
+
+def picture(seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (9, 7, 3), dtype=np.uint8))
+
+
+def readout(answer: str = "Yes", image: str = "", variant: Variant = CLEAN, **numbers) -> Readout:
+    return Readout(variant, image, answer, answer, answer == "Yes", **numbers)
+
+
+def sample(clean: Readout, *variants: Readout, image: str = "x", number: str = "1") -> Asked:
+    return Asked(image, "Yes", ("Yes", "No"), "Yes", clean, variants, question=("all", number))
+
+
+def test_visual_entropy_is_of_the_shown_image_and_question() -> None:
+    redrawn = [
+        sample(readout("No", "shown"), *map(readout, ["No", "Yes", "Yes", "Yes"])),
+        sample(readout("Yes", "shown"), *map(readout, ["Yes"] * 4), number="2"),
+    ]
+    signal = spread(redrawn)
+    attacked = readout("No", "shown")
+    mixed = -(0.4 * math.log(0.4) + 0.6 * math.log(0.6))
+    assert signal(sample(readout()), attacked) == pytest.approx(mixed)
+    assert signal(sample(readout(), number="2"), attacked) == 0
+
+
+def test_auroc_counts_pairs_and_is_of_images() -> None:
+    def answers(entropies):
+        return [
+            (sample(readout(), image=f"{n % 6}"), readout(entropy=e))
+            for n, e in enumerate(entropies)
+        ]
+
+    draw = np.random.default_rng(0)
+    usual, suspicious = draw.uniform(0, 1, 30), draw.uniform(0.2, 1.2, 24)
+    text = told_apart(lambda _, r: r.entropy, answers(suspicious), answers(usual))
+    pairs = np.mean([[a > b for b in usual] for a in suspicious])
+    assert text.split()[0] == f"{pairs:.2f}"
+    low, high = (float(end) for end in text.split("[")[1].rstrip("]").split(", "))
+    assert low < pairs < high
+    assert told_apart(lambda _, r: r.entropy, [], answers(usual)) == "-"
+    absent = [(sample(readout()), readout())]
+    assert told_apart(lambda _, r: r.entropy, absent, answers(usual)) == "-"
+
+
+def test_shown_images_come_out_of_the_journal_or_are_made_again(tmp_path) -> None:
+    attacked, clean = picture(1), picture()
+    journal = Journal(tmp_path / SUBFOLDER, 0)
+    journal.add([Entry(b"1", {}, pack_images([attacked])), Entry(b"2", {}, b"an answer")])
+    journal.close()
+    kept = kept_images(tmp_path)
+    shown = readout(image=image_digest(attacked), variant=replace(NOISE, perturbation="pgd"))
+    assert list(kept) == [image_digest(attacked)]
+    assert pixels(shown, clean, kept).tobytes() == attacked.tobytes()
+
+    noisy = perturb(clean, "gaussian_noise", epsilon=0.1, seed=2)
+    again = readout(image=image_digest(noisy), variant=NOISE)
+    assert pixels(again, clean, kept).tobytes() == noisy.tobytes()
+    with pytest.raises(ValueError, match="other pixels than the run showed"):
+        pixels(again, attacked, kept)

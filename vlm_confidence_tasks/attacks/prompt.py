@@ -106,4 +106,8 @@ def _continued(inputs: dict[str, Any], tokens: Sequence[int]) -> dict[str, Any]:
             # A mask is 1 at tokens that count; of what kind tokens are, text is 0.
             fill = more if name == "input_ids" else torch.full_like(more, name == "attention_mask")
             found[name] = torch.cat([value, fill.to(value.dtype)], dim=1)
+        elif name == "cross_attention_mask":
+            # A row a token, [1, L, ...]: those of an answer see the images that its prompt sees.
+            last = value[:, -1:]
+            found[name] = torch.cat([value, last.expand(-1, len(tokens), *last.shape[2:])], dim=1)
     return found

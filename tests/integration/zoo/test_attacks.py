@@ -99,6 +99,24 @@ def test_the_gradient_equals_differences(loaded, family: str, goal: str) -> None
         assert (ahead - behind) / (2 * STEP) == pytest.approx(expected, rel=1e-2)
 
 
+@pytest.mark.parametrize("family", ["llava_next", "gemma3", "mllama"])
+def test_a_continued_prompt_is_where_generate_gets(loaded, family: str) -> None:
+    source = loaded(family)
+    prompt = make_prompt(source, QUESTION, [picture()], ())
+    generated = source.model.generate(
+        **prompt.inputs,
+        max_new_tokens=3,
+        min_new_tokens=3,
+        do_sample=False,
+        return_dict_in_generate=True,
+        output_logits=True,
+    )
+    tokens = generated.sequences[0, -3:-1].tolist()
+    with torch.no_grad():
+        output = source.model(**make_prompt(source, QUESTION, [picture()], tokens).inputs)
+    assert torch.allclose(output.logits[0, -1], generated.logits[2][0], atol=1e-4)
+
+
 @pytest.mark.parametrize("family", SEVERAL)
 def test_the_context_of_the_clean_image_is_at_no_distance(loaded, family: str) -> None:
     source, image = loaded(family), picture()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes docs/sandbox-attacks.md, its figure and docs/confidence-trap-audit.md again, in the current
-# folder. The attacks, on every ninth question, take most of the time: half an hour on an idle core.
+# folder: half an hour on two busy cores, a third of it the attacks, on every ninth question.
 set -euo pipefail
 scripts=$(cd "$(dirname "$0")/../scripts" && pwd)
 export HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1

@@ -20,7 +20,12 @@ from vlm_confidence_tasks.metrics.inference.calibration_error import (
     Kind,
     calibration_error_interval,
 )
-from vlm_confidence_tasks.metrics.inference.clusters import FEWEST_CLUSTERS, Interval, seen_on
+from vlm_confidence_tasks.metrics.inference.clusters import (
+    FEWEST_CLUSTERS,
+    LEVEL,
+    Interval,
+    seen_on,
+)
 from vlm_confidence_tasks.metrics.inference.jackknife import (
     Scale,
     deleted_interval,
@@ -107,7 +112,7 @@ SHARE = (0.0, 1.0)
 POSITIVE = (0.0, np.inf)
 
 
-def of_mean(within: tuple[float, float], columns: Columns) -> Interval | None:
+def of_mean(within: tuple[float, float], columns: Columns, level: float = LEVEL) -> Interval | None:
     """Interval of a mean over instances, by the studentized bootstrap."""
     score, n = (column(key, columns.values) for key in ("score", "n"))
     if columns.paired is not None:
@@ -118,6 +123,7 @@ def of_mean(within: tuple[float, float], columns: Columns) -> Interval | None:
         columns.clusters,
         paired=columns.paired,
         within=within,
+        level=level,
     )
 
 
@@ -133,17 +139,17 @@ def of_overconfidence(columns: Columns) -> Interval | None:
     return overconfidence_interval(sure, right, n, columns.clusters, paired=columns.paired)
 
 
-def of_ratio(total: str, count: str, columns: Columns) -> Interval | None:
+def of_ratio(total: str, count: str, columns: Columns, level: float = LEVEL) -> Interval | None:
     """Interval of a ratio of sums of products with `instances`, likewise."""
     n = column("instances", columns.values)
     above, below = (column(key, columns.values) * n for key in (total, count))
-    return mean_interval(above, below, columns.clusters, paired=columns.paired)
+    return mean_interval(above, below, columns.clusters, paired=columns.paired, level=level)
 
 
-def of_rate(columns: Columns) -> Interval | None:
+def of_rate(columns: Columns, level: float = LEVEL) -> Interval | None:
     """Interval of a share of instances, by Korn and Graubard."""
     score, n = (column(key, columns.values) for key in ("score", "n"))
-    return rate_interval(score * n, n, columns.clusters, paired=columns.paired)
+    return rate_interval(score * n, n, columns.clusters, paired=columns.paired, level=level)
 
 
 def of_rate_difference(columns: Columns) -> Interval | None:
@@ -186,7 +192,10 @@ def of_counts(weights: tuple[int, int, int, int], columns: Columns) -> Interval 
 
 
 def of_calibration_error(
-    kind: Kind, reduce: Callable[[Values], float | None], columns: Columns
+    kind: Kind,
+    reduce: Callable[[Values], float | None],
+    columns: Columns,
+    level: float = LEVEL,
 ) -> Interval | None:
     """Interval of a calibration error, by inverting a test."""
     estimate = columns.difference(reduce)
@@ -194,7 +203,12 @@ def of_calibration_error(
         return None
     confidence, correct = (joined(key, columns.values) for key in ("confidence", "correct"))
     return calibration_error_interval(
-        confidence, correct, estimate=estimate, kind=kind, **columns.of(columns.owners("correct"))
+        confidence,
+        correct,
+        estimate=estimate,
+        kind=kind,
+        level=level,
+        **columns.of(columns.owners("correct")),
     )
 
 
@@ -215,10 +229,12 @@ def of_alignment(columns: Columns) -> Interval | None:
     )
 
 
-def of_defense(measure: Callable[[ThresholdDefense], float], columns: Columns) -> Interval | None:
+def of_defense(
+    measure: Callable[[ThresholdDefense], float], columns: Columns, level: float = LEVEL
+) -> Interval | None:
     """Interval of what a threshold does that is set anew without each group of images."""
     numbers = [[None if d is None else measure(d) for d in each] for each in columns.defenses]
-    return deleted_interval(numbers, scale="logit")
+    return deleted_interval(numbers, scale="logit", level=level)
 
 
 def of_threshold(measure: Callable[[ThresholdDefense], float], columns: Columns) -> Interval | None:

@@ -26,8 +26,10 @@ from vlm_confidence_tasks.metrics.functional.checks import (
 )
 from vlm_confidence_tasks.metrics.functional.correlation import pearson
 from vlm_confidence_tasks.metrics.inference.clusters import (
+    LEVEL,
     Interval,
     difference,
+    draws_for,
     numbered,
     sides,
     too_few,
@@ -37,9 +39,9 @@ from vlm_confidence_tasks.metrics.inference.rare_errors import overconfidence_in
 Kind = Literal["uniform", "quantile", "smooth"]
 
 DRAWS = 1000
-# The test is inverted at this level, since the shape of the miscalibration is estimated:
-# with it the measured coverage is 95%.
-_INVERTED_LEVEL = 0.965
+# The test is inverted at 1 - 0.7 (1 - level), since the shape of the miscalibration is
+# estimated: with it the measured coverage at 95% is 95%.
+_INVERTED = 0.7
 # How many images' worth of the binomial variance enters the variance of a bin, in which few
 # images give a poor one of their own.
 _BINOMIAL_IMAGES = 2.0
@@ -116,9 +118,10 @@ def calibration_error_interval(
     *,
     kind: Kind = "uniform",
     paired: ArrayLike | None = None,
+    level: float = LEVEL,
     seed: int = 0,
 ) -> Interval | None:
-    """95% interval of a calibration error, whose estimate is biased upwards.
+    """Interval of a calibration error, whose estimate is biased upwards.
 
     A calibration error is T = sum |D_j|, with D_j the mean of (correct - confidence) times
     a feature: bins, or the smoothing kernel. T of noisy D is larger than that of the true one,
@@ -139,6 +142,7 @@ def calibration_error_interval(
         paired: Whether each answer is of the second condition, [N]. If given, `estimate` is a
             difference, and so is the interval: of both errors' intervals, by MOVER, around the
             errors of the shrunk gaps, since the difference of biased estimates is biased too.
+        level: Of the interval, in (0, 1).
         seed: Seed of the generator of this call; no global state is used.
 
     Returns:
@@ -164,18 +168,23 @@ def calibration_error_interval(
     ]
     gaps = [
         overconfidence_interval(
-            confidence[side], correct[side], np.ones(index[side].size), index[side]
+            confidence[side],
+            correct[side],
+            np.ones(index[side].size),
+            index[side],
+            level=level,
         )
         for side in conditions
     ]
     noise = _noise(
         np.hstack([error.influence for error in errors]),
         block_diag(*(error.binomial for error in errors)),
+        draws_for(level, DRAWS),
         np.random.default_rng(seed),
     )
     noises = np.split(noise, np.cumsum([error.gaps.size for error in errors[:-1]]), axis=1)
     found = [
-        _raised(_inverted(error, noise), overconfidence)
+        _raised(_inverted(error, noise, level), overconfidence)
         for error, noise, overconfidence in zip(errors, noises, gaps, strict=True)
     ]
     shown = found[0]
@@ -296,14 +305,14 @@ def _shrunk(gap: Floats, variance: Floats) -> Floats:
     return shrunk
 
 
-def _noise(influence: Floats, binomial: Floats, rng: np.random.Generator) -> Floats:
+def _noise(influence: Floats, binomial: Floats, draws: int, rng: np.random.Generator) -> Floats:
     """Draw noise with the covariance of images and bins, and the tails of Student's t, [B, J]."""
     images = int(influence.any(axis=1).sum())
     covariance = influence.T @ influence * (images - 1) / max(images, 1) + binomial.T @ binomial
     values, vectors = np.linalg.eigh(covariance)
-    drawn = rng.standard_normal((DRAWS, len(values))) @ (vectors * np.sqrt(values.clip(0))).T
+    drawn = rng.standard_normal((draws, len(values))) @ (vectors * np.sqrt(values.clip(0))).T
     freedom = max(images - 1, 1)
-    noise: Floats = drawn * np.sqrt(freedom / rng.chisquare(freedom, DRAWS))[:, None]
+    noise: Floats = drawn * np.sqrt(freedom / rng.chisquare(freedom, draws))[:, None]
     return noise
 
 
@@ -327,12 +336,12 @@ def _from_zero(found: Interval, both: bool) -> Interval:
     return Interval(0.0, -found.high if both else 0.0, found.high)
 
 
-def _inverted(error: _Error, noise: Floats) -> Interval:
+def _inverted(error: _Error, noise: Floats, level: float) -> Interval:
     """Return the error of the shrunk gaps, and which errors the observed one may be of."""
     observed = float(_norm(error.gaps))
     # Without a gap, in the directions in which there may be one.
     path = error.path if _norm(error.path) > _SMALLEST else noise.std(axis=0)
-    tail = (1.0 - _INVERTED_LEVEL) / 2.0
+    tail = _INVERTED * (1.0 - level) / 2.0
 
     def quantile(at: float) -> Callable[[float], float]:
         return lambda s: float(np.quantile(_norm(s * path + noise), at))

@@ -18,6 +18,8 @@ from vlm_confidence_tasks.metrics.functional.checks import (
 )
 
 LEVEL = 0.95
+# Beyond each end of an interval must lie as many draws.
+LEAST_BEYOND = 5
 # Fewer images say too little of how images differ: means of 2, 3 and 5 images were held by
 # 51, 75 and 81% of intervals of a percentile bootstrap.
 FEWEST_CLUSTERS = 5
@@ -27,7 +29,7 @@ LARGEST_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Interval:
-    """A number and its 95% confidence interval.
+    """A number and its confidence interval.
 
     Attributes:
         estimate: The number.
@@ -77,6 +79,15 @@ def too_few(counts: Floats | Ints) -> bool:
     return bool(
         np.count_nonzero(counts) < FEWEST_CLUSTERS or counts.max() > LARGEST_SHARE * counts.sum()
     )
+
+
+def draws_for(level: float, least: int) -> int:
+    """Return how many draws an interval needs, so that some lie beyond each of its ends.
+
+    >>> draws_for(0.95, 2000), draws_for(0.999, 2000)
+    (2000, 10000)
+    """
+    return max(least, math.ceil(2 * LEAST_BEYOND / (1.0 - level) - 1e-6))
 
 
 def seen_on(clusters: ArrayLike, event: ArrayLike, paired: ArrayLike | None = None) -> int:

@@ -146,13 +146,14 @@ def ranking_interval(
 
 
 def deleted_interval(
-    numbers: Sequence[Sequence[float | None]], scale: Scale = "identity"
+    numbers: Sequence[Sequence[float | None]], scale: Scale = "identity", level: float = LEVEL
 ) -> Interval | None:
     """Return the interval of `jackknife_interval` from the metric on `deletions`.
 
     Args:
         numbers: The metric on all rows, then without each group, [1 + G], in each condition.
         scale: See `jackknife_interval`.
+        level: Of the interval, in (0, 1).
     """
     if len(numbers) - 1 < FEWEST_CLUSTERS or any(None in conditions for conditions in numbers):
         return None
@@ -166,7 +167,7 @@ def deleted_interval(
     # Infinite at an end of the scale, 0 where all groups agree.
     if not (np.isfinite(centre) and np.isfinite(spread) and spread > 1e-24):
         return None
-    reach = stdtrit(groups - 1, (1.0 + LEVEL) / 2.0) * np.sqrt(spread)
+    reach = stdtrit(groups - 1, (1.0 + level) / 2.0) * np.sqrt(spread)
     ends = (centre - reach, centre + reach)
     if paired:
         most = _LARGEST_DIFFERENCE[scale]

@@ -13,6 +13,7 @@ from vlm_confidence_tasks.metrics.functional.checks import Floats, positive_inte
 from vlm_confidence_tasks.metrics.inference.clusters import (
     LEVEL,
     Interval,
+    draws_for,
     numbered,
     sides,
     sums,
@@ -63,14 +64,15 @@ def mean_interval(
     *,
     paired: ArrayLike | None = None,
     within: tuple[float, float] = (-np.inf, np.inf),
-    draws: int = DRAWS,
+    level: float = LEVEL,
+    draws: int | None = None,
     seed: int = 0,
 ) -> Interval | None:
-    """95% interval of sum(totals) / sum(counts), or of its difference in two conditions.
+    """Interval of sum(totals) / sum(counts), or of its difference in two conditions.
 
     Images are drawn with replacement and bring all of their rows. Each draw's distance from
     the estimate is divided by its own standard error, the linearised one of a ratio:
-    t* = (m* - m) / se*. The interval is [m - q(97.5%) se, m - q(2.5%) se] with quantiles q
+    t* = (m* - m) / se*. At 95% the interval is [m - q(97.5%) se, m - q(2.5%) se] with quantiles q
     of t*, at least those of Student's t with (images - 1) degrees of freedom, and the jackknife's
     se (times sqrt((K - 1) / K), as the draws have it). Skewed numbers and few images are held by
     it, where a percentile interval is too narrow.
@@ -82,7 +84,8 @@ def mean_interval(
         paired: Whether each row is of the second condition, [N]. If given, the interval is
             of the second's mean minus the first's, on the same drawn images.
         within: The range that the number cannot leave; the ends are clipped to it.
-        draws: Number of draws.
+        level: Of the interval, in (0, 1).
+        draws: Number of draws; None: 2,000, or more at a level that needs them.
         seed: Seed of the generator of this call; no global state is used.
 
     Returns:
@@ -101,7 +104,7 @@ def mean_interval(
     """
     index, size = numbered(clusters)
     rows = np.hstack([table("totals", totals, len(index)), table("counts", counts, len(index))])
-    positive_integer("draws", draws)
+    draws = draws_for(level, DRAWS) if draws is None else positive_integer("draws", draws)
     if (rows[:, 1] < 0).any() or rows[rows[:, 1] == 0, 0].any():
         raise ValueError("counts must not be negative, nor 0 where there is a total")
     parts = [sums(index, size, rows * side[:, None]) for side in sides(paired, len(index))]
@@ -123,7 +126,7 @@ def mean_interval(
     if not studentized.size:
         # No draw has two images that differ: Student's width is left.
         studentized = np.zeros(1)
-    tail = (1.0 - LEVEL) / 2.0
+    tail = (1.0 - level) / 2.0
     # Infinite where a draw's images agree: quantiles must not interpolate between these.
     low, high = np.quantile(studentized, [tail, 1.0 - tail], method="inverted_cdf")
     # Student's own error has not the draws' factor.

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.inference.clusters import (
+    LEVEL,
     Interval,
     difference,
     numbered,
@@ -24,8 +25,9 @@ def overconfidence_interval(
     clusters: ArrayLike,
     *,
     paired: ArrayLike | None = None,
+    level: float = LEVEL,
 ) -> Interval | None:
-    """95% interval of mean confidence - accuracy, or of its difference in two conditions.
+    """Interval of mean confidence - accuracy, or of its difference in two conditions.
 
     By MOVER from the interval of mean confidence (`mean_interval`) and that of accuracy
     (`rate_interval`), with their correlation over images. A model that is sure and right in
@@ -38,6 +40,7 @@ def overconfidence_interval(
         counts: Number of answers of each row, [N].
         clusters: The image of each row, [N].
         paired: Whether each row is of the second condition, [N].
+        level: Of the interval, in (0, 1).
 
     Returns:
         None of under 5 images on a side, or one with over half of the answers.
@@ -57,7 +60,7 @@ def overconfidence_interval(
     rows = np.hstack([table(name, column, len(index)) for name, column in named.items()])
     if (rows[:, :2] < 0).any() or (rows[:, :2] > rows[:, 2:] * (1 + 1e-12)).any():
         raise ValueError("confidences and hits must be in [0, counts]")
-    gaps = [_gap(rows[side], index[side], size) for side in sides(paired, len(index))]
+    gaps = [_gap(rows[side], index[side], size, level) for side in sides(paired, len(index))]
     found = [gap for gap in gaps if gap is not None]
     return _within(compared(found), len(gaps)) if len(found) == len(gaps) else None
 
@@ -106,14 +109,17 @@ def loss_interval(
     return Interval(mean.estimate, min(mean.low, wide.low), max(mean.high, wide.high))
 
 
-def _gap(rows: Floats, index: Ints, clusters: int) -> Rate | None:
+def _gap(rows: Floats, index: Ints, clusters: int, level: float) -> Rate | None:
     """Return confidence - accuracy, as a rate is returned."""
     confidences, hits, counts = np.split(rows, 3, axis=1)
-    sure, right = (rate_of(column, counts, index, clusters) for column in (confidences, hits))
+    sure, right = (
+        rate_of(column, counts, index, clusters, level) for column in (confidences, hits)
+    )
     if sure is None or right is None:
         return None
     # Confidences that are all the same have no spread: as sure as a share of as many images.
-    mean = mean_interval(confidences, counts, index, within=(0.0, 1.0)) or sure.interval
+    spread = mean_interval(confidences, counts, index, within=(0.0, 1.0), level=level)
+    mean = spread or sure.interval
     found = difference(right.interval, mean, correlation(right, sure))
     return Rate(_within(found, 1), sure.influence - right.influence, right.few)
 

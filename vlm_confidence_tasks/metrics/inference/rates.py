@@ -49,12 +49,13 @@ def rate_interval(
     clusters: ArrayLike,
     *,
     paired: ArrayLike | None = None,
+    level: float = LEVEL,
 ) -> Interval | None:
-    """95% interval of sum(hits) / sum(counts), or of its difference in two conditions.
+    """Interval of sum(hits) / sum(counts), or of its difference in two conditions.
 
     Korn and Graubard's: the exact binomial (Clopper-Pearson) interval of n* answers, with
-    n* = p (1 - p) / v * (z / t)^2, v the jackknife's variance of p over images, and z, t the
-    97.5% quantiles of the normal and of Student's t with (images - 1) degrees of freedom. n*
+    n* = p (1 - p) / v * (z / t)^2, v the jackknife's variance of p over images, and z, t (at 95%)
+    the 97.5% quantiles of the normal and of Student's t with (images - 1) degrees of freedom. n*
     is at most the number of rows; it is at most the number of images where the event, or its
     absence, is seen on fewer than 10 images or half of them: then v says little. At a rate of
     0 of k images the upper end is 1 - 0.025^(1/n*), and never 0.
@@ -66,6 +67,7 @@ def rate_interval(
         counts: How many there could be, of the same shape.
         clusters: The image of each row, [N].
         paired: Whether each row is of the second condition, [N].
+        level: Of the interval, in (0, 1).
 
     Returns:
         None if a rate does not exist, of under 5 images, or one with over half of the answers.
@@ -86,7 +88,8 @@ def rate_interval(
     if (hit < 0).any() or (hit > count * (1 + 1e-12)).any():
         raise ValueError("hits must be in [0, counts]")
     rates = [
-        rate_of(hit[side], count[side], index[side], size) for side in sides(paired, len(index))
+        rate_of(hit[side], count[side], index[side], size, level)
+        for side in sides(paired, len(index))
     ]
     found = [rate for rate in rates if rate is not None]
     return compared(found) if len(found) == len(rates) else None
@@ -100,7 +103,9 @@ def compared(rates: Sequence[Rate]) -> Interval:
     return difference(first.interval, second.interval, correlation(first, second))
 
 
-def rate_of(hits: Floats, counts: Floats, index: Ints, clusters: int) -> Rate | None:
+def rate_of(
+    hits: Floats, counts: Floats, index: Ints, clusters: int, level: float = LEVEL
+) -> Rate | None:
     """Return the rate of rows, [N, F] each, of clusters numbered from 0: see `rate_interval`."""
     hit, count = sums(index, clusters, hits), sums(index, clusters, counts)
     images = np.count_nonzero(count.any(axis=1))
@@ -120,7 +125,7 @@ def rate_of(hits: Floats, counts: Floats, index: Ints, clusters: int) -> Rate | 
     few = bool(events < min(FEW_EVENTS, images / 2))
     if few:
         effective = min(effective, images)
-    tail = (1.0 - LEVEL) / 2.0
+    tail = (1.0 - level) / 2.0
     effective *= (ndtri(tail) / stdtrit(images - 1, tail)) ** 2
     events, misses = rate * effective, (1.0 - rate) * effective
     low = betaincinv(events, misses + 1.0, tail) if rate > 0 else 0.0

@@ -60,6 +60,7 @@ def _parser(more: Iterable[Callable[[Commands], None]]) -> argparse.ArgumentPars
     _add_leaderboard(commands)
     _add_figures(commands)
     _add_compare(commands)
+    _add_claims(commands)
     for add in more:
         add(commands)
     return parser
@@ -110,6 +111,32 @@ def _add_compare(commands: Commands) -> None:
     compared.add_argument("--json", action="store_true", help="print one JSON object")
     compared.add_argument("--quiet", action="store_true", help="show no progress")
     compared.set_defaults(run=_later("compare_two"))
+
+
+def _add_claims(commands: Commands) -> None:
+    held = commands.add_parser(
+        "claims",
+        help="hold runs against nine claims of the literature: supported, refuted or undecided",
+        description="Hold the newest run of each model and task against nine claims, whose tests "
+        "and smallest effects are fixed (docs/claims.md): supported, refuted, undecided at this "
+        "sample, or not measured, with the command that would measure it. Adjusted (Holm) for "
+        "all claims and models together. Writes claims.json, claims.md and claims.html.",
+    )
+    held.add_argument("folders", type=Path, nargs="+", metavar="RESULTS_DIR")
+    held.add_argument("--output", type=Path, required=True, metavar="DIR")
+    held.add_argument(
+        "--sizes",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="NAME=PARAMS",
+        help="sizes of one family's models, as in small=800000 large=7B; once a family; default: "
+        "read from models' names",
+    )
+    held.add_argument("--before", metavar="NAME", help="the model before calibration training")
+    held.add_argument("--after", metavar="NAME", help="the same model after it")
+    held.add_argument("--quiet", action="store_true", help="show no progress")
+    held.set_defaults(run=_later("claims"))
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:

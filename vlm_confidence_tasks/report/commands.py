@@ -1,4 +1,4 @@
-"""What the subcommands `leaderboard`, `figures` and `compare` do."""
+"""What the subcommands `leaderboard`, `figures`, `compare` and `claims` do."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import argparse
 import json
 
 from vlm_confidence_tasks.report import compare
+from vlm_confidence_tasks.report.claims import pages
+from vlm_confidence_tasks.report.claims.record import judge
+from vlm_confidence_tasks.report.claims.subjects import read_sizes
 from vlm_confidence_tasks.report.figures.all_figures import all_figures, curves_by_entry
 from vlm_confidence_tasks.report.formats import files
-from vlm_confidence_tasks.report.inputs.problems import Problems
+from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
 from vlm_confidence_tasks.report.inputs.runs import find_runs
 from vlm_confidence_tasks.report.leaderboard.leaderboard import build_leaderboard, collect
 from vlm_confidence_tasks.report.leaderboard.summary import SummaryOptions, known_metrics
@@ -57,6 +60,21 @@ def compare_two(options: argparse.Namespace) -> int:
         print(json.dumps(compare.to_record(found), indent=2))
     elif found.differences:
         print(compare.to_text(found))
+    return problems.exit_code()
+
+
+def claims(options: argparse.Namespace) -> int:
+    """Write the verdicts on the claims; 1 if something was wrong with the input."""
+    sizes = [read_sizes(given) for given in options.sizes]
+    if (options.before is None) != (options.after is None):
+        raise ReportError("--before and --after go together: the model without and with training")
+    pair = None if options.before is None else (options.before, options.after)
+    problems = Problems()
+    runs = find_runs(options.folders, problems, traps=True)
+    if runs:
+        page = pages.write(options.output, judge(runs, sizes, pair, problems, options.quiet))
+        if not options.quiet:
+            print(page)
     return problems.exit_code()
 
 

@@ -23,9 +23,9 @@ from vlm_confidence_tasks.metrics import (
 )
 from vlm_confidence_tasks.metrics.sample import Value
 from vlm_confidence_tasks.report.digits import digits
-from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
+from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import TaskRun, find_runs
-from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
+from vlm_confidence_tasks.report.inputs.samples import SamplesError, documents, read_samples
 from vlm_confidence_tasks.report.leaderboard.selection import newest
 
 TEST = "two-sided sign-flip permutation, by image, of the mean difference"
@@ -99,16 +99,16 @@ def compare_runs(runs: Sequence[Path], problems: Problems, quiet: bool = True) -
     for task in tqdm(shared, desc="Tasks", disable=quiet):
         pair = (first[task], second[task])
         try:
-            documents = [_documents(run.samples) for run in pair]
-        except (SamplesError, ReportError) as error:
+            held = [documents(read_samples(run.samples).rows, run.samples) for run in pair]
+        except SamplesError as error:
             problems.add_line(str(error))
             continue
-        common = sorted(documents[0].keys() & documents[1].keys())
+        common = sorted(held[0].keys() & held[1].keys())
         if not common:
             problems.add(pair[1].samples, f"no document in common with {pair[0].samples}")
             continue
-        notes += _notes(task, pair, documents, len(common))
-        one, other = ([held[key] for key in common] for held in documents)
+        notes += _notes(task, pair, held, len(common))
+        one, other = ([samples[key] for key in common] for samples in held)
         differences += _differences(task, one, other)
     return Comparison(tuple(_adjusted(differences)), tuple(notes))
 
@@ -122,27 +122,10 @@ def _tasks(path: Path, problems: Problems) -> dict[str, TaskRun]:
     return {run.task: run for run in found}
 
 
-def _documents(samples: Path) -> Samples:
-    """Read a samples file's documents by question, category and image.
-
-    POPE counts its questions anew in each category, about the same images.
-
-    Raises:
-        ReportError: Two rows are the same question on the same image.
-    """
-    rows = read_samples(samples).rows
-    keys = [(row.question_id, row.category, row.image_sha256) for row in rows]
-    documents = dict(zip(keys, (row.sample for row in rows), strict=True))
-    if len(documents) != len(keys):
-        line = next(n for n, key in enumerate(keys, start=1) if key in keys[: n - 1])
-        raise ReportError(f"{samples}, line {line}: question {keys[line - 1][0]} is there twice")
-    return documents
-
-
 def _notes(
-    task: str, runs: Sequence[TaskRun], documents: Sequence[Samples], common: int
+    task: str, runs: Sequence[TaskRun], held: Sequence[Samples], common: int
 ) -> Iterator[str]:
-    sizes = [len(held) for held in documents]
+    sizes = [len(samples) for samples in held]
     if sizes != [common, common]:
         yield f"{task}: {common} documents in common, of {sizes[0]} and {sizes[1]}"
     for key in ("perturbations", "max_side", "generation_kwargs", "vlm_confidence_tasks"):

@@ -66,7 +66,7 @@ def _index(
     figures: FiguresWithSvg,
     links: Mapping[str, str],
 ) -> str:
-    return _render(
+    return render(
         "index.html.jinja",
         title="Leaderboard",
         leaderboard=leaderboard,
@@ -88,7 +88,7 @@ def _model(
     (model,) = (model for model in leaderboard["models"] if model["name"] == name)
     flips = leaderboard["flips"].get(name, [])
     mine = {**leaderboard, "models": [model]}
-    return _render(
+    return render(
         "model.html.jinja",
         title=name,
         leaderboard=leaderboard,
@@ -110,7 +110,8 @@ def _images(figures: FiguresWithSvg, model: str) -> list[tuple[str, str]]:
     ]
 
 
-def _render(template: str, **values: object) -> str:
+def render(template: str, **values: object) -> str:
+    """Render a template into a page that loads nothing; all values are escaped."""
     style, script = _part("page.css"), _part("page.js")
     return (
         _environment()

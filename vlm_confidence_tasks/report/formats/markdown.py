@@ -14,7 +14,7 @@ def to_markdown(leaderboard: Leaderboard, tables: Sequence[Table]) -> str:
     """Write the whole leaderboard as one Markdown page."""
     parts = ["# Leaderboard", _legend(leaderboard)]
     for table in tables:
-        parts += [f"## {_safe(table.title)}", *([_safe(table.caption)] if table.caption else [])]
+        parts += [f"## {safe(table.title)}", *([safe(table.caption)] if table.caption else [])]
         parts += ["\n".join(_lines(table)), *_notes(table.headings)]
     parts += _list("Failed documents, in no number", failures(leaderboard))
     parts += _list("Replaced runs, not shown", [older_run(run) for run in leaderboard["older"]])
@@ -58,13 +58,14 @@ def older_run(run: Leaderboard) -> str:
 
 def _lines(table: Table) -> Iterator[str]:
     heads = ["model", *(f"{h.name} {h.arrow}".strip() for h in table.headings)]
-    yield _line([_safe(head) for head in heads])
-    yield _line(["---", *("---:" for _ in table.headings)])
+    yield line([safe(head) for head in heads])
+    yield line(["---", *("---:" for _ in table.headings)])
     for model, cells in table.rows:
-        yield _line([_safe(model), *(_cell(cell) for cell in cells)])
+        yield line([safe(model), *(_cell(cell) for cell in cells)])
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """Return a row of a table."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -75,19 +76,19 @@ def _cell(cell: Cell | None) -> str:
     return " ".join(part for part in (value, cell.beside, cell.interval) if part)
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     r"""Take away what Markdown or HTML would act on.
 
-    >>> _safe("a|b<script>_x_")
+    >>> safe("a|b<script>_x_")
     'a\\|b\\<script\\>\\_x\\_'
     """
     return re.sub(r"([\\`*_{}\[\]<>|~#])", r"\\\1", " ".join(text.split()))
 
 
 def _notes(headings: Sequence[Heading]) -> list[str]:
-    notes = [f"- {_safe(h.name)}: {_safe(h.note)}" for h in headings if h.note]
+    notes = [f"- {safe(h.name)}: {safe(h.note)}" for h in headings if h.note]
     return ["\n".join(notes)] if notes else []
 
 
 def _list(title: str, lines: Sequence[str]) -> list[str]:
-    return [f"## {title}", "\n".join(f"- {_safe(line)}" for line in lines)] if lines else []
+    return [f"## {title}", "\n".join(f"- {safe(line)}" for line in lines)] if lines else []

@@ -12,8 +12,10 @@ from vlm_confidence_tasks.report.inputs.model_names import Model
 from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
 
 RESULTS = "_results.json"
-# A task's configuration holds this key if and only if the task is one of ours.
+# A task's configuration holds this key if and only if it is a perturbed task of ours.
 OWN_KEY = "vlm_confidence_tasks"
+# A task's results hold this number if and only if it follows the code of "The Confidence Trap".
+TRAP_NUMBER = "trap_entropy,none"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class TaskRun:
         return self.limit is None and not self.offset
 
     @property
+    def is_trap(self) -> bool:
+        """Whether it follows the code of "The Confidence Trap": `read_trap_samples` reads it."""
+        return OWN_KEY not in self.config
+
+    @property
     def versions(self) -> dict[str, str | None]:
         """The versions that the numbers were made with; None where the run recorded none."""
         known = self.config.get("versions") or {}
@@ -61,19 +68,26 @@ class TaskRun:
         }
 
 
-def find_runs(folders: Iterable[Path], problems: Problems) -> list[TaskRun]:
+def find_runs(folders: Iterable[Path], problems: Problems, traps: bool = False) -> list[TaskRun]:
     """Read every results file under the folders; what cannot be read is a problem.
 
     A folder may also be a results file itself. Tasks of other packages are left alone.
+
+    Args:
+        folders: The folders.
+        problems: Where problems go.
+        traps: Whether to return tasks that follow the code of "The Confidence Trap" too, which
+            are no perturbed tasks and have other samples.
     """
     runs: dict[tuple[Path, str], TaskRun] = {}
     for folder in folders:
         for file in _results_files(folder, problems):
             try:
-                found = list(_read_results(file))
+                read = list(_read_results(file))
             except ReportError as error:
                 problems.add_line(str(error))
                 continue
+            found = [run for run in read if traps or not run.is_trap]
             if not found:
                 problems.add(file, "no task of this package in it")
             runs.update({(file.resolve(), run.task): run for run in found})
@@ -112,7 +126,7 @@ def _read_results(file: Path) -> Iterator[TaskRun]:
         raise ReportError(f"{file}: cannot be read: {error}") from error
     try:
         for task, config in record["configs"].items():
-            if OWN_KEY in config:
+            if OWN_KEY in config or TRAP_NUMBER in record["results"].get(task, ()):
                 yield _task_run(file, record, task, config)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         what = f"{type(error).__name__}: {error}"

@@ -159,6 +159,23 @@ def read_samples(path: Path) -> SamplesFile:
     return SamplesFile(measured, len(rows) - len(measured))
 
 
+def documents(rows: Iterable[Row], path: Path) -> dict[tuple[str, str, str], Sample]:
+    """Return the documents of a samples file by question, category and image.
+
+    POPE counts its questions anew in each category, about the same images.
+
+    Raises:
+        SamplesError: Two rows are the same question on the same image.
+    """
+    found: dict[tuple[str, str, str], Sample] = {}
+    for number, row in enumerate(rows, 1):
+        key = (row.question_id, row.category, row.image_sha256)
+        if key in found:
+            raise SamplesError(f"{path}, line {number}: question {key[0]} is there twice")
+        found[key] = row.sample
+    return found
+
+
 def _read_line(line: bytes, where: str) -> Row | None:
     """Read a line; None if its document failed."""
     try:

@@ -1,0 +1,1 @@
+"""Verdicts on the sources' claims: docs/claims.md says which test decides each."""

@@ -1,0 +1,256 @@
+"""The nine claims, and the test of each, fixed in advance: docs/claims.md says why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from vlm_confidence_tasks.report.claims import effects
+from vlm_confidence_tasks.report.claims.effects import EffectOf
+
+ALPHA = 0.05
+# The smallest effects that matter.
+SHARE, NATS, AUROC, RATIO = 0.01, 0.01, 0.45, 0.5
+FEWEST_SIZES = 3
+
+# What a claim is about.
+Of = Literal["model", "family", "pair"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One test.
+
+    Attributes:
+        name: What it is of, in a few words.
+        tasks: The tasks whose samples it needs, in the order in which `effect` takes them.
+        effect: The number.
+        bound: The smallest effect that matters.
+        below: Whether the claim is that the number is under it; else it is over it.
+        unit: Of the number, "" for a share or ratio.
+        none: The number without any effect.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    effect: EffectOf
+    bound: float
+    below: bool
+    unit: str = ""
+    none: float = 0.0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the sources; it holds if all of its parts do.
+
+    Attributes:
+        number: As in docs/claims.md.
+        title: What is claimed.
+        source: Who claims it.
+        refuted_by: What would refute it.
+        of: Whether of a model, of the sizes of a family, or of a model before and after training.
+        parts: Its tests.
+    """
+
+    number: int
+    title: str
+    source: str
+    refuted_by: str
+    of: Of
+    parts: tuple[Part, ...]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """All tasks that its parts need."""
+        return tuple(dict.fromkeys(task for part in self.parts for task in part.tasks))
+
+
+TRAP, HIDDEN, CSP = "The Confidence Trap", "Same Answer, Different Representations", "CSP"
+EPSILONS = (0.1, 0.2, 0.3, 0.5)
+STRONG = EPSILONS[2:]
+OTHERS = ("translation", "padcrop", "scale", "scalepad", "rotation")
+
+
+def _noise(epsilon: float) -> str:
+    return f"caption_eps{epsilon}"
+
+
+def _flips(family: str, other: str) -> Part:
+    effect = partial(effects.flips_over, family, other)
+    return Part(f"ifr_{family} - ifr_{other}", ("pope_invariance",), effect, SHARE, below=False)
+
+
+def _stated_error(task: str) -> Part:
+    return Part(f"verbal_ece of {task}", (task,), effects.stated_error_change, -SHARE, below=True)
+
+
+CLAIMS = (
+    Claim(
+        1,
+        "Entropy falls as noise grows",
+        TRAP,
+        f"entropy at 0.3 or 0.5, or its trend, falls by less than {NATS} nats, or rises",
+        "model",
+        (
+            *(
+                Part(
+                    f"H(noisy) - H(clean) at {epsilon}",
+                    (_noise(epsilon),),
+                    effects.entropy_change,
+                    -NATS,
+                    below=True,
+                    unit="nats",
+                )
+                for epsilon in STRONG
+            ),
+            Part(
+                "trend over epsilon, from 0.1 to 0.5",
+                tuple(map(_noise, EPSILONS)),
+                partial(effects.entropy_trend, EPSILONS),
+                -NATS,
+                below=True,
+                unit="nats",
+            ),
+        ),
+    ),
+    Claim(
+        2,
+        "Entropy falls from the source's clamp alone",
+        f"audit of {TRAP}'s code",
+        f"without noise, entropy falls by less than {NATS} nats, or rises",
+        "model",
+        (
+            Part(
+                "H(clamped) - H(clean)",
+                ("caption_trap_clamponly",),
+                effects.entropy_change,
+                -NATS,
+                below=True,
+                unit="nats",
+            ),
+        ),
+    ),
+    Claim(
+        3,
+        "The entropy threshold inverts",
+        TRAP,
+        f"AUROC of entropy for perturbed against clean is above {AUROC} at 0.3 or 0.5",
+        "model",
+        tuple(
+            Part(
+                f"defense_auroc at {epsilon}",
+                (_noise(epsilon),),
+                effects.entropy_auroc,
+                AUROC,
+                below=True,
+                none=0.5,
+            )
+            for epsilon in STRONG
+        ),
+    ),
+    Claim(
+        4,
+        "Text overlays flip most: semantic above random above empty",
+        HIDDEN,
+        f"another family flips as often, or the order fails, within {SHARE}",
+        "model",
+        (
+            *(_flips("textoverlay", other) for other in OTHERS),
+            _flips("textoverlay", "textoverlay_random"),
+            _flips("textoverlay_random", "textoverlay_empty"),
+        ),
+    ),
+    Claim(
+        5,
+        "Answers that stay hide drift comparable to another image's",
+        HIDDEN,
+        f"where answers stay, drift is under {RATIO} of the drift between images",
+        "model",
+        (
+            Part(
+                "drift_unflipped_context / control",
+                ("pope_invariance",),
+                partial(effects.hidden_drift, "context"),
+                RATIO,
+                below=False,
+            ),
+        ),
+    ),
+    Claim(
+        6,
+        "Larger models are not steadier",
+        HIDDEN,
+        f"a doubling of parameters lowers the flip rate by more than {SHARE}",
+        "family",
+        (
+            Part(
+                "change of ifr a doubling of parameters",
+                ("pope_invariance",),
+                effects.flips_by_size,
+                -SHARE,
+                below=False,
+            ),
+        ),
+    ),
+    Claim(
+        7,
+        "Perturbation lowers false positives on hallucination benchmarks and harms reasoning",
+        HIDDEN,
+        f"false positives, or accuracy in reasoning, fall by less than {SHARE}, or rise",
+        "model",
+        (
+            *(
+                Part(
+                    f"false positives of {benchmark}, perturbed - clean",
+                    (f"{benchmark}_invariance",),
+                    effects.false_positives,
+                    -SHARE,
+                    below=True,
+                )
+                for benchmark in ("pope", "amber")
+            ),
+            *(
+                Part(
+                    f"accuracy of {benchmark}, perturbed - clean",
+                    (f"{benchmark}_invariance",),
+                    effects.accuracy_change,
+                    -SHARE,
+                    below=True,
+                )
+                for benchmark in ("seed", "mmmu")
+            ),
+        ),
+    ),
+    Claim(
+        8,
+        "Third-person questions give less inflated certainty than first-person ones",
+        CSP,
+        f"stated certainty less correctness is lower by less than {SHARE}, or higher",
+        "model",
+        (
+            Part(
+                "stated certainty - correctness, third - first person",
+                ("pope_verbal3", "pope_verbal1"),
+                effects.inflation_change,
+                -SHARE,
+                below=True,
+            ),
+        ),
+    ),
+    Claim(
+        9,
+        "CSP lowers the calibration error of stated confidence without loss of accuracy, "
+        "on natural degradation too",
+        CSP,
+        f"an error falls by less than {SHARE}, or accuracy falls by more",
+        "pair",
+        (
+            _stated_error("pope_verbal3"),
+            Part("accuracy", ("pope_verbal3",), effects.accuracy_between, -SHARE, below=False),
+            _stated_error("pope_blur_verbal3"),
+            _stated_error("pope_lowlight_verbal3"),
+        ),
+    ),
+)

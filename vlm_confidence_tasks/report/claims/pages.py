@@ -1,0 +1,178 @@
+"""Verdicts as JSON, Markdown and one HTML page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlm_confidence_tasks.report.claims.record import Record
+from vlm_confidence_tasks.report.digits import digits
+from vlm_confidence_tasks.report.formats.html import render
+from vlm_confidence_tasks.report.formats.markdown import line, safe
+
+STEM = "claims"
+TITLE = "Claims"
+HEADS = ("claim", "of", "verdict", "deciding effect", "source", "refuted if")
+PART_HEADS = ("of", "effect", "its interval", "holds", "finding", "documents", "images")
+
+
+@dataclass(frozen=True)
+class PartRow:
+    """A part's row, as text."""
+
+    of: str
+    name: str
+    effect: str
+    interval: str
+    bound: str
+    finding: str
+    documents: str
+    images: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row below `PART_HEADS`, the name before the effect."""
+        number = f"{self.name}: {self.effect}"
+        return (
+            *(self.of, number, self.interval, self.bound),
+            *(self.finding, self.documents, self.images),
+        )
+
+
+@dataclass(frozen=True)
+class VerdictRow:
+    """A verdict's row, as text, with its parts' rows and the commands that it lacks."""
+
+    claim: str
+    of: str
+    verdict: str
+    deciding: str
+    source: str
+    refuted_by: str
+    parts: tuple[PartRow, ...]
+    commands: tuple[str, ...]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row below `HEADS`."""
+        return (
+            *(self.claim, self.of, self.verdict),
+            *(self.deciding, self.source, self.refuted_by),
+        )
+
+
+def write(folder: Path, record: Record) -> Path:
+    """Write all files into a folder and return the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "json": json.dumps(record, indent=1, allow_nan=False) + "\n",
+        "md": to_markdown(record),
+        "html": to_html(record),
+    }
+    for ending, text in texts.items():
+        (folder / f"{STEM}.{ending}").write_text(text, encoding="utf-8")
+    return folder / f"{STEM}.html"
+
+
+def to_html(record: Record) -> str:
+    """Write one page that loads nothing."""
+    return render(
+        "claims.html.jinja",
+        title=TITLE,
+        legend=legend(record),
+        heads=HEADS,
+        part_heads=PART_HEADS,
+        claims=record["claims"],
+        rows=rows(record),
+        problems=record["problems"],
+    )
+
+
+def to_markdown(record: Record) -> str:
+    """Write one page of Markdown."""
+    shown = rows(record)
+    parts = [f"# {TITLE}", legend(record), _table(HEADS, [row.cells for row in shown])]
+    for claim in record["claims"]:
+        mine = [row for row in shown if row.claim == _title(claim)]
+        parts += [f"## {safe(_title(claim))}", *_details(mine)]
+    if record["problems"]:
+        parts += ["## Problems", "\n".join(f"- {safe(text)}" for text in record["problems"])]
+    return "\n\n".join(parts) + "\n"
+
+
+def legend(record: Record) -> str:
+    """Say how to read the tables."""
+    return (
+        "A claim holds if each of its parts does; a part is decided by whether its interval lies "
+        "beyond the smallest effect that matters, or short of it (docs/claims.md). "
+        f"{record['tests']} parts were tested together at {record['alpha']:g} (Holm); behind each "
+        "interval stands the level at which it was decided. Intervals are over images."
+    )
+
+
+def rows(record: Record) -> list[VerdictRow]:
+    """Return every verdict as text, by claim."""
+    claims = {claim["number"]: claim for claim in record["claims"]}
+    return [_row(claims[said["claim"]], said) for said in record["verdicts"]]
+
+
+def _row(claim: Record, said: Record) -> VerdictRow:
+    parts = tuple(
+        _part_row(said["subject"], fixed, found)
+        for fixed, found in zip(claim["parts"], said["parts"], strict=True)
+    )
+    return VerdictRow(
+        claim=_title(claim),
+        of=said["subject"],
+        verdict=said["verdict"],
+        deciding=_deciding(parts[said["decided_by"]]),
+        source=claim["source"],
+        refuted_by=claim["refuted_by"],
+        parts=parts,
+        commands=tuple(said["commands"]),
+    )
+
+
+def _title(claim: Record) -> str:
+    return f"{claim['number']}. {claim['title']}"
+
+
+def _deciding(part: PartRow) -> str:
+    return f"{part.name}: {part.effect} {part.interval}".rstrip()
+
+
+def _part_row(of: str, fixed: Record, found: Record) -> PartRow:
+    unit = f" {fixed['unit']}" if fixed["unit"] else ""
+    measured = found["effect"] is not None
+    return PartRow(
+        of=of,
+        name=fixed["name"],
+        effect=digits(found["effect"]) + unit if measured else "–",
+        interval=_interval(found),
+        bound=f"{'under' if fixed['below'] else 'above'} {digits(fixed['bound'], 2)}",
+        finding=found["finding"] or f"not measured: {found['missing']}",
+        documents=str(found["documents"]) if measured else "",
+        images=str(found["images"]) if measured else "",
+    )
+
+
+def _interval(found: Record) -> str:
+    if found["low"] is None:
+        return ""
+    level = f"{100 * found['level']:.2f}".rstrip("0").rstrip(".")
+    return f"[{digits(found['low'])}, {digits(found['high'])}] ({level}%)"
+
+
+def _details(shown: list[VerdictRow]) -> Iterator[str]:
+    yield _table(PART_HEADS, [part.cells for row in shown for part in row.parts])
+    commands = list(dict.fromkeys(text for row in shown for text in row.commands))
+    if commands:
+        yield "Not measured yet; what would measure it:"
+        yield "\n".join(["```sh", *commands, "```"])
+
+
+def _table(heads: tuple[str, ...], cells: list[tuple[str, ...]]) -> str:
+    lines = [line(list(heads)), line(["---"] * len(heads))]
+    return "\n".join([*lines, *(line([safe(cell) for cell in row]) for row in cells)])

@@ -1,0 +1,266 @@
+"""From runs to one JSON object with every verdict."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from tqdm import tqdm
+
+from vlm_confidence_tasks import __version__
+from vlm_confidence_tasks.report.claims.claims import ALPHA, CLAIMS, FEWEST_SIZES, Claim, Part
+from vlm_confidence_tasks.report.claims.effects import Documents, Effect, Measured
+from vlm_confidence_tasks.report.claims.subjects import Subject, check_known, families
+from vlm_confidence_tasks.report.claims.verdicts import REFUTED, Decision, decide, verdict
+from vlm_confidence_tasks.report.inputs.model_names import Model, name_models
+from vlm_confidence_tasks.report.inputs.problems import Problems
+from vlm_confidence_tasks.report.inputs.runs import OWN_KEY, TaskRun
+from vlm_confidence_tasks.report.inputs.samples import SamplesError, documents, read_samples
+from vlm_confidence_tasks.report.inputs.trap_samples import read_trap_samples
+from vlm_confidence_tasks.report.leaderboard.selection import newest
+
+# JSON types alone.
+Record = dict[str, Any]
+FORMAT = 1
+LEVEL = 0.95
+# Files that are held at once: the claims about one task stand together.
+HELD = 4
+NO_FAMILY = Subject("a family of sizes", ())
+NO_PAIR = Subject("before and after CSP", ())
+
+
+@dataclass(frozen=True)
+class _Measurement:
+    """A part of a claim, held against a subject.
+
+    Attributes:
+        claim: The claim.
+        subject: What it is held against.
+        part: The part.
+        effect: The number; None where it is not measured.
+        missing: The models and tasks that it needs and that there is no run of.
+    """
+
+    claim: Claim
+    subject: Subject
+    part: Part
+    effect: Effect | None
+    missing: tuple[tuple[str, str], ...]
+
+
+def judge(
+    runs: Sequence[TaskRun],
+    sizes: Sequence[Mapping[str, float]],
+    pair: tuple[str, str] | None,
+    problems: Problems,
+    quiet: bool,
+) -> Record:
+    """Hold the newest run of each model and task against every claim.
+
+    Args:
+        runs: The runs.
+        sizes: For each family that is given, parameters by model.
+        pair: Names of a model before and after training; None without.
+        problems: What cannot be read goes there.
+        quiet: Whether to show no progress.
+
+    Raises:
+        ReportError: A model is named that no run is of.
+    """
+    current, _ = newest(runs)
+    names = name_models(current, problems)
+    by_task = {(names[run.model], run.task): run for run in current}
+    models = {name: model for model, name in sorted(names.items(), key=lambda item: item[1])}
+    check_known([*(name for each in sizes for name in each), *(pair or ())], list(models))
+    subjects = {
+        "model": [Subject(name, (name,)) for name in models],
+        "family": families(list(models), sizes) or [NO_FAMILY],
+        "pair": [Subject(f"{pair[0]} → {pair[1]}", pair)] if pair else [NO_PAIR],
+    }
+    load = _loader(by_task, problems)
+    measured = list(_measurements(subjects, by_task, load, quiet))
+    tests = [(m.part, m.effect) for m in measured if m.effect is not None]
+    decisions = iter(decide(tests))
+    found = [(m, None if m.effect is None else next(decisions)) for m in measured]
+    return {
+        "format": FORMAT,
+        "made_by": {OWN_KEY: __version__},
+        "alpha": ALPHA,
+        "tests": sum(1 for _, each in found if each is not None and each.interval is not None),
+        "models": list(models),
+        "claims": [_claim(claim) for claim in CLAIMS],
+        "verdicts": list(_verdicts(found, models)),
+        "runs": [_run(name, run) for (name, _), run in sorted(by_task.items())],
+        "problems": problems.lines,
+    }
+
+
+def _loader(
+    runs: Mapping[tuple[str, str], TaskRun], problems: Problems
+) -> Callable[[str, str], Documents | None]:
+    """Return what reads the documents of a model's run of a task; None if they cannot be."""
+
+    @lru_cache(maxsize=HELD)
+    def load(model: str, task: str) -> Documents | None:
+        run = runs[model, task]
+        read = read_trap_samples if run.is_trap else read_samples
+        try:
+            return documents(read(run.samples).rows, run.samples)
+        except SamplesError as error:
+            problems.add_line(str(error))
+            return None
+
+    return load
+
+
+def _measurements(
+    subjects: Mapping[str, Sequence[Subject]],
+    runs: Mapping[tuple[str, str], TaskRun],
+    load: Callable[[str, str], Documents | None],
+    quiet: bool,
+) -> Iterator[_Measurement]:
+    """Yield every part of every claim for each subject, a subject's together."""
+    todo = [
+        (claim, subject)
+        for of, held in subjects.items()
+        for subject in held
+        for claim in CLAIMS
+        if claim.of == of
+    ]
+    for claim, subject in tqdm(todo, desc="Claims", disable=quiet):
+        for part in claim.parts:
+            wanted = [(model, task) for model in subject.models for task in part.tasks]
+            missing = tuple(key for key in wanted if key not in runs)
+            effect = None
+            if not missing and _enough(claim, subject):
+                effect = _effect(part, subject, [load(*key) for key in wanted])
+            yield _Measurement(claim, subject, part, effect, missing)
+
+
+def _enough(claim: Claim, subject: Subject) -> bool:
+    if claim.of == "family":
+        return len(set(subject.parameters or ())) >= FEWEST_SIZES
+    return bool(subject.models)
+
+
+def _effect(part: Part, subject: Subject, held: Sequence[Documents | None]) -> Effect | None:
+    found = [each for each in held if each is not None]
+    if len(found) < len(held):
+        return None
+    sizes = subject.parameters or (None,) * len(found)
+    return part.effect([Measured(*pair) for pair in zip(found, sizes, strict=True)])
+
+
+def _verdicts(
+    found: Sequence[tuple[_Measurement, Decision | None]], models: Mapping[str, Model]
+) -> Iterator[Record]:
+    """Yield the verdict on each claim and subject, by claim."""
+    grouped: dict[tuple[int, Subject], list[tuple[_Measurement, Decision | None]]] = {}
+    for measured, decision in found:
+        key = (measured.claim.number, measured.subject)
+        grouped.setdefault(key, []).append((measured, decision))
+    # By claim: the sort is stable, and subjects keep their order.
+    for (number, subject), parts in sorted(grouped.items(), key=lambda item: item[0][0]):
+        findings = [decision.finding if decision else None for _, decision in parts]
+        said = verdict(findings)
+        yield {
+            "claim": number,
+            "subject": subject.name,
+            "verdict": said,
+            "decided_by": _decided_by(findings),
+            "commands": _commands(parts, models) if said == "not measured" else [],
+            "parts": [_part(*pair) for pair in parts],
+        }
+
+
+def _decided_by(findings: Sequence[str | None]) -> int:
+    """Return which part decided: the first that does not hold, or the first if all do."""
+    ranked = [*REFUTED, None, "undecided", "holds"]
+    return min(range(len(findings)), key=lambda n: ranked.index(findings[n]))
+
+
+def _lack(measured: _Measurement) -> str:
+    """Say why a part is not measured."""
+    if measured.claim.of == "family" and not _enough(measured.claim, measured.subject):
+        sizes = len(set(measured.subject.parameters or ()))
+        return f"{sizes} sizes of a family, {FEWEST_SIZES} are needed"
+    if not measured.subject.models:
+        return "no two models named (--before, --after)"
+    if measured.missing:
+        return f"no run of {', '.join(dict.fromkeys(task for _, task in measured.missing))}"
+    return "its runs hold no such numbers"
+
+
+def _commands(
+    parts: Sequence[tuple[_Measurement, Decision | None]], models: Mapping[str, Model]
+) -> list[str]:
+    """Return the commands that would measure what is missing, one a model."""
+    missing: dict[str, dict[str, None]] = {}
+    for measured, _ in parts:
+        if not measured.subject.models:
+            missing.setdefault("", {}).update(dict.fromkeys(measured.part.tasks))
+        for model, task in measured.missing:
+            missing.setdefault(model, {})[task] = None
+    return [_command(models.get(name), list(tasks)) for name, tasks in missing.items()]
+
+
+def _command(model: Model | None, tasks: Sequence[str]) -> str:
+    """Return the command that runs a model, or one that is to be named, on tasks."""
+    words = ["lmms_eval", "--model", model.adapter if model else "MODEL"]
+    args = ",".join(f"{name}={value}" for name, value in model.args) if model else "pretrained=..."
+    words += ["--model_args", args] if args else []
+    words += ["--tasks", ",".join(tasks), "--output_path", "results", "--log_samples"]
+    return shlex.join(words)
+
+
+def _part(measured: _Measurement, decision: Decision | None) -> Record:
+    part, effect = measured.part, measured.effect
+    plain = None if effect is None else effect.at(LEVEL)
+    shown = None if decision is None else decision.interval
+    return {
+        "name": part.name,
+        "finding": None if decision is None else decision.finding,
+        "effect": None if effect is None else effect.estimate,
+        "low": None if shown is None else shown.low,
+        "high": None if shown is None else shown.high,
+        "level": None if decision is None else decision.level,
+        "low_95": None if plain is None else plain.low,
+        "high_95": None if plain is None else plain.high,
+        "documents": None if effect is None else effect.documents,
+        "images": None if effect is None else effect.images,
+        "missing": None if effect is not None else _lack(measured),
+    }
+
+
+def _claim(claim: Claim) -> Record:
+    return {
+        "number": claim.number,
+        "title": claim.title,
+        "source": claim.source,
+        "refuted_by": claim.refuted_by,
+        "of": claim.of,
+        "parts": [
+            {
+                "name": part.name,
+                "tasks": list(part.tasks),
+                "bound": part.bound,
+                "below": part.below,
+                "none": part.none,
+                "unit": part.unit,
+            }
+            for part in claim.parts
+        ],
+    }
+
+
+def _run(name: str, run: TaskRun) -> Record:
+    return {
+        "model": name,
+        "task": run.task,
+        "date": run.date,
+        "whole": run.whole,
+        "results": str(run.results),
+    }

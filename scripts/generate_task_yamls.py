@@ -87,6 +87,8 @@ INSIDE = ("_pgd_hidden", "_pgd")
 # Beside the letter: what is measured too, at all strengths of noise in one task.
 EVERY_EPSILON = f"{{name: gaussian_noise, epsilon: [{', '.join(map(str, EPSILONS))}]}}"
 STATED = {"_verbal3": "verbal: third", "_verbal1": "verbal: first"}
+# Natural degradation to which calibrated certainty is to carry over.
+CARRIED = {f"{suffix}_verbal3": NATURAL[suffix] for suffix in ("_blur", "_lowlight", "_occlusion")}
 SCORED = {"_loglik": "loglik: true"}
 MOVED = {"_drift": "representations: true"}
 
@@ -112,6 +114,8 @@ def task_files(prefix: str, folder: str) -> dict[Path, str]:
         made[f"{prefix}_invariance_loglik"] = [SCORED["_loglik"], *invariance]
         for suffix, key in (SCORED | (STATED if folder in YES_NO else {})).items():
             made[f"{prefix}{suffix}"] = [key, "perturbations:", f"  - {EVERY_EPSILON}"]
+        for suffix, entry in CARRIED.items() if folder in YES_NO else ():
+            made[f"{prefix}{suffix}"] = [STATED["_verbal3"], "perturbations:", f"  - {entry}"]
         for suffix, entry in ATTACKS.items():
             inside = [MOVED["_drift"]] if suffix in INSIDE else []
             made[f"{prefix}{suffix}"] = [*inside, "perturbations:", f"  - {entry}"]

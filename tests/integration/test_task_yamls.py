@@ -50,7 +50,8 @@ VARIANTS = {
 INSIDE = ("_invariance", "_drift", "_pgd_hidden", "_pgd")
 VARIANTS["_invariance_loglik"] = VARIANTS["_invariance"]
 VARIANTS["_loglik"] = VARIANTS["_drift"] = (4, 4)
-STATED = dict.fromkeys(("_verbal3", "_verbal1"), (4, 4))
+CARRIED = tuple(f"_{family}_verbal3" for family in ("blur", "lowlight", "occlusion"))
+STATED = dict.fromkeys(("_verbal3", "_verbal1"), (4, 4)) | dict.fromkeys(CARRIED, (5, 5))
 TASKS = [prefix + suffix for prefix in CLOSED for suffix in VARIANTS]
 TASKS += [prefix + suffix for prefix in CLOSED[:4] + CLOSED[6:] for suffix in STATED]
 VARIANTS |= STATED
@@ -135,7 +136,7 @@ def test_every_task_builds(built, name):
     assert task.plan.max_side == (1024 if "_invariance" in suffix else None)
     assert task.plan.loglik == ("_loglik" in suffix or suffix == "_pgd_hi")
     assert task.plan.representations == (suffix in INSIDE)
-    assert task.plan.verbal == {"_verbal3": "third", "_verbal1": "first"}.get(suffix)
+    assert task.plan.verbal == {"_verbal3": "third", "_verbal1": "first"}.get(suffix[-8:])
     assert task.config.cluster_key == "image_id"
     counts = {
         sum(perturbations.applies(variant, answers) for variant in task.plan.variants)

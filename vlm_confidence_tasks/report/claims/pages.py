@@ -93,7 +93,7 @@ def to_html(record: Record) -> str:
 def to_markdown(record: Record) -> str:
     """Write one page of Markdown."""
     shown = rows(record)
-    parts = [f"# {TITLE}", legend(record), _table(HEADS, [row.cells for row in shown])]
+    parts = [f"# {TITLE}", legend(record), table(HEADS, [row.cells for row in shown])]
     for claim in record["claims"]:
         mine = [row for row in shown if row.claim == _title(claim)]
         parts += [f"## {safe(_title(claim))}", *_details(mine)]
@@ -140,7 +140,10 @@ def _title(claim: Record) -> str:
 
 
 def _deciding(part: PartRow) -> str:
-    return f"{part.name}: {part.effect} {part.interval}".rstrip()
+    """Return the effect of the part that decided, or why it is not measured."""
+    if not part.interval:
+        return f"{part.name}: {part.finding}"
+    return f"{part.name}: {part.effect} {part.interval}"
 
 
 def _part_row(of: str, fixed: Record, found: Record) -> PartRow:
@@ -166,13 +169,14 @@ def _interval(found: Record) -> str:
 
 
 def _details(shown: list[VerdictRow]) -> Iterator[str]:
-    yield _table(PART_HEADS, [part.cells for row in shown for part in row.parts])
+    yield table(PART_HEADS, [part.cells for row in shown for part in row.parts])
     commands = list(dict.fromkeys(text for row in shown for text in row.commands))
     if commands:
         yield "Not measured yet; what would measure it:"
         yield "\n".join(["```sh", *commands, "```"])
 
 
-def _table(heads: tuple[str, ...], cells: list[tuple[str, ...]]) -> str:
+def table(heads: tuple[str, ...], cells: list[tuple[str, ...]]) -> str:
+    """Return a table in Markdown."""
     lines = [line(list(heads)), line(["---"] * len(heads))]
     return "\n".join([*lines, *(line([safe(cell) for cell in row]) for row in cells)])

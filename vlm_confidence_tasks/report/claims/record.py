@@ -197,10 +197,13 @@ def _lack(measured: _Measurement) -> str:
 def _commands(
     parts: Sequence[tuple[_Measurement, Decision | None]], models: Mapping[str, Model]
 ) -> list[str]:
-    """Return the commands that would measure what is missing, one a model."""
+    """Return the commands that would measure what is missing, one a model.
+
+    Where models are missing, "" stands for one that is to be named.
+    """
     missing: dict[str, dict[str, None]] = {}
     for measured, _ in parts:
-        if not measured.subject.models:
+        if not _enough(measured.claim, measured.subject):
             missing.setdefault("", {}).update(dict.fromkeys(measured.part.tasks))
         for model, task in measured.missing:
             missing.setdefault(model, {})[task] = None

@@ -1,0 +1,200 @@
+"""The command: which runs it takes, what it says of what is missing, and its pages."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from report.claimed import entropies, invariance, stated, write
+from report.test_claims import ABSENT, SUPPORTED, judged, of_claim
+from vlm_confidence_tasks.report.claims.claims import CLAIMS, EPSILONS, FEWEST_SIZES
+from vlm_confidence_tasks.report.inputs.problems import Problems
+from vlm_confidence_tasks.report.inputs.runs import find_runs
+
+NASTY = "org/<script>alert(1)</script>|x_"
+
+
+def steady(**models: float) -> dict[str, dict]:
+    return {name: {"pope_invariance": invariance({"rotation": r})} for name, r in models.items()}
+
+
+def write_all(folder: Path, made: dict[str, dict]) -> Path:
+    for name, tasks in made.items():
+        write(folder / "runs", tasks, name)
+    return folder
+
+
+def error(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        judged(folder, *options)
+    return capsys.readouterr().err or str(ended.value)
+
+
+def test_what_is_missing_is_said_with_the_command_that_measures_it(tmp_path: Path) -> None:
+    some = {task: held for task, held in noisy().items() if task != "caption_eps0.2"}
+    write(tmp_path / "runs", some, "org/a b")
+    record = judged(tmp_path)
+    (first,) = of_claim(record, 1)
+    assert first["verdict"] == ABSENT
+    assert [part["finding"] for part in first["parts"]] == ["holds", "holds", None]
+    assert first["parts"][2]["missing"] == "no run of caption_eps0.2"
+    (command,) = first["commands"]
+    words = shlex.split(command)
+    assert words[:3] == ["lmms_eval", "--model", "llava"]
+    assert words[words.index("--model_args") + 1] == "pretrained=org/a b"
+    assert words[words.index("--tasks") + 1] == "caption_eps0.2"
+    assert "--log_samples" in words
+    for number in (2, 4, 5, 6, 7, 8, 9):
+        (said,) = of_claim(record, number)
+        assert said["verdict"] == ABSENT and said["commands"]
+        asked = {t for c in said["commands"] for t in shlex.split(c)[-4].split(",")}
+        assert asked == set(CLAIMS[number - 1].tasks)
+
+
+def noisy() -> dict:
+    return dict(entropies({epsilon: -0.5 * epsilon for epsilon in EPSILONS}, 0.1))
+
+
+def test_a_part_whose_numbers_no_engine_gave_is_not_measured(tmp_path: Path) -> None:
+    write(tmp_path / "runs", {"pope_verbal3": stated(0.5, 0.1, 0.1), **steady_one()})
+    (said,) = of_claim(judged(tmp_path), 4)
+    assert said["verdict"] == ABSENT
+    assert said["parts"][0]["missing"] == "its runs hold no such numbers"
+
+
+def steady_one() -> dict:
+    return {"pope_invariance": invariance({"rotation": 0.2})}
+
+
+def test_more_models_make_every_interval_wider(tmp_path: Path) -> None:
+    write(tmp_path / "one" / "runs", noisy(), "org/a")
+    alone = of_claim(judged(tmp_path / "one"), 3)[0]["parts"][0]
+    for name in ("org/a", "org/b"):
+        write(tmp_path / "two" / "runs", noisy(), name)
+    record = judged(tmp_path / "two")
+    beside = of_claim(record, 3)[0]["parts"][0]
+    assert record["tests"] == 10 and beside["level"] > alone["level"]
+    assert beside["low"] < alone["low"] < alone["effect"] < alone["high"] < beside["high"]
+    assert beside["low_95"] == alone["low_95"]
+
+
+def test_the_newest_run_of_a_task_counts(tmp_path: Path) -> None:
+    old = entropies({epsilon: 0.5 * epsilon for epsilon in EPSILONS}, 0.1)
+    write(tmp_path / "runs", old, date="20250101_000000")
+    write(tmp_path / "runs", noisy(), date="20260101_000000")
+    (said,) = of_claim(judged(tmp_path), 1)
+    assert said["verdict"] == SUPPORTED
+
+
+def test_sizes_are_read_from_names_or_given(tmp_path: Path) -> None:
+    made = steady(**{"org/m-1b": 0.1, "org/m-2b": 0.3, "org/m-4b": 0.5, "org/other": 0.5})
+    write_all(tmp_path, made)
+    (named,) = of_claim(judged(tmp_path), 6)
+    assert named["subject"] == "org/m-1b, org/m-2b, org/m-4b" and named["verdict"] == SUPPORTED
+    # Backwards: the largest flips least.
+    sizes = ["org/m-1b=4B", "org/m-2b=2000M", "org/other=1000000000"]
+    given = judged(tmp_path, "--sizes", *sizes)
+    first, *_ = of_claim(given, 6)
+    assert first["subject"] == "org/other, org/m-2b, org/m-1b"
+    assert first["parts"][0]["effect"] == pytest.approx(-0.2, abs=0.01)
+
+
+def test_two_sizes_are_too_few(tmp_path: Path) -> None:
+    write_all(tmp_path, steady(**{"org/m-1b": 0.1, "org/m-2b": 0.3}))
+    (said,) = of_claim(judged(tmp_path), 6)
+    assert said["parts"][0]["missing"] == f"2 sizes of a family, {FEWEST_SIZES} are needed"
+    assert "--model MODEL" in said["commands"][0]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--before", "org/model"], "--before and --after go together"),
+        (["--before", "org/model", "--after", "none"], "no model 'none' here; there are org/model"),
+        (["--sizes", "none=7B"], "no model 'none' here"),
+        (["--sizes", "org/model"], "--sizes org/model: expected NAME=PARAMS"),
+        (["--sizes", "org/model=big"], "--sizes org/model=big: expected NAME=PARAMS"),
+        (["--sizes", "org/model=0"], "--sizes org/model=0: expected NAME=PARAMS"),
+    ],
+)
+def test_bad_options_are_one_line(
+    options: list[str], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "runs", steady_one())
+    line = error(tmp_path, capsys, *options)
+    assert named in line and len(line.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_torn_file_is_a_problem_and_the_rest_is_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = write(tmp_path / "runs", noisy(), trap=(-0.1, 0.05))
+    (torn,) = results.parent.glob("*_samples_caption_trap_clamponly.jsonl")
+    torn.write_text('{"doc_id": 0, "trap_ent')
+    line = error(tmp_path, capsys)
+    assert str(torn) in line and "line 1: not JSON" in line
+    record = json.loads((tmp_path / "out" / "claims.json").read_text())
+    assert of_claim(record, 2)[0]["verdict"] == ABSENT
+    assert of_claim(record, 1)[0]["verdict"] == SUPPORTED
+    assert str(torn) in record["problems"][0]
+
+
+def test_a_trap_task_is_no_entry_of_a_leaderboard(tmp_path: Path) -> None:
+    write(tmp_path, steady_one(), trap=(-0.1, 0.05))
+    problems = Problems()
+    found = {traps: find_runs([tmp_path], problems, traps) for traps in (False, True)}
+    assert [run.task for run in found[False]] == ["pope_invariance"]
+    assert [run.task for run in found[True]] == ["pope_invariance", "caption_trap_clamponly"]
+    assert not problems.lines
+
+
+class Cells(HTMLParser):
+    """Collects the text of cells, and the tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_pages_show_what_the_json_holds_and_nothing_acts(tmp_path: Path) -> None:
+    write(tmp_path / "runs", noisy(), NASTY, trap=(-0.1, 0.05))
+    record = judged(tmp_path)
+    page = (tmp_path / "out" / "claims.html").read_text()
+    read = Cells()
+    read.feed(page)
+    # The page's own script alone.
+    assert read.tags.count("script") == 1
+    shown = " ".join(read.text)
+    assert NASTY in shown
+    for said in record["verdicts"]:
+        assert said["verdict"] in shown
+        assert all(command in shown for command in said["commands"])
+    effect = of_claim(record, 2)[0]["parts"][0]["effect"]
+    assert f"{effect:.3f}".replace("-", "−") in shown
+    markdown = (tmp_path / "out" / "claims.md").read_text()
+    outside = re.sub(r"```sh\n.*?```", "", markdown, flags=re.S)
+    assert "<script>" not in outside
+    for line in outside.splitlines():
+        if line.startswith("|"):
+            assert len(re.findall(r"(?<!\\)\|", line)) in (7, 8)
+
+
+def test_nothing_is_written_where_no_run_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runs").mkdir()
+    assert "no run in it" in error(tmp_path, capsys)
+    assert not (tmp_path / "out").exists()

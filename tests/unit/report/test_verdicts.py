@@ -1,0 +1,123 @@
+"""The rule: intervals against bounds, Holm on them, and what a claim makes of its parts."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy import stats
+
+from vlm_confidence_tasks.metrics import Columns, Interval, holm
+from vlm_confidence_tasks.metrics.intervals import NO_BOUNDS, of_mean
+from vlm_confidence_tasks.report.claims.claims import ALPHA, CLAIMS, Part
+from vlm_confidence_tasks.report.claims.effects import Effect
+from vlm_confidence_tasks.report.claims.verdicts import decide, find, verdict
+
+BOUND = 0.01
+ABOVE = Part("a part", (), lambda held: None, BOUND, below=False)
+BELOW = Part("a part", (), lambda held: None, -BOUND, below=True)
+# That something does not fall.
+STEADY = Part("a part", (), lambda held: None, -BOUND, below=False)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "finding"),
+    [
+        (0.02, 0.05, "holds"),
+        (0.005, 0.05, "undecided"),
+        (-0.05, 0.05, "undecided"),
+        (0.001, 0.005, "inside the smallest effect"),
+        (-0.05, 0.005, "inside the smallest effect"),
+        (-0.05, -0.001, "opposite"),
+        (0.01, 0.05, "undecided"),
+        (-0.05, 0.01, "undecided"),
+    ],
+)
+def test_an_interval_is_held_against_bound_and_no_effect(
+    low: float, high: float, finding: str
+) -> None:
+    assert find(ABOVE, Interval(0.0, low, high)) == finding
+    assert find(BELOW, Interval(0.0, -high, -low)) == finding
+
+
+def test_that_something_does_not_fall_holds_where_a_fall_is_too_small_to_matter() -> None:
+    assert find(STEADY, Interval(0.0, -0.005, 0.005)) == "holds"
+    assert find(STEADY, Interval(0.0, -0.02, 0.02)) == "undecided"
+    assert find(STEADY, Interval(0.0, -0.05, -0.02)) == "opposite"
+
+
+def normal(estimate: float, error: float) -> Effect:
+    def at(level: float) -> Interval:
+        reach = error * stats.norm.ppf((1.0 + level) / 2.0)
+        return Interval(estimate, estimate - reach, estimate + reach)
+
+    return Effect(estimate, 100, 100, at)
+
+
+def without(level: float) -> None:
+    return None
+
+
+@given(
+    st.lists(st.tuples(st.floats(-0.1, 0.1), st.floats(1e-3, 0.1)), min_size=1, max_size=8),
+    st.integers(0, 3),
+)
+def test_parts_are_decided_as_holms_p_values_are(
+    normals: list[tuple[float, float]], lacking: int
+) -> None:
+    p = [2 * stats.norm.sf(abs(estimate - BOUND) / error) for estimate, error in normals]
+    adjusted = holm(p)
+    assume(all(abs(value - ALPHA) > 1e-6 for value in adjusted))
+    tests = [(ABOVE, normal(*each)) for each in normals]
+    none = [(ABOVE, Effect(0.0, 3, 3, without))] * lacking
+    found = decide([*none, *tests])
+    assert all(each.interval is None and each.finding == "undecided" for each in found[:lacking])
+    assert [each.finding != "undecided" for each in found[lacking:]] == [
+        value < ALPHA for value in adjusted
+    ]
+
+
+def test_a_decided_part_keeps_the_level_at_which_it_was_decided() -> None:
+    found = decide([(ABOVE, normal(0.5, 0.01)), (ABOVE, normal(0.01, 0.01))])
+    assert [each.level for each in found] == [pytest.approx(0.975), pytest.approx(0.95)]
+
+
+@pytest.mark.parametrize("kind", ["normal", "skewed", "rare"])
+def test_wrong_decisions_are_rare_where_all_effects_are_their_bounds(kind: str) -> None:
+    studies, parts, images = 400, 6, 80
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(studies):
+        tests = []
+        for _ in range(parts):
+            values = {
+                "normal": lambda: rng.normal(BOUND, 0.1, images),
+                "skewed": lambda: BOUND + 0.1 * (rng.exponential(1.0, images) - 1.0),
+                "rare": lambda: BOUND + (rng.random(images) < 0.2) - 0.2,
+            }[kind]()
+            columns = Columns([{"score": v, "n": 1} for v in values.tolist()], range(images))
+            at = partial(of_mean, NO_BOUNDS, columns)
+            tests.append((ABOVE, Effect(float(values.mean()), images, images, at)))
+        wrong += any(each.finding != "undecided" for each in decide(tests))
+    # Three standard errors above 5%.
+    assert wrong / studies < ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / studies), wrong
+
+
+@given(st.lists(st.sampled_from(["holds", "undecided", "opposite", None]), min_size=1))
+def test_a_claim_holds_if_all_parts_do_and_falls_with_any(findings: list) -> None:
+    said = verdict(findings)
+    assert (said == "refuted") == ("opposite" in findings)
+    assert (said == "supported") == (set(findings) == {"holds"})
+    assert (said == "not measured") == (None in findings and "opposite" not in findings)
+
+
+def test_bounds_lie_on_the_side_of_the_claim() -> None:
+    for claim in CLAIMS:
+        for part in claim.parts:
+            beyond = (part.bound < part.none) == part.below
+            # Claims of absence have it on the other side: 6, and accuracy in 9.
+            assert beyond != (claim.number == 6 or part.name == "accuracy"), part

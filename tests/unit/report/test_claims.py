@@ -25,7 +25,7 @@ from vlm_confidence_tasks.report.claims.claims import EPSILONS
 SUPPORTED, REFUTED = "supported", "refuted"
 UNDECIDED, ABSENT = "undecided at this sample", "not measured"
 INSIDE, OPPOSITE = "inside the smallest effect", "opposite"
-MANY = 1500
+MANY = 1000
 
 Write = Callable[[Path], object]
 

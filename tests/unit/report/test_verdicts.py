@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -17,6 +19,8 @@ from vlm_confidence_tasks.report.claims.claims import ALPHA, CLAIMS, Part
 from vlm_confidence_tasks.report.claims.effects import Effect
 from vlm_confidence_tasks.report.claims.verdicts import decide, find, verdict
 
+ROOT = Path(__file__).parents[3]
+TASKS = {file.stem for file in (ROOT / "task_yamls").glob("*/*.yaml")}
 BOUND = 0.01
 ABOVE = Part("a part", (), lambda held: None, BOUND, below=False)
 BELOW = Part("a part", (), lambda held: None, -BOUND, below=True)
@@ -63,16 +67,19 @@ def without(level: float) -> None:
 
 
 @given(
-    st.lists(st.tuples(st.floats(-0.1, 0.1), st.floats(1e-3, 0.1)), min_size=1, max_size=8),
+    # Distances from the bound in standard errors, about where steps decide; and these errors.
+    st.lists(st.tuples(st.floats(-4.0, 4.0), st.floats(1e-3, 0.1)), min_size=1, max_size=8),
     st.integers(0, 3),
 )
+@example([(2.3, 0.01), (2.1, 0.01), (0.0, 0.01)], 0)
+@example([(2.6, 0.01), (-2.3, 0.01), (2.0, 0.01)], 1)
 def test_parts_are_decided_as_holms_p_values_are(
     normals: list[tuple[float, float]], lacking: int
 ) -> None:
-    p = [2 * stats.norm.sf(abs(estimate - BOUND) / error) for estimate, error in normals]
+    p = [2 * stats.norm.sf(abs(distance)) for distance, _ in normals]
     adjusted = holm(p)
     assume(all(abs(value - ALPHA) > 1e-6 for value in adjusted))
-    tests = [(ABOVE, normal(*each)) for each in normals]
+    tests = [(ABOVE, normal(BOUND + z * error, error)) for z, error in normals]
     none = [(ABOVE, Effect(0.0, 3, 3, without))] * lacking
     found = decide([*none, *tests])
     assert all(each.interval is None and each.finding == "undecided" for each in found[:lacking])
@@ -113,6 +120,18 @@ def test_a_claim_holds_if_all_parts_do_and_falls_with_any(findings: list) -> Non
     assert (said == "refuted") == ("opposite" in findings)
     assert (said == "supported") == (set(findings) == {"holds"})
     assert (said == "not measured") == (None in findings and "opposite" not in findings)
+
+
+def test_the_page_names_the_tasks_and_bounds_of_each_claim() -> None:
+    page = (ROOT / "docs" / "claims.md").read_text()
+    rows = dict(re.findall(r"^\| (\d) \| (.*)$", page, re.M))
+    assert [int(number) for number in rows] == [claim.number for claim in CLAIMS]
+    for claim in CLAIMS:
+        row = rows[str(claim.number)]
+        assert {name for name in re.findall(r"`([\w.]+)`", row) if name in TASKS} == {*claim.tasks}
+        holds = row.split("|")[-3]
+        for part in claim.parts:
+            assert f"{'under' if part.below else 'above'} {part.bound:g}" in holds, part
 
 
 def test_bounds_lie_on_the_side_of_the_claim() -> None:

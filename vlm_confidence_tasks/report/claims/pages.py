@@ -141,9 +141,8 @@ def _title(claim: Record) -> str:
 
 def _deciding(part: PartRow) -> str:
     """Return the effect of the part that decided, or why it is not measured."""
-    if not part.interval:
-        return f"{part.name}: {part.finding}"
-    return f"{part.name}: {part.effect} {part.interval}"
+    measured = f"{part.effect} {part.interval}" if part.documents else part.finding
+    return f"{part.name}: {measured}"
 
 
 def _part_row(of: str, fixed: Record, found: Record) -> PartRow:
@@ -163,7 +162,7 @@ def _part_row(of: str, fixed: Record, found: Record) -> PartRow:
 
 def _interval(found: Record) -> str:
     if found["low"] is None:
-        return ""
+        return "(no interval)" if found["effect"] is not None else ""
     level = f"{100 * found['level']:.2f}".rstrip("0").rstrip(".")
     return f"[{digits(found['low'])}, {digits(found['high'])}] ({level}%)"
 

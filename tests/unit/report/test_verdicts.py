@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from vlm_confidence_tasks.metrics import Columns, Interval, holm
-from vlm_confidence_tasks.metrics.intervals import NO_BOUNDS, of_mean
+import claims_error_rate
+from vlm_confidence_tasks.metrics import Interval, holm
 from vlm_confidence_tasks.report.claims.claims import ALPHA, CLAIMS, Part
 from vlm_confidence_tasks.report.claims.effects import Effect
 from vlm_confidence_tasks.report.claims.verdicts import decide, find, verdict
@@ -22,6 +20,7 @@ from vlm_confidence_tasks.report.claims.verdicts import decide, find, verdict
 ROOT = Path(__file__).parents[3]
 TASKS = {file.stem for file in (ROOT / "task_yamls").glob("*/*.yaml")}
 BOUND = 0.01
+STUDIES = 150
 ABOVE = Part("a part", (), lambda held: None, BOUND, below=False)
 BELOW = Part("a part", (), lambda held: None, -BOUND, below=True)
 # That something does not fall.
@@ -93,25 +92,11 @@ def test_a_decided_part_keeps_the_level_at_which_it_was_decided() -> None:
     assert [each.level for each in found] == [pytest.approx(0.975), pytest.approx(0.95)]
 
 
-@pytest.mark.parametrize("kind", ["normal", "skewed", "rare"])
+@pytest.mark.parametrize("kind", claims_error_rate.KINDS)
 def test_wrong_decisions_are_rare_where_all_effects_are_their_bounds(kind: str) -> None:
-    studies, parts, images = 400, 6, 80
-    rng = np.random.default_rng(0)
-    wrong = 0
-    for _ in range(studies):
-        tests = []
-        for _ in range(parts):
-            values = {
-                "normal": lambda: rng.normal(BOUND, 0.1, images),
-                "skewed": lambda: BOUND + 0.1 * (rng.exponential(1.0, images) - 1.0),
-                "rare": lambda: BOUND + (rng.random(images) < 0.2) - 0.2,
-            }[kind]()
-            columns = Columns([{"score": v, "n": 1} for v in values.tolist()], range(images))
-            at = partial(of_mean, NO_BOUNDS, columns)
-            tests.append((ABOVE, Effect(float(values.mean()), images, images, at)))
-        wrong += any(each.finding != "undecided" for each in decide(tests))
+    share = claims_error_rate.wrong_share(kind, images=80, studies=STUDIES)
     # Three standard errors above 5%.
-    assert wrong / studies < ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / studies), wrong
+    assert share < ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / STUDIES)
 
 
 @given(st.lists(st.sampled_from(["holds", "undecided", "opposite", None]), min_size=1))

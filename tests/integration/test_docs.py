@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import shlex
@@ -129,6 +130,45 @@ def test_report_commands_run(line: str, sweep: Run) -> None:
         assert lacking[1] in {metric.name for metric in registered_trust()}
         return
     assert done.code == 0, done.output
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """What `make demo` runs, all of it."""
+    rule = re.search(r"^demo:.*?\n(.*?)\n\n", (ROOT / "Makefile").read_text(), re.M | re.S)
+    (words,) = re.findall(r"\$\(BIN\)/(lmms_eval .*)", rule[1].replace("\\\n", " "))
+    return run_command(shlex.split(words), tmp_path_factory.mktemp("demo"))
+
+
+def summary_and_rows(output: str, rows: list[tuple[str, str]]) -> str:
+    """The lines before the harness's table, and of that the rows of these tasks and metrics."""
+    summary = re.search(r"^Clean -> perturbed.*?(?=\n\n)", output, re.M | re.S)
+    table = [[cell.strip() for cell in line.split("|")[1:7]] for line in output.splitlines()]
+    table = [cells for cells in table if len(cells) == 6]
+    found = {(cells[0], cells[3]): cells for cells in table}
+    kept = [table[0], *(found[row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*kept, strict=True)]
+    # Numbers stand to the right, as in the harness's table.
+    sides = "<<><<>"
+    lines = [
+        "|".join(f"{c:{side}{w}}" for c, side, w in zip(cells, sides, widths, strict=True))
+        for cells in [kept[0], ["-" * w for w in widths], *kept[1:]]
+    ]
+    return "\n".join([summary[0], "```\n\n```", *(f"|{line}|" for line in lines)])
+
+
+def test_the_readmes_output_is_that_of_the_demo(demo: Run) -> None:
+    """VLM_CONFIDENCE_WRITE_README=1 writes it, of the same rows."""
+    assert demo.code == 0, demo.output
+    text = (ROOT / "README.md").read_text()
+    shown = re.search(r"```\n(Clean -> perturbed.*?\n```\n\n```\n.*?)\n```", text, re.S)[1]
+    rows = re.findall(r"^\|(\w[\w.]+) *\|none +\| +0\|(\w+)", shown, re.M)
+    assert len(rows) > 10
+    expected = summary_and_rows(demo.output, rows)
+    if "VLM_CONFIDENCE_WRITE_README" in os.environ:
+        (ROOT / "README.md").write_text(text.replace(shown, expected))
+    else:
+        assert shown == expected
 
 
 def test_the_readmes_yaml_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,5 +31,5 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,report]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,report,docs]"
 	touch $@

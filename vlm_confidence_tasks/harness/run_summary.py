@@ -103,5 +103,7 @@ def _cell(found: Change | None) -> str:
         return "-"
     if found.clean is None:
         return f"{found.perturbed:.3f}"
-    mark = "*" if found.excludes_zero else ""
-    return f"{found.clean:.3f} -> {found.perturbed:.3f}{mark}"
+    before, after = f"{found.clean:.3f}", f"{found.perturbed:.3f}"
+    # A change that cannot be seen in the line would be marked for no reason that it shows.
+    mark = "*" if found.excludes_zero and before != after else ""
+    return f"{before} -> {after}{mark}"

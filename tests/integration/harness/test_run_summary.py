@@ -107,6 +107,15 @@ def test_what_is_missing_is_a_dash_and_a_task_without_numbers_no_line() -> None:
     assert summary({"one": only_one_side}) == summary({"none": {}}) == summary({}) == ""
 
 
+def test_a_change_that_three_decimals_do_not_show_is_not_marked() -> None:
+    clean = np.linspace(0.2, 0.3, IMAGES)
+    for shift, mark in ((1e-5, ""), (1e-3, "*")):
+        moved = clean + np.linspace(0.9, 1.1, IMAGES) * shift
+        values = {"entropy_clean": means(clean), "entropy": means(moved)}
+        assert change("entropy", values).excludes_zero
+        assert summary({"task": values}).splitlines()[2].endswith(f" -> {0.25 + shift:.3f}{mark}")
+
+
 def test_long_names_stand_alone_and_no_line_has_more_than_100_columns() -> None:
     clean, perturbed = np.linspace(0.0, 0.2, IMAGES), np.linspace(0.5, 0.9, IMAGES)
     rows = {name: means(clean if name.endswith("_clean") else perturbed) for name in NEEDED}

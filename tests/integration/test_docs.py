@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import runpy
 import shlex
@@ -46,16 +48,24 @@ def starting(*words: str) -> list[str]:
     return [line for line in ALL if line.startswith(words)]
 
 
-EMBEDDED = [line for line in ALL if "lmms_eval --model tiny_llava" in line]
+README = (ROOT / "README.md").read_text()
+# What the newcomer's path shows, a language and a text each, in order.
+FIRST_HOUR = re.findall(
+    r"```(\w+)\n(.*?)```", re.search(r"^## The first hour\n(.*?)^## ", README, re.M | re.S)[1], re.S
+)
+IN_ORDER = [line for kind, text in FIRST_HOUR if kind == "sh" for line in text.splitlines()]
+EMBEDDED = [line for line in ALL if "lmms_eval --model tiny_llava" in line and line not in IN_ORDER]
 EVALUATIONS = [line for line in ALL if "lmms_eval" in line or "-m vlm_confidence_tasks" in line]
-OF_THE_HUB = [line for line in EVALUATIONS if "--model " in line and line not in EMBEDDED]
+OF_THE_HUB = [
+    line for line in EVALUATIONS if "--model " in line and line not in (*EMBEDDED, *IN_ORDER)
+]
 GENERATE = "python scripts/generate_sandbox_data.py"
 MAKE, SCRIPTS, REPORTS = starting("make"), starting("python scripts/"), starting("vlm-confidence")
 LISTS = [line for line in EVALUATIONS if "--model " not in line]
 
 
 def test_every_command_is_of_a_kind_that_is_tested() -> None:
-    tested = [*EMBEDDED, *OF_THE_HUB, *MAKE, *SCRIPTS, *REPORTS, *LISTS]
+    tested = {*EMBEDDED, *IN_ORDER, *OF_THE_HUB, *MAKE, *SCRIPTS, *REPORTS, *LISTS}
     assert sorted(tested) == sorted(ALL)
     assert EMBEDDED and OF_THE_HUB and MAKE and SCRIPTS and REPORTS and LISTS
 
@@ -131,8 +141,82 @@ def test_report_commands_run(line: str, sweep: Run) -> None:
     assert done.code == 0, done.output
 
 
+def demo_command() -> list[str]:
+    """The evaluation of `make demo`."""
+    rule = re.search(r"^demo:.*?\n(.*?)\n\n", (ROOT / "Makefile").read_text(), re.M | re.S)
+    (words,) = re.findall(r"\$\(BIN\)/(lmms_eval .*)", rule[1].replace("\\\n", " "))
+    return shlex.split(words)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """What `make demo` runs, all of it."""
+    return run_command(demo_command(), tmp_path_factory.mktemp("demo"))
+
+
+def summary_and_rows(output: str, rows: list[tuple[str, str]]) -> str:
+    """The lines before the harness's table, and of that the rows of these tasks and metrics."""
+    summary = re.search(r"^Clean -> perturbed.*?(?=\n\n)", output, re.M | re.S)
+    table = [[cell.strip() for cell in line.split("|")[1:7]] for line in output.splitlines()]
+    table = [cells for cells in table if len(cells) == 6]
+    found = {(cells[0], cells[3]): cells for cells in table}
+    kept = [table[0], *(found[row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*kept, strict=True)]
+    # Numbers stand to the right, as in the harness's table.
+    sides = "<<><<>"
+    lines = [
+        "|".join(f"{c:{side}{w}}" for c, side, w in zip(cells, sides, widths, strict=True))
+        for cells in [kept[0], ["-" * w for w in widths], *kept[1:]]
+    ]
+    return "\n".join([summary[0], "```\n\n```", *(f"|{line}|" for line in lines)])
+
+
+def test_the_readmes_output_is_that_of_the_demo(demo: Run) -> None:
+    """VLM_CONFIDENCE_WRITE_README=1 writes it, of the same rows."""
+    assert demo.code == 0, demo.output
+    text = README
+    shown = re.search(r"```\n(Clean -> perturbed.*?\n```\n\n```\n.*?)\n```", text, re.S)[1]
+    rows = re.findall(r"^\|(\w[\w.]+) *\|none +\| +0\|(\w+)", shown, re.M)
+    assert len(rows) > 10
+    expected = summary_and_rows(demo.output, rows)
+    if "VLM_CONFIDENCE_WRITE_README" in os.environ:
+        (ROOT / "README.md").write_text(text.replace(shown, expected))
+    else:
+        assert shown == expected
+
+
+def test_the_first_hour_ends_with_ones_own_perturbation_on_a_leaderboard(tmp_path: Path) -> None:
+    assert [kind for kind, _ in FIRST_HOUR] == ["sh", "sh", "python", "yaml", "sh"]
+    for kind, text in FIRST_HOUR:
+        if kind != "sh":
+            file = tmp_path / re.match(r"# (\S+)\n", text)[1]
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text)
+            continue
+        for line in text.splitlines():
+            words = demo_command() if line == "make demo" else shlex.split(line)
+            if words[0] == "VLM_CONFIDENCE_DATA=sandbox":
+                words = words[1:]
+            limit = ["--limit", "24"] if words[0] == "lmms_eval" else []
+            done = run_command([*words, *limit], tmp_path)
+            assert done.code == 0, done.output
+    board = json.loads((tmp_path / "results" / "board" / "leaderboard.json").read_text())
+    flips = {
+        (entry["model"], entry["task"]): "ifr_stripes" in entry["metrics"]
+        for entry in board["entries"]
+    }
+    models = ("tiny_llava", "tiny_llava (load_in_4bit=True)")
+    assert flips == {
+        ("tiny_llava", "caption_eps0.3"): False,
+        **{(model, "pope_eps0.3"): False for model in models},
+        **{(model, "pope_stripes"): True for model in models},
+    }
+    # Each task is one column: the models' numbers stand beside each other.
+    assert len(board["columns"]) == 3
+
+
 def test_the_readmes_yaml_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (yaml,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    (yaml,) = re.findall(r"```yaml\n(class.*?)```", README, re.S)
     (tmp_path / "mine.yaml").write_text(yaml)
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", "sandbox")
     manager = TaskManager("WARNING", str(tmp_path), include_defaults=False)

@@ -148,6 +148,7 @@ def install_seam() -> None:
             results = original(*call.args, **call.kwargs)
             if session is not None:
                 session.report_failures(results)
+                session.print_summary(results)
             return results
 
     setattr(evaluate, _OURS, True)

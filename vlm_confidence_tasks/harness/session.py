@@ -14,6 +14,7 @@ from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.response_cache import open_cache
 from vlm_confidence_tasks.evaluation.run import Run
 from vlm_confidence_tasks.evaluation.signals import ranks
+from vlm_confidence_tasks.harness import run_summary
 from vlm_confidence_tasks.harness.adapter import DocumentView, HarnessAdapter
 from vlm_confidence_tasks.harness.partial_results import PartialResults
 from vlm_confidence_tasks.harness.reasoning import read_tags
@@ -50,6 +51,7 @@ class Session:
         self._tasks = {str(task.task_name): task for task in tasks}
         tags = getattr(cli_args, "reasoning_tags", None)
         self._default_tags = read_tags("--reasoning_tags", tags)
+        self._from_command = cli_args is not None
         self._cache = cache
         self._rank, self._ranks = ranks()
         self._partial = PartialResults.of(cli_args, self._rank, self._ranks)
@@ -75,6 +77,7 @@ class Session:
         for task in self._all_tasks:
             task.evaluation, task.chat = self._run, not self._lm.is_simple
             self._restore.callback(setattr, task, "evaluation", None)
+            self._restore.callback(task.aggregated.clear)
         for name, task in self._tasks.items():
             self._restore.callback(self._lm.task_dict.__setitem__, name, task.dataset)
             split = next(iter(task.dataset))
@@ -104,6 +107,18 @@ class Session:
         for name, entries in failed.items():
             results["results"].setdefault(name, {})["failed,none"] = len(entries)
         results["failed"] = [entry for entries in failed.values() for entry in entries]
+
+    def print_summary(self, results: dict[str, Any] | None) -> None:
+        """Print a few lines about the run, if a command began it, in the first process.
+
+        Args:
+            results: The return value of `evaluate()`, None in all processes but the first.
+        """
+        if results is None or not self._from_command:
+            return
+        lines = run_summary.summary({str(t.task_name): t.aggregated for t in self._all_tasks})
+        if lines:
+            print(f"\n{lines}\n")
 
     def _write_partial(self, name: str, documents: list[int]) -> None:
         if self._partial is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any, ClassVar, Protocol
 
@@ -24,8 +24,10 @@ from vlm_confidence_tasks.evaluation.request import (
     TaskSpec,
     make_request,
 )
+from vlm_confidence_tasks.harness import run_summary
 from vlm_confidence_tasks.harness.task_config import check_greedy, read_config, stop_texts
 from vlm_confidence_tasks.metrics import Sample
+from vlm_confidence_tasks.metrics.reducers import Values
 from vlm_confidence_tasks.sandbox import LOCAL_DATA, SANDBOX, data_folder
 from vlm_confidence_tasks.types import CLEAN, Question, Readout, Variant
 
@@ -87,6 +89,8 @@ class PerturbedTask(ConfigurableTask):
             clean answer and the objective of an attack (`perturbations.needs`), by need.
         evaluation: The current evaluation, None outside of one.
         chat: Whether the evaluated model takes chat messages.
+        aggregated: By metric of the run's summary, the values that were aggregated last, of all
+            processes.
     """
 
     providers: ClassVar[Mapping[str, NeedProvider]] = {}
@@ -99,6 +103,7 @@ class PerturbedTask(ConfigurableTask):
         """
         self.evaluation: Evaluation | None = None
         self.chat = False
+        self.aggregated: dict[str, Values] = {}
         self._questions: dict[int, Question] = {}
         try:
             self.plan, harness_config = read_config(config)
@@ -270,6 +275,17 @@ class PerturbedTask(ConfigurableTask):
         if self.chat:
             return (prompt, self.doc_to_messages, generation, *where)
         return (prompt, generation, self.doc_to_visual, *where)
+
+    def aggregation(self) -> dict[str, Any]:
+        """Return the metrics' aggregations; those of the run's summary keep their values."""
+        found: dict[str, Any] = super().aggregation()
+        shown = run_summary.NEEDED & found.keys()
+        return found | {name: partial(self._aggregate, name, found[name]) for name in shown}
+
+    def _aggregate(self, name: str, aggregate: Callable[[Values], Any], values: Values) -> Any:
+        # A copy, since aggregations may change the list (`metric_registration`).
+        self.aggregated[name] = list(values)
+        return aggregate(values)
 
     def _evaluation(self) -> Evaluation:
         if self.evaluation is None:

@@ -70,3 +70,7 @@ def test_a_signal_after_a_ranks_last_answer_does_not_end_the_run(
     assert "SIGTERM: stops after the answers under way" in second.output
     assert (first.code, second.code) == (0, 0), first.output + second.output
     assert first.samples("pope_eps0.3") == sweep.samples("pope_eps0.3")
+    # The summary is of the documents of both, and printed once.
+    (line,) = [line for line in sweep.output.splitlines() if line.startswith("pope_eps0.3  ")]
+    assert first.output.count(line.split(maxsplit=1)[1]) == 1
+    assert "Clean -> perturbed" not in second.output

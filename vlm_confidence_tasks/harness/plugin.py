@@ -9,9 +9,10 @@ of the harness:
 - `TaskManager.match_tasks` and `_load_individual_task_or_group`: also know tasks for any
   epsilon (`epsilon_tasks`), which have no file;
 - `lmms_eval.evaluator.evaluate`: opens a `Session` around it if any task of a run is a
-  `PerturbedTask`. All other changes to a run are made by the session, which reverts them at
-  the end. This function is wrapped when a TaskManager is made or loads a task, since the
-  evaluator's import is not complete when entry points are loaded;
+  `PerturbedTask`, and prints a few lines about the run at the end (`run_summary`). All other
+  changes to a run are made by the session, which reverts them at the end. This function is
+  wrapped when a TaskManager is made or loads a task, since the evaluator's import is not
+  complete when entry points are loaded;
 - `ResponseCache.create`, wrapped at the same time: passes the folder of `--use_cache` to the
   session, and makes no cache if no task of the run would use it.
 

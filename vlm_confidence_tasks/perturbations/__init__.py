@@ -12,6 +12,7 @@ from importlib import import_module
 from vlm_confidence_tasks.perturbations.applying import apply, perturb
 from vlm_confidence_tasks.perturbations.expansion import variants
 from vlm_confidence_tasks.perturbations.needs import NEEDS, Judgement, Need, Objective
+from vlm_confidence_tasks.perturbations.object_noise import can_show
 from vlm_confidence_tasks.perturbations.overlay_phrases import (
     applies,
     named_label,
@@ -37,6 +38,7 @@ for _module in (
     "compression",
     "frequency",
     "attack",
+    "object_noise",
 ):
     import_module(f"{__name__}.{_module}")
 
@@ -51,6 +53,7 @@ __all__ = [
     "Severity",
     "applies",
     "apply",
+    "can_show",
     "families",
     "fit",
     "get",

@@ -28,9 +28,9 @@ ALLOWED = {
     "metrics": GROUND,
     "probe": GROUND,
     "sandbox": {"benchmarks"},
-    "masks": GROUND | {"perturbations", "sandbox"},
+    "masks": GROUND | {"perturbations", "probe", "sandbox"},
     "attacks": GROUND | {"benchmarks", "perturbations", "probe"},
-    "evaluation": GROUND | {"benchmarks", "perturbations", "metrics", "probe"},
+    "evaluation": GROUND | {"benchmarks", "perturbations", "metrics", "probe", "masks"},
     "models": GROUND | {"probe", "sandbox"},
     "harness": GROUND
     | {"benchmarks", "perturbations", "metrics", "probe", "evaluation", "models", "sandbox"}

@@ -12,7 +12,6 @@ from importlib import import_module
 from vlm_confidence_tasks.perturbations.applying import apply, perturb
 from vlm_confidence_tasks.perturbations.expansion import variants
 from vlm_confidence_tasks.perturbations.needs import NEEDS, Judgement, Need, Objective
-from vlm_confidence_tasks.perturbations.object_noise import can_show
 from vlm_confidence_tasks.perturbations.overlay_phrases import (
     applies,
     named_label,
@@ -21,6 +20,7 @@ from vlm_confidence_tasks.perturbations.overlay_phrases import (
 )
 from vlm_confidence_tasks.perturbations.parameters import Parameter, Range, Severity
 from vlm_confidence_tasks.perturbations.perturbation import Perturbation
+from vlm_confidence_tasks.perturbations.regions import can_show
 from vlm_confidence_tasks.perturbations.registry import families, get, names, needs_of, register
 from vlm_confidence_tasks.perturbations.seeding import image_digest, images_digest
 from vlm_confidence_tasks.perturbations.sizing import fit

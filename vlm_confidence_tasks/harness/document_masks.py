@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from loguru import logger
 
 from vlm_confidence_tasks import perturbations, probe
-from vlm_confidence_tasks.benchmarks.dataset import Documents
+from vlm_confidence_tasks.benchmarks.dataset import Documents, strict_decoding
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.masks import Mask, QuestionMasks
 from vlm_confidence_tasks.types import Question, Variant
@@ -45,7 +45,8 @@ class DocumentMasks:
 
     def _look(self, document: int, question: Question) -> tuple[Mapping[str, Mask], ...]:
         try:
-            images = self._documents.images(document)
+            with strict_decoding():
+                images = self._documents.images(document)
         except Exception:
             # The run makes the same images, and names or counts the document that fails.
             return ()

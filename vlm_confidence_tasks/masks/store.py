@@ -17,6 +17,8 @@ from vlm_confidence_tasks.errors import TaskError, one_line
 from vlm_confidence_tasks.masks.provider import Mask
 
 SUBFOLDER = "vlm_confidence_masks"
+# Checked here, since the harness tells Pillow to fill up files that are cut short.
+_PNG_END = b"IEND\xaeB`\x82"
 
 
 class MaskStore:
@@ -52,6 +54,8 @@ class MaskStore:
         if packed is None:
             return None
         try:
+            if not packed.endswith(_PNG_END):
+                raise OSError("its end is missing")
             return np.asarray(Image.open(io.BytesIO(packed)), dtype=np.bool_)
         except (OSError, SyntaxError, ValueError) as error:
             raise TaskError(f"masks: {path} is damaged ({one_line(error)}): delete it") from error

@@ -207,3 +207,19 @@ def test_what_cannot_be_used_ends_the_run_in_one_line(
     with pytest.raises(TaskError, match=said) as caught:
         evaluate(manager, [task])
     assert "\n" not in str(caught.value)
+
+
+def test_a_document_whose_image_is_cut_short_is_left_to_the_run(
+    manager: TaskManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(row: dict) -> dict:
+        if row["question_id"] != "3":
+            return row
+        return row | {"image": {**row["image"], "bytes": row["image"]["bytes"][:-60]}}
+
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(write_pope(tmp_path, ROWS, cut)))
+    monkeypatch.setenv("VLM_CONFIDENCE_MASKS", "sandbox")
+    monkeypatch.setenv("VLM_CONFIDENCE_MAX_FAILURES", "1")
+    (failed,) = evaluate(manager, ["inside"], limit=4)["failed"]
+    assert "document 2 (question_id 3)" in failed["error"]
+    assert "cannot make its image: OSError" in failed["error"]

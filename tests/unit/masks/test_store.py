@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.extra.numpy import array_shapes, arrays
-from PIL import Image
+from PIL import Image, ImageFile
 
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.masks import MaskStore
@@ -59,8 +59,13 @@ def test_a_write_that_fails_leaves_no_file(tmp_path: Path, monkeypatch: pytest.M
     assert store.find(*KEY) is None
 
 
+@pytest.mark.parametrize("lenient", [False, True])
 @pytest.mark.parametrize("kept", [b"", b"no image", None])
-def test_a_damaged_file_is_named(tmp_path: Path, kept: bytes | None) -> None:
+def test_a_damaged_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bytes | None, lenient: bool
+) -> None:
+    # The harness switches it on.
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", lenient)
     store = MaskStore(tmp_path)
     store.add(*KEY, np.ones((20, 30), bool))
     (file,) = tmp_path.rglob("*.png")

@@ -8,15 +8,17 @@ import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 from conftest import write_pope
+from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 from PIL import Image
 
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.evaluation.runner import Runner
-from vlm_confidence_tasks.harness import document_masks
+from vlm_confidence_tasks.harness import document_masks, plan
 from vlm_confidence_tasks.masks import phrases
 from vlm_confidence_tasks.masks.sandbox import SandboxMasks
 from vlm_confidence_tasks.masks.store import SUBFOLDER
+from vlm_confidence_tasks.models.planning import counting
 from vlm_confidence_tasks.perturbations.regions import moved
 from vlm_confidence_tasks.sandbox import DATA_DIR
 
@@ -223,3 +225,13 @@ def test_a_document_whose_image_is_cut_short_is_left_to_the_run(
     (failed,) = evaluate(manager, ["inside"], limit=4)["failed"]
     assert "document 2 (question_id 3)" in failed["error"]
     assert "cannot make its image: OSError" in failed["error"]
+
+
+def test_a_plan_looks_for_nothing_and_takes_all_documents_to_have_masks(
+    manager: TaskManager, four: None, looked_for: list
+) -> None:
+    lm = counting(get_model("tiny_llava")).create_from_arg_string("", {"batch_size": 1})
+    tasks = manager.load_task_or_group(["inside"])
+    share = plan.plan(lm, tasks, 4)["inside"].numbers()
+    assert share["answers"]["clean"] == 4 and share["answers"]["perturbed"] == 4 * 2
+    assert share["at_most"] and looked_for == []

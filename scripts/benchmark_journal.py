@@ -44,7 +44,7 @@ def main() -> None:
 
 def weigh(folder: Path) -> None:
     """Print how long the digest of a model folder takes."""
-    from vlm_confidence_tasks.evaluation.response_cache.fingerprint import folder_digest
+    from vlm_confidence_tasks.probe import folder_digest
 
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     start = time.perf_counter()

@@ -95,6 +95,18 @@ MOVED = {"_drift": "representations: true"}
 # Folders whose questions are for "yes" or "no".
 YES_NO = ("pope", "amber")
 
+# Noise on what a question names, on as much of the image away from it, and on all of it, with
+# what the model says of its certainty.
+CONFIDENCES = "[0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]"
+OBJECT_NOISE = {
+    f"_objectnoise{'' if where == 'object' else f'_{where}'}": (
+        f"{{name: object_noise, confidence: {CONFIDENCES}, where: {where}}}"
+    )
+    for where in ("object", "outside", "global")
+}
+# Prefixes that name only what is not in the image.
+ABSENT = ("amber_existence",)
+
 # All six families and both controls in one task, so that unions exist, at the source's size.
 INVARIANCE = (*CORE.values(), *CONTROLS.values())
 MAX_SIDE = 1024
@@ -121,6 +133,9 @@ def task_files(prefix: str, folder: str) -> dict[Path, str]:
             made[f"{prefix}{suffix}"] = [*inside, "perturbations:", f"  - {entry}"]
         hi = [f"  - {entry}" for entry in HI]
         made[f"{prefix}_pgd_hi"] = [SCORED["_loglik"], "perturbations:", *hi]
+    if folder in YES_NO and prefix not in ABSENT:
+        for suffix, entry in OBJECT_NOISE.items():
+            made[f"{prefix}{suffix}"] = [STATED["_verbal3"], "perturbations:", f"  - {entry}"]
     for suffix, key in MOVED.items():
         made[f"{prefix}{suffix}"] = [key, "perturbations:", f"  - {EVERY_EPSILON}"]
     return {

@@ -38,8 +38,8 @@ from transformers import (
 
 from tiny_world.lessons import CHAT_TEMPLATE, COURSES, END, IMAGE, Row
 from tiny_world.packing import IGNORED, Packed, Packer
-from tiny_world.render import SIDE
-from tiny_world.world import EVALUATION
+from vlm_confidence_tasks.sandbox.render import SIDE
+from vlm_confidence_tasks.sandbox.world import EVALUATION
 
 # Root of the seeds; packaged scenes have another (EVALUATION), so none is trained on.
 TRAINING = 1

@@ -8,7 +8,7 @@ import numpy as np
 
 from tiny_world.questions import CHOICES, pick
 from tiny_world.wording import LETTERS, mmmu_prompt, open_prompt, with_article
-from tiny_world.world import COLOURS, Scene
+from vlm_confidence_tasks.sandbox.world import COLOURS, Scene
 
 ORDINALS = ("first", "second", "third")
 

@@ -33,7 +33,7 @@ from tiny_world.wording import (
     short_prompt,
     third_person,
 )
-from tiny_world.world import PLACES, SHAPES, Scene, sample_scene
+from vlm_confidence_tasks.sandbox.world import PLACES, SHAPES, Scene, sample_scene
 
 USER, ASSISTANT, END, IMAGE = "USER: ", " ASSISTANT:", "</s>", "<image>"
 """The pieces of the chat format, which the template below writes as well."""

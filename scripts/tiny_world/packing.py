@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tiny_world.lessons import IMAGE, Row
-from tiny_world.render import SIDE, render
-from tiny_world.world import Scene
+from vlm_confidence_tasks.sandbox.render import SIDE, render
+from vlm_confidence_tasks.sandbox.world import Scene
 
 IGNORED = -100
 """Target of a token after which nothing is learned."""

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from tiny_world.questions import pick
-from tiny_world.render import png
 from tiny_world.wording import pope_question
-from tiny_world.world import EVALUATION, OBJECTS, Scene, evaluation_scenes
+from vlm_confidence_tasks.sandbox.render import png
+from vlm_confidence_tasks.sandbox.world import EVALUATION, OBJECTS, Scene, evaluation_scenes
 
 ROOM = 1
 IMAGES = 30

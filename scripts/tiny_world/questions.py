@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tiny_world.wording import LETTERS, plural, with_article
-from tiny_world.world import COLOURS, PLACES, SHAPES, Scene
+from vlm_confidence_tasks.sandbox.world import COLOURS, PLACES, SHAPES, Scene
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five")
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tiny_world.questions import CHOICES, Choice
-from tiny_world.render import png
-from tiny_world.world import EVALUATION, Scene, evaluation_scenes
+from vlm_confidence_tasks.sandbox.render import png
+from vlm_confidence_tasks.sandbox.world import EVALUATION, Scene, evaluation_scenes
 
 ROOM = 3
 IMAGES = 24

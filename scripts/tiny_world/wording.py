@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tiny_world.world import PLACES, Scene
+from vlm_confidence_tasks.sandbox.world import PLACES, Scene
 
 SHORT = "Answer the question using a single word or phrase."
 LETTER = "Answer with the option's letter from the given choices directly."

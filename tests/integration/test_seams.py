@@ -41,7 +41,8 @@ TASKS = {
     "darkened": ("seam_tasks.LeftMasked", "perturbations: [{name: toy_darken}]"),
     "darkened_right": ("seam_tasks.RightMasked", "perturbations: [{name: toy_darken}]"),
     "ascending": ("seam_tasks.LeftMasked", "perturbations: [{name: toy_ascent, epsilon: 0.1}]"),
-    "unprovided": (PACKAGE, "perturbations: [{name: toy_darken}]"),
+    "unprovided": (PACKAGE, "perturbations: [{name: toy_ascent, epsilon: 0.1}]"),
+    "darkened_things": (PACKAGE, "perturbations: [{name: toy_darken}]\nmasks: sandbox"),
     "captions_scored": (PACKAGE, f"{NOISE}\nbenchmark: caption\nloglik: true"),
 }
 
@@ -261,6 +262,15 @@ def test_masks_reach_a_perturbation_and_their_provider_enters_the_keys(
     assert numbers["ifr_toy_masks,none"] == numbers["ifr,none"]
 
 
+def test_a_perturbation_of_ones_own_gets_the_masks_that_a_task_names(
+    evaluate: Callable[..., dict], toys: None
+) -> None:
+    rows = readouts(evaluate("darkened_things"), "darkened_things")
+    # Only things that are in the image have masks.
+    assert {len(row) for row in rows} == {1, 2}
+    assert all(row[0]["image_sha256"] != row[-1]["image_sha256"] for row in rows if len(row) > 1)
+
+
 def test_a_gradient_reaches_a_perturbation_and_gives_the_same_pixels_again(
     evaluate: Callable[..., dict], toys: None
 ) -> None:
@@ -273,7 +283,7 @@ def test_a_gradient_reaches_a_perturbation_and_gives_the_same_pixels_again(
 def test_a_need_without_a_provider_is_refused_when_the_task_is_built(
     evaluate: Callable[..., dict], toys: None
 ) -> None:
-    with pytest.raises(TaskError, match="task unprovided: toy_darken needs masks, which this"):
+    with pytest.raises(TaskError, match="task unprovided: toy_ascent needs gradient, which this"):
         evaluate("unprovided")
 
 

@@ -54,7 +54,10 @@ CARRIED = tuple(f"_{family}_verbal3" for family in ("blur", "lowlight", "occlusi
 STATED = dict.fromkeys(("_verbal3", "_verbal1"), (4, 4)) | dict.fromkeys(CARRIED, (5, 5))
 TASKS = [prefix + suffix for prefix in CLOSED for suffix in VARIANTS]
 TASKS += [prefix + suffix for prefix in CLOSED[:4] + CLOSED[6:] for suffix in STATED]
-VARIANTS |= STATED
+NOISED = dict.fromkeys(("_objectnoise", "_objectnoise_outside", "_objectnoise_global"), (9, 9))
+MASKED = [prefix for prefix in CLOSED[:4] + CLOSED[6:] if prefix != "amber_existence"]
+TASKS += [prefix + suffix for prefix in MASKED for suffix in NOISED]
+VARIANTS |= STATED | NOISED
 TASKS += [f"caption{suffix}" for suffix in (*EPSILONS, "_drift")]
 TRAPS = ["caption_trap_clamponly"] + [
     f"caption_trap{epsilon}{control}"
@@ -136,7 +139,8 @@ def test_every_task_builds(built, name):
     assert task.plan.max_side == (1024 if "_invariance" in suffix else None)
     assert task.plan.loglik == ("_loglik" in suffix or suffix == "_pgd_hi")
     assert task.plan.representations == (suffix in INSIDE)
-    assert task.plan.verbal == {"_verbal3": "third", "_verbal1": "first"}.get(suffix[-8:])
+    stated = {"_verbal3": "third", "_verbal1": "first"}.get(suffix[-8:])
+    assert task.plan.verbal == ("third" if suffix in NOISED else stated)
     assert task.config.cluster_key == "image_id"
     counts = {
         sum(perturbations.applies(variant, answers) for variant in task.plan.variants)

@@ -28,12 +28,13 @@ ALLOWED = {
     "metrics": GROUND,
     "probe": GROUND,
     "sandbox": {"benchmarks"},
+    "masks": GROUND | {"perturbations", "probe", "sandbox"},
     "attacks": GROUND | {"benchmarks", "perturbations", "probe"},
-    "evaluation": GROUND | {"benchmarks", "perturbations", "metrics", "probe"},
+    "evaluation": GROUND | {"benchmarks", "perturbations", "metrics", "probe", "masks"},
     "models": GROUND | {"probe", "sandbox"},
     "harness": GROUND
     | {"benchmarks", "perturbations", "metrics", "probe", "evaluation", "models", "sandbox"}
-    | {"attacks"},
+    | {"attacks", "masks"},
     # Images of flips are made again: by the registry, from the benchmarks' own rows.
     "report": GROUND | {"metrics", "perturbations", "benchmarks", "sandbox"},
     "__init__": set(),
@@ -43,7 +44,7 @@ ALLOWED = {
 }
 # packages -> rooms that may import them
 ONLY_IN = {
-    **dict.fromkeys(HEAVY, {"attacks", "probe", "models"}),
+    **dict.fromkeys(HEAVY, {"attacks", "masks", "probe", "models"}),
     **dict.fromkeys(HARNESS, {"harness", "models"}),
 }
 
@@ -237,18 +238,18 @@ FOR_TYPES = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
         (
             "benchmarks/new.py",
             "import torch.nn as nn",
-            "torch is for attacks, models, probe only",
+            "torch is for attacks, masks, models, probe only",
         ),
         (
             "harness/new.py",
             f"{IN_FUNCTION}from torch import nn",
-            "torch is for attacks, models, probe only",
+            "torch is for attacks, masks, models, probe only",
         ),
         ("probe/new.py", "import lmms_eval.tasks", "lmms_eval is for harness, models only"),
         (
             "metrics/new.py",
             f"{FOR_TYPES}import transformers",
-            "transformers is for attacks, models, probe only",
+            "transformers is for attacks, masks, models, probe only",
         ),
         ("metrics/new.py", "from .entropy import x", "imports .entropy.x: relative"),
         ("metrics/new.py", "from . import calibration", "imports ..calibration: relative"),

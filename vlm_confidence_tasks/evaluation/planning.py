@@ -94,7 +94,7 @@ def _perturbed_size(variant: Variant, size: Size) -> Size:
         return size
     neutral: dict[str, object] = {
         "clean_answer": "-",
-        "masks": {},
+        "masks": {"-": np.zeros(size[::-1], np.bool_)},
         "gradient": lambda image: np.zeros((image.height, image.width, 3), np.float32),
     }
     given: dict[str, object] = {need: neutral[need] for need in perturbations.needs_of(variant)}

@@ -19,13 +19,11 @@ from vlm_confidence_tasks.types import CLEAN, Question, Variant
 
 
 class NeedProvider(Protocol):
-    """Provides a need that a perturbation declares (`perturbations.needs`).
+    """Provides a need that a perturbation declares (`perturbations.needs`)."""
 
-    Attributes:
-        name: Unique name of the provider and its version; part of cache keys.
-    """
-
-    name: str
+    @property
+    def name(self) -> str:
+        """Unique name of the provider and its version; part of cache keys."""
 
     def __call__(self, request: Request, image: Image.Image, source: LogitSource) -> object:
         """Return the value of the need for one clean image.

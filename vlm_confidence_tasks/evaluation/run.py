@@ -24,6 +24,7 @@ from vlm_confidence_tasks.evaluation.response_cache import ResponseCache
 from vlm_confidence_tasks.evaluation.runner import Runner
 from vlm_confidence_tasks.evaluation.schedule import calls, work
 from vlm_confidence_tasks.evaluation.signals import Interrupts
+from vlm_confidence_tasks.masks import MaskStore
 from vlm_confidence_tasks.types import Inside, Readout
 
 # Called with a task's name and the documents of this process, once all of them are measured.
@@ -37,6 +38,7 @@ class Run:
         runner: Answers requests; adapters look documents up in it.
         failures: The documents that could not be measured.
         measures: What the engine can measure.
+        mask_store: Where masks of things in images are kept.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Run:
         specs = list(tasks)
         self.failures = Failures({task.name: task.max_failures for task in specs})
         self.measures = engine.source.measures
+        self.mask_store = MaskStore(cache.folder)
         self._engine = engine
         self._cache = cache
         self._on_complete = on_complete

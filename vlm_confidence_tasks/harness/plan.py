@@ -201,6 +201,8 @@ class _Planned:
 
     def __init__(self, measures: frozenset[str]) -> None:
         self.measures = measures
+        # Their provider may be a large model: at most, all documents have masks.
+        self.mask_store = None
 
     def readouts(self, task: str, document: int) -> list[Readout]:
         raise NotImplementedError("nothing is measured")

@@ -25,7 +25,9 @@ from vlm_confidence_tasks.evaluation.request import (
     make_request,
 )
 from vlm_confidence_tasks.harness import run_summary
+from vlm_confidence_tasks.harness.document_masks import DocumentMasks
 from vlm_confidence_tasks.harness.task_config import check_greedy, read_config, stop_texts
+from vlm_confidence_tasks.masks import MaskStore, QuestionMasks, provider
 from vlm_confidence_tasks.metrics import Sample
 from vlm_confidence_tasks.metrics.reducers import Values
 from vlm_confidence_tasks.sandbox import LOCAL_DATA, SANDBOX, data_folder
@@ -48,6 +50,10 @@ class Evaluation(Protocol):
     @property
     def measures(self) -> frozenset[str]:
         """What the engine can measure (`probe.LogitSource`)."""
+
+    @property
+    def mask_store(self) -> MaskStore | None:
+        """Where masks are kept; None: none are looked for, and all documents taken to have some."""
 
     def readouts(self, task: str, document: int) -> list[Readout]:
         """Return the readouts of a document: the clean image first, then variants."""
@@ -86,7 +92,8 @@ class PerturbedTask(ConfigurableTask):
 
     Attributes:
         providers: Set by subclasses: providers of the needs of perturbations other than the
-            clean answer and the objective of an attack (`perturbations.needs`), by need.
+            clean answer and the objective of an attack (`perturbations.needs`), by need; masks
+            are those of the provider that YAML or environment name, if a subclass has none.
         evaluation: The current evaluation, None outside of one.
         chat: Whether the evaluated model takes chat messages.
         aggregated: By metric of the run's summary, the values that were aggregated last, of all
@@ -104,10 +111,11 @@ class PerturbedTask(ConfigurableTask):
         self.evaluation: Evaluation | None = None
         self.chat = False
         self.aggregated: dict[str, Values] = {}
+        self._document_masks: DocumentMasks | None = None
         self._questions: dict[int, Question] = {}
         try:
             self.plan, harness_config = read_config(config)
-            _check_needs(self.plan.variants, self.providers)
+            _check_needs(self.plan.variants, self._providers())
             super().__init__(config=harness_config)
         except ValueError as error:
             raise TaskError(f"task {config.get('task')}: {error}") from error
@@ -135,8 +143,23 @@ class PerturbedTask(ConfigurableTask):
             max_failures=max_failures(plan.max_failures),
             indices=len(self.documents.text) * (1 + len(plan.variants)),
             until=stop_texts(str(self.task_name), self.config.generation_kwargs),
-            providers={"objective": ObjectiveProvider(self.documents), **self.providers},
+            providers={"objective": ObjectiveProvider(self.documents), **self._providers()},
         )
+
+    def _providers(self) -> Mapping[str, NeedProvider]:
+        """Return the providers of the class, and that of masks."""
+        return self.providers if self.masks is None else {**self.providers, "masks": self.masks}
+
+    @cached_property
+    def masks(self) -> QuestionMasks | None:
+        """Finds what the questions name; None if no variant needs that from here.
+
+        Raises:
+            TaskError: There is no such provider.
+        """
+        if self.plan.masks is None or "masks" in self.providers:
+            return None
+        return QuestionMasks(provider(self.plan.masks), self.plan.on_missing)
 
     def dump_config(self) -> dict[str, Any]:
         """Return the configuration for results files, including our keys."""
@@ -149,6 +172,7 @@ class PerturbedTask(ConfigurableTask):
             "loglik": self.plan.loglik,
             "representations": self.plan.representations,
             "control": self.plan.control,
+            "masks": None if self.masks is None else self.masks.name,
             "max_failures": max_failures(self.plan.max_failures),
             "vlm_confidence_tasks": __version__,
             "versions": {name: version(name) for name in ("torch", "transformers")},
@@ -240,7 +264,14 @@ class PerturbedTask(ConfigurableTask):
                 f"task {self.task_name}: loglik is true, but no question of benchmark "
                 f"{self.plan.benchmark.name} has options to score: leave it out"
             )
+        store = self._evaluation().mask_store
+        self._document_masks = None
+        if self.masks is not None and store is not None:
+            self.masks.store = store
+            self._document_masks = DocumentMasks(self.masks, self.documents, self.plan.max_side)
         super().build_all_requests(**kwargs)
+        if self._document_masks is not None:
+            self._document_masks.report(str(self.task_name))
 
     def construct_requests(self, doc_id: int, ctx: str, **kwargs: Any) -> list[Instance]:
         """Make one instance for the clean image and one for each variant that applies."""
@@ -248,7 +279,7 @@ class PerturbedTask(ConfigurableTask):
         variants = (CLEAN, *self.plan.variants)
         instances = []
         for position, variant in enumerate(variants):
-            if variant == CLEAN or perturbations.applies(variant, question.labels):
+            if variant == CLEAN or self._applies(variant, doc_id, question):
                 index = doc_id * len(variants) + position
                 generation = copy.deepcopy(self.config.generation_kwargs)
                 request = make_request(
@@ -261,6 +292,13 @@ class PerturbedTask(ConfigurableTask):
                     )
                 )
         return instances
+
+    def _applies(self, variant: Variant, document: int, question: Question) -> bool:
+        """Whether a variant of a document can be made."""
+        if not perturbations.applies(variant, question.labels):
+            return False
+        masks = self._document_masks
+        return masks is None or masks.can_show(variant, document, question)
 
     def arguments(self, index: int, prompt: str, generation: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return an instance's arguments, in the order of chat or of simple adapters.

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from vlm_confidence_tasks import benchmarks, perturbations
 from vlm_confidence_tasks.benchmarks import Benchmark
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.harness.metric_registration import metric_entry, register_metrics
 from vlm_confidence_tasks.harness.reasoning import read_tags
+from vlm_confidence_tasks.masks import OnMissing
 from vlm_confidence_tasks.metrics import Metric, metrics_for
+from vlm_confidence_tasks.sandbox import LOCAL_DATA, SANDBOX
 from vlm_confidence_tasks.types import Variant
 
+# Names the provider of masks for tasks whose YAML names none.
+MASKS = "VLM_CONFIDENCE_MASKS"
 OWN_KEYS = (
     "class",
     "benchmark",
@@ -24,6 +28,8 @@ OWN_KEYS = (
     "loglik",
     "representations",
     "control",
+    "masks",
+    "on_missing",
     "max_failures",
 )
 HARNESS_KEYS = (
@@ -76,6 +82,9 @@ class Plan:
         representations: Whether hidden states are measured.
         control: "same_question": drift is held against the same question about other images too;
             None: it is not.
+        masks: The provider of masks, as `masks.provider` reads it; None: no variant needs any.
+        on_missing: What a document without masks gets: "skip", no variants; "global", noise on
+            the whole image.
         max_failures: How many documents may fail in one process without ending the run;
             None: the environment variable decides.
         metrics: All metrics that apply, by name.
@@ -88,6 +97,8 @@ class Plan:
     loglik: bool
     representations: bool
     control: str | None
+    masks: str | None
+    on_missing: OnMissing
     max_failures: int | None
     metrics: Mapping[str, Metric]
 
@@ -111,7 +122,9 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
         "representations": representations,
         "same_question": control is not None,
         "attacks": any("objective" in perturbations.needs_of(v) for v in variants),
+        "object_noise": any(v.perturbation == "object_noise" for v in variants),
     }
+    masked = any("masks" in perturbations.needs_of(v) for v in variants)
     plan = Plan(
         benchmark=benchmarks.get(config["benchmark"]),
         variants=variants,
@@ -120,6 +133,8 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
         loglik=loglik,
         representations=representations,
         control=control,
+        masks=_masks(config.get("masks"), masked),
+        on_missing=_on_missing(config.get("on_missing", "skip")),
         max_failures=_whole_or_none("max_failures", config.get("max_failures"), 0),
         metrics=metrics_for(families, frozenset(name for name, on in measured.items() if on)),
     )
@@ -204,6 +219,24 @@ def _control(value: Any, representations: bool) -> str | None:
     if not representations:
         raise TaskError("control: same_question compares hidden states: add representations: true")
     return "same_question"
+
+
+def _masks(value: Any, needed: bool) -> str | None:
+    """Return the provider that the YAML names, or else the environment, or else the data."""
+    if value is not None and not isinstance(value, str):
+        raise TaskError(f"masks is {value!r}, expected the name of a provider (docs/masks.md)")
+    if not needed:
+        return None
+    given: str | None = value or os.environ.get(MASKS)
+    return given or ("sandbox" if os.environ.get(LOCAL_DATA) == SANDBOX else "grounding_dino+sam")
+
+
+def _on_missing(value: Any) -> OnMissing:
+    known: tuple[OnMissing, ...] = get_args(OnMissing)
+    for name in known:
+        if value == name:
+            return name
+    raise TaskError(f"on_missing is {value!r}, expected {' or '.join(known)}")
 
 
 def _flag(key: str, value: Any) -> bool:

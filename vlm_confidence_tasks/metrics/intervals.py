@@ -219,13 +219,13 @@ def of_answers(measure: Callable[[Ints, Bools], float | None], columns: Columns)
     return ranking_interval(measure, confidence, correct, **of)
 
 
-def of_alignment(columns: Columns) -> Interval | None:
-    """Interval of the rank correlation of stated and token confidence, by the jackknife."""
-    stated, token = (joined(key, columns.values) for key in ("verbal", "token"))
+def of_alignment(keys: tuple[str, str], columns: Columns) -> Interval | None:
+    """Interval of the rank correlation of two columns, by the jackknife."""
+    first, second = (joined(key, columns.values) for key in keys)
     return jackknife_interval(
-        lambda rows: spearman(stated[rows], token[rows]),
+        lambda rows: spearman(first[rows], second[rows]),
         scale="fisher",
-        **columns.of(columns.owners("token")),
+        **columns.of(columns.owners(keys[0])),
     )
 
 

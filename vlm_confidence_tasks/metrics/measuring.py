@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from vlm_confidence_tasks.metrics.extractors import attacks
+from vlm_confidence_tasks.metrics.extractors import attacks, object_noise
 from vlm_confidence_tasks.metrics.inference.clusters import Interval
 from vlm_confidence_tasks.metrics.intervals import Columns
 from vlm_confidence_tasks.metrics.metric import Extract, Metric
@@ -44,6 +44,7 @@ _PARTS: dict[str, Callable[[Readout], bool]] = {
     "loglik": lambda readout: readout.option_logprob is not None,
     "representations": lambda readout: readout.inside is not None,
     "attacks": lambda readout: readout.variant.perturbation in attacks.NAMES,
+    "object_noise": lambda readout: readout.variant.perturbation == object_noise.NAME,
     "same_question": lambda readout: (
         readout.inside is not None and bool(readout.inside.control_same)
     ),

@@ -29,7 +29,7 @@ class Metric:
         interval: Its 95% interval over images; None for a number that estimates nothing (a
             p-value, a noise floor).
         requires: What a task must measure for it to exist: a subset of {"verbal", "loglik",
-            "representations", "same_question", "attacks"}.
+            "representations", "same_question", "attacks", "object_noise"}.
         higher_is_better: None where neither way is better.
         description: What the number means, in one line.
         floor: The metric that it is to be held against, what a perfectly calibrated model

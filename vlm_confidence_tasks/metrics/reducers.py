@@ -82,11 +82,11 @@ def from_calibration(
     return measure(confidence[order], correct[order])
 
 
-def from_alignment(values: Values) -> float | None:
-    """Join the columns, sort them, and correlate."""
-    stated, token = joined("verbal", values), joined("token", values)
-    order = np.lexsort((token, stated))
-    return spearman(stated[order], token[order]) if stated.size else None
+def from_alignment(keys: tuple[str, str], values: Values) -> float | None:
+    """Join the columns under two keys, sort them, and correlate."""
+    first, second = (joined(key, values) for key in keys)
+    order = np.lexsort((second, first))
+    return spearman(first[order], second[order]) if first.size else None
 
 
 def debiased_error(values: Values) -> float | None:

@@ -20,6 +20,7 @@ from vlm_confidence_tasks.perturbations.overlay_phrases import (
 )
 from vlm_confidence_tasks.perturbations.parameters import Parameter, Range, Severity
 from vlm_confidence_tasks.perturbations.perturbation import Perturbation
+from vlm_confidence_tasks.perturbations.regions import can_show
 from vlm_confidence_tasks.perturbations.registry import families, get, names, needs_of, register
 from vlm_confidence_tasks.perturbations.seeding import image_digest, images_digest
 from vlm_confidence_tasks.perturbations.sizing import fit
@@ -37,6 +38,7 @@ for _module in (
     "compression",
     "frequency",
     "attack",
+    "object_noise",
 ):
     import_module(f"{__name__}.{_module}")
 
@@ -51,6 +53,7 @@ __all__ = [
     "Severity",
     "applies",
     "apply",
+    "can_show",
     "families",
     "fit",
     "get",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vlm_confidence_tasks.probe.answer_position import answer_position
 from vlm_confidence_tasks.probe.backend import ProbeError, find_model, find_tokenizer
 from vlm_confidence_tasks.probe.description import Origin
+from vlm_confidence_tasks.probe.files import folder_digest
 from vlm_confidence_tasks.probe.gathering import gather
 from vlm_confidence_tasks.probe.generation import watched
 from vlm_confidence_tasks.probe.hidden_states import (
@@ -64,6 +65,7 @@ __all__ = [
     "find_source",
     "find_structure",
     "find_tokenizer",
+    "folder_digest",
     "free_memory",
     "gather",
     "hooked",

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from generate_sandbox_data import build, write
-from tiny_world.render import SIDE
 from vlm_confidence_tasks.sandbox import DATA_DIR
+from vlm_confidence_tasks.sandbox.render import SIDE
 
 COLUMNS = {
     "pope": "id question_id question answer image_source image category",

@@ -7,7 +7,7 @@ import pytest
 
 from tiny_world.lessons import COURSES, END, IMAGE, Lesson, Row
 from tiny_world.packing import IGNORED, Packer
-from tiny_world.world import Scene, Thing
+from vlm_confidence_tasks.sandbox.world import Scene, Thing
 
 SCENE = Scene((Thing("red", "circle", 0, 8, 8), Thing("blue", "star", 5, 56, 24)))
 DRILLS = (

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from tiny_world import wording
-from tiny_world.render import render
-from tiny_world.world import OBJECTS, evaluation_scenes
 from vlm_confidence_tasks.benchmarks import BENCHMARKS
 from vlm_confidence_tasks.sandbox import MODEL_DIR
+from vlm_confidence_tasks.sandbox.render import render
+from vlm_confidence_tasks.sandbox.world import OBJECTS, evaluation_scenes
 
 from .helpers import accuracy, chat, clean_accuracy, noisy
 

@@ -16,7 +16,7 @@ from tiny_world.pope import (
     pope_rows,
     popularity,
 )
-from tiny_world.world import OBJECTS, Scene, Thing, evaluation_scenes
+from vlm_confidence_tasks.sandbox.world import OBJECTS, Scene, Thing, evaluation_scenes
 
 SCENES = list(evaluation_scenes(ROOM, IMAGES))
 ROWS = pope_rows()

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tiny_world import wording
 from tiny_world.exams import Exam, draw_exam
 from tiny_world.questions import CHOICES, NUMBERS, QUERIES
-from tiny_world.render import SIDE, render
 from tiny_world.wording import caption, certainty
-from tiny_world.world import (
+from vlm_confidence_tasks.sandbox.render import SIDE, render
+from vlm_confidence_tasks.sandbox.world import (
     COLOURS,
     OBJECTS,
     PLACES,

@@ -296,7 +296,7 @@ def test_families_have_their_two_metrics_in_the_order_given():
 
 
 def test_a_task_has_the_metrics_of_what_it_measures():
-    protocols = ("verbal", "loglik", "representations", "attacks")
+    protocols = ("verbal", "loglik", "representations", "attacks", "object_noise")
     everything, plain = metrics_for(["noise"]), metrics_for(["noise"], frozenset())
     same = {n for n in everything if n.startswith("drift_") and "_same_" in n}
     assert same == {n for n, m in everything.items() if "same_question" in m.requires} != set()

@@ -38,7 +38,16 @@ class Brightness:
 
 def needed(image, name):
     """What satisfies the needs of a perturbation that are about the image."""
+    if name == "object_noise":
+        return {"given": {"masks": {"thing": left_half(image)}}}
     return {"given": {"objective": Brightness(image)}} if name.startswith("pgd") else {}
+
+
+def left_half(image):
+    """A mask of the left half of an image, and of its middle column."""
+    mask = np.zeros((image.height, image.width), bool)
+    mask[:, : (image.width + 1) // 2] = True
+    return mask
 
 
 laws = settings(max_examples=40)
@@ -53,6 +62,7 @@ EXAMPLES = {
     "low_light": {"severity": 3},
     "low_pass": {"cutoff": 0.1},
     "motion_blur": {"severity": 3},
+    "object_noise": {"confidence": 0.5},
     "occlusion": {"severity": 3},
     "pad_crop": {"n": 4},
     "pgd": {"epsilon": 0.05, "goal": "flip", "steps": 3, "step_size": 0.004},
@@ -69,6 +79,7 @@ ZEROS = {
     "gaussian_noise": {"epsilon": 0},
     "high_pass": {"cutoff": 0},
     "low_pass": {"cutoff": 0.5},
+    "object_noise": {"confidence": 1},
     "pad_crop": {"n": 0},
     "pgd": {"epsilon": 0, "goal": "flip"},
     "pgd_hi": {"epsilon": 0},

@@ -67,6 +67,7 @@ def test_families_in_the_order_of_tables(registered):
         *("blur", "motionblur", "lowlight", "occlusion", "jpeg"),
         *("lowpass", "highpass", "bandnoise", "bandphase"),
         *("pgd", "pgd_signs", "pgd_other", "pgdhi", "pgdhi_noise"),
+        *("objectnoise", "objectnoise_outside", "objectnoise_global"),
     )
     assert families() == known
     register("toy", family="noise")(flip)

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
@@ -109,41 +108,10 @@ def extra_measures(request: Request) -> dict[str, Any]:
     return {**options, "inside": True} if request.representations else options
 
 
-def folder_digest(folder: Path) -> str:
-    """Digest the contents of all files in a folder, or of one file.
-
-    Hidden files, which downloads create, are left out. Every byte is read, since a file can
-    change without a new size or time: about 1 GB per second and core.
-
-    Raises:
-        OSError: One of them cannot be read.
-    """
-    if folder.is_file():
-        return _file_digest(folder)
-    files = sorted(path for path in folder.rglob("*") if not _is_hidden(path.relative_to(folder)))
-    files = [path for path in files if not path.is_dir()]
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        digests = list(pool.map(_file_digest, files))
-    names = [path.relative_to(folder).as_posix() for path in files]
-    return _digest(list(zip(names, digests, strict=True)))
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        digest = hashlib.sha256()
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def _weights(origin: probe.Origin) -> dict[str, str]:
     try:
         if origin.folder is not None:
-            return {"files": folder_digest(origin.folder)}
+            return {"files": probe.folder_digest(origin.folder)}
     except OSError as error:
         raise UnknownWeights(f"its folder cannot be read ({error})") from error
     if origin.revision is None:
@@ -170,7 +138,7 @@ def _arguments(adapter: Any, given: Mapping[str, Any] | None, weights: str) -> d
 def _content(value: Any) -> Any:
     if isinstance(value, str) and os.path.exists(value):
         try:
-            return {"files": folder_digest(Path(value))}
+            return {"files": probe.folder_digest(Path(value))}
         except OSError as error:
             raise UnknownWeights(f"{value} cannot be read ({error})") from error
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -18,6 +18,7 @@ from vlm_confidence_tasks.metrics.registry import (
     defense,
     flips,
     loglik,
+    object_noise,
     representations,
     trust,
     verbal,
@@ -32,7 +33,7 @@ def metrics_for(
     Args:
         families: Of the perturbations, in the order of their flip rates.
         provides: What the task measures besides its answers, of {"verbal", "loglik",
-            "representations", "same_question", "attacks"}; None for all of these.
+            "representations", "same_question", "attacks", "object_noise"}; None for all.
 
     >>> [name for name in metrics_for(["noise"], frozenset()) if "noise" in name]
     ['ifr_noise', 'iv_noise']
@@ -55,5 +56,6 @@ def metrics_for(
         verbal.claims(),
         representations.metrics(),
         attacks.metrics(),
+        object_noise.metrics(),
     )
     return {m.name: m for m in found if provides is None or m.requires <= provides}

@@ -22,7 +22,7 @@ SIDES: tuple[tuple[str, Select, str], ...] = (
 # What a task may measure besides its answers, as in `Metric.requires`.
 ALWAYS: frozenset[str] = frozenset()
 VERBAL, LOGLIK, REPRESENTATIONS = map(frozenset, (["verbal"], ["loglik"], ["representations"]))
-ATTACKS = frozenset({"attacks"})
+ATTACKS, OBJECT_NOISE = frozenset({"attacks"}), frozenset({"object_noise"})
 SAME_QUESTION = REPRESENTATIONS | {"same_question"}
 
 
@@ -67,6 +67,20 @@ def sided_means(rows: Iterable[Row], requires: frozenset[str] = ALWAYS) -> Itera
     for name, numbers, interval, better, text in rows:
         for sided, select, line in sides(name, text):
             yield mean(sided, numbers, interval, better, line, select, requires)
+
+
+def alignment(
+    name: str,
+    keys: tuple[str, str],
+    extract: Extract,
+    better: bool | None,
+    text: str,
+    requires: frozenset[str],
+) -> Metric:
+    """Make the metric that is the rank correlation of two columns."""
+    reduce = partial(reducers.from_alignment, keys)
+    interval = partial(intervals.of_alignment, keys)
+    return Metric(name, extract, reduce, interval, requires, better, text)
 
 
 def from_counts(

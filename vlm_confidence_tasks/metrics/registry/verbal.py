@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from vlm_confidence_tasks.metrics import intervals, reducers
 from vlm_confidence_tasks.metrics.extractors import values
 from vlm_confidence_tasks.metrics.extractors import verbal_confidence as verbal
 from vlm_confidence_tasks.metrics.metric import Metric
@@ -17,6 +16,7 @@ from vlm_confidence_tasks.metrics.registry.kinds import (
     SHARE,
     UP,
     VERBAL,
+    alignment,
     from_counts,
     sided_means,
     sides,
@@ -47,6 +47,4 @@ def claims() -> Iterator[Metric]:
     text = "Spearman correlation of stated and token confidence on {images}"
     for name, select, line in sides("verbal_alignment", text):
         extract = partial(values.alignment_columns, select)
-        yield Metric(
-            name, extract, reducers.from_alignment, intervals.of_alignment, VERBAL, UP, line
-        )
+        yield alignment(name, ("verbal", "token"), extract, UP, line, VERBAL)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tiny_world.world import Scene, Thing
+from vlm_confidence_tasks.sandbox.world import Scene, Thing
 
 SIDE = 64
 _OVERSAMPLING = 4

@@ -1,0 +1,1 @@
+"""Where the things are that a question names."""

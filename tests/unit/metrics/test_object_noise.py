@@ -1,0 +1,124 @@
+"""How confidence goes with the noise on what a question names, and what has no mask."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from vlm_confidence_tasks.metrics import jackknife_interval, measure, metrics_for, task_metrics
+from vlm_confidence_tasks.metrics.measuring import measured_in
+from vlm_confidence_tasks.types import Variant
+
+from .making import METRICS, NOISE, yes_no_document
+
+NAMES = [name for name, metric in METRICS.items() if "object_noise" in metric.requires]
+LEVELS = (0.9, 0.5, 0.1)
+WITH = 20
+
+
+def noised(confidence, where="object"):
+    family = "objectnoise" if where == "object" else f"objectnoise_{where}"
+    parameters = (("confidence", confidence), ("gamma", 0.005), ("where", where))
+    return Variant("object_noise", parameters, 0, family, control=where != "object")
+
+
+def document(image, clean, token, stated, where="object"):
+    """A document with p(Yes) and stated certainty of the clean image and at each level."""
+    made = yes_no_document(
+        "Yes",
+        ("Yes", 0.5, clean, 1.0),
+        [(noised(c, where), "Yes", 0.5, p, 1.0) for c, p in zip(LEVELS, token, strict=True)],
+    )
+    said = [replace(made.clean, verbal_text="x", verbal_confidence=1.0)]
+    said += [
+        replace(readout, verbal_text="x", verbal_confidence=value)
+        for readout, value in zip(made.variants, stated, strict=True)
+    ]
+    return replace(made, image_id=image, clean=said[0], variants=tuple(said[1:]))
+
+
+def without_mask(image="z"):
+    return replace(yes_no_document("No", ("No", 0.5, 0.1, 1.0), []), image_id=image)
+
+
+def several():
+    rng = np.random.default_rng(0)
+    made = [
+        document(
+            f"image {n}",
+            0.9,
+            [c * 0.3 + 0.6 * rng.random() for c in LEVELS],
+            [rng.choice([None, 0.1, 0.5, 0.9]) for _ in LEVELS],
+        )
+        for n in range(WITH)
+    ]
+    return [*made, without_mask("image 0"), without_mask("image 50"), without_mask("image 51")]
+
+
+def columns(samples, key):
+    rows = [
+        (1.0 if r is s.clean else dict(r.variant.parameters)["confidence"], getattr(r, key), n)
+        for n, s in enumerate(samples)
+        if s.variants
+        for r in (s.clean, *s.variants)
+        if getattr(r, key) is not None
+    ]
+    return [np.array(column) for column in zip(*rows, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("objectnoise_alignment", "confidence"),
+        ("verbal_objectnoise_alignment", "verbal_confidence"),
+    ],
+)
+def test_alignment_is_the_rank_correlation_with_an_interval_over_images(name, key):
+    samples = several()
+    level, sure, image = columns(samples, key)
+    found = measure(samples)[name]
+    assert found.value == pytest.approx(spearmanr(level, sure).statistic)
+    expected = jackknife_interval(
+        lambda rows: float(spearmanr(level[rows], sure[rows]).statistic), image, scale="fisher"
+    )
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert found.low < found.value < found.high
+
+
+def test_confidence_that_follows_the_noise_has_1_and_one_that_does_not_none():
+    follows = document("a", 0.99, (0.9, 0.8, 0.7), (0.9, 0.5, 0.1))
+    assert task_metrics([follows])["objectnoise_alignment"] == pytest.approx(1)
+    constant = document("a", 0.9, (0.9, 0.9, 0.9), (0.8, 0.9, 1.0))
+    found = task_metrics([constant])
+    assert "objectnoise_alignment" not in found
+    # Ranks 4, 3, 2, 1 and 3.5, 1, 2, 3.5.
+    assert found["verbal_objectnoise_alignment"] == pytest.approx(-0.5 / 22.5**0.5)
+
+
+def test_controls_count_where_there_is_nothing_else():
+    control = document("a", 0.99, (0.9, 0.8, 0.7), (0.9, 0.5, 0.1), where="outside")
+    assert task_metrics([control])["objectnoise_alignment"] == pytest.approx(1)
+    own = document("a", 0.99, (0.7, 0.8, 0.9), (0.9, 0.5, 0.1))
+    both = replace(own, variants=own.variants + control.variants)
+    alone = task_metrics([own])["objectnoise_alignment"]
+    assert task_metrics([both])["objectnoise_alignment"] == alone != pytest.approx(1)
+
+
+def test_documents_without_a_mask_are_counted_and_are_in_nothing_else():
+    samples = several()
+    found = task_metrics(samples)
+    assert found["mask_missing_rate"] == 3 / (WITH + 3)
+    with_masks = task_metrics(samples[:WITH])
+    assert with_masks.pop("mask_missing_rate") == 0
+    same = {name: found[name] for name in with_masks if not name.startswith("verbal_invalid")}
+    assert same == {name: with_masks[name] for name in same}
+
+
+def test_they_exist_where_there_is_noise_on_objects():
+    assert not set(NAMES) & set(metrics_for(["noise"], frozenset()))
+    assert "object_noise" in measured_in(several())
+    assert "object_noise" not in measured_in([yes_no_document("Yes", ("Yes",), [(NOISE, "No")])])
+    assert task_metrics([without_mask()]).keys().isdisjoint(NAMES)

@@ -155,7 +155,7 @@ class Readout:
         entropy_low: Lower bound of the mean entropy, for engines that return only top-k
             log-probabilities. `token_entropy` is then None, and `entropy` is the middle of the
             bounds if they differ by less than 1e-3 nats, else None.
-        entropy_high: Upper bound likewise.
+        entropy_high: Upper bound likewise; None where the size of the vocabulary is unknown.
         overlay_label: The label that a text overlay named; None for other variants and for
             the overlay's controls.
         entropy_answer: Entropy over the whole vocabulary at `answer_step`; None without that

@@ -212,7 +212,7 @@ class Serving(TinyLlava):
                 break
             logprob = torch.log_softmax(logits[0].float(), dim=-1)
             values, tokens = logprob.topk(self.k)
-            likeliest = dict(zip(tokens.tolist(), values.tolist(), strict=True))
+            likeliest = list(zip(tokens.tolist(), values.tolist(), strict=True))
             answer.steps.append(TopKStep(token, float(logprob[token]), likeliest))
         return answer
 
@@ -244,6 +244,8 @@ def test_the_whole_vocabulary_gives_entropies(
     served = readouts(evaluate("noisy", lm=Serving()), "noisy")
     for exact, bounds in zip(sum(full, []), sum(served, []), strict=True):
         assert bounds["entropy"] == pytest.approx(exact["entropy"], abs=1e-5)
+        assert bounds["token_entropy"] == pytest.approx(exact["token_entropy"], abs=1e-5)
+        assert "entropy_low" not in bounds
         assert bounds["probs"] == pytest.approx(exact["probs"], abs=1e-5)
 
 

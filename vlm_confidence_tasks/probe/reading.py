@@ -73,7 +73,8 @@ class Reading:
         option_logprob: For each option, ln p of each of its tokens after the prompt.
         inside: The hidden states; None if they were not captured.
         token_entropy_high: Upper bound of each entropy, if only the probabilities of the k
-            likeliest tokens are known; None if entropies are exact.
+            likeliest tokens are known, infinite where the vocabulary's size is not; None if
+            entropies are exact.
     """
 
     tokens: tuple[int, ...]
@@ -86,11 +87,12 @@ class Reading:
 
     @property
     def finite(self) -> bool:
-        """Whether no measurement is NaN or infinite."""
+        """Whether no measurement is NaN or infinite, but upper bounds that are unknown."""
         parts = [self.token_entropy, self.token_logprob, *self.option_logprob]
-        if self.token_entropy_high is not None:
-            parts.append(self.token_entropy_high)
         finite = all(np.isfinite(part).all() for part in parts)
+        high = self.token_entropy_high
+        # No upper bound is known where it is infinite; NaN is none.
+        finite = finite and (high is None or bool((high >= self.token_entropy).all()))
         finite = finite and (self.inside is None or self.inside.finite)
         return finite and all(math.isfinite(p) for at in self.label_steps for p in at.logprob)
 

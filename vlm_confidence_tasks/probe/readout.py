@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from vlm_confidence_tasks.probe.reading import LabelStep, Reading, label_probabilities
@@ -55,7 +56,7 @@ def _tokens(reading: Reading) -> dict[str, Any]:
     return {
         "entropy": _middle(entropy, high),
         "entropy_low": entropy,
-        "entropy_high": high,
+        "entropy_high": high if math.isfinite(high) else None,
         "logprob": logprob,
     }
 

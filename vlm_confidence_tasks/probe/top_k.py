@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,11 @@ from vlm_confidence_tasks.probe.reading import LabelStep, Reading, begun_labels
 
 # Probabilities that are less than this apart are one number.
 SAME_PROBABILITY = 1e-3
+# How many tokens servers are asked for unless this variable says otherwise: what OpenAI's allows.
+TOP_LOGPROBS = "VLM_CONFIDENCE_TOP_LOGPROBS"
+USUAL_K = 20
+# How engines spell "the whole vocabulary".
+ALL = -1
 
 
 @dataclass(frozen=True)
@@ -22,15 +28,30 @@ class TopKStep:
     Attributes:
         token: The token that was chosen.
         logprob: Its log-probability in nats.
-        likeliest: Log-probabilities in nats of the k likeliest tokens, by token.
+        likeliest: The k likeliest tokens, each with its log-probability in nats. A token may
+            occur twice, since servers name tokens by their text, and two may have the same.
     """
 
     token: int
     logprob: float
-    likeliest: Mapping[int, float]
+    likeliest: Sequence[tuple[int, float]]
 
 
-def entropy_bounds(logprobs: ArrayLike, vocabulary: int) -> tuple[float, float]:
+def wanted_top_k() -> int | None:
+    """Return how many tokens the user asks for, `ALL` for all; None if that is not said.
+
+    Raises:
+        ValueError: The environment variable is neither a whole number above 0 nor "all".
+    """
+    value = os.environ.get(TOP_LOGPROBS) or None
+    if value is None or value == "all":
+        return None if value is None else ALL
+    if not (value.isascii() and value.isdigit() and int(value)):
+        raise ValueError(f"{TOP_LOGPROBS} is {value!r}, expected a whole number above 0, or all")
+    return int(value)
+
+
+def entropy_bounds(logprobs: ArrayLike, vocabulary: int | None) -> tuple[float, float]:
     """Return bounds of a distribution's entropy, given its k largest probabilities.
 
     With p_1 >= ... >= p_k, r = 1 - sum p and H_k = -sum p ln p, the entropy is at least
@@ -40,10 +61,11 @@ def entropy_bounds(logprobs: ArrayLike, vocabulary: int) -> tuple[float, float]:
 
     Args:
         logprobs: ln of the k largest probabilities, [k], in any order, nats.
-        vocabulary: Number V of tokens in the vocabulary.
+        vocabulary: Number V of tokens in the vocabulary; None if it is unknown.
 
     Returns:
-        Lower and upper bound in nats; equal where all V are known.
+        Lower and upper bound in nats; equal where all V are known. Without V there is no upper
+        bound: it is infinite.
 
     Raises:
         ValueError: There are none, more than V, one is not finite, or they sum to more
@@ -57,35 +79,46 @@ def entropy_bounds(logprobs: ArrayLike, vocabulary: int) -> tuple[float, float]:
     (1.0397, 1.213)
     """
     known = np.sort(np.asarray(logprobs, dtype=np.float64))[::-1]
-    if known.ndim != 1 or not 0 < known.size <= vocabulary or not np.isfinite(known).all():
+    if known.ndim != 1 or not 0 < known.size <= (vocabulary or known.size):
         raise ValueError(
-            f"expected 1 to {vocabulary} finite log-probabilities, got shape {known.shape}"
+            f"expected 1 to {vocabulary or 'V'} log-probabilities, got shape {known.shape}"
         )
+    if not np.isfinite(known).all():
+        raise ValueError("a log-probability is not finite")
     p = np.exp(known)
     rest = 1.0 - math.fsum(p)
     if rest < -1e-4:
         raise ValueError(f"probabilities sum to {1 - rest}, expected at most 1")
-    unknown, smallest = vocabulary - known.size, float(p[-1])
+    entropy, smallest = -math.fsum(p * known), float(p[-1])
+    if vocabulary is None:
+        return entropy + _concentrated(max(rest, 0.0), smallest), math.inf
+    unknown = vocabulary - known.size
     if rest > unknown * smallest + 1e-4:
         raise ValueError(
             f"probabilities sum to {1 - rest}, and {unknown} other tokens of at most {smallest} "
             "each do not fill the rest: is the vocabulary larger, or are these not the likeliest?"
         )
-    entropy = -math.fsum(p * known)
     if rest <= 0 or unknown == 0:
         return entropy, entropy
-    whole = math.floor(rest / smallest)
-    left = rest - whole * smallest
-    low = entropy - whole * smallest * float(known[-1]) - (left * math.log(left) if left else 0.0)
+    low = entropy + _concentrated(rest, smallest)
     high = entropy - rest * math.log(rest / unknown)
     # The bounds are equal for uniform distributions, where rounding can swap them.
     return min(low, high), high
 
 
+def _concentrated(rest: float, most: float) -> float:
+    """Return the least entropy that a mass adds whose parts are of at most `most` each."""
+    whole = math.floor(rest / most)
+    left = rest - whole * most
+    return -whole * most * math.log(most) - (left * math.log(left) if left > 0 else 0.0)
+
+
 def read_top_k(
-    steps: Sequence[TopKStep], labels: Sequence[Sequence[int]], vocabulary: int
+    steps: Sequence[TopKStep], labels: Sequence[Sequence[int]], vocabulary: int | None
 ) -> Reading:
     """Turn one answer's steps into a reading, with bounds in place of entropies.
+
+    Where the k likeliest tokens are the whole vocabulary, entropies are exact.
 
     Label probabilities are included only where the k likeliest tokens of a step settle them:
     every label has a token among these, and its other spellings, of at most p_k each, cannot
@@ -94,15 +127,16 @@ def read_top_k(
     Args:
         steps: The generated tokens before the end token; the end token itself if it came first.
         labels: Token ids of each label.
-        vocabulary: Number of tokens in the vocabulary.
+        vocabulary: Number of tokens in the vocabulary; None if it is unknown.
 
     Raises:
         ValueError: There are no steps, or see `entropy_bounds`.
     """
     if not steps:
         raise ValueError("an answer needs at least one step")
-    bounds = [entropy_bounds(list(step.likeliest.values()), vocabulary) for step in steps]
+    bounds = [entropy_bounds([p for _, p in step.likeliest], vocabulary) for step in steps]
     tokens = tuple(step.token for step in steps)
+    exact = all(len(step.likeliest) == vocabulary for step in steps)
     return Reading(
         tokens=tokens,
         token_entropy=np.array([low for low, _ in bounds], np.float32),
@@ -111,19 +145,26 @@ def read_top_k(
             LabelStep(t, label, _settled(steps[t].likeliest, labels))
             for t, label in begun_labels(tokens, labels).items()
         ),
-        token_entropy_high=np.array([high for _, high in bounds], np.float32),
+        token_entropy_high=(
+            None if exact else np.array([high for _, high in bounds], np.float32)
+        ),
     )
 
 
-def _settled(likeliest: Mapping[int, float], labels: Sequence[Sequence[int]]) -> tuple[float, ...]:
+def _settled(
+    likeliest: Sequence[tuple[int, float]], labels: Sequence[Sequence[int]]
+) -> tuple[float, ...]:
     """Return ln p of each label at a step, () if the likeliest tokens do not settle them."""
-    known = [[likeliest[token] for token in label if token in likeliest] for label in labels]
-    smallest = math.exp(min(likeliest.values()))
-    rest = 1.0 - math.fsum(map(math.exp, likeliest.values()))
-    unknown = [
-        min(rest, (len(label) - len(part)) * smallest)
-        for label, part in zip(labels, known, strict=True)
-    ]
+    label_of = {token: index for index, label in enumerate(labels) for token in label}
+    known: list[list[float]] = [[] for _ in labels]
+    unseen = [set(label) for label in labels]
+    for token, logprob in likeliest:
+        if token in label_of:
+            known[label_of[token]].append(logprob)
+            unseen[label_of[token]].discard(token)
+    smallest = math.exp(min(logprob for _, logprob in likeliest))
+    rest = 1.0 - math.fsum(math.exp(logprob) for _, logprob in likeliest)
+    unknown = [min(rest, len(spellings) * smallest) for spellings in unseen]
     if not all(known) or max(unknown, default=0.0) > SAME_PROBABILITY:
         return ()
     return tuple(float(np.logaddexp.reduce(part)) for part in known)

@@ -153,7 +153,7 @@ class Spoken:
         for token in self.tokens:
             p = np.full(len(self.pieces), 0.1 / (len(self.pieces) - 1))
             p[token] = 0.9
-            steps.append(TopKStep(token, np.log(0.9), dict(enumerate(np.log(p).tolist()))))
+            steps.append(TopKStep(token, np.log(0.9), list(enumerate(np.log(p).tolist()))))
         return read_top_k(steps, [[0], [1, 2]], len(self.pieces))
 
     def decode(self, tokens: Sequence[int]) -> str:

@@ -362,6 +362,36 @@ def test_only_measured_answers_to_closed_questions_have_positions():
     assert "position_unknown" not in task_metrics([caption])
 
 
+def within(readout, low, high, entropy=None):
+    """A readout of an engine that returns the likeliest tokens."""
+    return replace(at_position(readout), entropy=entropy, entropy_low=low, entropy_high=high)
+
+
+def test_bounds_are_shown_as_bounds_and_answers_without_an_entropy_are_counted():
+    noise, other, text, _ = A.variants
+    one = replace(
+        A,
+        clean=within(A.clean, 0.5, 0.5, 0.5),
+        variants=(
+            within(noise, 0.25, 0.75),
+            within(replace(other, probs=None, confidence=None), 1.0, 1.0, 1.0),
+            within(replace(text, probs=None, confidence=None, position_unknown=True), 0.0, None),
+        ),
+    )
+    found = task_metrics([one])
+    assert found["entropy_low"] == pytest.approx((0.25 + 1.0 + 0.0) / 3)
+    assert found["entropy_high"] == pytest.approx((0.75 + 1.0) / 2)
+    assert found["entropy_bounded"] == pytest.approx(2 / 3) and found["entropy_bounded_clean"] == 0
+    assert found["entropy"] == 1.0
+    # One of two whose position is known.
+    assert found["probs_unsettled"] == pytest.approx(1 / 2) and found["probs_unsettled_clean"] == 0
+
+
+def test_exact_entropies_have_no_bounds():
+    names = {"entropy_low", "entropy_high", "entropy_bounded", "probs_unsettled"}
+    assert not names & set(task_metrics([A, B]))
+
+
 def test_a_caption_has_entropy_and_defense_alone():
     caption = open_document(None, ("a cat", None, 1.0), [("a dog", None, 2.0)])
     assert set(task_metrics([caption])) == ENTROPY_AND_DEFENSE

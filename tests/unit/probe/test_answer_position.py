@@ -157,7 +157,10 @@ def said(*pieces: str) -> Reading:
     """Read an answer of given pieces, whose chosen tokens have p = 0.9 each."""
     tokens = [PIECES.index(piece) for piece in pieces]
     other = {n: float(np.log(0.1 / 99)) for n in range(100)}
-    steps = [TopKStep(t, float(np.log(0.9)), other | {t: float(np.log(0.9))}) for t in tokens]
+    steps = [
+        TopKStep(t, float(np.log(0.9)), list((other | {t: float(np.log(0.9))}).items()))
+        for t in tokens
+    ]
     return read_top_k(steps, SPELLED, 100)
 
 

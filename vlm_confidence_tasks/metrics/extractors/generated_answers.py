@@ -53,6 +53,35 @@ def position_unknown(sample: Sample, readouts: Readouts) -> list[float]:
     return [float(r.position_unknown) for r in readouts if r.logprob is not None]
 
 
+def bounded(sample: Sample, readouts: Readouts) -> list[float]:
+    """Whether each answer's entropy is known only within bounds too wide for one number.
+
+    Nothing where every entropy is exact.
+    """
+    return [float(r.entropy is None) for r in readouts if r.entropy_low is not None]
+
+
+def lower_bound(sample: Sample, readouts: Readouts) -> list[float]:
+    """Lower bound of each answer's entropy, in nats, where bounds are all that is known."""
+    return [r.entropy_low for r in readouts if r.entropy_low is not None]
+
+
+def upper_bound(sample: Sample, readouts: Readouts) -> list[float]:
+    """Upper bound likewise; nothing where the size of the vocabulary is unknown."""
+    return [r.entropy_high for r in readouts if r.entropy_high is not None]
+
+
+def unsettled(sample: Sample, readouts: Readouts) -> list[float]:
+    """Whether the k likeliest tokens leave an answer's label probabilities open.
+
+    Of answers whose position is known; nothing where every entropy is exact.
+    """
+    if not sample.labels:
+        return []
+    found = [r for r in readouts if r.entropy_low is not None and not r.position_unknown]
+    return [float(r.probs is None) for r in found]
+
+
 def answer_mass(sample: Sample, readouts: Readouts) -> list[float]:
     """Probability of all labels together at the answer position."""
     if not sample.labels:

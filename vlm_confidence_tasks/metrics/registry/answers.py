@@ -59,6 +59,34 @@ _SIDED_MEANS = (
         DOWN,
         "share of answers to {images} whose label begins at no known token: no confidence",
     ),
+    (
+        "entropy_low",
+        answers.lower_bound,
+        POSITIVE,
+        NEITHER,
+        "mean lower bound of the entropy on {images}, in nats, from the k likeliest tokens",
+    ),
+    (
+        "entropy_high",
+        answers.upper_bound,
+        POSITIVE,
+        NEITHER,
+        "mean upper bound of the entropy on {images}, in nats, from the k likeliest tokens",
+    ),
+    (
+        "entropy_bounded",
+        answers.bounded,
+        RATE,
+        DOWN,
+        "share of answers to {images} with bounds in place of an entropy: in no other entropy",
+    ),
+    (
+        "probs_unsettled",
+        answers.unsettled,
+        RATE,
+        DOWN,
+        "share of answers to {images} with a label outside the k likeliest tokens: no confidence",
+    ),
 )
 
 

@@ -29,6 +29,11 @@ HEADLINE = (
     "right_to_wrong",
     "iv",
     "entropy_drop_rate",
+    # Only of engines that return the likeliest tokens: what these leave open.
+    "entropy_bounded",
+    "entropy_low",
+    "entropy_high",
+    "probs_unsettled",
     "confidence",
     "auroc",
     "ece_ts",

@@ -204,6 +204,8 @@ class Runner:
         if reading is None and generation.failure is None:
             try:
                 reading = self._engine.source.read(generation.text, request.key.labels)
+            except RequestError:
+                raise
             except Exception as error:
                 raise RequestError(
                     f"the numbers that {self._engine.name} returned cannot be read: "

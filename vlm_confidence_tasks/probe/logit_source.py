@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from loguru import logger
 
@@ -14,11 +14,12 @@ from vlm_confidence_tasks.probe.description import Origin, numerics, origin
 from vlm_confidence_tasks.probe.generation import watched
 from vlm_confidence_tasks.probe.hidden_states import HiddenStatesExtractor
 from vlm_confidence_tasks.probe.labels import label_tokens
+from vlm_confidence_tasks.probe.measures import NO_PROBABILITIES, Measure
+from vlm_confidence_tasks.probe.openai_source import OpenAISource
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.rows import BatchRows
 from vlm_confidence_tasks.probe.scoring import OptionScorer
-
-Measure = Literal["probabilities", "options", "representations"]
+from vlm_confidence_tasks.probe.vllm_source import VllmSource
 
 
 class LogitSource(Protocol):
@@ -136,10 +137,7 @@ class NoLogits:
 
     def reading(self, rows: BatchRows, representations: bool) -> AbstractContextManager[None]:
         """Warn that measures will be absent."""
-        logger.warning(
-            f"{self._name} gives no logits: accuracy and flips are measured; "
-            "entropy, calibration and all else that needs probabilities is absent"
-        )
+        logger.warning(f"{self._name} gives no logits: {NO_PROBABILITIES}")
         return nullcontext()
 
     def read(self, text: str, labels: Sequence[str]) -> None:
@@ -153,15 +151,27 @@ def find_source(adapter: Any) -> LogitSource:
     """Return an adapter's logit source.
 
     The adapter's own `logit_source` if it has one, else a `TransformersSource` if it holds a
-    transformers model, else `NoLogits`.
+    transformers model, else that of its client: a `VllmSource` for vLLM's, an `OpenAISource` for
+    one of OpenAI-compatible servers, else `NoLogits`.
 
     Raises:
-        ProbeError: There is a model, but no tokenizer.
+        ProbeError: There is a model, but no tokenizer; or see the sources.
     """
     own: LogitSource | None = getattr(adapter, "logit_source", None)
     if own is not None:
         return own
     model = find_model(adapter)
     if model is None:
-        return NoLogits(type(adapter).__name__)
+        return _source_of_client(adapter)
     return TransformersSource(model, find_tokenizer(adapter), find_processor(adapter))
+
+
+def _source_of_client(adapter: Any) -> LogitSource:
+    name, client = type(adapter).__name__, getattr(adapter, "client", None)
+    if hasattr(client, "llm_engine"):
+        return VllmSource(client, name)
+    completions = getattr(getattr(client, "chat", None), "completions", None)
+    model = getattr(adapter, "model_version", None)
+    if hasattr(completions, "create") and model is not None:
+        return OpenAISource(completions, str(model), name)
+    return NoLogits(name)

@@ -51,6 +51,21 @@ def wanted_top_k() -> int | None:
     return int(value)
 
 
+def likeliest(chosen: int, listed: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
+    """Return the likeliest tokens of those that an engine lists for a step.
+
+    Engines list the chosen token even where it is not among the k likeliest. It is left out
+    where it is the least likely of those listed, since tokens that are not may be likelier.
+
+    >>> likeliest(9, [(9, -8.0), (7, -0.1), (8, -3.0)])
+    [(7, -0.1), (8, -3.0)]
+    """
+    least = min(listed, key=lambda entry: entry[1], default=None)
+    if least is None or least[0] != chosen or len(listed) == 1:
+        return listed
+    return [entry for entry in listed if entry is not least]
+
+
 def entropy_bounds(logprobs: ArrayLike, vocabulary: int | None) -> tuple[float, float]:
     """Return bounds of a distribution's entropy, given its k largest probabilities.
 
@@ -145,9 +160,7 @@ def read_top_k(
             LabelStep(t, label, _settled(steps[t].likeliest, labels))
             for t, label in begun_labels(tokens, labels).items()
         ),
-        token_entropy_high=(
-            None if exact else np.array([high for _, high in bounds], np.float32)
-        ),
+        token_entropy_high=(None if exact else np.array([high for _, high in bounds], np.float32)),
     )
 
 

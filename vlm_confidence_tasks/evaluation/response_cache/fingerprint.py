@@ -32,6 +32,9 @@ LAYOUT = {
     *("shared_prefix", "max_packed_tokens"),
     *("batch_size", "batch_size_per_gpu", "max_batch_size"),
     *("device", "device_map", "rank", "world_size"),
+    # Of serving engines: how they are reached, and how a model is split over devices.
+    *("api_key", "timeout", "max_retries", "retry_backoff_s", "num_concurrent", "num_cpus"),
+    *("tensor_parallel_size", "data_parallel_size", "gpu_memory_utilization", "max_num_seqs"),
 }
 
 
@@ -115,7 +118,10 @@ def _weights(origin: probe.Origin) -> dict[str, str]:
     except OSError as error:
         raise UnknownWeights(f"its folder cannot be read ({error})") from error
     if origin.revision is None:
-        raise UnknownWeights("its weights are from no folder and from no known commit of the hub")
+        raise UnknownWeights(
+            "its weights are from no folder and from no known commit of the hub; of a model on a "
+            "server, name the version in VLM_CONFIDENCE_MODEL_VERSION"
+        )
     return {"hub": origin.name, "commit": origin.revision}
 
 

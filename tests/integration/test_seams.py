@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,6 @@ import torch
 from harness.conftest import load
 from lmms_eval import evaluator
 from lmms_eval.api.instance import GenerationResult, TokenCounts
-from lmms_eval.models import get_model
 from lmms_eval.models.chat.llava_hf import LlavaHf
 from lmms_eval.protocol import ChatMessages
 from lmms_eval.tasks import TaskManager
@@ -464,34 +461,3 @@ def test_a_text_that_stands_for_a_failure_is_listed_where_failures_are_allowed(
         False,
         False,
     ]
-
-
-class Refusing(BaseHTTPRequestHandler):
-    """An OpenAI-compatible server that answers every request with 500."""
-
-    def do_POST(self) -> None:
-        self.send_response(500)
-        self.end_headers()
-        self.wfile.write(b'{"error": {"message": "out of order"}}')
-
-    def log_message(self, *given: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def refusing() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), Refusing)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    server.server_close()
-
-
-def test_the_openai_adapter_on_a_server_that_only_fails(
-    evaluate: Callable[..., dict], refusing: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "none")
-    arguments = f"model_version=m,base_url={refusing},max_retries=1,num_concurrent=1,timeout=5"
-    adapter = get_model("openai").create_from_arg_string(arguments, {"batch_size": 1})
-    with pytest.raises(MeasurementError, match=r"has no answer: \[LMMS_EVAL_REQUEST_FAILED"):
-        evaluate("noisy", lm=adapter)

@@ -36,6 +36,9 @@ MODEL_VERSION = "VLM_CONFIDENCE_MODEL_VERSION"
 FEWER = (5, 1)
 # HTTP statuses by which servers refuse a parameter.
 REFUSALS = (400, 422)
+# Adapters with an asynchronous client run an event loop a call, and a connection that outlives
+# its loop fails in the next.
+NOT_KEPT = {"extra_headers": {"Connection": "close"}}
 
 
 class OpenAISource:
@@ -62,6 +65,8 @@ class OpenAISource:
             ValueError: See `wanted_top_k`.
         """
         self._completions, self._model, self._name = completions, model, name
+        waits = inspect.iscoroutinefunction(inspect.unwrap(completions.create))
+        self._always: dict[str, Any] = NOT_KEPT if waits else {}
         version = os.environ.get(MODEL_VERSION)
         # As the revision, which is part of the key of every cached answer.
         self.origin = Origin(f"{_address(completions)} {model}", None, version or None)
@@ -98,7 +103,12 @@ class OpenAISource:
     def _ask(self, asked: Mapping[str, Any]) -> Any:
         question = [{"role": "user", "content": "Answer with one word: is the sky blue?"}]
         answer = self._completions.create(
-            model=self._model, messages=question, max_tokens=1, temperature=0, **asked
+            model=self._model,
+            messages=question,
+            max_tokens=1,
+            temperature=0,
+            **self._always,
+            **asked,
         )
         return asyncio.run(_awaited(answer)) if inspect.isawaitable(answer) else answer
 
@@ -110,23 +120,16 @@ class OpenAISource:
                 f"{self._name} returns the {self._asked['top_logprobs']} likeliest tokens at most: "
                 "entropies have a lower bound (entropy_low) and no value"
             )
-        with replaced(self._completions, "create", self._carrying(rows.fail)):
+        with replaced(self._completions, "create", self._carrying()):
             yield
 
-    def _carrying(self, fail: Callable[[BaseException], None]) -> Callable[..., Any]:
+    def _carrying(self) -> Callable[..., Any]:
         create = self._completions.create
 
         def asked(payload: Mapping[str, Any]) -> dict[str, Any]:
             if not self._asked:
-                return dict(payload)
-            if payload.get("temperature"):
-                error = ProbeError(
-                    f"asked with temperature={payload['temperature']}: confidence is read from "
-                    "greedy decoding; set temperature to 0"
-                )
-                fail(error)
-                raise error
-            return {**payload, "temperature": 0, **self._asked}
+                return {**self._always, **payload}
+            return {**self._always, **payload, "temperature": 0, **self._asked}
 
         @wraps(create)
         def carrying(**payload: Any) -> Any:

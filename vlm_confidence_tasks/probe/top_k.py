@@ -60,10 +60,10 @@ def likeliest(chosen: int, listed: Sequence[tuple[int, float]]) -> Sequence[tupl
     >>> likeliest(9, [(9, -8.0), (7, -0.1), (8, -3.0)])
     [(7, -0.1), (8, -3.0)]
     """
-    least = min(listed, key=lambda entry: entry[1], default=None)
-    if least is None or least[0] != chosen or len(listed) == 1:
-        return listed
-    return [entry for entry in listed if entry is not least]
+    others = [entry for entry in listed if entry[0] != chosen]
+    own = [logprob for token, logprob in listed if token == chosen]
+    extra = len(own) == 1 and others and own[0] < min(logprob for _, logprob in others)
+    return others if extra else listed
 
 
 def entropy_bounds(logprobs: ArrayLike, vocabulary: int | None) -> tuple[float, float]:

@@ -10,6 +10,8 @@ from lmms_eval import evaluator
 from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 
+from .fault_table import happened as happened
+
 
 @pytest.fixture(scope="session")
 def manager() -> TaskManager:

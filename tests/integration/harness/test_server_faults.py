@@ -1,0 +1,188 @@
+"""Faults of OpenAI-compatible servers, caused on purpose; docs/faults.md lists the outcomes.
+
+VLM_CONFIDENCE_WRITE_FAULTS=1 pytest tests/integration/harness/test_server_faults.py
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from lmms_eval.tasks import TaskManager
+from stand_in import StandIn, stand_in
+
+from vlm_confidence_tasks.errors import MeasurementError
+from vlm_confidence_tasks.probe import ProbeError
+
+from .fault_table import FAULTS, WRITE, listed
+from .kept_runs import evaluate, reused, said, write_tasks
+
+NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
+LIMIT = 12
+
+
+@pytest.fixture(scope="module")
+def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
+    folder = write_tasks(tmp_path_factory.mktemp("tasks"), noisy=NOISE)
+    return TaskManager("WARNING", folder, include_defaults=False)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", "sandbox")
+    with stand_in() as running:
+        yield running
+
+
+@pytest.fixture
+def ask(manager: TaskManager, server: StandIn) -> Callable[..., dict]:
+    """A function that evaluates the task with `async_openai` on the server."""
+
+    def run(folder: Path | None = None, **given) -> dict:
+        given = {"base_url": server.url, "max_retries": 2, "retry_backoff_s": 0.01} | given
+        given = {"model_version": "stand-in", "num_cpus": 4} | given
+        arguments = ",".join(f"{key}={value}" for key, value in given.items())
+        return evaluate(
+            manager, ["noisy"], folder, model="async_openai", model_args=arguments, limit=LIMIT
+        )
+
+    return run
+
+
+def readouts(found: dict) -> list[list[dict]]:
+    return [row["readouts"] for row in found["samples"]["noisy"]]
+
+
+def failing(*faults: str, times: int = 10**9) -> Callable[[str, int], str]:
+    """Fail the first times that a question with an image is asked, each in one of some ways."""
+
+    def fault(question: str, before: int) -> str:
+        return faults[len(question) % len(faults)] if "[" in question and before < times else ""
+
+    return fault
+
+
+def test_failures_that_pass(happened: Callable, ask: Callable[..., dict], server: StandIn) -> None:
+    without = ask()
+    server.asked.clear()
+    server.fault = failing("429", "500", "malformed", "cut", times=1)
+    assert readouts(ask()) == readouts(without)
+    assert max(server.asked.values()) == 2
+    what = "429, 500, a cut connection or half of a JSON, the first time that each is asked"
+    happened("a server fails for a while", what, "it ended well; the same values")
+
+
+def test_failures_that_stay(happened: Callable, ask: Callable[..., dict], server: StandIn) -> None:
+    server.fault = failing("500")
+    with pytest.raises(MeasurementError) as error:
+        ask()
+    happened("a server fails", "500 to every question", f"exit 1, “{error.value}”")
+
+
+def test_a_server_that_is_down(
+    happened: Callable, ask: Callable[..., dict], server: StandIn
+) -> None:
+    server.fault = lambda question, before: "500"
+    with pytest.raises(ProbeError) as error:
+        ask()
+    assert not server.payloads
+    happened("a server is down", "500 to everything", f"exit 1, “{error.value}”")
+
+
+def test_time_outs(happened: Callable, ask: Callable[..., dict], server: StandIn) -> None:
+    server.fault = failing("slow")
+    with pytest.raises(MeasurementError) as error:
+        ask(timeout=0.2, max_retries=1)
+    what = "answers that take 3 s with `timeout=0.2`"
+    happened("time-outs", what, f"exit 1, “{error.value}”")
+
+
+def test_answers_without_log_probabilities(
+    happened: Callable, ask: Callable[..., dict], server: StandIn
+) -> None:
+    server.fault = failing("no logprobs")
+    with pytest.raises(MeasurementError) as error:
+        ask()
+    what = "a server that sent some when it was asked first"
+    happened("answers without log-probabilities", what, f"exit 1, “{error.value}”")
+
+
+def test_numbers_that_are_none(
+    happened: Callable, ask: Callable[..., dict], server: StandIn
+) -> None:
+    server.fault = failing("NaN")
+    with pytest.raises(MeasurementError) as error:
+        ask()
+    happened("numbers that are none", "NaN as a log-probability", f"exit 1, “{error.value}”")
+
+
+def test_fewer_than_asked_for(
+    happened: Callable, ask: Callable[..., dict], server: StandIn
+) -> None:
+    bounds = ask()["results"]["noisy"]["entropy_low,none"]
+    server.fault = failing("fewer")
+    assert ask()["results"]["noisy"]["entropy_low,none"] < bounds
+    what = "3 tokens where 20 were asked for"
+    happened("fewer than asked for", what, "it ended well; `entropy_low` is lower")
+
+
+def test_none_at_all(happened: Callable, ask: Callable[..., dict], server: StandIn) -> None:
+    server.most = 0
+    with said() as lines:
+        found = ask()
+    (line,) = [line for line in lines if "no log-probabilities" in line]
+    assert "entropy_low,none" not in found["results"]["noisy"]
+    what = "a server that refuses `top_logprobs` of 20, 5 and 1"
+    happened("no log-probabilities at all", what, f"“{line}”; it ended well")
+
+
+def test_a_server_that_dies(
+    happened: Callable,
+    ask: Callable[..., dict],
+    server: StandIn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VLM_CONFIDENCE_MODEL_VERSION", "of today")
+    without = ask()
+    server.payloads.clear()
+    # It dies among the clean answers, of which some have come.
+    server.fault = lambda question, before: "cut" if len(server.payloads) > 7 else ""
+    with pytest.raises(MeasurementError) as error:
+        ask(tmp_path)
+    server.fault = lambda question, before: ""
+    server.payloads.clear()
+    with said() as lines:
+        assert readouts(ask(tmp_path)) == readouts(without)
+    line = reused(lines)
+    kept, total = map(int, re.findall(r"\d+", line))
+    assert 0 < kept < total == 2 * LIMIT and len(server.payloads) == total - kept
+    # Another version's answers are others.
+    monkeypatch.setenv("VLM_CONFIDENCE_MODEL_VERSION", "of tomorrow")
+    with said() as lines:
+        ask(tmp_path)
+    assert reused(lines).startswith("reused 0 of")
+    stopped = re.sub(r"document \d+ \(question_id \d+\)", "document N", str(error.value))
+    what = "connections cut from the eighth answer on, with `--use_cache cache` and a version named"
+    ended = f"exit 1, “{stopped}”; the same command again: “{line}”, all values as of a whole run"
+    happened("a server dies in the middle", what, ended)
+
+
+def test_a_version_that_is_not_named(
+    happened: Callable, ask: Callable[..., dict], tmp_path: Path
+) -> None:
+    with said() as lines:
+        ask(tmp_path / "cache")
+    (line,) = [line for line in lines if "--use_cache" in line]
+    assert not list(tmp_path.iterdir())
+    what = "`--use_cache cache` without VLM_CONFIDENCE_MODEL_VERSION"
+    happened("a version is not named", what, f"“{line}”; the run ended well")
+
+
+def test_the_table_holds_these_faults_and_no_others() -> None:
+    if WRITE:
+        pytest.skip("the table is being written")
+    assert listed() == list(FAULTS)

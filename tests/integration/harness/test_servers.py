@@ -1,0 +1,260 @@
+"""Log-probabilities from OpenAI-compatible servers, through the harness's own adapters."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import openai
+import pytest
+from lmms_eval.tasks import TaskManager
+from stand_in import PIECES, StandIn, answer, digest, entropy, stand_in
+
+from vlm_confidence_tasks.errors import MeasurementError
+from vlm_confidence_tasks.probe import ProbeError, entropy_bounds
+
+from .kept_runs import evaluate, said, write_tasks
+
+NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
+ADAPTERS = ("openai", "async_openai", "litellm")
+
+
+@pytest.fixture(scope="module")
+def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
+    folder = tmp_path_factory.mktemp("tasks")
+    write_tasks(folder, noisy=NOISE, lenient=f"{NOISE}\nmax_failures: 1")
+    return TaskManager("WARNING", str(folder), include_defaults=False)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", "sandbox")
+
+    def complete(api_key: str, api_base: str, **payload):
+        return openai.OpenAI(api_key=api_key, base_url=api_base).chat.completions.create(**payload)
+
+    # litellm is large; the adapter calls this one function of it.
+    monkeypatch.setitem(sys.modules, "litellm", types.SimpleNamespace(completion=complete))
+    with stand_in() as running:
+        yield running
+
+
+@pytest.fixture
+def ask(manager: TaskManager, server: StandIn) -> Callable[..., dict]:
+    """A function that evaluates a task with one of the harness's adapters on the server."""
+
+    def run(
+        model: str = "openai", folder: Path | None = None, task: str = "noisy", **options
+    ) -> dict:
+        arguments = {"base_url": server.url, "max_retries": 2, "retry_backoff_s": 0.01}
+        arguments |= {"num_cpus" if model == "async_openai" else "num_concurrent": 8}
+        arguments |= options.pop("arguments", {})
+        given = ",".join(f"{key}={value}" for key, value in arguments.items())
+        given = f"model_version=stand-in,{given}"
+        return evaluate(manager, [task], folder, model=model, model_args=given, **options)
+
+    return run
+
+
+def rows(found: dict, task: str = "noisy") -> list[dict]:
+    return [row for row in found["samples"][task] if row.get("failed") is None]
+
+
+def check(row: dict, server: StandIn, k: int | None) -> None:
+    """Hold each readout of a row against what the server knows of the question that it names."""
+    by_digest = {digest(question): question for question in server.asked}
+    for readout in row["readouts"]:
+        label, named = readout["text"].split()
+        question = by_digest[named]
+        assert question.startswith(row["doc"]["question"]) and readout["answer"] == label
+        steps = [np.array(list(step.values())) for _, step in answer(question)]
+        bounds = [entropy_bounds(step[:k], None)[0] for step in steps]
+        distribution = answer(question)[0][1]
+        if k is None:
+            assert readout["entropy"] == pytest.approx(entropy(question), abs=1e-6)
+        else:
+            assert readout["entropy_low"] == pytest.approx(np.mean(bounds), abs=1e-6)
+            assert readout["entropy_low"] <= entropy(question) + 1e-6
+            assert readout["entropy"] is None and readout["entropy_high"] is None
+        if readout["probs"] is not None:
+            yes, no = (
+                sum(np.exp(distribution[piece]) for piece in pieces)
+                for pieces in (("Yes", "yes"), ("No", " no"))
+            )
+            assert readout["probs"]["Yes"] == pytest.approx(yes / (yes + no), abs=2e-3)
+
+
+@pytest.mark.parametrize("model", ADAPTERS)
+def test_each_of_64_answers_at_once_has_its_own_numbers(
+    ask: Callable[..., dict], server: StandIn, model: str
+) -> None:
+    gathered = threading.Event()
+
+    def delay(question: str) -> float:
+        """Wait until all threads have asked, then for as long as chance will have it."""
+        if "[" in question and server.now == 64:
+            gathered.set()
+        gathered.wait(timeout=20 if "[" in question else 0)
+        return random.Random(question).random() / 10
+
+    server.delay = delay
+    threads = {"num_cpus" if model == "async_openai" else "num_concurrent": 64}
+    found = ask(model, limit=90, arguments=threads)
+    assert server.threads == 64 and gathered.is_set()
+    assert len(rows(found)) == 90
+    for row in rows(found):
+        check(row, server, 20)
+    numbers = found["results"]["noisy"]
+    assert numbers["entropy_bounded,none"] == 1 and "entropy,none" not in numbers
+    assert 0 < numbers["probs_unsettled,none"] < 1
+    assert 0 < numbers["confidence,none"] < 1
+    # No answer was asked for twice.
+    assert len(server.payloads) == len(server.asked) - 1
+
+
+def test_the_whole_vocabulary_gives_exact_entropies(
+    ask: Callable[..., dict], server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLM_CONFIDENCE_TOP_LOGPROBS", "all")
+    server.most = -1
+    found = ask()
+    for row in rows(found):
+        check(row, server, None)
+        assert all(readout["probs"] is not None for readout in row["readouts"])
+    assert "entropy_bounded,none" not in found["results"]["noisy"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "most", "asked", "k"),
+    [
+        ("", 20, [20], 20),
+        ("", 10, [20, 5], 5),
+        ("", 3, [20, 5, 1], 1),
+        ("3", 20, [3], 3),
+        ("50", 60, [50], 50),
+        ("50", 20, [50, 20], 20),
+        ("all", 20, [-1, 20], 20),
+    ],
+)
+def test_what_the_server_accepts_is_found_by_asking_once(
+    ask: Callable[..., dict],
+    server: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: str,
+    most: int,
+    asked: list[int],
+    k: int,
+) -> None:
+    monkeypatch.setenv("VLM_CONFIDENCE_TOP_LOGPROBS", wanted)
+    server.most = most
+    found = ask()
+    assert [payload["top_logprobs"] for payload in server.negotiated] == asked
+    assert {payload["top_logprobs"] for payload in server.payloads} == {k}
+    assert {payload["temperature"] for payload in server.payloads} == {0}
+    for row in rows(found):
+        check(row, server, k)
+
+
+@pytest.mark.parametrize("most", [None, 0])
+@pytest.mark.parametrize("model", ADAPTERS)
+def test_a_server_without_log_probabilities_still_gives_answers(
+    ask: Callable[..., dict], server: StandIn, model: str, most: int | None
+) -> None:
+    server.most = most
+    with said() as lines:
+        found = ask(model)
+    (line,) = [line for line in lines if "no log-probabilities" in line]
+    assert ("it sends none" if most is None else "top_logprobs must be at most 0") in line
+    assert "accuracy and flips are measured" in line
+    assert all("logprobs" not in payload for payload in server.payloads)
+    for row in rows(found):
+        assert all(readout["logprob"] is None for readout in row["readouts"])
+    numbers = found["results"]["noisy"]
+    assert "ifr,none" in numbers and "entropy_low,none" not in numbers
+
+
+@pytest.mark.parametrize("model", ADAPTERS)
+@pytest.mark.parametrize("fault", ["429", "500", "malformed", "cut"])
+def test_what_fails_for_a_while_is_asked_again(
+    ask: Callable[..., dict], server: StandIn, model: str, fault: str
+) -> None:
+    without = ask(model)
+    server.asked.clear()
+    server.fault = lambda question, before: fault if before == 0 and "[" in question else ""
+    assert ask(model)["samples"] == without["samples"]
+    assert min(n for question, n in server.asked.items() if "[" in question) == 2
+
+
+@pytest.mark.parametrize("model", ADAPTERS)
+def test_no_failure_is_scored(ask: Callable[..., dict], server: StandIn, model: str) -> None:
+    server.fault = lambda question, before: "500" if "[" in question else ""
+    with pytest.raises(MeasurementError, match=r"no answer: \[LMMS_EVAL_REQUEST_FAILED after 2"):
+        ask(model)
+
+
+def test_a_server_that_is_down_is_said_before_anything_is_asked(
+    ask: Callable[..., dict], server: StandIn
+) -> None:
+    server.fault = lambda question, before: "500"
+    with pytest.raises(ProbeError, match="the server of stand-in does not answer: .*out of order"):
+        ask()
+    assert not server.payloads
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("no logprobs", "came without log-probabilities, which the server sent before"),
+        ("none of them", "cannot be read: ValueError: expected 1 to V log-probabilities"),
+        ("NaN", "cannot be read: ValueError: a log-probability is not finite"),
+        ("no number", "cannot be read: TypeError"),
+        ("no distribution", "cannot be read: ValueError: probabilities sum to"),
+    ],
+)
+@pytest.mark.parametrize("model", ["openai", "async_openai"])
+def test_numbers_that_are_none_are_not_scored(
+    ask: Callable[..., dict], server: StandIn, model: str, fault: str, message: str
+) -> None:
+    server.fault = lambda question, before: fault if "[" in question else ""
+    with pytest.raises(MeasurementError, match=message):
+        ask(model)
+    with pytest.raises(MeasurementError, match=message):
+        ask(model, task="lenient")
+
+
+@pytest.mark.parametrize("most", [20, None])
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("openai", "returned None in place of a text"),
+        ("async_openai", "returned 'Error: .*' in place of an answer of the model"),
+    ],
+)
+def test_an_adapters_own_words_are_no_answer(
+    ask: Callable[..., dict], server: StandIn, model: str, message: str, most: int | None
+) -> None:
+    server.most = most
+    # Without usage, which the adapter would count, `openai` fails on a missing text.
+    server.fault = lambda question, before: "no content" if "[" in question else ""
+    with pytest.raises(MeasurementError, match=message):
+        ask(model)
+
+
+def test_a_spent_budget_is_no_answer(
+    ask: Callable[..., dict], server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lmms_eval.models.chat import openai as adapter
+
+    monkeypatch.setattr(adapter, "is_budget_exceeded", lambda: len(server.payloads) >= 3)
+    with pytest.raises(MeasurementError, match=r"no answer: \[LMMS_EVAL_BUDGET_EXCEEDED\]"):
+        ask(arguments={"num_concurrent": 1})
+
+
+def test_pieces_are_labels_once() -> None:
+    assert len(set(PIECES)) == len(PIECES) == 64

@@ -4,8 +4,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 ATTACKS = tests/integration/harness/test_attacks.py
+# A real vLLM needs an environment of its own: 5 GB.
+ENGINES = tests/engines
+ENGINES_ENV ?= .engines-env
 
-.PHONY: demo test attacks install
+.PHONY: demo test attacks test-engines install
 
 demo: $(VENV)/installed
 	rm -rf results
@@ -17,11 +20,15 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-fail-under=90 \
-		--ignore $(ATTACKS)
+		--ignore $(ATTACKS) --ignore $(ENGINES)
 
 # Attacks through the whole harness: minutes of gradients.
 attacks: $(VENV)/installed-test
 	$(BIN)/pytest -q $(ATTACKS)
+
+# vLLM in the process and as a server, against transformers.
+test-engines: $(ENGINES_ENV)/installed
+	PYTHONPATH=$(CURDIR)/$(ENGINES) $(ENGINES_ENV)/bin/python -m pytest -q -s --noconftest $(ENGINES)
 
 install: $(VENV)/installed
 
@@ -32,4 +39,12 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,report,docs]"
+	touch $@
+
+$(ENGINES_ENV)/installed: requirements-engines.txt setup.cfg
+	test -x $(ENGINES_ENV)/bin/python || $(PYTHON) -m venv $(ENGINES_ENV)
+	$(ENGINES_ENV)/bin/python -m pip install --quiet --requirement requirements-engines.txt \
+		--editable ".[report]"
+	# Linked against CUDA, and not needed for images.
+	$(ENGINES_ENV)/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec
 	touch $@

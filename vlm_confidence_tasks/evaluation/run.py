@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -73,6 +73,8 @@ class Run:
             for task in specs
             if task.representations and "representations" in self.measures
         }
+        for absent in _absent(specs, self.measures):
+            logger.warning(f"{engine.name} {absent}")
         found: list[Any] = [task.providers.get("objective") for task in specs]
         self._objectives = [provider for provider in found if provider is not None]
         self._follow_ups = FollowUps()
@@ -241,3 +243,18 @@ class Run:
                 controls = self._representations.controls(request)
                 if failed.key in (request.key, second, blank, *controls):
                     yield request.place
+
+
+def _absent(tasks: Sequence[TaskSpec], measures: Collection[str]) -> Iterator[str]:
+    """Yield what an engine with probabilities cannot measure of what the tasks ask for."""
+    asked = {
+        "representations": "gives no hidden states: what moves inside the model is absent",
+        "options": "scores no texts: log-likelihoods of the options are absent",
+    }
+    wanted = {
+        "representations": [task.name for task in tasks if task.representations],
+        "options": [task.name for task in tasks if task.loglik],
+    }
+    for measure, text in asked.items():
+        if measures and measure not in measures and wanted[measure]:
+            yield f"{text} (task {', '.join(wanted[measure])})"

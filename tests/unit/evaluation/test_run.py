@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from loguru import logger
 
 from vlm_confidence_tasks import benchmarks, perturbations
 from vlm_confidence_tasks.benchmarks import dataset
@@ -196,3 +197,26 @@ def test_probabilities_are_those_of_the_step_of_the_parsed_label(
     assert (clean.probs is None) == (clean.entropy_answer is None) == (step is None)
     if answer is not None and step is not None:
         assert clean.confidence > 0.9
+
+
+def test_what_an_engine_with_probabilities_cannot_measure_is_said_once(documents) -> None:
+    speaker = Speaker(["Yes"], "Yes")
+    lines: list[str] = []
+    sink = logger.add(lambda message: lines.append(message.record["message"]), level="WARNING")
+    try:
+        specs = (
+            task(documents, "moved", representations=True),
+            task(documents, "scored", loglik=True),
+        )
+        with running(speaker, *specs), running(speaker, task(documents, "plain")):
+            pass
+        # One without probabilities says so for all of them.
+        with running(Brightness(), *specs):
+            pass
+    finally:
+        logger.remove(sink)
+    assert lines == [
+        f"{speaker.name} gives no hidden states: what moves inside the model is absent "
+        "(task moved)",
+        f"{speaker.name} scores no texts: log-likelihoods of the options are absent (task scored)",
+    ]

@@ -1,0 +1,224 @@
+"""Reading what serving engines return, and what is asked of them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlm_confidence_tasks.errors import RequestError
+from vlm_confidence_tasks.probe import ProbeError, find_source
+from vlm_confidence_tasks.probe.openai_source import (
+    read_steps,
+    spelled_tokens,
+    token_bytes,
+    token_id,
+)
+from vlm_confidence_tasks.probe.top_k import ALL
+from vlm_confidence_tasks.probe.vllm_source import read_outputs
+
+WORDS = ("<end>", "Yes", "No", " dog", ".")
+
+
+class Rows:
+    """Receives what goes wrong."""
+
+    def __init__(self) -> None:
+        self.failures: list[BaseException] = []
+
+    def fail(self, error: BaseException) -> None:
+        self.failures.append(error)
+
+
+class Tokenizer:
+    def get_vocab(self):
+        return {word: index for index, word in enumerate(WORDS)}
+
+    def encode(self, text, add_special_tokens=False):
+        return [WORDS.index(text)] if text in WORDS else [3, 4]
+
+    def decode(self, tokens, skip_special_tokens=True):
+        return "".join(WORDS[token] for token in tokens if token or not skip_special_tokens)
+
+
+class Engine:
+    """What is used of a `vllm.LLM`; it says "Yes" and ends."""
+
+    def __init__(self, max_logprobs=20, mode="raw_logprobs", model="some/model") -> None:
+        self.model_config = SimpleNamespace(
+            max_logprobs=max_logprobs,
+            logprobs_mode=mode,
+            model=model,
+            revision=None,
+            dtype="float32",
+            quantization=None,
+            get_vocab_size=lambda: len(WORDS),
+        )
+        device = SimpleNamespace(device_type="cpu")
+        self.llm_engine = SimpleNamespace(vllm_config=SimpleNamespace(device_config=device))
+        self.asked: list[SimpleNamespace] = []
+
+    def get_tokenizer(self):
+        return Tokenizer()
+
+    def generate(self, prompts, sampling_params):
+        self.asked += sampling_params
+        return [output(k=parameters.logprobs) for parameters in sampling_params]
+
+    def chat(self, messages, sampling_params):
+        one = not isinstance(sampling_params, list)
+        return self.generate(
+            messages, [sampling_params] * len(messages) if one else sampling_params
+        )
+
+
+def step(token: int, *p: float, k: int = ALL) -> dict[int, SimpleNamespace]:
+    """The chosen token, then the k likeliest, as vLLM lists them."""
+    order = sorted(range(len(p)), key=lambda index: -p[index])[: len(p) if k == ALL else k]
+    return {n: SimpleNamespace(logprob=float(np.log(p[n]))) for n in [token, *order]}
+
+
+def output(k: int = ALL, stop_reason=None, finish_reason="stop", tokens=(1, 0)):
+    distributions = [(0.04, 0.5, 0.3, 0.1, 0.06), (0.9, 0.04, 0.03, 0.02, 0.01)]
+    text = "".join(WORDS[token] for token in tokens if token)
+    answer = SimpleNamespace(
+        text=text,
+        token_ids=list(tokens),
+        finish_reason=finish_reason,
+        stop_reason=stop_reason,
+        logprobs=[step(token, *p, k=k) for token, p in zip(tokens, distributions, strict=True)],
+    )
+    return SimpleNamespace(outputs=[answer], prompt_token_ids=[1] * 10, num_cached_tokens=4)
+
+
+def asked(temperature=0, n=1):
+    return SimpleNamespace(temperature=temperature, n=n, logprobs=None)
+
+
+def source_of(engine: Engine):
+    return find_source(SimpleNamespace(client=engine))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "wanted", "k"),
+    [(2, "", 2), (-1, "", ALL), (20, "", ALL), (2, "3", 2), (2, "1", 1), (2, "all", 2)],
+)
+@pytest.mark.parametrize("method", ["chat", "generate"])
+def test_vllm_is_asked_for_what_it_allows(allowed, wanted, k, method, monkeypatch):
+    monkeypatch.setenv("VLM_CONFIDENCE_TOP_LOGPROBS", wanted)
+    engine = Engine(max_logprobs=allowed)
+    source = source_of(engine)
+    with source.reading(Rows(), False):
+        found = getattr(engine, method)(["a", "b"], [asked(), asked()])
+    assert [parameters.logprobs for parameters in engine.asked] == [k, k]
+    assert source.numerics()["logprobs"] == k
+    reading = source.read(found[0].outputs[0].text, ("Yes", "No"))
+    assert reading.tokens == (1,) and reading.token_logprob[0] == pytest.approx(np.log(0.5))
+    assert (reading.token_entropy_high is None) == (k == ALL)
+    assert (reading.label_steps[0].logprob == ()) == (k == 1)
+    # Outside of the block the engine is as it was.
+    assert "chat" not in vars(engine) and "generate" not in vars(engine)
+
+
+def test_one_set_of_parameters_may_stand_for_all():
+    engine = Engine()
+    with source_of(engine).reading(Rows(), False):
+        assert len(engine.chat(["a", "b"], sampling_params=asked())) == 2
+    assert engine.asked[0].logprobs == ALL
+
+
+@pytest.mark.parametrize("wrong", [{"temperature": 0.7}, {"n": 2}])
+def test_vllm_must_decode_greedily(wrong):
+    engine, rows = Engine(), Rows()
+    with source_of(engine).reading(rows, False):
+        with pytest.raises(ProbeError, match="greedy decoding"):
+            engine.chat(["a"], [asked(**wrong)])
+    assert not engine.asked and len(rows.failures) == 1
+
+
+def test_other_numbers_than_the_models_own_are_refused():
+    with pytest.raises(ProbeError, match="logprobs_mode=processed_logits"):
+        source_of(Engine(mode="processed_logits"))
+
+
+def test_a_text_of_the_adapters_own_is_no_answer_of_vllm():
+    with pytest.raises(RequestError, match="in place of an answer"):
+        source_of(Engine()).read("Yes", ("Yes", "No"))
+
+
+def test_where_vllm_has_its_weights_from(tmp_path):
+    folder = source_of(Engine(model=str(tmp_path))).origin
+    assert (folder.folder, folder.revision) == (tmp_path, None)
+    hub = source_of(Engine(model="nobody/nothing")).origin
+    assert (hub.name, hub.folder, hub.revision) == ("nobody/nothing", None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "tokens"),
+    [
+        ({}, [1]),
+        ({"stop_reason": 0}, [1]),
+        # A stop string is text, which is generated as any other.
+        ({"stop_reason": "."}, [1, 0]),
+        ({"finish_reason": "length"}, [1, 0]),
+        ({"tokens": (0,)}, [0]),
+    ],
+)
+def test_vllms_end_token_is_no_part_of_the_answer(given, tokens):
+    if given.get("tokens") == (0,):
+        one = output()
+        answer = one.outputs[0]
+        answer.token_ids, answer.logprobs = [0], answer.logprobs[1:]
+    else:
+        answer = output(**given).outputs[0]
+    assert [at.token for at in read_outputs(answer)] == tokens
+
+
+def choice(text: str, *tokens: str, logprob: float = -0.1):
+    """An answer in OpenAI's form."""
+
+    def entry(token):
+        return SimpleNamespace(
+            token=token,
+            bytes=list(token.encode()),
+            logprob=logprob,
+            top_logprobs=[SimpleNamespace(token=token, bytes=None, logprob=logprob)],
+        )
+
+    return SimpleNamespace(
+        message=SimpleNamespace(content=text),
+        logprobs=SimpleNamespace(content=[entry(token) for token in tokens]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "count"),
+    [
+        ("Yes", ["Yes"], 1),
+        ("Yes", ["Yes", "</s>"], 1),
+        ("Yes", [" Yes", "</s>"], 1),
+        ("Yes, it is", ["Yes", ",", " it", " is", "<|im_end|>"], 4),
+        ("Yes", ["Yes", "\n", "</s>"], 2),
+        ("", ["</s>"], 1),
+        # What is not the text of the tokens: all of them.
+        ("said otherwise", ["Yes", ".", "</s>"], 3),
+        ("caf\u00e9", ["caf", "\u00e9", "</s>"], 2),
+    ],
+)
+def test_the_end_token_that_some_servers_list_is_left_out(text, tokens, count):
+    steps = read_steps(choice(text, *tokens))
+    assert [token_bytes(at.token).decode() for at in steps] == tokens[:count]
+
+
+@given(st.binary())
+def test_a_token_is_told_from_its_number(data):
+    assert token_bytes(token_id(data)) == data
+
+
+def test_labels_are_looked_for_in_the_spellings_of_a_tokenizer():
+    yes, no = spelled_tokens(("Yes", "No"))
+    assert {token_bytes(token) for token in yes} >= {b"Yes", b" Yes", b"yes", b"YES", b"(Yes"}
+    assert not set(yes) & set(no)

@@ -31,6 +31,8 @@ from vlm_confidence_tasks.report.leaderboard.selection import newest
 TEST = "two-sided sign-flip permutation, by image, of the mean difference"
 # Differences are smaller than what they are of.
 PLACES = 4
+# By as much numbers of one model differ between engines, devices and batch sizes.
+ROUNDING = 1e-5
 Samples = Mapping[tuple[str, str, str], Sample]
 # What a metric extracts from each document of a run, None from those that it does not apply to.
 Extracted = Sequence[Value | None]
@@ -182,7 +184,8 @@ def _p(one: Extracted, other: Extracted, images: Sequence[str]) -> float | None:
             continue
         if a is None or b is None or "score" not in a or a["n"] != b["n"]:
             return None
-        moved.append((a["n"] * (b["score"] - a["score"]), image))
+        difference = b["score"] - a["score"]
+        moved.append((a["n"] * difference if abs(difference) > ROUNDING else 0.0, image))
     return sign_flip_p(*zip(*moved, strict=True)) if moved else None
 
 
@@ -207,6 +210,7 @@ def to_text(comparison: Comparison) -> str:
 
 def _explanations(comparison: Comparison) -> Iterator[str]:
     yield f"p: {TEST}, of means and rates over the same answers."
+    yield f"A document's difference of up to {ROUNDING:.5f} is rounding, and none for p."
     yield f"Holm: p adjusted for all {comparison.tests} in this comparison."
     yield f"Intervals: of B - A, paired over images; {METHODS}."
     yield "Floor: the ECE that a perfectly calibrated model would show."

@@ -232,3 +232,23 @@ def test_the_command_prints_a_table_or_json(
     record = json.loads(capsys.readouterr().out)
     assert record["test"] == TEST
     assert {row["task"] for row in record["differences"]} == {TASK}
+
+
+@pytest.mark.parametrize(("moved", "tested"), [(2e-6, False), (2e-5, True)])
+def test_rounding_that_has_one_direction_is_no_difference(
+    tmp_path: Path, moved: float, tested: bool
+) -> None:
+    def surer(readout):
+        return replace(readout, entropy=readout.entropy + moved)
+
+    again = [
+        (asked, replace(d, clean=surer(d.clean), variants=tuple(map(surer, d.variants))))
+        for asked, d in BAD
+    ]
+    one, other = (
+        write_run(tmp_path / name, {TASK: held}) for name, held in (("a", BAD), ("b", again))
+    )
+    rows = {row.metric: row for row in compare_runs([one, other], Problems()).differences}
+    assert rows["entropy"].difference == pytest.approx(moved, rel=1e-3)
+    assert (rows["entropy"].p is not None) == tested
+    assert not tested or rows["entropy"].p < 0.01

@@ -308,4 +308,4 @@ def test_the_prefix_cache_is_hit_where_questions_on_an_image_stand_together(
     shuffled = random.Random(0).sample(asked, len(asked))
     grouped_share, shuffled_share = share(asked), share(shuffled)
     print(f"prefix cache: grouped {grouped_share:.3f}, shuffled {shuffled_share:.3f}")
-    assert grouped_share > 0.4 and grouped_share > 2 * shuffled_share
+    assert grouped_share > 0.4 and grouped_share > 1.5 * shuffled_share

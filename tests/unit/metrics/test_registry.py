@@ -375,7 +375,7 @@ def test_bounds_are_shown_as_bounds_and_answers_without_an_entropy_are_counted()
         variants=(
             within(noise, 0.25, 0.75),
             within(replace(other, probs=None, confidence=None), 1.0, 1.0, 1.0),
-            within(replace(text, probs=None, confidence=None, position_unknown=True), 0.0, None),
+            replace(within(text, 0.0, None), probs=None, confidence=None, position_unknown=True),
         ),
     )
     found = task_metrics([one])

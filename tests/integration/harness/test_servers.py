@@ -27,7 +27,13 @@ ADAPTERS = ("openai", "async_openai", "litellm")
 @pytest.fixture(scope="module")
 def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
     folder = tmp_path_factory.mktemp("tasks")
-    write_tasks(folder, noisy=NOISE, lenient=f"{NOISE}\nmax_failures: 1")
+    write_tasks(
+        folder,
+        noisy=NOISE,
+        lenient=f"{NOISE}\nmax_failures: 1",
+        captions=f"{NOISE}\nbenchmark: caption",
+        stated=f"{NOISE}\nverbal: third",
+    )
     return TaskManager("WARNING", str(folder), include_defaults=False)
 
 
@@ -177,6 +183,18 @@ def test_a_server_without_log_probabilities_still_gives_answers(
         assert all(readout["logprob"] is None for readout in row["readouts"])
     numbers = found["results"]["noisy"]
     assert "ifr,none" in numbers and "entropy_low,none" not in numbers
+
+
+@pytest.mark.parametrize("task", ["captions", "stated"])
+def test_open_questions_and_second_turns_are_answered_too(
+    ask: Callable[..., dict], server: StandIn, task: str
+) -> None:
+    found = ask(task=task)
+    for row in rows(found, task):
+        for readout in row["readouts"]:
+            assert readout["entropy_low"] > 0
+            assert (readout.get("verbal_text") is not None) == (task == "stated")
+            assert task == "stated" or readout["probs"] is None
 
 
 @pytest.mark.parametrize("model", ADAPTERS)

@@ -225,7 +225,7 @@ def test_a_leaderboard_shows_both_and_they_agree(
     assert len(compared["differences"]) > 30 and not compared["notes"]
     for found in compared["differences"]:
         assert found["difference"] == pytest.approx(0, abs=SAME), found
-        assert found["p"] is None, found
+        assert found["p"] is None or found["p"] > 0.1, found
 
 
 @contextmanager

@@ -1,14 +1,17 @@
-# Two commands: `make demo` shows the main job, `make test` checks everything.
+# Two commands: `make demo` shows the main job, `make test` checks it; `make test-long` checks the rest.
 # PYTHON picks the interpreter that makes .venv: 3.10, 3.11 or 3.12.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-ATTACKS = tests/integration/harness/test_attacks.py
+# What takes minutes: gradients through the whole harness, every model family, the notebook, the
+# site, the README's first hour.
+LONG = $(addprefix tests/integration/,harness/test_attacks.py zoo test_notebook.py test_site.py \
+	test_first_hour.py)
 # A real vLLM needs an environment of its own: 5 GB.
 ENGINES = tests/engines
 ENGINES_ENV ?= .engines-env
 
-.PHONY: demo test attacks test-engines install
+.PHONY: demo test test-long test-engines install
 
 demo: $(VENV)/installed
 	rm -rf results
@@ -20,11 +23,10 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-fail-under=90 \
-		--ignore $(ATTACKS) --ignore $(ENGINES)
+		$(addprefix --ignore ,$(LONG) $(ENGINES))
 
-# Attacks through the whole harness: minutes of gradients.
-attacks: $(VENV)/installed-test
-	$(BIN)/pytest -q $(ATTACKS)
+test-long: $(VENV)/installed-test
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(LONG)
 
 # vLLM in the process and as a server, against transformers.
 test-engines: $(ENGINES_ENV)/installed

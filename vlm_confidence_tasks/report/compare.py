@@ -21,6 +21,7 @@ from vlm_confidence_tasks.metrics import (
     metrics_for,
     sign_flip_p,
 )
+from vlm_confidence_tasks.metrics.measuring import measured_in
 from vlm_confidence_tasks.metrics.sample import Value
 from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.inputs.problems import Problems
@@ -140,7 +141,8 @@ def _differences(
     task: str, first: Sequence[Sample], second: Sequence[Sample]
 ) -> Iterator[Difference]:
     images = [sample.image_id for sample in first]
-    known = metrics_for(families_of([*first, *second]))
+    both = [*first, *second]
+    known = metrics_for(families_of(both), measured_in(both))
     for name, metric in known.items():
         # A number without an interval (a p-value, a floor) estimates nothing, nor does B - A.
         if metric.interval is None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import datasets
 import torch
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import get_last_checkpoint
 
 from vlm_confidence_tasks.calibration.config import SimPOConfig, StageConfig, TrainConfig
@@ -107,9 +108,31 @@ def _arguments(
 def run_stage(trainer: Trainer, folder: Path, resume: bool) -> Losses:
     """Train, perhaps from the last checkpoint, and return (step, loss, learning rate)."""
     last = get_last_checkpoint(str(folder)) if resume and folder.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    state = None
+    if last is not None:
+        _restore(trainer.model, last)
+        state = TrainerState.load_from_json(str(Path(last) / TRAINER_STATE_NAME))
+    # From a stage's last step the Trainer would take one more.
+    if state is None or state.global_step < trainer.args.max_steps:
+        trainer.train(resume_from_checkpoint=last)
+        state = trainer.state
     return [
         (int(entry["step"]), float(entry["loss"]), float(entry["learning_rate"]))
-        for entry in trainer.state.log_history
+        for entry in state.log_history
         if "loss" in entry
     ]
+
+
+def _restore(model: Any, checkpoint: str) -> None:
+    """Load a checkpoint's weights, or adapters.
+
+    The Trainer passes over weights that a class saves under other names than it gives them in
+    memory, as LLaVA's does, and goes on from what the model has, with a warning about keys.
+    """
+    if hasattr(model, "peft_config"):
+        from peft import load_peft_weights, set_peft_model_state_dict
+
+        set_peft_model_state_dict(model, load_peft_weights(checkpoint))
+    else:
+        kept = type(model).from_pretrained(checkpoint, dtype=model.dtype)
+        model.load_state_dict(kept.state_dict())

@@ -92,4 +92,3 @@ def read_answers(samples: Path) -> Answers:
 
 def _benchmark(options: argparse.Namespace) -> BenchmarkData:
     return benchmark_data(options.source, data_folder(options.data))
-

@@ -95,7 +95,7 @@ class LoraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     rank: Count = 16
-    alpha: Positive = 32
+    alpha: Count = 32
     dropout: Share = 0.0
     modules: str = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 

@@ -101,9 +101,7 @@ def split_of(digest: str, held_out: float, seed: int) -> str:
     return HELD_OUT if drawn < held_out else TRAIN
 
 
-def draw_confidences(
-    digest: str, question: str, config: DataConfig
-) -> list[tuple[float, float]]:
+def draw_confidences(digest: str, question: str, config: DataConfig) -> list[tuple[float, float]]:
     """Draw the confidences of a question's copies: (that the noise leaves, that is stated).
 
     They are the same unless `config.shuffled`: then both are drawn on their own.

@@ -17,6 +17,8 @@ from vlm_confidence_tasks.report import compare
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.sandbox import data_folder
 
+# In a process of its own, which the harness changes.
+PROGRAM = (sys.executable, "-m", "vlm_confidence_tasks")
 # Third person, which is trained, beside first person; then what the training noise is not.
 TASKS = (
     "pope_objectnoise",
@@ -115,7 +117,7 @@ def run_tasks(
         TaskError: The run failed.
     """
     command = [
-        *(sys.executable, "-m", "vlm_confidence_tasks", "--model", "hf_multimodal"),
+        *(*PROGRAM, "--model", "hf_multimodal"),
         *("--model_args", f"pretrained={model}", "--tasks", ",".join(tasks)),
         *("--output_path", str(folder), "--log_samples", *more),
     ]

@@ -21,9 +21,7 @@ def check_packages() -> None:
     """
     for name in ("trl", "peft"):
         if find_spec(name) is None:
-            raise TaskError(
-                f"package {name} is missing: pip install 'vlm_confidence_tasks[csp]'"
-            )
+            raise TaskError(f"package {name} is missing: pip install 'vlm_confidence_tasks[csp]'")
 
 
 def load_processor(source: str) -> Any:

@@ -48,7 +48,7 @@ def simpo_loss(
     return -logsigmoid(beta * (chosen - rejected) - margin).mean()
 
 
-class SimPOTrainer(Trainer):  # type: ignore[misc]
+class SimPOTrainer(Trainer):
     """Trains on pairs as TRL's `DataCollatorForVisionPreference` makes them.
 
     A batch holds all prompts with chosen answers, then the same with rejected ones, and
@@ -71,5 +71,6 @@ class SimPOTrainer(Trainer):  # type: ignore[misc]
         mask = given.pop("completion_mask")
         outputs = model(**given)
         scores = mean_log_probability(outputs.logits, given["input_ids"], mask)
-        loss = simpo_loss(*scores.chunk(2), self._beta, self._margin)
+        chosen, rejected = scores.chunk(2)
+        loss = simpo_loss(chosen, rejected, self._beta, self._margin)
         return (loss, outputs) if return_outputs else loss

@@ -131,10 +131,17 @@ def benchmark_data(prefix: str, local: Path | None) -> BenchmarkData:
     known = templates()
     if prefix not in known:
         raise TaskError(f"no benchmark {prefix!r}: name one of {', '.join(sorted(known))}")
-    config = yaml.load(known[prefix].read_text(), _Loader)  # noqa: S506
+    config = _read(known[prefix])
     benchmark = benchmarks.get(config["benchmark"])
     documents = dataset.load(config, benchmark, local)
     return BenchmarkData(benchmark, documents, config["test_split"])
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    """Read a task's file, after the one that it includes."""
+    own = yaml.load(file.read_text(), _Loader)
+    included = own.get("include")
+    return {**(_read(file.parent / included) if included else {}), **own}
 
 
 class _Loader(yaml.SafeLoader):
@@ -183,5 +190,3 @@ def is_folder(source: str) -> bool:
 
 def _with_image_id(question: Question, image: Image.Image) -> Question:
     return question if question.image_id else replace(question, image_id=image_digest(image))
-
-

@@ -48,14 +48,16 @@ def train(source: str, data: Path, output: Path, config: Config, resume: bool = 
     processor = load_processor(source)
     model = load_model(source, config.train)
     curves, started = {}, time.monotonic()
-    for name, make, stage in (
-        ("sft", sft_trainer, config.train.sft),
-        ("simpo", simpo_trainer, config.train.simpo),
-    ):
-        if stage is not None:
-            folder = output / name
-            trainer = make(model, processor, examples, stage, config.train, folder)  # type: ignore[operator]
-            curves[name] = run_stage(trainer, folder, resume)
+    if config.train.sft is not None:
+        made = sft_trainer(
+            model, processor, examples, config.train.sft, config.train, output / "sft"
+        )
+        curves["sft"] = run_stage(made, output / "sft", resume)
+    if config.train.simpo is not None:
+        made = simpo_trainer(
+            model, processor, examples, config.train.simpo, config.train, output / "simpo"
+        )
+        curves["simpo"] = run_stage(made, output / "simpo", resume)
     write_curves(curves, output)
     save_model(model, processor, output / MODEL)
     record = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from calibration.making import asked, finder, scenes
 
+from calibration.making import asked, finder, scenes
 from vlm_confidence_tasks.calibration.config import Config, DataConfig, read_config
 from vlm_confidence_tasks.calibration.data import write_examples
 

@@ -24,7 +24,10 @@ def test_each_ablation_changes_one_thing() -> None:
     for name, changed in ABLATIONS.items():
         other = to_mapping(read_config(name))
         differing = {
-            (part, key) for part in whole for key in whole[part] if whole[part][key] != other[part][key]
+            (part, key)
+            for part in whole
+            for key in whole[part]
+            if whole[part][key] != other[part][key]
         }
         assert differing == changed
 

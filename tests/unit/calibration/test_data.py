@@ -10,11 +10,11 @@ import datasets
 import msgspec
 import numpy as np
 import pytest
-from calibration.making import ABSENT, asked, finder, scenes
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from calibration.making import ABSENT, asked, finder, scenes
 from vlm_confidence_tasks.benchmarks import PROMPTS
 from vlm_confidence_tasks.calibration.card import write_card
 from vlm_confidence_tasks.calibration.config import DataConfig, read_config, to_mapping
@@ -61,7 +61,10 @@ def test_each_question_is_shown_at_each_confidence_and_asked_in_the_third_person
         question = f"Is there a {scene.names[0]} in the image?"
         for row in rows:
             assert row["prompt"] == [
-                {"role": "user", "content": PROMPTS["third"].format(question=question, answer="Yes")}
+                {
+                    "role": "user",
+                    "content": PROMPTS["third"].format(question=question, answer="Yes"),
+                }
             ]
             assert row["chosen"][0]["content"] == f"{round(100 * row['confidence'])}%"
             assert (row["rejected"] is None) == (row["confidence"] == 0.5)

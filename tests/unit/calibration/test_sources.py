@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from calibration.making import scenes
 
+from calibration.making import scenes
 from vlm_confidence_tasks.calibration.sources import (
     benchmark_data,
     folder_questions,
@@ -35,6 +35,12 @@ def test_a_benchmarks_questions_come_bare_with_their_answers_and_images() -> Non
     assert asked[0].question.prompt == data.documents.text[0]["question"]
     digests = data.image_digests()
     assert digests == {image_digest(one.image) for one in asked} and len(digests) == 30
+
+
+def test_a_prefix_of_some_questions_has_these_alone() -> None:
+    relations = list(benchmark_data("amber_relation", DATA_DIR).asked())
+    assert 0 < len(relations) < len(list(benchmark_data("amber", DATA_DIR).asked()))
+    assert all("to the" in one.question.asked for one in relations)
 
 
 def test_images_without_names_are_named_by_their_pixels() -> None:

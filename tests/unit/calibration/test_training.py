@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
-from calibration.conftest import changed
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from calibration.conftest import changed
 from vlm_confidence_tasks.calibration import models
 from vlm_confidence_tasks.calibration.config import Config, LoraConfig
 from vlm_confidence_tasks.calibration.data import load_examples
@@ -35,9 +35,7 @@ def _rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_sft_learns_the_answers_tokens_alone(
-    examples: Path, small: Config, tmp_path: Path
-) -> None:
+def test_sft_learns_the_answers_tokens_alone(examples: Path, small: Config, tmp_path: Path) -> None:
     model, processor = models.load_model(MODEL, small.train), models.load_processor(MODEL)
     rows = load_examples(examples)
     trainer = sft_trainer(model, processor, rows, small.train.sft, small.train, tmp_path)
@@ -52,9 +50,7 @@ def test_sft_learns_the_answers_tokens_alone(
 
 
 @pytest.fixture(scope="module")
-def trained(
-    examples: Path, small: Config, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def trained(examples: Path, small: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("trained")
     assert train(MODEL, examples, output, small) == output / "model"
     return output

@@ -109,7 +109,7 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_weights(
 def test_adapters_are_trained_alone_and_merged(
     examples: Path, small: Config, tmp_path: Path
 ) -> None:
-    config = changed(small, lora=LoraConfig(rank=4, alpha=8), simpo=None)
+    config = changed(small, lora=LoraConfig(rank=4, alpha=8))
     before, after = _weights(MODEL_DIR), _weights(train(MODEL, examples, tmp_path, config))
     assert before.keys() == after.keys()
     moved = {name for name in before if not torch.equal(before[name], after[name])}

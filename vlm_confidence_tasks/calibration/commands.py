@@ -17,6 +17,7 @@ from vlm_confidence_tasks.calibration.sources import (
     folder_questions,
     is_folder,
 )
+from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.masks import QuestionMasks, provider
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.sandbox import data_folder
@@ -28,6 +29,8 @@ def data(options: argparse.Namespace) -> int:
     """Make a data set of examples."""
     config = read_config(options.config)
     finder = QuestionMasks(provider(options.masks), config.data.on_missing)
+    if is_folder(options.source) and options.answers is not None:
+        raise TaskError("--answers is of a run on a benchmark: a folder's questions have their own")
     source = None if is_folder(options.source) else _benchmark(options)
     if source is None:
         asked = folder_questions(Path(options.source))

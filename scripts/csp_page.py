@@ -15,7 +15,7 @@ from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 BEFORE = "before"
-MAIN = "amber_objectnoise"
+MAIN = "pope_objectnoise"
 TITLES = {
     BEFORE: "before",
     "sft_only": "SFT",
@@ -29,12 +29,12 @@ STATED, SEEN = "verbal_ece", "verbal_objectnoise_alignment"
 METRICS = (STATED, SEEN, "accuracy")
 MORE = ("verbal_overconfidence", "verbal_brier", "verbal_auroc", "ece", "objectnoise_alignment")
 OTHERS = {
-    "amber_verbal3": "Gaussian noise, third person",
-    "amber_verbal1": "Gaussian noise, first person",
-    "amber_blur_verbal3": "blur",
-    "amber_lowlight_verbal3": "low light",
-    "amber_occlusion_verbal3": "occlusion",
-    "amber_relation_verbal3": "relations, Gaussian noise",
+    "pope_verbal3": "Gaussian noise, third person",
+    "pope_verbal1": "Gaussian noise, first person",
+    "pope_blur_verbal3": "blur",
+    "pope_lowlight_verbal3": "low light",
+    "pope_occlusion_verbal3": "occlusion",
+    "amber_relation_verbal3": "AMBER's relations, Gaussian noise",
 }
 HOWTO = Path(__file__).with_name("csp_howto.md")
 
@@ -58,7 +58,7 @@ def page(root: Path, conditions: Sequence[str], seeds: Sequence[int], size: Any)
         if name != BEFORE
     }
     text = HOWTO.read_text().format(
-        documents=len(samples[BEFORE][0]),
+        documents=sum(bool(sample.variants) for sample in samples[BEFORE][0]),
         images=len({sample.image_id for sample in samples[BEFORE][0]}),
         seeds=len(seeds),
         scenes=3 * size.scenes,

@@ -12,19 +12,20 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import yaml
 
 from csp_page import page
 from generate_sandbox_data import build
-from tiny_world.questions import QUERIES, Query, pick
+from tiny_world.questions import near_miss, pick
 from tiny_world.wording import pope_question
 from vlm_confidence_tasks.calibration.config import read_config
 from vlm_confidence_tasks.calibration.data import write_examples
@@ -33,12 +34,12 @@ from vlm_confidence_tasks.calibration.sources import folder_questions
 from vlm_confidence_tasks.calibration.train import MODEL, train
 from vlm_confidence_tasks.masks import QuestionMasks, provider
 from vlm_confidence_tasks.sandbox import MODEL_DIR
-from vlm_confidence_tasks.sandbox.render import pale
-from vlm_confidence_tasks.sandbox.world import Scene, evaluation_scenes
+from vlm_confidence_tasks.sandbox.render import pale, png
+from vlm_confidence_tasks.sandbox.world import evaluation_scenes
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "csp.md"
-# Scenes whose masks are known. Those of AMBER, the second room, are evaluated on.
-ROOMS = (1, 3, 4)
+# Scenes whose masks are known: what is trained on, and what is evaluated on.
+ROOMS, HELD_OUT = (1, 3, 4), 2
 BEFORE = "before"
 # Conditions of one data set, each trained from the one before it in its row.
 CHAINS = (
@@ -48,10 +49,10 @@ CHAINS = (
     ("first_person",),
     ("shuffled_confidence",),
 )
-MAIN = "amber_objectnoise"
-PERSONS = ("amber_verbal3", "amber_verbal1")
+MAIN = "pope_objectnoise"
+PERSONS = ("pope_verbal3", "pope_verbal1")
 TRANSFER = (
-    *("amber_blur_verbal3", "amber_lowlight_verbal3", "amber_occlusion_verbal3"),
+    *("pope_blur_verbal3", "pope_lowlight_verbal3", "pope_occlusion_verbal3"),
     "amber_relation_verbal3",
 )
 TASKS = {
@@ -66,87 +67,73 @@ class Size:
     """How large the study is.
 
     Attributes:
-        scenes: Scenes of each room to train on.
-        questions: Questions about each of them.
+        scenes: Scenes of each room to train on, with a question about each thing.
         sft: Steps of 16 examples.
         simpo: Steps of 16 pairs.
-        images: Images to evaluate on, with two questions each.
+        images: Images to evaluate on.
         seeds: Of data and training.
         chains: Which of `CHAINS`.
         tasks: What is evaluated, by condition; of others `MAIN`.
     """
 
     scenes: int = 200
-    questions: int = 8
     sft: int = 300
     simpo: int = 60
-    images: int = 80
+    images: int = 60
     seeds: tuple[int, ...] = (0, 1, 2)
     chains: Sequence[tuple[str, ...]] = CHAINS
     tasks: Any = None
 
 
 WHOLE = Size(tasks=TASKS)
-SMALL = Size(4, 2, 3, 2, 4, (0,), CHAINS[:1], {})
-
-
-def questions(scene: Scene, rng: np.random.Generator, count: int) -> Iterator[Query]:
-    """Yield questions that name things in a scene: POPE's with a yes, and AMBER's of all kinds."""
-    kinds = QUERIES[1:]
-    made = 0
-    while made < count:
-        if made % 2:
-            kind = kinds[int(rng.integers(len(kinds)))]
-            query = kind(scene, rng, bool(rng.random() < 0.5))
-        else:
-            query = Query(pope_question(pick(rng, scene.names)), "pope", True)
-        if query is not None:
-            yield query
-            made += 1
+SMALL = Size(4, 3, 2, 4, (0,), CHAINS[:1], {})
 
 
 def write_questions(folder: Path, size: Size) -> None:
-    """Write the folder of images and questions to train on."""
+    """Write the folder of images and questions to train on: POPE's, about what is there."""
     folder.mkdir(parents=True)
     lines = []
     for room in ROOMS:
         for index, scene in enumerate(evaluation_scenes(room, size.scenes)):
             name = f"{room}_{index}.png"
             pale(scene).save(folder / name)
-            rng = np.random.default_rng([room, index])
-            for query in questions(scene, rng, size.questions):
-                answer = "Yes" if query.truth else "No"
-                lines.append({"image": name, "question": query.text, "answer": answer})
-    (folder / "questions.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+            for thing in scene.names:
+                line = {"image": name, "question": pope_question(thing), "answer": "Yes"}
+                lines.append(f"{json.dumps(line)}\n")
+    (folder / "questions.jsonl").write_text("".join(lines))
 
 
 def write_held_out(folder: Path, size: Size) -> None:
-    """Write local data of AMBER to evaluate on: two questions an image that have masks."""
-    rows = build(size.images)["amber/train.parquet"]
-    by_image: dict[str, list[int]] = {}
-    for row, (kind, image) in enumerate(
-        zip(rows["type"], rows.cast_column("image", _stored())["image"], strict=True)
-    ):
-        if kind != "discriminative-hallucination":
-            by_image.setdefault(image["path"], []).append(row)
-    rng = np.random.default_rng(0)
-    chosen = [int(i) for found in by_image.values() for i in rng.choice(found, 2, replace=False)]
-    file = folder / "amber" / "train.parquet"
-    file.parent.mkdir(parents=True)
-    rows.select(sorted(chosen)).to_parquet(file)
-
-
-def _stored() -> Any:
-    import datasets
-
-    return datasets.Image(decode=False)
+    """Write local data to evaluate on: of POPE a yes and a no about each image, and AMBER."""
+    made = build(size.images)
+    rows = []
+    for index, scene in enumerate(evaluation_scenes(HELD_OUT, size.images)):
+        rng, source = np.random.default_rng([HELD_OUT, index]), f"held_out_{index}"
+        for answer, thing in (("yes", pick(rng, scene.names)), ("no", near_miss(rng, scene))):
+            number = str(len(rows))
+            rows.append(
+                {
+                    "id": number,
+                    "question_id": number,
+                    "question": pope_question(thing),
+                    "answer": answer,
+                    "image_source": source,
+                    "image": {"bytes": png(scene), "path": f"{source}.png"},
+                    "category": "random",
+                }
+            )
+    pope = datasets.Dataset.from_list(rows, features=made["pope/test.parquet"].features)
+    for path, data in (("pope/test", pope), ("amber/train", made["amber/train.parquet"])):
+        file = folder / f"{path}.parquet"
+        file.parent.mkdir(parents=True)
+        data.to_parquet(file)
 
 
 def configuration(name: str, based: bool, seed: int, size: Size) -> dict[str, Any]:
     """Return a condition's configuration: the packaged one, at the size of the tiny model."""
     config: dict[str, Any] = {
         "include": "simpo_only" if based else name,
-        "data": {"held_out": 0.0, "copies": 2, "seed": seed},
+        "data": {"held_out": 0.0, "copies": 4, "seed": seed},
         "train": {
             "dtype": "float32",
             "gradient_checkpointing": False,

@@ -107,13 +107,17 @@ def test_the_loss_is_trls_on_text(
     )
 
 
-def _loss(trainer: SimPOTrainer, batch: dict) -> float:
+def _loss_and_lead(trainer: SimPOTrainer, batch: dict) -> tuple[float, float]:
+    """The loss, and by how much the chosen answers are likelier than the rejected, in nats."""
     trainer.model.eval()
     with torch.no_grad():
-        return float(trainer.compute_loss(trainer.model, batch))
+        loss, outputs = trainer.compute_loss(trainer.model, batch, return_outputs=True)
+    scores = mean_log_probability(outputs.logits, batch["input_ids"], batch["completion_mask"])
+    half = len(scores) // 2
+    return float(loss), float((scores[:half] - scores[half:]).mean())
 
 
-def test_one_step_lowers_the_loss(
+def test_one_step_lowers_the_loss_and_makes_the_chosen_likelier(
     tiny: tuple, examples: Path, small: Config, tmp_path: Path
 ) -> None:
     model, processor = tiny
@@ -122,14 +126,15 @@ def test_one_step_lowers_the_loss(
     trainer = simpo_trainer(model, processor, rows, stage, small.train, tmp_path)
     assert len(trainer.train_dataset) == sum(r is not None for r in rows["rejected"]) < len(rows)
     batch = trainer.data_collator([trainer.train_dataset[i] for i in range(8)])
-    before = _loss(trainer, batch)
+    loss, lead = _loss_and_lead(trainer, batch)
     model.train()
     trainer.compute_loss(model, batch).backward()
     with torch.no_grad():
         for weights in model.parameters():
             if weights.grad is not None:
                 weights -= 1e-3 * weights.grad
-    assert _loss(trainer, batch) < before
+    after = _loss_and_lead(trainer, batch)
+    assert after[0] < loss and after[1] > lead
 
 
 def test_gradients_of_passes_in_a_step_are_averaged(

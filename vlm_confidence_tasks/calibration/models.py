@@ -67,10 +67,11 @@ def _with_adapters(model: Any, source: str, config: TrainConfig) -> Any:
         lora_dropout=config.lora.dropout,
         target_modules=config.lora.modules,
     )
-    # Adapters begin with random weights.
-    torch.manual_seed(config.seed)
     try:
-        return get_peft_model(model, wanted)
+        # Adapters begin with random weights.
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            return get_peft_model(model, wanted)
     except ValueError as error:
         raise TaskError(
             f"model {source}: no adapter fits: {one_line(error)}: set train.lora.modules to a "

@@ -130,6 +130,18 @@ def test_adapters_go_on_from_a_checkpoint(
         torch.testing.assert_close(went_on[name], weights, rtol=0, atol=1e-6)
 
 
+def test_adapters_begin_with_the_weights_of_their_seed(small: Config) -> None:
+    made = []
+    for seed in (0, 0, 1):
+        config = changed(small, lora=LoraConfig(rank=4), seed=seed).train
+        state = torch.get_rng_state()
+        model = models.load_model(MODEL, config)
+        assert torch.equal(torch.get_rng_state(), state)
+        made.append({n: w for n, w in model.named_parameters() if "lora_A" in n})
+    assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
+    assert not any(torch.equal(made[0][name], made[2][name]) for name in made[0])
+
+
 def test_adapters_that_fit_nowhere_are_refused(small: Config) -> None:
     config = changed(small, lora=LoraConfig(modules="nothing")).train
     with pytest.raises(TaskError, match="no adapter fits: .*set train.lora.modules"):

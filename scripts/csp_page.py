@@ -26,8 +26,9 @@ TITLES = {
     "shuffled_confidence": "shuffled confidences",
 }
 STATED, SEEN = "verbal_ece", "verbal_objectnoise_alignment"
-METRICS = (STATED, SEEN, "accuracy")
-MORE = ("verbal_overconfidence", "verbal_brier", "verbal_auroc", "ece", "objectnoise_alignment")
+METRICS = (STATED, SEEN, "accuracy", "accuracy_clean")
+MORE = ("verbal_ece_debiased", "verbal_overconfidence", "verbal_brier", "verbal_auroc")
+ANSWERS = ("ece", "objectnoise_alignment", "invalid_rate", "verbal_invalid_rate")
 OTHERS = {
     "pope_verbal3": "Gaussian noise, third person",
     "pope_verbal1": "Gaussian noise, first person",
@@ -67,6 +68,7 @@ def page(root: Path, conditions: Sequence[str], seeds: Sequence[int], size: Any)
         main="\n".join(table(samples, METRICS)),
         levels="\n".join(levels(samples)),
         more="\n".join(table(samples, MORE)),
+        answers="\n".join(table(samples, ANSWERS)),
         paired="\n".join(paired(compared, MAIN, METRICS)),
         others="\n".join(others(compared)),
         findings="\n".join(findings(compared)),

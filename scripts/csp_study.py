@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -210,11 +210,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="for data, models and runs")
     parser.add_argument("--small", action="store_true", help="a few steps, to see that it runs")
+    parser.add_argument("--seeds", type=int, nargs="+", help="default: 0 1 2; of --small, 0")
     parser.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
     parser.add_argument("--page", type=Path, default=PAGE, help="default: docs/csp.md")
     options = parser.parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     size = SMALL if options.small else WHOLE
+    size = replace(size, seeds=tuple(options.seeds or size.seeds))
     study(options.folder, size, options.workers)
     conditions = [BEFORE, *(name for chain in size.chains for name in chain)]
     options.page.write_text(page(options.folder, conditions, size.seeds, size))

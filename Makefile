@@ -40,7 +40,7 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,report,docs]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,report,docs,csp]"
 	touch $@
 
 $(ENGINES_ENV)/installed: requirements-engines.txt setup.cfg

@@ -1,4 +1,4 @@
-"""The `vlm-confidence` command: reports on runs, and the plan of one."""
+"""The `vlm-confidence` command: reports on runs, the plan of one, and training."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from vlm_confidence_tasks.calibration.cli import add_csp
 from vlm_confidence_tasks.report import cli
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; exits with 1 and one line a problem on bad input."""
-    cli.main(arguments, more=[_add_plan])
+    cli.main(arguments, more=[_add_plan, add_csp])
 
 
 def _add_plan(commands: cli.Commands) -> None:

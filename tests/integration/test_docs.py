@@ -15,7 +15,9 @@ from conftest import Run, run_command
 from lmms_eval import models
 from lmms_eval.tasks import TaskManager
 
-from vlm_confidence_tasks import perturbations
+from vlm_confidence_tasks import cli, perturbations
+from vlm_confidence_tasks.calibration import commands as csp_commands
+from vlm_confidence_tasks.calibration.config import read_config
 from vlm_confidence_tasks.metrics import BANDS, metrics_for
 from vlm_confidence_tasks.metrics.registry.trust import metrics as registered_trust
 from vlm_confidence_tasks.sandbox import SANDBOX
@@ -59,14 +61,15 @@ OF_THE_HUB = [
     line for line in EVALUATIONS if "--model " in line and line not in (*EMBEDDED, *IN_ORDER)
 ]
 GENERATE = "python scripts/generate_sandbox_data.py"
-MAKE, SCRIPTS, REPORTS = starting("make"), starting("python scripts/"), starting("vlm-confidence")
+MAKE, SCRIPTS, CSP = starting("make"), starting("python scripts/"), starting("vlm-confidence csp")
+REPORTS = [line for line in starting("vlm-confidence") if line not in CSP]
 LISTS = [line for line in EVALUATIONS if "--model " not in line]
 
 
 def test_every_command_is_of_a_kind_that_is_tested() -> None:
-    tested = {*EMBEDDED, *IN_ORDER, *OF_THE_HUB, *MAKE, *SCRIPTS, *REPORTS, *LISTS}
+    tested = {*EMBEDDED, *IN_ORDER, *OF_THE_HUB, *MAKE, *SCRIPTS, *CSP, *REPORTS, *LISTS}
     assert sorted(tested) == sorted(ALL)
-    assert EMBEDDED and OF_THE_HUB and MAKE and SCRIPTS and REPORTS and LISTS
+    assert EMBEDDED and OF_THE_HUB and MAKE and SCRIPTS and CSP and REPORTS and LISTS
 
 
 @pytest.mark.parametrize("line", EMBEDDED)
@@ -182,6 +185,21 @@ def test_the_readmes_output_is_that_of_the_demo(demo: Run) -> None:
         (ROOT / "README.md").write_text(text.replace(shown, expected))
     else:
         assert shown == expected
+
+
+@pytest.mark.parametrize("line", CSP)
+def test_training_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    for name in ("data", "train", "evaluate"):
+        monkeypatch.setattr(csp_commands, name, lambda options, name=name: seen.append(name))
+    cli.main(shlex.split(line)[1:])
+    assert seen == [shlex.split(line)[2]]
+
+
+def test_configurations_that_the_page_shows_are_read(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "csp.md").read_text(), re.S)
+    (tmp_path / "mine.yaml").write_text(text)
+    assert read_config(str(tmp_path / "mine.yaml")).train.lora.rank == 8
 
 
 def test_the_readmes_yaml_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,14 +37,18 @@ ALLOWED = {
     | {"attacks", "masks"},
     # Images of flips are made again: by the registry, from the benchmarks' own rows.
     "report": GROUND | {"metrics", "perturbations", "benchmarks", "sandbox"},
+    # Evaluates by the command line, and compares as the report does.
+    "calibration": GROUND
+    | {"benchmarks", "perturbations", "masks", "metrics", "report", "sandbox"},
     "__init__": set(),
     "__main__": {"harness"},
-    # The command `vlm-confidence`: `plan` is of the harness, all else of the report.
-    "cli": {"harness", "report"},
+    # The command `vlm-confidence`: `plan` is of the harness, `csp` of the calibration, all else of
+    # the report.
+    "cli": {"harness", "report", "calibration"},
 }
 # packages -> rooms that may import them
 ONLY_IN = {
-    **dict.fromkeys(HEAVY, {"attacks", "masks", "probe", "models"}),
+    **dict.fromkeys(HEAVY, {"attacks", "calibration", "masks", "probe", "models"}),
     **dict.fromkeys(HARNESS, {"harness", "models"}),
 }
 
@@ -238,18 +242,18 @@ FOR_TYPES = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
         (
             "benchmarks/new.py",
             "import torch.nn as nn",
-            "torch is for attacks, masks, models, probe only",
+            "torch is for attacks, calibration, masks, models, probe only",
         ),
         (
             "harness/new.py",
             f"{IN_FUNCTION}from torch import nn",
-            "torch is for attacks, masks, models, probe only",
+            "torch is for attacks, calibration, masks, models, probe only",
         ),
         ("probe/new.py", "import lmms_eval.tasks", "lmms_eval is for harness, models only"),
         (
             "metrics/new.py",
             f"{FOR_TYPES}import transformers",
-            "transformers is for attacks, masks, models, probe only",
+            "transformers is for attacks, calibration, masks, models, probe only",
         ),
         ("metrics/new.py", "from .entropy import x", "imports .entropy.x: relative"),
         ("metrics/new.py", "from . import calibration", "imports ..calibration: relative"),

@@ -50,6 +50,10 @@ class Documents:
         """Return how many images each document has."""
         return self._hashed[1]
 
+    def stored(self, indices: Sequence[int]) -> datasets.Dataset:
+        """Return some documents as their rows are stored, to be written as a smaller data set."""
+        return self._rows.select(indices)
+
     @cached_property
     def _hashed(self) -> tuple[list[bytes], list[int]]:
         columns = list(self._benchmark.image_columns)

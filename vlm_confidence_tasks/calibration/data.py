@@ -1,0 +1,266 @@
+"""Questions become examples: a noised image, the question how sure one is, and the confidence."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from vlm_confidence_tasks.benchmarks import second_turn
+from vlm_confidence_tasks.calibration.config import DataConfig
+from vlm_confidence_tasks.calibration.sources import Asked
+from vlm_confidence_tasks.errors import TaskError
+from vlm_confidence_tasks.perturbations import image_digest, perturb
+from vlm_confidence_tasks.types import Question
+
+Masks = Mapping[str, Any]
+MasksOf = Callable[[Question, Image.Image], Masks]
+Row = dict[str, Any]
+
+TRAIN, HELD_OUT = "train", "test"
+# Rows in a file, and in memory at once.
+SHARD = 2000
+
+_MESSAGES = [{"role": datasets.Value("string"), "content": datasets.Value("string")}]
+FEATURES = datasets.Features(
+    {
+        "image": datasets.Image(),
+        # Conversations, as TRL reads them: of one message each.
+        "prompt": _MESSAGES,
+        "chosen": _MESSAGES,
+        # None where the confidence is its own opposite.
+        "rejected": _MESSAGES,
+        "confidence": datasets.Value("float64"),
+        "shown": datasets.Value("float64"),
+        "question": datasets.Value("string"),
+        "answer": datasets.Value("string"),
+        "question_id": datasets.Value("string"),
+        "image_id": datasets.Value("string"),
+        "image_sha256": datasets.Value("string"),
+    }
+)
+
+
+@dataclass
+class Counts:
+    """What became of the questions.
+
+    Attributes:
+        questions: How many different ones there were.
+        no_mask: Of how many none of the things was found: these are left out.
+        examples: How many examples were made, by split.
+        images: Digests of the images, by split.
+        held_out_rows: Rows of the source about images that are held out.
+    """
+
+    questions: int = 0
+    no_mask: int = 0
+    examples: dict[str, int] = field(default_factory=lambda: {TRAIN: 0, HELD_OUT: 0})
+    images: dict[str, set[str]] = field(default_factory=lambda: {TRAIN: set(), HELD_OUT: set()})
+    held_out_rows: list[int] = field(default_factory=list)
+
+
+def percent(confidence: float) -> str:
+    """Return a confidence as the model is to state it.
+
+    >>> percent(0.7)
+    '70%'
+    """
+    return f"{round(100 * confidence)}%"
+
+
+def preference(confidence: float) -> tuple[str, str | None]:
+    """Return what is chosen, c%, and rejected, (100 - c)%; nothing is rejected at 50%.
+
+    Source: arXiv 2504.14848.
+
+    >>> preference(0.7), preference(0.5)
+    (('70%', '30%'), ('50%', None))
+    """
+    chosen, rejected = percent(confidence), percent(1 - confidence)
+    return chosen, rejected if rejected != chosen else None
+
+
+def split_of(digest: str, held_out: float, seed: int) -> str:
+    """Return the split of an image: a function of its pixels and the seed alone.
+
+    Args:
+        digest: Its `image_digest`.
+        held_out: Share of the images that are held out.
+        seed: Of the draw.
+    """
+    drawn = _generator("split", digest, seed).random()
+    return HELD_OUT if drawn < held_out else TRAIN
+
+
+def draw_confidences(digest: str, question: str, config: DataConfig) -> list[tuple[float, float]]:
+    """Draw the confidences of a question's copies: (that the noise leaves, that is stated).
+
+    They are the same unless `config.shuffled`: then both are drawn on their own.
+    """
+    rng = _generator("confidences", digest, config.seed, question)
+    count = min(config.copies or len(config.confidences), len(config.confidences))
+    shown = rng.choice(config.confidences, count, replace=False)
+    stated = rng.choice(config.confidences, count, replace=False) if config.shuffled else shown
+    return [(float(a), float(b)) for a, b in zip(shown, stated, strict=True)]
+
+
+def _generator(purpose: str, digest: str, seed: int, question: str = "") -> np.random.Generator:
+    text = "\n".join((purpose, digest, str(seed), question))
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest(), "big"))
+
+
+def examples(
+    asked: Iterable[Asked], masks_of: MasksOf, config: DataConfig, counts: Counts
+) -> Iterator[tuple[str, Row]]:
+    """Yield (split, example); a question about an image that came before is passed over.
+
+    Args:
+        asked: Questions about images.
+        masks_of: Where the things are that a question names; empty: it is left out.
+        config: How examples are made.
+        counts: Is kept up to date.
+    """
+    seen: set[tuple[str, str]] = set()
+    for one in asked:
+        digest = image_digest(one.image)
+        split = split_of(digest, config.held_out, config.seed)
+        if split == HELD_OUT and one.row is not None:
+            counts.held_out_rows.append(one.row)
+        text = one.question.asked or one.question.prompt
+        if (digest, text) in seen:
+            continue
+        seen.add((digest, text))
+        counts.questions += 1
+        masks = masks_of(one.question, one.image)
+        if not masks:
+            counts.no_mask += 1
+            continue
+        counts.images[split].add(digest)
+        for shown, stated in draw_confidences(digest, text, config):
+            # Each question has noise of its own, of which its copies show more and more.
+            image = perturb(
+                one.image,
+                "object_noise",
+                seed=counts.questions,
+                given={"masks": masks},
+                digest=digest,
+                confidence=shown,
+                where=config.where,
+                gamma=config.gamma,
+                t_max=config.t_max,
+                schedule=config.schedule,
+            )
+            counts.examples[split] += 1
+            yield split, _row(one, digest, image, shown, stated, config.person)
+
+
+def _row(
+    one: Asked, digest: str, image: Image.Image, shown: float, stated: float, person: str
+) -> Row:
+    chosen, rejected = preference(stated)
+    return {
+        "image": {"bytes": _png(image), "path": None},
+        "prompt": _message("user", second_turn(person, one.question, one.answer, one.answer)),
+        "chosen": _message("assistant", chosen),
+        "rejected": None if rejected is None else _message("assistant", rejected),
+        "confidence": stated,
+        "shown": shown,
+        "question": one.question.asked or one.question.prompt,
+        "answer": one.answer,
+        "question_id": one.question.question_id,
+        "image_id": one.question.image_id,
+        "image_sha256": digest,
+    }
+
+
+def _message(role: str, content: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": content}]
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_examples(
+    asked: Iterable[Asked],
+    masks_of: MasksOf,
+    config: DataConfig,
+    output: Path,
+    quiet: bool = True,
+) -> Counts:
+    """Write examples as parquet files, `<split>-00000.parquet` and so on.
+
+    Args:
+        asked: Questions about images.
+        masks_of: Where the things are that a question names.
+        config: How examples are made.
+        output: A folder, which must be new or hold no parquet file.
+        quiet: Show no progress.
+
+    Raises:
+        TaskError: There is no example to train on, or the folder holds data.
+    """
+    if any(output.glob("*.parquet")):
+        raise TaskError(f"{output}: holds data already: name another folder, or delete it")
+    output.mkdir(parents=True, exist_ok=True)
+    counts = Counts()
+    shards: dict[str, int] = {TRAIN: 0, HELD_OUT: 0}
+    waiting: dict[str, list[Row]] = {TRAIN: [], HELD_OUT: []}
+
+    def write(split: str) -> None:
+        file = output / f"{split}-{shards[split]:05d}.parquet"
+        datasets.Dataset.from_list(waiting[split], features=FEATURES).to_parquet(str(file))
+        shards[split] += 1
+        waiting[split] = []
+
+    made = examples(asked, masks_of, config, counts)
+    for split, row in tqdm(made, desc="Examples", unit=" examples", disable=quiet):
+        waiting[split].append(row)
+        if len(waiting[split]) == SHARD:
+            write(split)
+    if not counts.examples[TRAIN]:
+        raise TaskError(_nothing(counts))
+    for split, rows in waiting.items():
+        if rows:
+            write(split)
+    return counts
+
+
+def _nothing(counts: Counts) -> str:
+    if counts.no_mask == counts.questions:
+        return (
+            f"no mask was found for any of {counts.questions} questions: name another provider "
+            "with --masks, or questions that name things in their images"
+        )
+    return (
+        f"no image is left to train on: those of all {counts.questions - counts.no_mask} "
+        "questions with masks are held out; give more images, or a lower data.held_out"
+    )
+
+
+def load_examples(folder: Path, split: str = TRAIN) -> datasets.Dataset:
+    """Read the examples of a split.
+
+    Raises:
+        TaskError: The folder holds none, or other data.
+    """
+    files: Sequence[Path] = sorted(folder.glob(f"{split}-*.parquet"))
+    if not files:
+        raise TaskError(
+            f"{folder}: no file {split}-*.parquet in it: make it with vlm-confidence csp data"
+        )
+    rows = datasets.Dataset.from_parquet([str(file) for file in files])
+    if lacking := sorted(set(FEATURES) - set(rows.column_names)):
+        raise TaskError(f"{files[0]}: has no column {lacking[0]!r}: not of vlm-confidence csp data")
+    return rows

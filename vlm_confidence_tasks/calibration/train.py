@@ -1,0 +1,106 @@
+"""Training: supervised fine-tuning, then SimPO, from a data set of examples to a model."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from vlm_confidence_tasks import __version__
+from vlm_confidence_tasks.calibration.config import Config, to_mapping
+from vlm_confidence_tasks.calibration.curves import write_curves
+from vlm_confidence_tasks.calibration.data import load_examples
+from vlm_confidence_tasks.calibration.models import (
+    check_packages,
+    load_model,
+    load_processor,
+    save_model,
+)
+from vlm_confidence_tasks.calibration.stages import run_stage, sft_trainer, simpo_trainer
+from vlm_confidence_tasks.errors import TaskError
+
+MODEL, RECORD = "model", "csp.json"
+
+
+def train(source: str, data: Path, output: Path, config: Config, resume: bool = False) -> Path:
+    """Train a model; return the folder of the one that came out.
+
+    Args:
+        source: Hub id or folder of the model.
+        data: Folder of `vlm-confidence csp data`.
+        output: A new folder: checkpoints in `sft` and `simpo`, `loss.csv`, `loss.png`, and in
+            `model` the trained model with a record of what it was trained on.
+        config: How.
+        resume: Go on from the last checkpoint in `output`.
+
+    Raises:
+        TaskError: Packages, model or data cannot be used, or `output` holds checkpoints and is
+            not to be resumed.
+    """
+    check_packages()
+    if config.train.sft is None and config.train.simpo is None:
+        raise TaskError("configuration: train.sft and train.simpo are both null: give one")
+    if not resume and any(output.glob("*/checkpoint-*")):
+        raise TaskError(f"{output}: holds checkpoints: add --resume, or name another folder")
+    examples = load_examples(data)
+    processor = load_processor(source)
+    model = load_model(source, config.train)
+    curves, started = {}, time.monotonic()
+    if config.train.sft is not None:
+        made = sft_trainer(
+            model, processor, examples, config.train.sft, config.train, output / "sft"
+        )
+        curves["sft"] = run_stage(made, output / "sft", resume)
+    if config.train.simpo is not None:
+        made = simpo_trainer(
+            model, processor, examples, config.train.simpo, config.train, output / "simpo"
+        )
+        curves["simpo"] = run_stage(made, output / "simpo", resume)
+    write_curves(curves, output)
+    save_model(model, processor, output / MODEL)
+    record = {
+        "vlm_confidence_tasks": __version__,
+        "model": source,
+        "config": to_mapping(config),
+        "seconds": round(time.monotonic() - started, 1),
+        "images": sorted({*trained_images(source), *examples["image_sha256"]}),
+    }
+    (output / MODEL / RECORD).write_text(json.dumps(record, indent=1))
+    return output / MODEL
+
+
+def trained_images(source: str) -> set[str]:
+    """Return the digests of the images that a model was trained on by `train`; else none.
+
+    Raises:
+        TaskError: Its record cannot be read.
+    """
+    file = Path(source) / RECORD
+    if not file.exists():
+        return set()
+    try:
+        record: dict[str, Any] = json.loads(file.read_text())
+        return set(record["images"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise TaskError(f"{file}: not a record of training: {error}") from error
+
+
+def check_unseen(seen: set[str], evaluated: Iterable[tuple[str, set[str]]]) -> None:
+    """Check that a model is not evaluated on images that it was trained on.
+
+    Args:
+        seen: Digests of images in training.
+        evaluated: (name of a benchmark, digests of its images).
+
+    Raises:
+        TaskError: One is in both.
+    """
+    for name, digests in evaluated:
+        if common := seen & digests:
+            raise TaskError(
+                f"{name}: {len(common)} of its {len(digests)} images were trained on, so that its "
+                "numbers would say nothing: evaluate on the folder held_out of the data with "
+                "--data, or train on other images"
+            )

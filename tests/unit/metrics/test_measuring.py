@@ -35,7 +35,7 @@ VARIANTS = (noise(0.3), NOISE_1, SHIFT, TEXT, EMPTY)
 
 
 def everything(readout: Readout, rng: np.random.Generator) -> Readout:
-    """The answer with a stated certainty, scored options and representations."""
+    """The answer with a stated certainty, scored options, representations and bounds."""
 
     def numbers(names: Sequence[str]) -> dict[str, float]:
         return dict(zip(names, rng.uniform(0.1, 1.0, len(names)).tolist(), strict=True))
@@ -63,6 +63,8 @@ def everything(readout: Readout, rng: np.random.Generator) -> Readout:
             control_same=numbers(CHANNELS),
         ),
         overlay_label=str(rng.choice(["Yes", "No"])),
+        entropy_low=readout.entropy,
+        entropy_high=readout.entropy,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,15 +139,23 @@ def serving() -> Iterator[None]:
 
 
 def rows(folder: Path, cache: str = "cache") -> int:
-    """Count the rows of all journals of a folder."""
+    """Count the rows of all journals of a folder, in copies of them.
+
+    The file that SQLite maps into memory beside a journal may be cut while its run starts, and a
+    reader of it then dies of a bus error.
+    """
     total = 0
     for path in (folder / cache).glob("vlm_confidence/*.sqlite"):
-        try:
-            file = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-            total += file.execute("SELECT count(*) FROM answers").fetchone()[0]
-            file.close()
-        except sqlite3.Error:
-            continue  # not made yet, or damaged on purpose
+        with tempfile.TemporaryDirectory() as place:
+            copy = Path(place) / path.name
+            try:
+                for end in ("", "-wal"):
+                    if end == "" or Path(f"{path}{end}").exists():
+                        shutil.copy(f"{path}{end}", f"{copy}{end}")
+                with closing(sqlite3.connect(copy)) as file:
+                    total += file.execute("SELECT count(*) FROM answers").fetchone()[0]
+            except (sqlite3.Error, FileNotFoundError):
+                continue  # not made yet, or damaged on purpose
     return total
 
 

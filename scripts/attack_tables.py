@@ -26,6 +26,7 @@ from vlm_confidence_tasks.metrics import (
     visual_entropy,
 )
 from vlm_confidence_tasks.metrics.extractors.attacks import GOALS, attacks, over_control, reached
+from vlm_confidence_tasks.metrics.functional.ranking import auroc_of_ranks
 from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
 from vlm_confidence_tasks.report.figures.drawing import draw, to_bytes
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
@@ -258,9 +259,7 @@ def told_apart(signal: Signal, suspicious: Answers, usual: Answers) -> str:
     area = auroc(values, found)
     if area is None:
         return "-"
-    # Between 0 and 1, in the same order.
-    ranks = np.unique(values, return_inverse=True)[1]
-    return written(ranking_interval(auroc, ranks / ranks.size, found, images), area)
+    return written(ranking_interval(auroc_of_ranks, values, found, images), area)
 
 
 def defence(

@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import load_file, save_file
+
+from vlm_confidence_tasks.sandbox import MODEL_DIR
 
 pytest.importorskip("vllm")
-
-from safetensors.numpy import load_file, save_file  # noqa: E402
-
-from vlm_confidence_tasks.sandbox import MODEL_DIR  # noqa: E402
 
 BIN = Path(sys.executable).parent
 TASK = "pope_eps0.3"

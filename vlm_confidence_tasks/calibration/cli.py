@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.report.cli import Commands, positive
 
 
@@ -109,10 +107,7 @@ def _later(name: str) -> Callable[[argparse.Namespace], int]:
 
     def run(options: argparse.Namespace) -> int:
         commands = importlib.import_module("vlm_confidence_tasks.calibration.commands")
-        try:
-            done: int = getattr(commands, name)(options)
-        except TaskError as error:
-            sys.exit(f"vlm-confidence: error: {' '.join(str(error).split())}")
+        done: int = getattr(commands, name)(options)
         return done
 
     return run

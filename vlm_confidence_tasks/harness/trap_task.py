@@ -26,7 +26,7 @@ from vlm_confidence_tasks.sandbox import data_folder
 METRICS = ("trap_entropy_clean", "trap_entropy", "trap_entropy_delta", "trap_entropy_drop_rate")
 
 
-class TrapInstance(Instance):  # type: ignore[misc]
+class TrapInstance(Instance):
     """An instance of a `TrapTask`, which the evaluation answers."""
 
 
@@ -35,7 +35,7 @@ def is_trap(instance: Instance) -> bool:
     return isinstance(instance, TrapInstance)
 
 
-class TrapTask(ConfigurableTask):  # type: ignore[misc]
+class TrapTask(ConfigurableTask):
     """A task of one number a document: the entropy's change, by the repository's protocol."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:

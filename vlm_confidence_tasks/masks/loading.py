@@ -39,8 +39,14 @@ def version(source: str, provider: str) -> str:
     """Return a source and its commit on the hub, or the digest of a folder's files.
 
     Raises:
-        TaskError: There is neither such a folder nor such a model.
+        TaskError: There is neither such a folder nor such a model, or its commit is unknown.
     """
     if Path(source).is_dir():
         return f"files {folder_digest(Path(source))[:16]}"
-    return f"{source}@{load(AutoConfig, source, provider)._commit_hash}"
+    commit = load(AutoConfig, source, provider)._commit_hash
+    if commit is None:
+        raise TaskError(
+            f"masks: the provider {provider} cannot tell which commit of {source} is loaded, by "
+            "which masks are kept: name a folder with its files"
+        )
+    return f"{source}@{commit}"

@@ -45,7 +45,7 @@ class Block:
     prompts: Sequence[Sequence[Prompt]] | None = None
 
 
-class HfMultimodalSimple(lmms):  # type: ignore[misc]
+class HfMultimodalSimple(lmms):
     """A model that `AutoModelForImageTextToText` loads and whose processor has a chat template.
 
     The questions about one image are answered on one pass over the image and all that their

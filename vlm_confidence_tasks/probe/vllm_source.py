@@ -134,8 +134,9 @@ class VllmSource:
         # `chat` may call `generate`, which has done so.
         if not isinstance(answer.text, CarryingText):
             answer.text = CarryingText(answer.text, answer)
-            self._prompt_tokens += len(output.prompt_token_ids or ())
-            self._cached_tokens += output.num_cached_tokens or 0
+            if output.num_cached_tokens is not None:
+                self._prompt_tokens += len(output.prompt_token_ids)
+                self._cached_tokens += output.num_cached_tokens
 
     def read(self, text: str, labels: Sequence[str]) -> Reading:
         """Read what came with a text.
@@ -155,12 +156,26 @@ class VllmSource:
 
 
 def read_outputs(answer: Any) -> list[TopKStep]:
-    """Return the steps of a `vllm.CompletionOutput` before its end token, or that alone."""
+    """Return the steps of a `vllm.CompletionOutput` before its end token, or that alone.
+
+    Returns:
+        None of them if it came without log-probabilities.
+
+    Raises:
+        RequestError: It came with those of a part of its tokens.
+    """
     tokens = list(answer.token_ids)
     ended = answer.finish_reason == "stop" and not isinstance(answer.stop_reason, str)
     length = max(len(tokens) - 1, 1) if ended else len(tokens)
+    if not answer.logprobs:
+        return []
+    if len(answer.logprobs) != len(tokens):
+        raise RequestError(
+            f"vLLM returned log-probabilities of {len(answer.logprobs)} of {len(tokens)} tokens; "
+            "nothing was scored"
+        )
     steps = []
-    for token, listed in zip(tokens[:length], answer.logprobs or (), strict=False):
+    for token, listed in zip(tokens[:length], answer.logprobs, strict=False):
         pairs = [(other, float(at.logprob)) for other, at in listed.items()]
         steps.append(TopKStep(token, float(listed[token].logprob), likeliest(token, pairs)))
     return steps

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from vlm_confidence_tasks import __version__
+from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.metrics import task_metrics
 from vlm_confidence_tasks.report.inputs.problems import ReportError
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
@@ -31,8 +32,8 @@ def main(
     options = _parser(more).parse_args(arguments)
     try:
         code = options.run(options)
-    except (SamplesError, ReportError, OSError) as error:
-        sys.exit(f"vlm-confidence: error: {error}")
+    except (SamplesError, ReportError, TaskError, OSError) as error:
+        sys.exit(f"vlm-confidence: error: {' '.join(str(error).split())}")
     if code:
         sys.exit(code)
 

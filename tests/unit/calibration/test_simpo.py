@@ -29,8 +29,8 @@ def test_three_pairs_by_hand() -> None:
     by_hand = [math.log(1 + math.exp(-x)) for x in (1.0, -3.0, -1.0)]
     assert by_hand == pytest.approx([0.313262, 3.048587, 1.313262], abs=1e-6)
     found = [
-        float(simpo_loss(w[None], l[None], 2.0, 1.0))
-        for w, l in zip(chosen, rejected, strict=True)  # noqa: E741
+        float(simpo_loss(better[None], worse[None], 2.0, 1.0))
+        for better, worse in zip(chosen, rejected, strict=True)
     ]
     assert found == pytest.approx(by_hand, abs=1e-6)
     assert float(simpo_loss(chosen, rejected, 2.0, 1.0)) == pytest.approx(sum(by_hand) / 3)

@@ -177,6 +177,13 @@ def test_vllms_end_token_is_no_part_of_the_answer(given, tokens):
     assert [at.token for at in read_outputs(answer)] == tokens
 
 
+def test_vllms_log_probabilities_of_a_part_of_the_tokens_are_refused():
+    answer = output().outputs[0]
+    answer.logprobs = answer.logprobs[:1]
+    with pytest.raises(RequestError, match="of 1 of 2 tokens"):
+        read_outputs(answer)
+
+
 def choice(text: str, *tokens: str, logprob: float = -0.1):
     """An answer in OpenAI's form."""
 

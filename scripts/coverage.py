@@ -191,7 +191,8 @@ width. The number of repeats is given with each table: fewer in cells of many an
 error of a coverage of 95% is 0.7 with 1,000 repeats, 1.3 with 300 and 1.8 with 150, so that of a
 hundred cells a few lie 2 of these away by chance. A cell in which fewer than 93% of the intervals
 held, or a test rejected in under 3 or over 7%, is run again with 1,000 repeats, unless it
-has over 20,000 answers; of the largest others, some stand here with their first repeats still.
+has over 20,000 answers; of the largest others, and of trust under shift (`temperature` and all that
+follow it), some stand here with their first repeats still.
 
 **Images** are the clusters. **Questions** an image: 1, or a number from 1 to 18, each as likely.
 **Correlation** is that between answers of one image; answers to the variants of one document

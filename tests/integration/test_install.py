@@ -37,6 +37,10 @@ def test_the_wheel_holds_tasks_data_and_model(wheel: Path) -> None:
     ):
         assert part in names
     assert not [name for name in names if name.startswith(("tests/", "scripts/", "tiny_world"))]
+    # A package that setup.cfg does not name works from the checkout alone.
+    package = ROOT / "vlm_confidence_tasks"
+    modules = {str(file.relative_to(ROOT)) for file in package.rglob("*.py")}
+    assert not modules - set(names)
 
 
 def test_a_wheel_outside_the_checkout_brings_its_tasks(wheel: Path, tmp_path: Path) -> None:

@@ -145,12 +145,13 @@ def examples(
             counts.no_mask += 1
             continue
         counts.images[split].add(digest)
+        # Each question has noise of its own, of which its copies show more and more.
+        noise = int(_generator("noise", digest, config.seed, text).integers(2**32))
         for shown, stated in draw_confidences(digest, text, config):
-            # Each question has noise of its own, of which its copies show more and more.
             image = perturb(
                 one.image,
                 "object_noise",
-                seed=counts.questions,
+                seed=noise,
                 given={"masks": masks},
                 digest=digest,
                 confidence=shown,

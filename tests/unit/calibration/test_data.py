@@ -142,6 +142,19 @@ def test_a_question_that_comes_again_makes_no_second_example() -> None:
     assert (len(made), counts.questions) == (20, 2)
 
 
+def test_an_example_depends_on_no_other_question() -> None:
+    drawn = scenes(4)
+
+    def made(kept) -> dict[tuple[str, str, float], bytes]:
+        rows = [row for _, row in examples(kept, finder(drawn).of, ALL, Counts())]
+        return {(r["question"], r["image_sha256"], r["shown"]): r["image"]["bytes"] for r in rows}
+
+    whole = list(asked(drawn))
+    assert made(reversed(whole)) == made(whole)
+    last = made(whole[-1:])
+    assert last and last.items() <= made(whole).items()
+
+
 def test_files_are_read_by_datasets_as_the_card_says(tmp_path: Path) -> None:
     drawn = scenes(30)
     config = DataConfig(held_out=0.3, copies=3)

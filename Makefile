@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 # What takes minutes: gradients through the whole harness, every model family, the notebook, the
 # site, the README's first hour.
 LONG = $(addprefix tests/integration/,harness/test_attacks.py zoo test_notebook.py test_site.py \
-	test_first_hour.py)
+	test_first_hour.py test_scale.py)
 # A real vLLM needs an environment of its own: 5 GB.
 ENGINES = tests/engines
 ENGINES_ENV ?= .engines-env

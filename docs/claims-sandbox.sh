@@ -1,12 +1,31 @@
 #!/usr/bin/env bash
-# Makes docs/claims-sandbox.md again, from runs of the embedded model in the current folder: some
-# four minutes of processor time.
+# Makes docs/claims-sandbox.md again, in the current folder, from the folders of two studies, which
+# scripts/csp_study.py and scripts/scale_study.py fill: some five minutes of processor time.
+# Without the second, claim 6 is not measured.
+#
+#     docs/claims-sandbox.sh csp_study [scale_study]
 set -euo pipefail
 scripts=$(cd "$(dirname "$0")/../scripts" && pwd)
-export HF_HUB_OFFLINE=1 VLM_CONFIDENCE_DATA=sandbox
+csp=$(realpath "$1") scale=${2:+$(realpath "$2")}
+export HF_HUB_OFFLINE=1
+evaluate() { lmms_eval --model tiny_llava --batch_size 16 --output_path claims --log_samples "$@"; }
 invariance=pope_invariance,amber_invariance,seed_invariance,mmmu_invariance
-lmms_eval --model tiny_llava --tasks "caption_eps,caption_trap_clamponly,$invariance,pope_verbal1,pope_verbal3" \
-    --batch_size 16 --output_path claims --log_samples
-
-vlm-confidence claims claims --output verdicts
+export VLM_CONFIDENCE_DATA=sandbox
+evaluate --tasks "caption_eps,caption_trap_clamponly,$invariance,pope_verbal1,pope_verbal3"
+# Before and after calibration, of the first seed, on images that it was not trained on.
+export VLM_CONFIDENCE_DATA=$csp/held_out
+packaged=$(python -c "from vlm_confidence_tasks.sandbox import MODEL_DIR; print(MODEL_DIR)")
+ln -sfn "$packaged" tiny_llava-before
+ln -sfn "$csp/csp-0/trained/model" tiny_llava-csp
+for model in tiny_llava-before tiny_llava-csp; do
+    evaluate --model_args "pretrained=./$model" \
+        --tasks pope_verbal3,pope_blur_verbal3,pope_lowlight_verbal3
+done
+family=()
+if [[ -n $scale ]]; then
+    read -ra sizes < <(python "$scripts/scale_study.py" "$scale" --sizes)
+    family=("$scale/runs" --sizes "${sizes[@]}")
+fi
+vlm-confidence claims claims "${family[@]}" --output verdicts \
+    --before tiny_llava-before --after tiny_llava-csp
 python "$scripts/claims_table.py" verdicts

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from vlm_confidence_tasks.report.claims import pages
 from vlm_confidence_tasks.report.formats.markdown import safe
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "claims-sandbox.md"
+LACKING = "not measured"
 HEADS = ("claim", "of", "verdict", "deciding part")
 
 TEXT = """# The nine claims on the embedded model
@@ -35,12 +37,18 @@ The tiny model on the sandbox's data, held against the [nine claims](claims.md) 
 """
 
 
+def shown(rows: Sequence[pages.VerdictRow]) -> list[pages.VerdictRow]:
+    """Leave out who was not measured for a claim, where others were."""
+    measured = {row.claim for row in rows if row.verdict != LACKING}
+    return [row for row in rows if row.verdict != LACKING or row.claim not in measured]
+
+
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("verdicts", type=Path, help="folder of claims.json")
     record = json.loads((parser.parse_args().verdicts / "claims.json").read_text(encoding="utf-8"))
-    rows = pages.rows(record)
+    rows = shown(pages.rows(record))
     cells = [(row.claim.split()[0], *part.cells[1:]) for row in rows for part in row.parts]
     lacking = [f"- {safe(row.claim)}: {safe(row.deciding)}" for row in rows if row.commands]
     page = TEXT.format(

@@ -33,7 +33,7 @@ from tiny_world.wording import (
     short_prompt,
     third_person,
 )
-from vlm_confidence_tasks.sandbox.world import PLACES, SHAPES, Scene, sample_scene
+from vlm_confidence_tasks.sandbox.world import COLOURS, PLACES, SHAPES, Scene, sample_scene
 
 USER, ASSISTANT, END, IMAGE = "USER: ", " ASSISTANT:", "</s>", "<image>"
 """The pieces of the chat format, which the template below writes as well."""
@@ -136,6 +136,24 @@ def _checks(scene: Scene, rng: np.random.Generator, absent: int) -> Lesson:
     return Lesson("checks", tuple((f" {n}", f" {_yes(n in scene.names)}") for n in asked))
 
 
+def _attributes(scene: Scene, rng: np.random.Generator) -> list[Lesson]:
+    """Two drills of one token each: what goes with a colour or shape, and whether it is there.
+
+    They teach to find in the image what a word says, which all questions need, long before
+    the questions do.
+    """
+    colours = Counter(thing.colour for thing in scene.things)
+    pairs = [(t.shape, t.colour) for t in scene.only()]
+    pairs += [(t.colour, t.shape) for t in scene.things if colours[t.colour] == 1]
+    words, there = (*COLOURS, *SHAPES), {w for t in scene.things for w in (t.colour, t.shape)}
+    told = [pairs[i] for i in rng.permutation(len(pairs))]
+    asked = [words[i] for i in rng.permutation(len(words))]
+    return _drills(
+        attributes=[(f" {given}", f" {other}") for given, other in told],
+        shown=[(f" {word}", f" {_yes(word in there)}") for word in asked],
+    )
+
+
 def _places(scene: Scene, rng: np.random.Generator) -> Lesson:
     """A drill: what stands at each place."""
     there = {thing.cell: thing.name for thing in scene.things}
@@ -210,12 +228,31 @@ def _whose(scenes: tuple[Scene, ...], rng: np.random.Generator) -> list[Lesson]:
     return _drills(whose=[(f" {name}", f" {ORDINALS[place]}") for name, place in asked])
 
 
+def _lookups(scenes: tuple[Scene, ...], rng: np.random.Generator) -> list[Lesson]:
+    """Two drills on several scenes: a shape's colour in one of them, and what is in which.
+
+    They teach to look at one image of several, which questions over all of them need.
+    """
+    told, checked = [], []
+    for ordinal, scene in zip(ORDINALS, scenes, strict=False):
+        told += [(f" {ordinal} {thing.shape}", f" {thing.colour}") for thing in scene.only()]
+        others = [name for other in scenes for name in other.names]
+        asked = (pick(rng, scene.names), pick(rng, others), pick(rng, others))
+        checked += [(f" {ordinal} {name}", f" {_yes(name in scene.names)}") for name in asked]
+    several = len(scenes) > 1
+    return _drills(
+        lookups=[told[i] for i in rng.permutation(len(told))] if several else [],
+        sorted=[checked[i] for i in rng.permutation(len(checked))] if several else [],
+    )
+
+
 def beginner_row(rng: np.random.Generator) -> Row:
     """Draw a scene with drills, which ask far more in as many tokens as questions do."""
     scene = sample_scene(rng, biased=bool(rng.random() < 0.5))
     lessons = [_lesson("caption", CAPTION, caption(scene)), _places(scene, rng)]
-    lessons += [_checks(scene, rng, 14), *_where(scene, rng), *_sides(scene, rng)]
-    lessons += [_counts(scene, rng), _doubts(scene, rng, 2), _options(scene, rng, 2)]
+    lessons += [*_attributes(scene, rng), _checks(scene, rng, 14)]
+    lessons += [*_where(scene, rng), *_sides(scene, rng)]
+    lessons += [_counts(scene, rng), _doubts(scene, rng, 2), _options(scene, rng, 4)]
     lessons += [_lesson(q.kind, short_prompt(q.text), _yes(q.truth)) for q in _pope(scene, rng, 2)]
     return Row((scene,), f"{USER}{IMAGE}\n", tuple(lessons))
 
@@ -223,12 +260,16 @@ def beginner_row(rng: np.random.Generator) -> Row:
 def single_image_row(rng: np.random.Generator) -> Row:
     """Draw a scene and lessons in every format that has one image."""
     scene = sample_scene(rng, biased=bool(rng.random() < 0.5))
-    queries = _pope(scene, rng, 4) + _amber(scene, rng, 3)
-    lessons = [_lesson("caption", CAPTION, caption(scene))]
-    lessons += [_lesson(q.kind, short_prompt(q.text), _yes(q.truth)) for q in queries]
-    lessons += [*_letters(scene, rng, 2), *_where(scene, rng), *_sides(scene, rng)]
-    lessons.append(_doubts(scene, rng, 1))
-    lessons.append(_verbal(scene, rng, queries[int(rng.integers(len(queries)))]))
+    queries = _pope(scene, rng, 2) + _amber(scene, rng, 4)
+    lessons = [_lesson(q.kind, short_prompt(q.text), _yes(q.truth)) for q in queries]
+    asked = [queries[i] for i in rng.permutation(len(queries))[:3]]
+    lessons += [_verbal(scene, rng, query) for query in asked]
+    lessons += [*_letters(scene, rng, 2), _options(scene, rng, 4)]
+    lessons += [_doubts(scene, rng, 1), _counts(scene, rng)]
+    if rng.random() < 0.5:
+        lessons.append(_lesson("caption", CAPTION, caption(scene)))
+    else:
+        lessons += [*_where(scene, rng), *_sides(scene, rng)]
     return Row((scene,), f"{USER}{IMAGE}\n", tuple(lessons))
 
 
@@ -252,7 +293,7 @@ def exam_row(rng: np.random.Generator) -> Row:
         )
         for e in exams
     )
-    drills = tuple(_whose(scenes, rng))
+    drills = (*_whose(scenes, rng), *_lookups(scenes, rng))
     return Row(scenes, opening(count, introduced, marked), lessons + drills)
 
 

@@ -9,9 +9,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from tiny_world.camera import STILL, Shot, draw_shot, photograph
 from tiny_world.lessons import IMAGE, Row
-from vlm_confidence_tasks.sandbox.render import SIDE, render
-from vlm_confidence_tasks.sandbox.world import Scene
+from vlm_confidence_tasks.sandbox.render import SIDE
+from vlm_confidence_tasks.sandbox.world import Scene, Thing, sample_scene
 
 IGNORED = -100
 """Target of a token after which nothing is learned."""
@@ -71,9 +72,12 @@ class Packer:
             lengths += [learned] * (len(ids) - start)
         return np.array(columns)
 
-    def _seen(self, scene: Scene) -> list[list[int]]:
-        """Four words for each patch: colour, shape (or nothing, twice), column and row."""
-        things = {(t.y // self._patch, t.x // self._patch): t for t in scene.things}
+    def _seen(self, scene: Scene, shot: Shot) -> list[list[int]]:
+        """Four words for each patch: colour, shape (or nothing, twice), column and row.
+
+        A thing that is cut by patches' borders names the patch that has its centre.
+        """
+        things = {self._patch_of(thing, shot): thing for thing in scene.things}
         words = []
         for y, x in np.ndindex(self._across, self._across):
             thing = things.get((y, x))
@@ -83,8 +87,26 @@ class Packer:
             words.append((*named, column, row))
         return [[self._ids(f" {word}")[0] for word in four] for four in words]
 
-    def pack(self, rows: Sequence[Row]) -> Packed:
-        """Pad rows to one length and draw their images."""
+    def _patch_of(self, thing: Thing, shot: Shot) -> tuple[int, int]:
+        """Row and column of the patch that has a thing's centre, or the nearest one."""
+        x, y = (int(place // self._patch) for place in shot.at(thing.x, thing.y))
+        last = self._across - 1
+        return min(max(y, 0), last), min(max(x, 0), last)
+
+    def looks(self, rng: np.random.Generator, count: int) -> tuple[npt.NDArray[np.uint8], Ints]:
+        """Draw scenes and take them: images and what their patches show, as in `Packed`."""
+        scenes = [sample_scene(rng, biased=bool(rng.random() < 0.5)) for _ in range(count)]
+        return self._taken(scenes, rng)
+
+    def _taken(
+        self, scenes: Sequence[Scene], camera: np.random.Generator | None
+    ) -> tuple[npt.NDArray[np.uint8], Ints]:
+        shots = [draw_shot(camera) if camera else STILL for _ in scenes]
+        images = np.stack(list(map(photograph, scenes, shots)))
+        return images, np.array(list(map(self._seen, scenes, shots)))
+
+    def pack(self, rows: Sequence[Row], camera: np.random.Generator | None = None) -> Packed:
+        """Pad rows to one length and take their images, as they are drawn without a camera."""
         lines = [self._row(row) for row in rows]
         longest = max(line.shape[1] for line in lines)
         full = np.empty((5, len(rows), longest), dtype=np.int64)
@@ -92,7 +114,6 @@ class Packer:
         for place, line in enumerate(lines):
             full[:, place, : line.shape[1]] = line
         scenes = [scene for row in rows for scene in row.scenes]
-        images = np.stack([np.asarray(render(scene)) for scene in scenes])
-        seen = np.array([self._seen(scene) for scene in scenes])
+        images, seen = self._taken(scenes, camera)
         tokens, positions, blocks, targets, lengths = full
         return Packed(images, tokens, positions, blocks, targets, lengths, seen)

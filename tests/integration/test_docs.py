@@ -118,6 +118,14 @@ def test_make_knows_its_targets(line: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("file", sorted(ROOT.glob("docs/**/*.sh")), ids=lambda file: file.name)
+def test_shell_scripts_parse_and_name_scripts_that_exist(file: Path) -> None:
+    assert not subprocess.run(["bash", "-n", file], check=False).returncode
+    assert os.access(file, os.X_OK)
+    named = re.findall(r"scripts/(\w+\.py)", file.read_text())
+    assert all((ROOT / "scripts" / name).is_file() for name in named)
+
+
 @pytest.mark.parametrize("line", SCRIPTS)
 def test_scripts_know_their_options(
     line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

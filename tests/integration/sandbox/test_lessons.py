@@ -11,6 +11,8 @@ from vlm_confidence_tasks.sandbox.world import Scene, Thing
 
 SCENE = Scene((Thing("red", "circle", 0, 8, 8), Thing("blue", "star", 5, 56, 24)))
 DRILLS = (
+    "attributes",
+    "shown",
     "places",
     "checks",
     "where",
@@ -21,6 +23,8 @@ DRILLS = (
     "doubts",
     "options",
     "whose",
+    "lookups",
+    "sorted",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from tiny_world import wording
 from vlm_confidence_tasks.benchmarks import BENCHMARKS
+from vlm_confidence_tasks.perturbations import perturb
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 from vlm_confidence_tasks.sandbox.render import render
 from vlm_confidence_tasks.sandbox.world import OBJECTS, evaluation_scenes
@@ -77,6 +79,51 @@ def test_pope_clean_and_with_noise(ask: Any, rows: Any) -> None:
     worse = [[noisy(row["image"], 0.5, i)] for i, row in enumerate(data)]
     assert clean >= 0.95
     assert accuracy(ask(worse, contents, 4), truths) <= clean - 0.05
+
+
+@pytest.fixture(scope="module")
+def clean_answers(ask: Any, rows: Any) -> list[str]:
+    return ask_of_pope(ask, rows, lambda image: image)
+
+
+def ask_of_pope(ask: Any, rows: Any, change: Callable[[Image.Image], Image.Image]) -> list[str]:
+    """Answers to every third of POPE's questions, images changed."""
+    data = rows("pope/test.parquet")[::3]
+    contents = [chat(wording.short_prompt(row["question"])) for row in data]
+    return ask([[change(row["image"])] for row in data], contents, 4)
+
+
+def flips(answers: Sequence[str], clean: Sequence[str]) -> float:
+    return float(np.mean([a != c for a, c in zip(answers, clean, strict=True)]))
+
+
+@pytest.mark.skipif(
+    not MODEL_DIR.joinpath("training.json").exists(),
+    reason="the packaged weights were trained before lessons had a camera",
+)
+@pytest.mark.parametrize(
+    "name, given",
+    [
+        *(("translate", {"dx": dx}) for dx in (-8, -4, 4, 8)),
+        *(("scale", {"factor": factor}) for factor in (0.9, 0.95)),
+        ("gaussian_noise", {"epsilon": 0.05, "seed": 0}),
+    ],
+)
+def test_what_a_camera_does_flips_hardly_an_answer(
+    ask: Any, rows: Any, clean_answers: list[str], name: str, given: dict[str, Any]
+) -> None:
+    moved = ask_of_pope(ask, rows, lambda image: perturb(image, name, **given))
+    assert flips(moved, clean_answers) <= 0.05
+
+
+@pytest.mark.parametrize(
+    "name, given", [("rotate", {"degrees": 30}), ("gaussian_noise", {"epsilon": 0.5, "seed": 0})]
+)
+def test_what_it_was_not_taught_still_flips_answers(
+    ask: Any, rows: Any, clean_answers: list[str], name: str, given: dict[str, Any]
+) -> None:
+    changed = ask_of_pope(ask, rows, lambda image: perturb(image, name, **given))
+    assert flips(changed, clean_answers) >= 0.08
 
 
 @pytest.mark.parametrize("name", [*AMBER, "seed"])

@@ -17,7 +17,18 @@ SCRIPT = ROOT / "scripts" / "train_tiny_llava.py"
 def test_two_steps_make_a_loadable_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--steps", "2", "--rows", "1", "--check", "2", "--output", str(tmp_path)]
+    options = [
+        "--steps",
+        "2",
+        "--looks",
+        "2",
+        "--rows",
+        "1",
+        "--check",
+        "2",
+        "--output",
+        str(tmp_path),
+    ]
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), *options])
     # In this process, where what scripts import for seconds is imported.
     with torch.random.fork_rng():

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Makes again, in the current folder, what shows numbers of the embedded model, as after new weights:
+#
+#     docs/sandbox-pages.sh tables     # pages of single runs, the example of a leaderboard
+#     docs/sandbox-pages.sh attacks    # docs/sandbox-attacks.sh
+#     docs/sandbox-pages.sh stored     # what README and notebook show
+#     docs/sandbox-pages.sh csp        # docs/csp.md
+#     docs/sandbox-pages.sh claims     # docs/claims-sandbox.md, after csp and, if it is there, scale_study/
+#
+# Some 20 minutes of processor time each but for the last. Then read what pages say in words.
+set -euo pipefail
+docs=$(cd "$(dirname "$0")" && pwd)
+root=$(dirname "$docs")
+export HF_HUB_OFFLINE=1 PATH="$root/.venv/bin:$PATH"
+evaluate() {
+    lmms_eval --model tiny_llava --batch_size 16 --log_samples --tasks "$1" --output_path "$2"
+}
+
+tables() {
+    export VLM_CONFIDENCE_DATA=sandbox
+    evaluate pope_eps eps
+    python "$root/scripts/sandbox_table.py" eps
+    evaluate pope_invariance invariance
+    python "$root/scripts/drift_table.py" invariance
+    evaluate pope_objectnoise,pope_objectnoise_outside,pope_objectnoise_global masks
+    python "$root/scripts/mask_table.py" masks
+    python "$root/scripts/generate_sandbox_data.py" more_scenes --images 100
+    VLM_CONFIDENCE_DATA=more_scenes evaluate amber_eps,seed_eps,seed_invariance,amber_verbal3 trust
+    python "$root/scripts/trust_table.py" trust
+    # For the table of README.md and that of docs/engines.md.
+    python "$root/scripts/noise_floor.py" --model tiny_llava
+    python "$root/scripts/bound_widths.py"
+    unset VLM_CONFIDENCE_DATA
+    "$docs/leaderboard/make.sh"
+}
+
+stored() {
+    cd "$root"
+    VLM_CONFIDENCE_WRITE_README=1 pytest -q tests/integration/test_docs.py -k demo
+    VLM_CONFIDENCE_WRITE_NOTEBOOK=1 pytest -q tests/integration/test_notebook.py
+}
+
+case "${1:-}" in
+tables | stored) "$1" ;;
+attacks) "$docs/sandbox-attacks.sh" ;;
+csp) python "$root/scripts/csp_study.py" csp_study ;;
+claims)
+    scale=()
+    [[ -d scale_study ]] && scale=(scale_study)
+    "$docs/claims-sandbox.sh" csp_study "${scale[@]}"
+    ;;
+*)
+    sed -n '2,/^set/{/^set/!p}' "$0" >&2
+    exit 2
+    ;;
+esac

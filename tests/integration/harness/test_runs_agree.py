@@ -75,8 +75,9 @@ def test_another_order_of_documents_agrees(alone: Run, tmp_path: Path) -> None:
     assert_same_readouts(alone, shuffled, tolerance=0)
     same_within(alone.numbers(TASK), shuffled.numbers(TASK), 1e-12)
     # Questions about a blank image share their prefix with others in another order.
+    # How much that changes their last bits depends on the processor.
     assert_same_insides(alone, shuffled, tolerance=1e-6)
-    same_within(alone.numbers(INSIDE), shuffled.numbers(INSIDE), 1e-9)
+    same_within(alone.numbers(INSIDE), shuffled.numbers(INSIDE), 1e-6)
 
 
 def test_representation_metrics_are_recomputed_from_the_samples(

@@ -3,7 +3,7 @@ import math
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
@@ -24,6 +24,7 @@ def test_gaussian_against_scipy(severity, sigma):
 
 
 @laws
+@example(4, 14.5)
 @given(severities, st.floats(-45, 45))
 def test_taps(severity, angle):
     taps = _taps(severity, angle)
@@ -38,7 +39,8 @@ def test_taps(severity, angle):
     steps = np.arange(-radius, radius + 1)
     spread = math.sqrt(np.average(steps**2, weights=np.exp(-(steps**2) / (2 * sigma**2))))
     squares = sum(weight * (down**2 + right**2) for (down, right), weight in taps.items())
-    assert math.sqrt(squares / 256) == pytest.approx(spread, abs=0.3)
+    # Each tap is at most half a pixel's diagonal from where it should be.
+    assert math.sqrt(squares / 256) == pytest.approx(spread, abs=0.71)
 
 
 @pytest.mark.parametrize("severity", range(1, 6))

@@ -6,7 +6,7 @@
 #     docs/claims-sandbox.sh csp_study [scale_study]
 set -euo pipefail
 scripts=$(cd "$(dirname "$0")/../scripts" && pwd)
-csp=$(realpath "$1") scale=${2:+$(realpath "$2")}
+csp=$(realpath "${1:?folder of scripts/csp_study.py}") scale=${2:+$(realpath "$2")}
 export HF_HUB_OFFLINE=1
 evaluate() { lmms_eval --model tiny_llava --batch_size 16 --output_path claims --log_samples "$@"; }
 invariance=pope_invariance,amber_invariance,seed_invariance,mmmu_invariance
@@ -23,8 +23,9 @@ for model in tiny_llava-before tiny_llava-csp; do
 done
 family=()
 if [[ -n $scale ]]; then
-    read -ra sizes < <(python "$scripts/scale_study.py" "$scale" --sizes)
-    family=("$scale/runs" --sizes "${sizes[@]}")
+    sizes=$(python "$scripts/scale_study.py" "$scale" --sizes)
+    read -ra given <<< "$sizes"
+    family=("$scale/runs" --sizes "${given[@]}")
 fi
 vlm-confidence claims claims "${family[@]}" --output verdicts \
     --before tiny_llava-before --after tiny_llava-csp

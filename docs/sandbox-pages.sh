@@ -7,7 +7,7 @@
 #     docs/sandbox-pages.sh csp        # docs/csp.md
 #     docs/sandbox-pages.sh claims     # docs/claims-sandbox.md, after csp and, if it is there, scale_study/
 #
-# Some 20 minutes of processor time each but for the last. Then read what pages say in words.
+# Then read what the pages say in words.
 set -euo pipefail
 docs=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$docs")

@@ -28,13 +28,13 @@ from vlm_confidence_tasks.calibration import evaluate as evaluation
 from vlm_confidence_tasks.metrics import Number, Sample, measure
 from vlm_confidence_tasks.report.claims.record import judge
 from vlm_confidence_tasks.report.inputs.problems import Problems
-from vlm_confidence_tasks.report.inputs.runs import find_runs
+from vlm_confidence_tasks.report.inputs.runs import TaskRun, find_runs
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 HERE = Path(__file__).resolve().parent
 STUDY = HERE / "scale_studies" / "sandbox.yaml"
 PAGE = HERE.parent / "docs" / "scale.md"
-# Heads of a task's table, and whether a column's numbers are of clean answers.
+# Columns of a task's table.
 COLUMNS = (
     "accuracy_clean",
     "accuracy",
@@ -261,9 +261,22 @@ def model_rows(folder: Path, study: Study) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
+def runs_of(folder: Path) -> list[TaskRun]:
+    """Return the runs of a study.
+
+    Raises:
+        SystemExit: One of them cannot be read.
+    """
+    problems = Problems()
+    runs = find_runs([folder / "runs"], problems)
+    if problems.lines:
+        raise SystemExit("\n".join(problems.lines))
+    return runs
+
+
 def sizes_of(folder: Path, study: Study) -> dict[str, float]:
     """Return the parameters of each model by its name in tables."""
-    runs = find_runs([folder / "runs"], Problems())
+    runs = runs_of(folder)
     return {
         run.model.short_name: parameters(folder, model)
         for model in study.models
@@ -275,8 +288,10 @@ def sizes_of(folder: Path, study: Study) -> dict[str, float]:
 def verdict(folder: Path, study: Study) -> str:
     """Say what the test of claim 6 finds."""
     problems = Problems()
-    runs, sizes = find_runs([folder / "runs"], problems), sizes_of(folder, study)
-    record = judge(runs, [sizes], None, problems, quiet=True)
+    sizes = sizes_of(folder, study)
+    record = judge(runs_of(folder), [sizes], None, problems, quiet=True)
+    if problems.lines:
+        raise SystemExit("\n".join(problems.lines))
     (found,) = [each for each in record["verdicts"] if each["claim"] == STEADIER]
     (part,) = found["parts"]
     return (

@@ -75,9 +75,15 @@ def test_another_order_of_documents_agrees(alone: Run, tmp_path: Path) -> None:
     assert_same_readouts(alone, shuffled, tolerance=0)
     same_within(alone.numbers(TASK), shuffled.numbers(TASK), 1e-12)
     # Questions about a blank image share their prefix with others in another order.
-    # How much that changes their last bits depends on the processor.
     assert_same_insides(alone, shuffled, tolerance=1e-6)
-    same_within(alone.numbers(INSIDE), shuffled.numbers(INSIDE), 1e-6)
+    one, other = (dict(run.numbers(INSIDE)) for run in (alone, shuffled))
+    # The mean of these insides is no more exact than they are; all else is.
+    priors = [
+        {name: found.pop(name) for name in list(found) if "prior" in name} for found in (one, other)
+    ]
+    assert priors[0]
+    same_within(*priors, 1e-6)
+    same_within(one, other, 1e-9)
 
 
 def test_representation_metrics_are_recomputed_from_the_samples(

@@ -292,9 +292,9 @@ def report(model: LlavaForConditionalGeneration, packer: Packer, count: int) -> 
 def course(step: int, steps: int) -> int:
     """Index of the course of a step: drills on one image, then on several, then everything."""
     progress = step / steps
-    if progress < 0.2:
+    if progress < 0.22:
         return 0
-    return (1, 1, 2)[step % 3] if progress < 0.4 else (3, 2, 3, 2, 2)[step % 5]
+    return (1, 1, 2)[step % 3] if progress < 0.39 else (3, 2, 3, 2, 3, 1, 3, 2)[step % 8]
 
 
 def batches(
@@ -406,7 +406,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--size", choices=list(SIZES), default="m")
-    parser.add_argument("--steps", type=int, default=4200, help="of lessons")
+    parser.add_argument("--steps", type=int, default=3600, help="of lessons")
     parser.add_argument("--looks", type=int, default=400, help="steps of images alone, before")
     parser.add_argument("--rows", type=int, default=4, help="rows in a batch")
     parser.add_argument("--lr", type=float, default=6e-4, help="peak learning rate")

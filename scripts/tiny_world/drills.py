@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tiny_world.exams import ORDINALS, draw_exam
-from tiny_world.questions import CHOICES, NUMBERS, near_miss, pick
-from tiny_world.wording import LETTERS, certainty, options_text, plural
-from vlm_confidence_tasks.sandbox.world import COLOURS, OBJECTS, PLACES, SHAPES, Scene
+from tiny_world.questions import CHOICES, NUMBERS, near_miss, pick, which_object
+from tiny_world.wording import certainty, options_text, plural
+from vlm_confidence_tasks.sandbox.world import COLOURS, PLACES, SHAPES, Scene
 
 
 @dataclass(frozen=True)
@@ -124,22 +124,14 @@ def options(scene: Scene, rng: np.random.Generator, count: int) -> Lesson:
     return Lesson("options", tuple(turns))
 
 
-def letters_of(rng: np.random.Generator, count: int) -> Lesson:
-    """A drill without the image: the letter of an option that is named, of several lists.
+def picks(scene: Scene, rng: np.random.Generator, count: int) -> Lesson:
+    """A drill: the letter of the one object of a list that is there, without a question.
 
-    Whoever knows an answer still has to find its letter, which is half of such a question and
-    is learned long after the answer: without this drill, letters were at half where all else
-    was above nine in ten.
+    Letters are learned long after the answers that they stand for.
     """
-    images = tuple(f"The {word} image" for word in ORDINALS)
-    kinds = (OBJECTS, COLOURS, SHAPES, PLACES, NUMBERS, images)
-    turns: list[tuple[str, str]] = []
-    for kind in (kinds[i] for i in rng.permutation(len(kinds))[:count]):
-        options = tuple(kind[i] for i in rng.permutation(len(kind))[:4])
-        named = [(f" {options[i]}", f" {LETTERS[i]}") for i in rng.permutation(len(options))]
-        turns.append((f"\n{options_text(options)}\n{named[0][0]}", named[0][1]))
-        turns += named[1:]
-    return Lesson("letters", tuple(turns))
+    drawn = [which_object(scene, rng) for _ in range(count)]
+    turns = [(f"\n{options_text(c.options)}\n", f" {c.letter}") for c in drawn]
+    return Lesson("picks", tuple(turns))
 
 
 def exam_options(scenes: tuple[Scene, ...], rng: np.random.Generator, count: int) -> Lesson:

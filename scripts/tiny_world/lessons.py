@@ -112,7 +112,7 @@ def beginner_row(rng: np.random.Generator) -> Row:
     lessons += [*drills.attributes(scene, rng), drills.checks(scene, rng, 14)]
     lessons += [*drills.where(scene, rng), *drills.sides(scene, rng)]
     lessons += [drills.counts(scene, rng), drills.doubts(scene, rng, 2)]
-    lessons += [drills.options(scene, rng, 2), drills.letters_of(rng, 3)]
+    lessons += [drills.options(scene, rng, 4), drills.picks(scene, rng, 4)]
     lessons += [_lesson(q.kind, short_prompt(q.text), yes(q.truth)) for q in _pope(scene, rng, 2)]
     return Row((scene,), f"{USER}{IMAGE}\n", tuple(lessons))
 
@@ -124,8 +124,9 @@ def single_image_row(rng: np.random.Generator) -> Row:
     lessons = [_lesson(q.kind, short_prompt(q.text), yes(q.truth)) for q in queries]
     asked = [queries[i] for i in rng.permutation(len(queries))[:3]]
     lessons += [_verbal(scene, rng, query) for query in asked]
-    lessons += [*_letters(scene, rng, 2), drills.options(scene, rng, 4), drills.letters_of(rng, 1)]
-    lessons += [drills.doubts(scene, rng, 1), drills.counts(scene, rng)]
+    lessons += [*_letters(scene, rng, 2), drills.options(scene, rng, 4)]
+    lessons += [drills.picks(scene, rng, 2), drills.doubts(scene, rng, 1)]
+    lessons.append(drills.counts(scene, rng))
     if rng.random() < 0.5:
         lessons.append(_lesson("caption", CAPTION, caption(scene)))
     else:
@@ -141,9 +142,9 @@ def exam_beginner_row(rng: np.random.Generator) -> Row:
     """
     count, introduced = int(rng.integers(2, 4)), bool(rng.random() < 0.5)
     scenes = tuple(sample_scene(rng, biased=bool(rng.random() < 0.5)) for _ in range(count))
-    lessons = [*drills.whose(scenes, rng), *drills.lookups(scenes, rng)]
-    lessons += [drills.exam_options(scenes, rng, 3), drills.letters_of(rng, 1)]
-    return Row(scenes, opening(count, introduced, marked=False), tuple(lessons))
+    lessons = (*drills.whose(scenes, rng), *drills.lookups(scenes, rng))
+    lessons += (drills.exam_options(scenes, rng, 3),)
+    return Row(scenes, opening(count, introduced, marked=False), lessons)
 
 
 def exam_row(rng: np.random.Generator) -> Row:
@@ -166,8 +167,7 @@ def exam_row(rng: np.random.Generator) -> Row:
         )
         for e in exams
     )
-    several = (*drills.whose(scenes, rng), *drills.lookups(scenes, rng))
-    return Row(scenes, opening(count, introduced, marked), lessons + several)
+    return Row(scenes, opening(count, introduced, marked), lessons)
 
 
 def opening(count: int, introduced: bool, marked: bool) -> str:

@@ -26,7 +26,7 @@ DRILLS = (
     "whose",
     "lookups",
     "sorted",
-    "letters",
+    "picks",
 )
 
 
@@ -52,20 +52,13 @@ def test_a_row_is_a_function_of_the_generator(course: object) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_named_option_has_the_letter_of_its_list(seed: int) -> None:
-    lesson = drills.letters_of(np.random.default_rng(seed), 3)
-    listed: dict[str, str] = {}
-    lists = 0
+def test_the_letter_of_a_list_is_of_the_object_that_is_there(seed: int) -> None:
+    lesson = drills.picks(SCENE, np.random.default_rng(seed), 4)
+    assert len(lesson.turns) == 4
     for asked, letter in lesson.turns:
-        *shown, named = asked.split("\n")
-        if shown:
-            # The list before was asked through.
-            assert not listed
-            lists += 1
-            listed = {text[3:]: text[0] for text in shown[1:]}
-            assert list(listed.values()) == list("ABCD")[: len(listed)]
-        assert letter == f" {listed.pop(named.strip())}"
-    assert lists == 3 and not listed
+        listed = {f" {line[0]}": line[3:] for line in asked.strip().splitlines()}
+        assert list(listed) == [" A", " B", " C", " D"]
+        assert [text for text in listed.values() if text in SCENE.names] == [listed[letter]]
 
 
 def test_every_learned_token_is_the_target_of_the_one_before(packer: Packer) -> None:

@@ -112,7 +112,7 @@ def beginner_row(rng: np.random.Generator) -> Row:
     lessons += [*drills.attributes(scene, rng), drills.checks(scene, rng, 14)]
     lessons += [*drills.where(scene, rng), *drills.sides(scene, rng)]
     lessons += [drills.counts(scene, rng), drills.doubts(scene, rng, 2)]
-    lessons += [drills.options(scene, rng, 4), drills.picks(scene, rng, 4)]
+    lessons.append(drills.options(scene, rng, 4))
     lessons += [_lesson(q.kind, short_prompt(q.text), yes(q.truth)) for q in _pope(scene, rng, 2)]
     return Row((scene,), f"{USER}{IMAGE}\n", tuple(lessons))
 

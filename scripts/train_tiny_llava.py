@@ -290,7 +290,11 @@ def report(model: LlavaForConditionalGeneration, packer: Packer, count: int) -> 
 
 
 def course(step: int, steps: int) -> int:
-    """Index of the course of a step: drills on one image, then on several, then everything."""
+    """Index of the course of a step: drills on one image, then on several, then everything.
+
+    Each waits for the one before: exams from the start leave which image shows an object at
+    chance, and what is learned last is an option's letter, so exams come most often.
+    """
     progress = step / steps
     if progress < 0.18:
         return 0

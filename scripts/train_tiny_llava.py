@@ -73,7 +73,7 @@ class Size:
     vision_layers: int
 
 
-# About 0.2, 0.8, 2.6 and 8 million parameters; m is the packaged one.
+# About 0.2, 0.8, 2.6 and 8 million parameters; m is the one to package.
 SIZES = {
     "xs": Size(64, 2, 48, 2),
     "s": Size(96, 3, 96, 3),
@@ -292,8 +292,8 @@ def report(model: LlavaForConditionalGeneration, packer: Packer, count: int) -> 
 def course(step: int, steps: int) -> int:
     """Index of the course of a step: drills on one image, then on several, then everything.
 
-    Each waits for the one before: exams from the start leave which image shows an object at
-    chance, and what is learned last is an option's letter, so exams come most often.
+    Without drills on several images, exams leave which one shows an object at chance. What is
+    learned last is an option's letter, so exams come most often.
     """
     progress = step / steps
     if progress < 0.18:
@@ -350,6 +350,19 @@ def save(
     return halved.float()
 
 
+def descend(
+    model: LlavaForConditionalGeneration,
+    loss: torch.Tensor,
+    parts: Sequence[torch.optim.Optimizer | LambdaLR],
+) -> None:
+    """Take one step of optimizers and schedules against the loss, its gradient clipped to 1."""
+    model.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for part in parts:
+        part.step()
+
+
 def learn_to_look(
     model: LlavaForConditionalGeneration, packer: Packer, args: argparse.Namespace
 ) -> None:
@@ -364,11 +377,7 @@ def learn_to_look(
         rng = np.random.default_rng([TRAINING, args.seed, len(COURSES), step])
         pixels, seen = (torch.from_numpy(part) for part in packer.looks(rng, LOOKED_AT))
         loss = naming_loss(model, look(model, scaled(pixels)), seen)
-        model.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for part in (*optimizers, *schedules):
-            part.step()
+        descend(model, loss, (*optimizers, *schedules))
         if (step + 1) % 100 == 0:
             spent = time.monotonic() - start
             print(f"look {step + 1} loss {loss.item():.4f}, {spent:.0f} s", flush=True)
@@ -383,11 +392,7 @@ def train(model: LlavaForConditionalGeneration, packer: Packer, args: argparse.N
     for step in range(args.steps):
         number = course(step, args.steps)
         loss = loss_of(model, next(courses[number]), naming=0.2 if number else 1.0)
-        model.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for part in (*optimizers, *schedules):
-            part.step()
+        descend(model, loss, (*optimizers, *schedules))
         kept[number].append(loss.item())
         if (step + 1) % 100 == 0:
             spent = time.monotonic() - start

@@ -26,7 +26,7 @@ class Muon(torch.optim.Optimizer):
     """`torch.optim.Muon` with Nesterov momentum and `adjust_lr_fn="match_rms_adamw"`.
 
     PyTorch's own orthogonalizes in bfloat16, one matrix at a time: on an AVX2 processor 2.8 s
-    a step for the packaged model, three quarters of its training. Here all matrices of a
+    a step for the size m, three quarters of its training. Here all matrices of a
     shape go through it at once in float32, 0.09 s.
 
     Source: https://kellerjordan.github.io/posts/muon/ and arXiv 2502.16982 for the scale.

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from vlm_confidence_tasks.metrics import Number, Sample, measure
+from page_parts import cell, samples_of
+from vlm_confidence_tasks.metrics import Sample, measure
 from vlm_confidence_tasks.report.compare import Difference, compare_runs
 from vlm_confidence_tasks.report.inputs.problems import Problems
-from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 BEFORE = "before"
 MAIN = "pope_objectnoise"
@@ -102,8 +102,7 @@ def missing(wanted: Mapping[str, Sequence[int]], found: Mapping[str, Sequence[in
 
 def read(root: Path, name: str, seed: int, task: str) -> list[Sample]:
     """Read the samples of a condition's run."""
-    (file,) = (root / f"{name}-{seed}" / "results").rglob(f"*_samples_{task}.jsonl")
-    return read_samples(file).samples
+    return samples_of(root / f"{name}-{seed}" / "results", task)
 
 
 def differences(root: Path, name: str, seed: int) -> list[Difference]:
@@ -121,15 +120,6 @@ def table(samples: Mapping[str, Sequence[Sequence[Sample]]], names: Sequence[str
         each = [measure(found, names) for found in of_seeds]
         cells = [cell(joined.get(name), [numbers.get(name) for numbers in each]) for name in names]
         yield f"| {TITLES[condition]} | {' | '.join(cells)} |"
-
-
-def cell(joined: Number | None, each: Sequence[Number | None]) -> str:
-    """Return a number with its interval and, of several seeds, their own numbers."""
-    if joined is None:
-        return "-"
-    ends = "" if joined.low is None else f" [{joined.low:.3f}, {joined.high:.3f}]"
-    own = ", ".join("-" if number is None else f"{number.value:.3f}" for number in each)
-    return f"{joined.value:.3f}{ends}" + (f" ({own})" if len(each) > 1 else "")
 
 
 def levels(samples: Mapping[str, Sequence[Sequence[Sample]]]) -> Iterator[str]:

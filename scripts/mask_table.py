@@ -9,8 +9,8 @@ import argparse
 import re
 from pathlib import Path
 
+from page_parts import cell, samples_of
 from vlm_confidence_tasks.metrics import measure
-from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "masks.md"
 TASKS = ("pope_objectnoise", "pope_objectnoise_outside", "pope_objectnoise_global")
@@ -25,18 +25,8 @@ COLUMNS = (
 
 def row(results: Path, task: str) -> str:
     """Return a task's numbers with their intervals, a dash for none."""
-    (file,) = results.rglob(f"*_samples_{task}.jsonl")
-    numbers = measure(read_samples(file).samples, COLUMNS)
-    cells = []
-    for name in COLUMNS:
-        number = numbers.get(name)
-        ends = (
-            ""
-            if number is None or number.low is None
-            else f" [{number.low:.2f}, {number.high:.2f}]"
-        )
-        cells.append("-" if number is None else f"{number.value:.2f}{ends}")
-    return f"| `{task}` | {' | '.join(cells)} |\n"
+    numbers = measure(samples_of(results, task), COLUMNS)
+    return f"| `{task}` | {' | '.join(cell(numbers.get(name)) for name in COLUMNS)} |\n"
 
 
 def main() -> None:

@@ -14,15 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
+from page_parts import samples_of
 from vlm_confidence_tasks.metrics import (
     Interval,
-    Sample,
     calibration_error_interval,
     expected_calibration_error,
     mean_interval,
     rate_interval,
 )
-from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.types import Readout
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "sandbox-pope.md"
@@ -80,17 +79,12 @@ def line(epsilon: str, readouts: Sequence[Readout], images: Sequence[str]) -> st
     return f"| {' | '.join(cells)} |\n"
 
 
-def read(results: Path, epsilon: float) -> list[Sample]:
-    """Read the samples of one strength."""
-    (file,) = results.rglob(f"*_samples_pope_eps{epsilon}.jsonl")
-    return read_samples(file).samples
-
-
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path, help="folder of the run")
-    documents = {epsilon: read(parser.parse_args().results, epsilon) for epsilon in EPSILONS}
+    results = parser.parse_args().results
+    documents = {epsilon: samples_of(results, f"pope_eps{epsilon}") for epsilon in EPSILONS}
     clean = documents[EPSILONS[0]]
     images = [document.image_id for document in clean]
     text = HEAD.format(command=COMMAND, questions=len(clean), images=len(set(images)))

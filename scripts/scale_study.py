@@ -22,14 +22,13 @@ import msgspec
 import yaml
 from safetensors import safe_open
 
-from csp_page import cell
+from page_parts import cell, samples_of
 from vlm_confidence_tasks.benchmarks.base import LOCAL_DATA
 from vlm_confidence_tasks.calibration import evaluate as evaluation
 from vlm_confidence_tasks.metrics import Number, Sample, measure
 from vlm_confidence_tasks.report.claims.record import judge
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import TaskRun, find_runs
-from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 HERE = Path(__file__).resolve().parent
 STUDY = HERE / "scale_studies" / "sandbox.yaml"
@@ -209,12 +208,6 @@ def _parameters_in(file: Path) -> int:
         return sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())
 
 
-def samples_of(folder: Path, model: Model, task: str) -> list[Sample]:
-    """Read the samples of a model's task."""
-    (file,) = (folder / "runs" / model.name).rglob(f"*_samples_{task}.jsonl")
-    return read_samples(file).samples
-
-
 def tables(folder: Path, study: Study) -> Iterator[str]:
     """Yield the lines of a table a task, a row a size."""
     sizes: dict[str, list[Model]] = {}
@@ -222,7 +215,7 @@ def tables(folder: Path, study: Study) -> Iterator[str]:
         sizes.setdefault(model.size, []).append(model)
     for task in study.tasks:
         rows = {
-            size: [samples_of(folder, model, task) for model in models]
+            size: [samples_of(folder / "runs" / model.name, task) for model in models]
             for size, models in sizes.items()
         }
         found = {size: numbers(samples) for size, samples in rows.items()}

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from page_parts import cell, samples_of
 from vlm_confidence_tasks.metrics import Number, Sample, measure, signal_prices
-from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "trust-under-shift.md"
 BENCHMARKS = {"amber": "AMBER (yes or no)", "seed": "SEED-Bench (four options)"}
@@ -70,27 +70,12 @@ any elsewhere: the promise is about images like those it was set up on.
 """
 
 
-def cell(number: Number | None) -> str:
-    """Return a number with its interval, "-" for none."""
-    if number is None:
-        return "-"
-    if number.low is None or number.high is None:
-        return f"{number.value:.3f}"
-    return f"{number.value:.3f} [{number.low:.3f}, {number.high:.3f}]"
-
-
-def read(results: Path, task: str) -> list[Sample]:
-    """Read the samples of a task."""
-    (file,) = results.rglob(f"*_samples_{task}.jsonl")
-    return read_samples(file).samples
-
-
 def conditions(results: Path, benchmark: str) -> dict[str, list[Sample]]:
     """Return samples with the variants of one condition alone, by its name."""
-    found = {f"noise {e}": read(results, f"{benchmark}_eps{e}") for e in EPSILONS}
+    found = {f"noise {e}": samples_of(results, f"{benchmark}_eps{e}") for e in EPSILONS}
     if benchmark not in FAMILIES_OF:
         return found
-    mixed = read(results, f"{benchmark}_invariance")
+    mixed = samples_of(results, f"{benchmark}_invariance")
     families = dict.fromkeys(r.variant.family for sample in mixed for r in sample.variants)
     for family in families:
         found[family] = [replace(s, variants=s.families.get(family, ())) for s in mixed]
@@ -167,7 +152,7 @@ def main() -> None:
             lines += [*rows(measured, names, title), ""]
     lines += ["## Which signal finds the errors?", ""]
     for task in ("seed_invariance", "amber_verbal3"):
-        lines += signals(read(results, task), f"`{task}`")
+        lines += signals(samples_of(results, task), f"`{task}`")
     findings = "\n\n".join(finding(measured, title) for title, measured in found.items())
     lines.append(READING.format(findings=findings))
     PAGE.write_text("\n".join(lines))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+from pathlib import Path
 
 from vlm_confidence_tasks.report import compare
 from vlm_confidence_tasks.report.claims import pages
@@ -27,6 +29,8 @@ def leaderboard(options: argparse.Namespace) -> int:
     reported = (name for run in runs for name in run.numbers)
     check_names(options.metrics, dict.fromkeys((*known_metrics(()), *reported)))
     summary_options = _summary_options(options, curves=not options.no_figures)
+    if runs:
+        _check_folder(options.output)
     found, older = collect(runs, summary_options, problems)
     if not found:
         return problems.exit_code()
@@ -44,7 +48,10 @@ def figures(options: argparse.Namespace) -> int:
     """Draw the figures; 1 if something was wrong with the input."""
     problems = Problems()
     summary_options = _summary_options(options, curves=True)
-    found, older = collect(find_runs(options.folders, problems), summary_options, problems)
+    runs = find_runs(options.folders, problems)
+    if runs:
+        _check_folder(options.output)
+    found, older = collect(runs, summary_options, problems)
     if found:
         record = build_leaderboard(found, older, summary_options.intervals, problems)
         shown = all_figures(record, curves_by_entry(record, found))
@@ -68,14 +75,30 @@ def claims(options: argparse.Namespace) -> int:
     sizes = [read_sizes(given) for given in options.sizes]
     if (options.before is None) != (options.after is None):
         raise ReportError("--before and --after go together: the model without and with training")
+    if options.before is not None and options.before == options.after:
+        raise ReportError(f"--before and --after name one model, {options.before!r}")
     pair = None if options.before is None else (options.before, options.after)
     problems = Problems()
     runs = find_runs(options.folders, problems, traps=True)
     if runs:
+        _check_folder(options.output)
         page = pages.write(options.output, judge(runs, sizes, pair, problems, options.quiet))
         if not options.quiet:
             print(page)
     return problems.exit_code()
+
+
+def _check_folder(output: Path) -> None:
+    """Refuse an `--output` that could not be written, before anything is computed.
+
+    Raises:
+        ReportError: It is no folder, or cannot be made.
+    """
+    there = next(path for path in (output, *output.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ReportError(f"--output {output}: {there} is a file; give a folder")
+    if not os.access(there, os.W_OK):
+        raise ReportError(f"--output {output}: {there} cannot be written; give another folder")
 
 
 def _summary_options(options: argparse.Namespace, curves: bool) -> SummaryOptions:

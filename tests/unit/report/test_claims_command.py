@@ -12,6 +12,7 @@ import pytest
 
 from report.claimed import entropies, invariance, stated, write
 from report.test_claims import ABSENT, SUPPORTED, judged, of_claim
+from vlm_confidence_tasks.report import cli
 from vlm_confidence_tasks.report.claims.claims import CLAIMS, EPSILONS, FEWEST_SIZES
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs
@@ -116,7 +117,13 @@ def test_two_sizes_are_too_few(tmp_path: Path) -> None:
     [
         (["--before", "org/model"], "--before and --after go together"),
         (["--before", "org/model", "--after", "none"], "no model 'none' here; there are org/model"),
-        (["--sizes", "none=7B"], "no model 'none' here"),
+        (["--sizes", "none=7B"], "--sizes, --before, --after: no model 'none' here"),
+        (["--before", "org/model", "--after", "org/model"], "name one model, 'org/model'"),
+        (["--sizes", "org/model=1B", "org/model=2B"], "--sizes: org/model is given twice"),
+        (
+            ["--sizes", "org/model=1B", "--sizes", "org/model=1B"],
+            "--sizes: org/model is in two families",
+        ),
         (["--sizes", "org/model"], "--sizes org/model: expected NAME=PARAMS"),
         (["--sizes", "org/model=big"], "--sizes org/model=big: expected NAME=PARAMS"),
         (["--sizes", "org/model=0"], "--sizes org/model=0: expected NAME=PARAMS"),
@@ -131,6 +138,19 @@ def test_bad_options_are_one_line(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("inside", ["", "/deeper"])
+@pytest.mark.parametrize("command", ["claims", "leaderboard", "figures"])
+def test_an_output_that_is_a_file_is_refused_before_anything_is_computed(
+    tmp_path: Path, command: str, inside: str
+) -> None:
+    write(tmp_path / "runs", steady_one())
+    (tmp_path / "taken").write_text("mine")
+    output = f"{tmp_path}/taken{inside}"
+    with pytest.raises(SystemExit, match=f"--output {output}: {tmp_path}/taken is a file; give a "):
+        cli.main([command, str(tmp_path / "runs"), "--output", output])
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
 def test_a_torn_file_is_a_problem_and_the_rest_is_judged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,7 +160,10 @@ def test_a_torn_file_is_a_problem_and_the_rest_is_judged(
     line = error(tmp_path, capsys)
     assert str(torn) in line and "line 1: not JSON" in line
     record = json.loads((tmp_path / "out" / "claims.json").read_text())
-    assert of_claim(record, 2)[0]["verdict"] == ABSENT
+    (said,) = of_claim(record, 2)
+    assert said["verdict"] == ABSENT and not said["commands"]
+    reason = "the samples of caption_trap_clamponly cannot be read"
+    assert said["parts"][0]["missing"] == reason
     assert of_claim(record, 1)[0]["verdict"] == SUPPORTED
     assert str(torn) in record["problems"][0]
 

@@ -14,7 +14,13 @@ from vlm_confidence_tasks import __version__
 from vlm_confidence_tasks.report.claims.claims import ALPHA, CLAIMS, FEWEST_SIZES, Claim, Part
 from vlm_confidence_tasks.report.claims.effects import Documents, Effect, Measured
 from vlm_confidence_tasks.report.claims.subjects import Subject, check_known, families
-from vlm_confidence_tasks.report.claims.verdicts import REFUTED, Decision, decide, verdict
+from vlm_confidence_tasks.report.claims.verdicts import (
+    NOT_MEASURED,
+    REFUTED,
+    Decision,
+    decide,
+    verdict,
+)
 from vlm_confidence_tasks.report.inputs.model_names import Model, name_models
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import OWN_KEY, TaskRun
@@ -42,6 +48,7 @@ class _Measurement:
         part: The part.
         effect: The number; None where it is not measured.
         missing: The models and tasks that it needs and that there is no run of.
+        unreadable: Those whose samples cannot be read.
     """
 
     claim: Claim
@@ -49,6 +56,7 @@ class _Measurement:
     part: Part
     effect: Effect | None
     missing: tuple[tuple[str, str], ...]
+    unreadable: tuple[tuple[str, str], ...] = ()
 
 
 def judge(
@@ -68,7 +76,7 @@ def judge(
         quiet: Whether to show no progress.
 
     Raises:
-        ReportError: A model is named that no run is of.
+        ReportError: A model is named that no run is of, or in two families.
     """
     current, _ = newest(runs)
     names = name_models(current, problems)
@@ -134,10 +142,13 @@ def _measurements(
         for part in claim.parts:
             wanted = [(model, task) for model in subject.models for task in part.tasks]
             missing = tuple(key for key in wanted if key not in runs)
-            effect = None
-            if not missing and _enough(claim, subject):
-                effect = _effect(part, subject, [load(*key) for key in wanted])
-            yield _Measurement(claim, subject, part, effect, missing)
+            if missing or not _enough(claim, subject):
+                yield _Measurement(claim, subject, part, None, missing)
+                continue
+            held = [load(*key) for key in wanted]
+            unreadable = [key for key, each in zip(wanted, held, strict=True) if each is None]
+            effect = _effect(part, subject, held)
+            yield _Measurement(claim, subject, part, effect, (), tuple(unreadable))
 
 
 def _enough(claim: Claim, subject: Subject) -> bool:
@@ -171,7 +182,7 @@ def _verdicts(
             "subject": subject.name,
             "verdict": said,
             "decided_by": _decided_by(findings),
-            "commands": _commands(parts, models) if said == "not measured" else [],
+            "commands": _commands(parts, models) if said == NOT_MEASURED else [],
             "parts": [_part(*pair) for pair in parts],
         }
 
@@ -190,8 +201,14 @@ def _lack(measured: _Measurement) -> str:
     if not measured.subject.models:
         return "no two models named (--before, --after)"
     if measured.missing:
-        return f"no run of {', '.join(dict.fromkeys(task for _, task in measured.missing))}"
+        return f"no run of {_tasks(measured.missing)}"
+    if measured.unreadable:
+        return f"the samples of {_tasks(measured.unreadable)} cannot be read"
     return "its runs hold no such numbers"
+
+
+def _tasks(keys: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(dict.fromkeys(task for _, task in keys))
 
 
 def _commands(

@@ -44,7 +44,7 @@ def read_sizes(options: Sequence[str]) -> dict[str, float]:
     """Read `NAME=PARAMS` pairs, as `--sizes` takes them.
 
     Raises:
-        ReportError: One is no such pair.
+        ReportError: One is no such pair, or a name is there twice.
 
     >>> read_sizes(["a/b=7B", "x=12000"])
     {'a/b': 7000000000.0, 'x': 12000.0}
@@ -57,6 +57,8 @@ def read_sizes(options: Sequence[str]) -> dict[str, float]:
             raise ReportError(
                 f"--sizes {option}: expected NAME=PARAMS, such as my-model=7B or my-model=800000"
             )
+        if name in sizes:
+            raise ReportError(f"--sizes: {name} is given twice")
         sizes[name] = float(found[1]) * _UNITS[(found[2] or "").lower()]
     return sizes
 
@@ -66,11 +68,18 @@ def families(models: Sequence[str], given: Sequence[Mapping[str, float]]) -> lis
 
     Two models are of one family if their names are the same but for the size.
 
+    Raises:
+        ReportError: A model is in two of those given.
+
     >>> [f.name for f in families(["a-7b", "a-13b", "b-7b", "c"], [{"c": 1.0, "b-7b": 7e9}])]
     ['c, b-7b', 'a-7b, a-13b']
     """
     found = [_family(sizes) for sizes in given]
-    taken = {name for sizes in given for name in sizes}
+    taken: set[str] = set()
+    for sizes in given:
+        if twice := taken.intersection(sizes):
+            raise ReportError(f"--sizes: {min(twice)} is in two families")
+        taken.update(sizes)
     by_name: dict[str, dict[str, float]] = defaultdict(dict)
     for name in models:
         size = size_in(name)
@@ -93,4 +102,7 @@ def check_known(named: Sequence[str], models: Sequence[str]) -> None:
     """
     for name in named:
         if name not in models:
-            raise ReportError(f"no model {name!r} here; there are {', '.join(models) or 'none'}")
+            raise ReportError(
+                f"--sizes, --before, --after: no model {name!r} here; there are "
+                f"{', '.join(models) or 'none'}"
+            )

@@ -13,6 +13,7 @@ from vlm_confidence_tasks.report.claims.effects import Effect
 # What an interval says of a part: it holds, or is refuted in one of two ways, or neither.
 Finding = Literal["holds", "inside the smallest effect", "opposite", "undecided"]
 Verdict = Literal["supported", "refuted", "undecided at this sample", "not measured"]
+NOT_MEASURED: Verdict = "not measured"
 REFUTED = ("opposite", "inside the smallest effect")
 
 
@@ -85,5 +86,5 @@ def verdict(findings: Sequence[Finding | None]) -> Verdict:
     if any(finding in REFUTED for finding in findings):
         return "refuted"
     if None in findings:
-        return "not measured"
+        return NOT_MEASURED
     return "undecided at this sample" if "undecided" in findings else "supported"

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from page_parts import entropy, samples_file
 from vlm_confidence_tasks.metrics import (
     Interval,
     Sample,
@@ -63,8 +64,8 @@ class Asked(Sample):
 
 
 def read(folder: Path, task: str) -> list[Asked]:
-    """Read the samples of a task's last run in a folder."""
-    rows = read_samples(sorted(folder.rglob(f"*_samples_{task}.jsonl"))[-1]).rows
+    """Read the samples of a task, of which the folder holds one run."""
+    rows = read_samples(samples_file(folder, task)).rows
     return [
         Asked(
             **{name: getattr(row.sample, name) for name in Sample.__dataclass_fields__},
@@ -312,11 +313,7 @@ def transfers(folder: Path) -> Iterator[str]:
     for family, answers in found.items():
         held = [(s, r) for s, r in answers if not first_half(s)]
         sides = [
-            [
-                (float((r.entropy or 0.0) > limit), s.image_id)
-                for s, r in held
-                if bool(r.correct) == hit
-            ]
+            [(float(entropy(r) > limit), s.image_id) for s, r in held if bool(r.correct) == hit]
             for hit in (False, True)
         ]
         share = rate([(float(not r.correct), s.image_id) for s, r in held])

@@ -11,16 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlm_confidence_tasks.report.claims import pages
+from vlm_confidence_tasks.report.claims.verdicts import NOT_MEASURED
 from vlm_confidence_tasks.report.formats.markdown import safe
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "claims-sandbox.md"
-LACKING = "not measured"
 HEADS = ("claim", "of", "verdict", "deciding part")
 
 TEXT = """# The nine claims on the embedded model
 
 The tiny model on the sandbox's data, held against the [nine claims](claims.md) by
-`vlm-confidence claims`. What is refuted or supported here is so for this model alone. Written by
+`vlm-confidence claims`; where there are others, its [sizes](scale.md) and itself after
+[calibration](csp.md). What is refuted or supported here is so for these models alone. Written by
 `scripts/claims_table.py` from the run in `docs/claims-sandbox.sh`.
 
 {legend}
@@ -39,26 +40,38 @@ The tiny model on the sandbox's data, held against the [nine claims](claims.md) 
 
 def shown(rows: Sequence[pages.VerdictRow]) -> list[pages.VerdictRow]:
     """Leave out who was not measured for a claim, where others were."""
-    measured = {row.claim for row in rows if row.verdict != LACKING}
-    return [row for row in rows if row.verdict != LACKING or row.claim not in measured]
+    measured = {row.claim for row in rows if row.verdict != NOT_MEASURED}
+    return [row for row in rows if row.verdict != NOT_MEASURED or row.claim not in measured]
 
 
-def main() -> None:
+def page(record: pages.Record) -> str:
+    """Return the page of what `claims.json` holds."""
+    rows = shown(pages.rows(record))
+    cells = [(row.claim.split()[0], *part.cells) for row in rows for part in row.parts]
+    lacking = [
+        f"- {safe(row.claim)}, {safe(row.of)}: {safe(row.deciding)}"
+        for row in rows
+        if row.verdict == NOT_MEASURED
+    ]
+    return TEXT.format(
+        legend=pages.legend(record).replace("docs/claims.md", "[how](claims.md)"),
+        verdicts=pages.table(HEADS, [row.cells[: len(HEADS)] for row in rows]),
+        parts=pages.table(("claim", *pages.PART_HEADS), cells),
+        lacking="\n".join(lacking) or "Nothing.",
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("verdicts", type=Path, help="folder of claims.json")
-    record = json.loads((parser.parse_args().verdicts / "claims.json").read_text(encoding="utf-8"))
-    rows = shown(pages.rows(record))
-    cells = [(row.claim.split()[0], *part.cells[1:]) for row in rows for part in row.parts]
-    lacking = [f"- {safe(row.claim)}: {safe(row.deciding)}" for row in rows if row.commands]
-    page = TEXT.format(
-        legend=pages.legend(record).replace("docs/claims.md", "[how](claims.md)"),
-        verdicts=pages.table(HEADS, [row.cells[: len(HEADS)] for row in rows]),
-        parts=pages.table(("claim", *pages.PART_HEADS[1:]), cells),
-        lacking="\n".join(lacking) or "Nothing.",
-    )
-    PAGE.write_text(page, encoding="utf-8")
-    print(page)
+    parser.add_argument("--page", type=Path, default=PAGE, help="default: docs/claims-sandbox.md")
+    given = parser.parse_args(arguments)
+    try:
+        text = (given.verdicts / "claims.json").read_text(encoding="utf-8")
+    except OSError as error:
+        raise SystemExit(f"{error.filename}: {error.strerror}") from error
+    given.page.write_text(page(json.loads(text)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -49,12 +49,7 @@ def page(root: Path, conditions: Sequence[str], seeds: Sequence[int], size: Any)
         seeds: Of the trained conditions.
         size: The study's `Size`.
     """
-    wanted = {name: [0] if name == BEFORE else list(seeds) for name in conditions}
-    found = {
-        name: [seed for seed in numbers if is_finished(root, name, seed)]
-        for name, numbers in wanted.items()
-    }
-    runs = {name: numbers for name, numbers in found.items() if numbers}
+    runs = {name: [0] if name == BEFORE else list(seeds) for name in conditions}
     samples = {
         name: [read(root, name, seed, MAIN) for seed in numbers] for name, numbers in runs.items()
     }
@@ -78,26 +73,8 @@ def page(root: Path, conditions: Sequence[str], seeds: Sequence[int], size: Any)
         others="\n".join(others(compared)),
         findings="\n".join(findings(compared)),
         loss=losses(root, seeds),
-        missing=missing(wanted, found),
     )
     return text
-
-
-def is_finished(root: Path, name: str, seed: int) -> bool:
-    """Whether a condition's model was evaluated to the end."""
-    return any((root / f"{name}-{seed}" / "results").rglob("*_results.json"))
-
-
-def missing(wanted: Mapping[str, Sequence[int]], found: Mapping[str, Sequence[int]]) -> str:
-    """Say which models are not in the tables yet; "" if all are."""
-    lacking = [
-        f"{TITLES[name]} ({', '.join(map(str, sorted({*numbers} - {*found[name]})))})"
-        for name, numbers in wanted.items()
-        if {*numbers} - {*found[name]}
-    ]
-    if not lacking:
-        return ""
-    return f"**The study is not complete.** Not in the tables yet, by seed: {'; '.join(lacking)}.\n"
 
 
 def read(root: Path, name: str, seed: int, task: str) -> list[Sample]:

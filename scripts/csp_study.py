@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,9 @@ import datasets
 import numpy as np
 import yaml
 
-from csp_page import page
+from csp_page import BEFORE, MAIN, page
 from generate_sandbox_data import build
+from page_parts import is_evaluated
 from tiny_world.questions import near_miss, pick
 from tiny_world.wording import pope_question
 from vlm_confidence_tasks.calibration.config import read_config
@@ -33,6 +36,7 @@ from vlm_confidence_tasks.calibration.evaluate import check_held_out, run_tasks
 from vlm_confidence_tasks.calibration.sources import folder_questions
 from vlm_confidence_tasks.calibration.train import MODEL, train
 from vlm_confidence_tasks.masks import QuestionMasks, provider
+from vlm_confidence_tasks.report.cli import positive
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 from vlm_confidence_tasks.sandbox.render import pale, png
 from vlm_confidence_tasks.sandbox.world import evaluation_scenes
@@ -40,7 +44,6 @@ from vlm_confidence_tasks.sandbox.world import evaluation_scenes
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "csp.md"
 # Scenes whose masks are known: what is trained on, and what is evaluated on.
 ROOMS, HELD_OUT = (1, 3, 4), 2
-BEFORE = "before"
 # Conditions of one data set, each trained from the one before it in its row.
 CHAINS = (
     ("sft_only", "csp"),
@@ -49,7 +52,6 @@ CHAINS = (
     ("first_person",),
     ("shuffled_confidence",),
 )
-MAIN = "pope_objectnoise"
 PERSONS = ("pope_verbal3", "pope_verbal1")
 TRANSFER = (
     *("pope_blur_verbal3", "pope_lowlight_verbal3", "pope_occlusion_verbal3"),
@@ -177,10 +179,26 @@ def run_chain(root: Path, chain: Sequence[str], seed: int, size: Size) -> None:
 def evaluate(root: Path, name: str, seed: int, model: str, size: Size) -> None:
     """Evaluate a condition's model, if that was not done before."""
     folder, started = root / f"{name}-{seed}" / "results", time.monotonic()
-    if not list(folder.rglob("*_results.json")):
+    if not is_evaluated(folder):
         tasks = size.tasks.get(name, (MAIN,))
         run_tasks(model, tasks, folder, str(root / "held_out"), ["--batch_size", "16"])
         print(f"{name}, seed {seed}: evaluated in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def check_same(root: Path, size: Size) -> None:
+    """Refuse a folder whose study began with other weights or of another size.
+
+    Raises:
+        SystemExit: With one line.
+    """
+    weights = sha256((MODEL_DIR / "model.safetensors").read_bytes()).hexdigest()
+    numbers = {name: getattr(size, name) for name in ("scenes", "sft", "simpo", "images")}
+    text = json.dumps({"weights": weights, **numbers}, indent=2)
+    file = root / "study.json"
+    if not file.exists():
+        file.write_text(text)
+    elif file.read_text() != text:
+        raise SystemExit(f"{root}: has a study of other weights or size; give a new folder")
 
 
 def study(root: Path, size: Size, workers: int) -> None:
@@ -188,10 +206,14 @@ def study(root: Path, size: Size, workers: int) -> None:
     # The local data are the sandbox's, under another name.
     os.environ["VLM_CONFIDENCE_MASKS"] = "sandbox"
     root.mkdir(parents=True, exist_ok=True)
-    if not (root / "questions").exists():
-        write_questions(root / "questions", size)
-    if not (root / "held_out").exists():
-        write_held_out(root / "held_out", size)
+    check_same(root, size)
+    for name, write in (("questions", write_questions), ("held_out", write_held_out)):
+        if not (root / name).exists():
+            # Named when it is whole, so that a study which was stopped here goes on.
+            part = root / f"{name}.part"
+            shutil.rmtree(part, ignore_errors=True)
+            write(part, size)
+            part.rename(root / name)
     jobs = [(root, chain, seed, size) for seed in size.seeds for chain in size.chains]
     if workers == 1:
         evaluate(root, BEFORE, 0, str(MODEL_DIR), size)
@@ -211,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, help="for data, models and runs")
     parser.add_argument("--small", action="store_true", help="a few steps, to see that it runs")
     parser.add_argument("--seeds", type=int, nargs="+", help="default: 0 1 2; of --small, 0")
-    parser.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
+    parser.add_argument("--workers", type=positive, default=2, help="processes, of one thread each")
     parser.add_argument("--page", type=Path, default=PAGE, help="default: docs/csp.md")
     options = parser.parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")

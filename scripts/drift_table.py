@@ -12,8 +12,8 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from page_parts import samples_of
 from vlm_confidence_tasks.metrics import Interval, Sample, mean_interval, rate_interval
-from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.report.representation_statistics import inside_numbers
 from vlm_confidence_tasks.types import Readout
 
@@ -133,8 +133,7 @@ def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path, help="folder of the run")
-    (file,) = parser.parse_args().results.rglob("*_samples_pope_invariance.jsonl")
-    documents = read_samples(file).samples
+    documents = samples_of(parser.parse_args().results, "pope_invariance")
     images = {document.image_id for document in documents}
     names = {family for document in documents for family in document.families}
     families = sorted(names, key=lambda f: -_average(moved(documents, f, "context")))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from page_parts import samples_of
+from page_parts import entropy, samples_of
 from vlm_confidence_tasks.metrics import (
     Interval,
     calibration_error_interval,
@@ -51,13 +51,6 @@ def cell(found: Interval | None) -> str:
     if found is None:
         raise ValueError("an interval needs at least 5 images whose answers differ")
     return f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]"
-
-
-def entropy(readout: Readout) -> float:
-    """Return an answer's entropy, which every answer of this model has."""
-    if readout.entropy is None:
-        raise ValueError(f"{readout.variant}: no entropy in the samples")
-    return readout.entropy
 
 
 def line(epsilon: str, readouts: Sequence[Readout], images: Sequence[str]) -> str:

@@ -3,7 +3,8 @@
     python scripts/scale_study.py FOLDER                                  # the embedded model's
     python scripts/scale_study.py FOLDER --study scripts/scale_studies/llava-1.5.yaml --page x.md
 
-FOLDER gets models, runs and logs; what it holds already is not made again.
+FOLDER gets models, runs and logs; what it holds already is not made again, so other weights or
+tasks need another one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,11 +24,12 @@ import msgspec
 import yaml
 from safetensors import safe_open
 
-from page_parts import cell, samples_of
+from page_parts import cell, is_evaluated, samples_of
 from vlm_confidence_tasks.benchmarks.base import LOCAL_DATA
 from vlm_confidence_tasks.calibration import evaluate as evaluation
 from vlm_confidence_tasks.metrics import Number, Sample, measure
 from vlm_confidence_tasks.report.claims.record import judge
+from vlm_confidence_tasks.report.cli import positive
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import TaskRun, find_runs
 
@@ -129,8 +132,10 @@ def read_study(file: Path) -> Study:
     """
     try:
         study = msgspec.convert(yaml.safe_load(file.read_text()), Study, strict=False)
-    except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
         raise SystemExit(f"{file}: {' '.join(str(error).split())}") from error
+    if not study.models or not study.tasks:
+        raise SystemExit(f"{file}: give at least one of tasks and one of models")
     names = [model.name for model in study.models]
     if len(set(names)) < len(names):
         raise SystemExit(f"{file}: two models have one name")
@@ -159,7 +164,7 @@ def make(folder: Path, study: Study, model: Model) -> None:
         options = ["--threads", os.environ["OMP_NUM_THREADS"], "--output", path]
         run([sys.executable, script, *options, *model.train], folder / f"{model.name}-train.log")
     output = folder / "runs" / model.name
-    if list(output.rglob("*_results.json")):
+    if is_evaluated(output):
         return
     arguments = ",".join(filter(None, [f"pretrained={path}", model.model_args]))
     command = [*evaluation.PROGRAM, "--model", model.model, "--model_args", arguments]
@@ -174,13 +179,13 @@ def run(command: Sequence[str], log: Path, **environment: str) -> None:
     Raises:
         SystemExit: It failed.
     """
-    print(" ".join(command), flush=True)
+    print(shlex.join(command), flush=True)
     with log.open("w") as file:
         done = subprocess.run(
             command, env={**os.environ, **environment}, stdout=file, stderr=file, check=False
         )
     if done.returncode:
-        raise SystemExit(f"failed, for the reason at the end of {log}: {' '.join(command)}")
+        raise SystemExit(f"failed, for the reason at the end of {log}: {shlex.join(command)}")
 
 
 def training_of(folder: Path, model: Model) -> Training | None:
@@ -290,32 +295,40 @@ def verdict(folder: Path, study: Study) -> str:
     return (
         "Claim 6 of [nine](claims.md) says that larger models are not steadier: the slope of a\n"
         "question's flip rate over log2 of the parameters, the change with each doubling, would\n"
-        f"be above -0.01. Here: **{found['verdict']}**, {said(part)}\n"
-        f"(`vlm-confidence claims scale_study/runs --sizes {options(sizes)}`).\n"
+        f"be above -0.01. Here: **{found['verdict']}**, {said(part, record['tests'])}\n"
+        f"(`vlm-confidence claims scale_study/runs --sizes {shlex.join(options(sizes))}`).\n"
     )
 
 
-def options(sizes: dict[str, float]) -> str:
+def options(sizes: dict[str, float]) -> list[str]:
     """Write sizes as `vlm-confidence claims --sizes` takes them."""
-    return " ".join(f"{name}={count:.0f}" for name, count in sizes.items())
+    return [f"{name}={count:.0f}" for name, count in sizes.items()]
 
 
-def said(part: dict[str, Any]) -> str:
-    """Put the effect of claim 6 and its 95% interval into words."""
+def said(part: dict[str, Any], tests: int) -> str:
+    """Put the effect of claim 6 into words, with the intervals of 95% and of the decision.
+
+    Args:
+        part: Of the record of `judge`.
+        tests: Parts that were tested together.
+    """
     if part["effect"] is None:
         return str(part["missing"])
-    ends = "" if part["low_95"] is None else f" [{part['low_95']:.3f}, {part['high_95']:.3f}]"
-    return f"{part['effect']:.3f}{ends} a doubling, over {part['images']} images"
+    over = f" a doubling, over {part['images']} images"
+    if part["low"] is None:
+        return f"{part['effect']:.3f}{over}, no interval"
+    return (
+        f"{part['effect']:.3f} [{part['low_95']:.3f}, {part['high_95']:.3f}]{over}; decided by\n"
+        f"[{part['low']:.3f}, {part['high']:.3f}], at {part['level']:.2%}, since {tests} parts of "
+        "claims\nwere tested together"
+    )
 
 
-def page(folder: Path, study: Study, file: Path) -> str:
-    """Return the page."""
-    command = "python scripts/scale_study.py scale_study"
-    if file != STUDY:
-        command += f" --study scripts/scale_studies/{file.name} --page {file.stem}.md"
+def page(folder: Path, study: Study, command: Sequence[str]) -> str:
+    """Return the page, with the command that makes it."""
     return TEXT.format(
         title=study.title,
-        command=command,
+        command=shlex.join(command),
         models="\n".join(model_rows(folder, study)),
         tables="\n".join(tables(folder, study)),
         verdict=verdict(folder, study),
@@ -327,23 +340,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the study and write its page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="for models, runs and logs")
-    parser.add_argument("--study", type=Path, default=STUDY, help="default: the embedded model's")
-    parser.add_argument("--workers", type=int, default=1, help="models at a time")
-    parser.add_argument("--page", type=Path, default=PAGE, help="default: docs/scale.md")
-    parser.add_argument("--sizes", action="store_true", help="print models and sizes, and end")
+    parser.add_argument("--study", type=Path, help="default: the embedded model's")
+    parser.add_argument("--workers", type=positive, default=1, help="models at a time")
+    parser.add_argument("--page", type=Path, help="needed with --study; default: docs/scale.md")
+    parser.add_argument(
+        "--sizes", action="store_true", help="print models with sizes, one a line, and end"
+    )
     given = parser.parse_args(arguments)
+    if given.study and not given.page and not given.sizes:
+        parser.error("--study needs --page, since docs/scale.md is of the embedded model")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    study, folder = read_study(given.study), given.folder.resolve()
+    study, folder = read_study(given.study or STUDY), given.folder.resolve()
     if given.sizes:
-        print(options(sizes_of(folder, study)))
+        print("\n".join(options(sizes_of(folder, study))))
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SystemExit(f"{folder}: {error.strerror}; give a folder") from error
     with ThreadPoolExecutor(given.workers) as pool:
         # The largest first, so that none is left to run alone.
         made = [pool.submit(make, folder, study, model) for model in reversed(study.models)]
         for each in made:
             each.result()
-    given.page.write_text(page(folder, study, given.study))
+    command = ["python", "scripts/scale_study.py", given.folder.name]
+    if given.study:
+        command += ["--study", str(given.study), "--page", str(given.page)]
+    (given.page or PAGE).write_text(page(folder, study, command))
 
 
 if __name__ == "__main__":

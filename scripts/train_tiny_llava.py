@@ -46,6 +46,7 @@ from transformers import (
 from tiny_world.lessons import CHAT_TEMPLATE, COURSES, END, IMAGE, Row
 from tiny_world.muon import Muon
 from tiny_world.packing import IGNORED, Packed, Packer
+from vlm_confidence_tasks.report.cli import positive
 from vlm_confidence_tasks.sandbox.render import SIDE
 from vlm_confidence_tasks.sandbox.world import EVALUATION
 
@@ -60,7 +61,7 @@ PATCHES = (SIDE // PATCH) ** 2
 MEAN, STD = 0.9, 0.3
 PAD = "<pad>"
 HEAD = 32
-"""Width of an attention head of the language model; the vision tower's are at least as wide."""
+"""Width of an attention head of the language model."""
 
 
 @dataclass(frozen=True)
@@ -273,8 +274,11 @@ def held_out(
         wrong[learned] = logits.argmax(-1) != batch.targets[learned]
         for place, row in enumerate(part):
             for number, lesson in enumerate(row.lessons, start=1):
-                missed = bool(wrong[place, packed.blocks[place] == number].any())
-                right.setdefault(lesson.kind, []).append(not missed)
+                block = packed.blocks[place] == number
+                # A lesson without a question, as where a scene has none of its kind.
+                if bool(learned[place, block].any()):
+                    missed = bool(wrong[place, block].any())
+                    right.setdefault(lesson.kind, []).append(not missed)
     return {kind: float(np.mean(found)) for kind, found in right.items()}
 
 
@@ -425,14 +429,25 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--size", choices=list(SIZES), default="m")
-    parser.add_argument("--steps", type=int, default=4700, help="of lessons")
-    parser.add_argument("--looks", type=int, default=400, help="steps of images alone, before")
-    parser.add_argument("--rows", type=int, default=4, help="rows in a batch")
+    parser.add_argument("--steps", type=positive, default=4700, help="of lessons")
+    parser.add_argument("--looks", type=positive, default=400, help="steps of images alone, before")
+    parser.add_argument("--rows", type=positive, default=4, help="rows in a batch")
     parser.add_argument("--lr", type=float, default=6e-4, help="peak learning rate")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2, help="of torch")
-    parser.add_argument("--check", type=int, default=200, help="held-out rows a course at the end")
-    return parser.parse_args(argv)
+    parser.add_argument("--seed", type=int, default=0, help="0 or more")
+    parser.add_argument("--threads", type=positive, default=2, help="of torch")
+    parser.add_argument(
+        "--check", type=positive, default=200, help="held-out rows a course at the end"
+    )
+    args = parser.parse_args(argv)
+    if args.seed < 0:
+        parser.error(f"--seed must be 0 or more, got {args.seed}")
+    if not 0 < args.lr < math.inf:
+        parser.error(f"--lr must be above 0, got {args.lr}")
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--output {args.output}: {error.strerror}; give a folder")
+    return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from page_parts import entropy, samples_file
 from vlm_confidence_tasks.metrics import mean_interval, rate_interval
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 
@@ -91,10 +92,10 @@ ROWS = (
 
 def read(folder: Path, task: str) -> Pairs:
     """Read clean and noisy entropy of each image, by the image's place in the run."""
-    file = sorted(folder.rglob(f"*_samples_{task}.jsonl"))[-1]
+    file = samples_file(folder, task)
     if not task.startswith("caption_trap"):
         return {
-            str(n): (sample.clean.entropy or 0.0, sample.variants[0].entropy or 0.0)
+            str(n): (entropy(sample.clean), entropy(sample.variants[0]))
             for n, sample in enumerate(read_samples(file).samples)
         }
     rows = map(json.loads, file.read_text().splitlines())

@@ -145,7 +145,7 @@ def whose(scenes: tuple[Scene, ...], rng: np.random.Generator) -> list[Lesson]:
     """A drill: which of several scenes shows an object that one of them alone shows."""
     names = Counter(name for scene in scenes for name in scene.names)
     owners = [(n, i) for i, scene in enumerate(scenes) for n in scene.names if names[n] == 1]
-    asked = [owners[i] for i in rng.permutation(len(owners))] if len(scenes) > 1 else []
+    asked = [owners[i] for i in rng.permutation(len(owners))]
     return _drills(whose=[(f" {name}", f" {ORDINALS[place]}") for name, place in asked])
 
 
@@ -160,8 +160,7 @@ def lookups(scenes: tuple[Scene, ...], rng: np.random.Generator) -> list[Lesson]
         others = [name for other in scenes for name in other.names]
         asked = (pick(rng, scene.names), pick(rng, others), pick(rng, others))
         checked += [(f" {ordinal} {name}", f" {yes(name in scene.names)}") for name in asked]
-    several = len(scenes) > 1
     return _drills(
-        lookups=[told[i] for i in rng.permutation(len(told))] if several else [],
-        sorted=[checked[i] for i in rng.permutation(len(checked))] if several else [],
+        lookups=[told[i] for i in rng.permutation(len(told))],
+        sorted=[checked[i] for i in rng.permutation(len(checked))],
     )

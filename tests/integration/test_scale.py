@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import forking
 import pytest
@@ -36,10 +39,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *options: str) -> str:
-    page = folder / "page.md"
-    given = [str(folder / "kept"), "--study", str(folder / "study.yaml"), "--page", str(page)]
-    scale_study.main([*given, *options])
-    return page.read_text()
+    with contextlib.chdir(folder):
+        scale_study.main(["kept", "--study", "study.yaml", "--page", "page.md", *options])
+    return (folder / "page.md").read_text()
 
 
 @pytest.mark.usefixtures("forked")
@@ -53,11 +55,13 @@ def test_models_are_made_and_run_once_and_tables_have_a_row_a_size(
     assert [row[0] for row in rows[4:]] == ["| xs", "| m"]
     assert "**not measured**, 2 sizes of a family, 3 are needed" in page
     assert str(folder) not in page
+    assert "\npython scripts/scale_study.py kept --study study.yaml --page page.md\n" in page
     # Nothing is done again.
     assert run(folder) == page
     assert not capsys.readouterr().out
     run(folder, "--sizes")
-    assert capsys.readouterr().out.startswith("xs-0=2")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition("=")[0] for line in lines] == ["xs-0", "m-0"]
 
 
 @pytest.fixture
@@ -88,6 +92,7 @@ def test_studies_in_the_repository_can_be_read(file: Path) -> None:
         (("name: m-0", "name: xs-0"), "two models have one name"),
         ((", pretrained: PACKAGED", ""), "m-0: give either pretrained or train"),
         (("title:", "title: ["), "while parsing"),
+        (("tasks: [pope_invariance]", "tasks: []"), "give at least one of tasks"),
     ],
 )
 def test_a_study_that_is_none_is_refused_in_a_line(
@@ -97,6 +102,64 @@ def test_a_study_that_is_none_is_refused_in_a_line(
     file.write_text(STUDY.replace(*change))
     with pytest.raises(SystemExit, match=f"{file}: .*{says}"):
         scale_study.read_study(file)
+
+
+def test_a_study_that_is_no_text_is_refused_in_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(SystemExit, match=f"{file}: 'utf-8' codec can't decode"):
+        scale_study.read_study(file)
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (["x", "--workers", "0"], "must be a whole number of at least 1"),
+        (["x", "--study", str(STUDIES[0])], "--study needs --page"),
+    ],
+)
+def test_bad_arguments_are_refused_in_a_line(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        scale_study.main(arguments)
+    assert says in capsys.readouterr().err
+
+
+def test_a_folder_that_is_a_file_is_refused_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match=f"{tmp_path}/file: File exists; give a folder"):
+        scale_study.main([str(tmp_path / "file")])
+
+
+PART = {
+    **{"effect": -0.03, "low": -0.05, "high": -0.002, "level": 0.9975},
+    **{"low_95": -0.045, "high_95": -0.014, "images": 30, "missing": None},
+}
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        (
+            {},
+            "-0.030 [-0.045, -0.014] a doubling, over 30 images; decided by\n"
+            "[-0.050, -0.002], at 99.75%, since 20 parts of claims\nwere tested together",
+        ),
+        (dict.fromkeys(("low", "high", "level")), "-0.030 a doubling, over 30 images, no interval"),
+        ({"effect": None, "missing": "no run of x"}, "no run of x"),
+    ],
+)
+def test_a_verdict_stands_beside_the_interval_that_decided_it(
+    change: dict[str, Any], says: str
+) -> None:
+    assert scale_study.said({**PART, **change}, 20) == says
+
+
+def test_sizes_survive_a_shell() -> None:
+    words = scale_study.options({"org/m (load_in_4bit=True)": 7.06e9})
+    assert words == ["org/m (load_in_4bit=True)=7060000000"]
+    assert shlex.split(shlex.join(words)) == words
 
 
 def test_a_checkpoint_whose_size_nothing_says_is_refused(tmp_path: Path) -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import sys
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+import train_tiny_llava
+from tiny_world.lessons import COURSES, Lesson, Row, beginner_row, exam_beginner_row, exam_row
+from tiny_world.packing import Packer
+from vlm_confidence_tasks.sandbox import MODEL_DIR
+from vlm_confidence_tasks.sandbox.world import evaluation_scenes
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "scripts" / "train_tiny_llava.py"
@@ -17,18 +26,8 @@ SCRIPT = ROOT / "scripts" / "train_tiny_llava.py"
 def test_two_steps_make_a_loadable_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = [
-        "--steps",
-        "2",
-        "--looks",
-        "2",
-        "--rows",
-        "1",
-        "--check",
-        "2",
-        "--output",
-        str(tmp_path),
-    ]
+    few = "--steps 2 --looks 2 --rows 1 --check 2 --threads 1"
+    options = [*few.split(), "--output", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), *options])
     # In this process, where what scripts import for seconds is imported.
     with torch.random.fork_rng():
@@ -38,3 +37,51 @@ def test_two_steps_make_a_loadable_model(
     assert not any(info.values())
     assert model.num_parameters() <= 3_000_000
     assert AutoProcessor.from_pretrained(tmp_path).chat_template
+
+
+def test_courses_come_in_their_order_and_shares() -> None:
+    steps = 4700
+    made = [COURSES[train_tiny_llava.course(step, steps)] for step in range(steps)]
+    drills, several, everything = made[:846], made[846:2100], made[2104:]
+    assert set(drills) == {beginner_row}
+    assert Counter(several)[exam_beginner_row] == 2 * Counter(several)[COURSES[2]] == 836
+    shares = Counter(everything[:2592])
+    assert shares == {exam_row: 1296, COURSES[2]: 972, exam_beginner_row: 324}
+
+
+def test_the_rate_rises_to_its_peak_and_falls_to_a_fiftieth() -> None:
+    rates = [train_tiny_llava.rate(step, 1000) for step in range(1001)]
+    assert rates.index(max(rates)) in (99, 100) and max(rates) == 1.0
+    assert rates[:100] == sorted(rates[:100]) and rates[100:] == sorted(rates[100:], reverse=True)
+    assert rates[-1] == pytest.approx(0.02)
+
+
+def test_a_lesson_without_a_question_is_not_counted_as_right() -> None:
+    tokenizer = AutoProcessor.from_pretrained(MODEL_DIR).tokenizer
+    encode = partial(tokenizer.encode, add_special_tokens=False)
+    packer = Packer(encode, tokenizer.pad_token_id, train_tiny_llava.PATCH)
+    with torch.random.fork_rng():
+        model = train_tiny_llava.build_model(tokenizer, train_tiny_llava.SIZES["xs"]).eval()
+    (scene,) = evaluation_scenes(52, 1)
+    asked = Lesson("asked", ((" red circle", " Yes"),))
+    rows = [Row((scene,), "<image>", (Lesson("empty", ()), asked))]
+    assert list(train_tiny_llava.held_out(model, packer, rows, None)) == ["asked"]
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (["--steps", "0"], "must be a whole number of at least 1"),
+        (["--threads", "0"], "must be a whole number of at least 1"),
+        (["--rows", "-1"], "must be a whole number of at least 1"),
+        (["--seed", "-1"], "--seed must be 0 or more"),
+        (["--lr", "nan"], "--lr must be above 0"),
+        (["--output", "/dev/null"], "--output /dev/null: File exists; give a folder"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_trained(
+    options: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        train_tiny_llava.parse(["--output", str(tmp_path), *options])
+    assert re.search(re.escape(says), capsys.readouterr().err)

@@ -22,11 +22,16 @@ for model in tiny_llava-before tiny_llava-csp; do
         --tasks pope_verbal3,pope_blur_verbal3,pope_lowlight_verbal3
 done
 family=()
+runs=(claims)
 if [[ -n $scale ]]; then
     sizes=$(python "$scripts/scale_study.py" "$scale" --sizes)
-    read -ra given <<< "$sizes"
-    family=("$scale/runs" --sizes "${given[@]}")
+    # m-0 is the packaged model, which ran above as tiny_llava: twice, it would count twice.
+    mapfile -t given <<< "$sizes"
+    family=(--sizes "${given[@]/#m-0=/tiny_llava=}")
+    for run in "$scale"/runs/*; do
+        [[ ${run##*/} == m-0 ]] || runs+=("$run")
+    done
 fi
-vlm-confidence claims claims "${family[@]}" --output verdicts \
+vlm-confidence claims "${runs[@]}" "${family[@]}" --output verdicts \
     --before tiny_llava-before --after tiny_llava-csp
 python "$scripts/claims_table.py" verdicts

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes again, in the current folder, what shows numbers of the embedded model, as after new weights:
+# Makes again, in the current folder, what shows numbers of the embedded model, as after new weights.
+# Start in an empty folder: what is there of other weights would be taken for theirs.
 #
 #     docs/sandbox-pages.sh tables     # pages of single runs, the example of a leaderboard
 #     docs/sandbox-pages.sh attacks    # docs/sandbox-attacks.sh
@@ -17,6 +18,7 @@ evaluate() {
 }
 
 tables() {
+    [[ ! -e eps ]] || { echo "$PWD: has tables' runs already; start in an empty folder" >&2; exit 2; }
     export VLM_CONFIDENCE_DATA=sandbox
     evaluate pope_eps eps
     python "$root/scripts/sandbox_table.py" eps

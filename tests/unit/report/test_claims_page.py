@@ -1,0 +1,48 @@
+"""The page docs/claims-sandbox.md, made of what the command `claims` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import claims_table
+from report.claimed import write
+from report.test_claims import judged
+from report.test_claims_command import noisy, steady_one
+
+
+def rows(page: str, heading: str) -> list[list[str]]:
+    """Cells of the table below a heading, without its head."""
+    table = page.partition(f"## {heading}\n\n")[2].partition("\n\n")[0]
+    return [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+
+
+def test_every_part_says_whose_it_is_and_what_lacks_is_listed(tmp_path: Path) -> None:
+    write(tmp_path / "runs", {**noisy(), **steady_one()}, "org/a")
+    write(tmp_path / "runs", steady_one(), "org/b")
+    page = claims_table.page(judged(tmp_path))
+    parts = rows(page, "Parts")
+    # Claim 1 has three parts, of the one model that ran; claim 4 has no numbers, of both.
+    assert [row[1] for row in parts if row[0] == "1."] == ["org/a"] * 3
+    assert {row[1] for row in parts if row[0] == "4."} == {"org/a", "org/b"}
+    lacking = page.partition("## Not measured here\n\n")[2].splitlines()
+    assert not [line for line in lacking if line.startswith("- 1.")]
+    assert [line for line in lacking if line.startswith("- 4. ") and ", org/b: " in line]
+    assert [
+        line for line in lacking if line.startswith("- 6. ") and ", a family of sizes: " in line
+    ]
+
+
+def test_the_page_is_written_where_it_is_wanted(tmp_path: Path) -> None:
+    write(tmp_path / "runs", steady_one())
+    judged(tmp_path)
+    claims_table.main([str(tmp_path / "out"), "--page", str(tmp_path / "page.md")])
+    assert (
+        (tmp_path / "page.md").read_text().startswith("# The nine claims on the embedded model\n")
+    )
+
+
+def test_a_folder_without_verdicts_is_refused_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=f"{tmp_path}/claims.json: No such file or directory"):
+        claims_table.main([str(tmp_path)])

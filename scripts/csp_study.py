@@ -145,7 +145,7 @@ def configuration(name: str, based: bool, seed: int, size: Size) -> dict[str, An
     }
     step = {"batch_size": 16, "accumulation": 1}
     if name != "simpo_only" and not based:
-        config["train"]["sft"] = {**step, "steps": size.sft, "learning_rate": 3e-4}
+        config["train"]["sft"] = {**step, "steps": size.sft, "learning_rate": 5e-5}
     if name != "sft_only":
         config["train"]["simpo"] = {**step, "steps": size.simpo, "learning_rate": 2e-5}
     return config

@@ -332,7 +332,7 @@ def page(folder: Path, study: Study, command: Sequence[str]) -> str:
         models="\n".join(model_rows(folder, study)),
         tables="\n".join(tables(folder, study)),
         verdict=verdict(folder, study),
-        reading=f"\n{study.reading}" if study.reading else "",
+        reading=study.reading,
     )
 
 

@@ -52,11 +52,11 @@ READING = """## What to take from it, and what not
 {findings}
 
 For a real model: look at the columns, not at these numbers. Each fit is made on clean answers
-alone, as a deployed system would make it, so whatever happens below, the clean row looks repaired
-and covered. This model is not sure enough when clean: its temperature is under 1, and sharpening
-what is right on clean images makes it more wrongly sure wherever the images have changed
-(`nll_ts` above `nll`). An overconfident model's temperature, over 1, would err the other way and
-help a little everywhere: only both columns tell. A coverage that falls is to be read with the size
+alone, as a deployed system would make it, so whatever happens below, the clean row looks covered.
+There is little to repair here: no temperature's interval leaves 1 out. On SEED-Bench it is under 1
+all the same, and sharpening costs likelihood (`nll_ts` above `nll`), most where the images have
+changed most. An overconfident model's temperature, over 1, would err the other way and help a
+little everywhere: only both columns tell. A coverage that falls is to be read with the size
 of the sets: a model whose sets grow has noticed that it knows less, and here they do not. The
 answers that are still given at the clean threshold are fewer and more of them are wrong, so a
 threshold notices some of the shift and not all of it. And a signal that takes 25 answers a question

@@ -12,7 +12,10 @@ from vlm_confidence_tasks.metrics.reducers import Values
 SHOWN = ("accuracy", "confidence", "ece", "ifr", "entropy")
 _METRICS = metrics_for(())
 _HEAD = "Clean -> perturbed; * where the 95% interval of that change alone, over images, excludes 0"
-_FOOT = "ece: calibration error; ifr: share of answers that flip; entropy in nats"
+_FOOT = (
+    "ece: calibration error; ifr: share of answers that flip; entropy in nats; "
+    "no * if decimals agree"
+)
 # Of names and of cells: a line has 100 columns.
 _NAME, _CHANGE, _RATE = 25, 15, 5
 

@@ -97,13 +97,6 @@ def flips(answers: Sequence[str], clean: Sequence[str]) -> float:
     return float(np.mean([a != c for a, c in zip(answers, clean, strict=True)]))
 
 
-camera = pytest.mark.skipif(
-    not MODEL_DIR.joinpath("training.json").exists(),
-    reason="the packaged weights were trained before lessons had a camera",
-)
-
-
-@camera
 @pytest.mark.parametrize(
     "name, given",
     [
@@ -119,7 +112,6 @@ def test_what_a_camera_does_flips_hardly_an_answer(
     assert flips(moved, clean_answers) <= 0.05
 
 
-@camera
 def test_the_shifts_of_the_tasks_flip_hardly_an_answer(
     ask: Any, rows: Any, clean_answers: list[str]
 ) -> None:

@@ -186,19 +186,24 @@ def evaluate(root: Path, name: str, seed: int, model: str, size: Size) -> None:
 
 
 def check_same(root: Path, size: Size) -> None:
-    """Refuse a folder whose study began with other weights or of another size.
+    """Refuse a folder whose study began with other weights, settings or sizes.
 
     Raises:
         SystemExit: With one line.
     """
     weights = sha256((MODEL_DIR / "model.safetensors").read_bytes()).hexdigest()
     numbers = {name: getattr(size, name) for name in ("scenes", "sft", "simpo", "images")}
-    text = json.dumps({"weights": weights, **numbers}, indent=2)
+    conditions = {
+        name: configuration(name, name != chain[0], 0, size)
+        for chain in size.chains
+        for name in chain
+    }
+    text = json.dumps({"weights": weights, **numbers, "conditions": conditions}, indent=2)
     file = root / "study.json"
     if not file.exists():
         file.write_text(text)
     elif file.read_text() != text:
-        raise SystemExit(f"{root}: has a study of other weights or size; give a new folder")
+        raise SystemExit(f"{root}: has a study of other weights or settings; give a new folder")
 
 
 def study(root: Path, size: Size, workers: int) -> None:

@@ -13,6 +13,7 @@ import forking
 import pytest
 from conftest import Run, run_command
 
+import csp_study
 from vlm_confidence_tasks.calibration import evaluate as evaluation
 from vlm_confidence_tasks.calibration import models
 from vlm_confidence_tasks.errors import TaskError
@@ -163,3 +164,16 @@ def test_the_study_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(models, "find_spec", lambda name: None)
     runpy.run_path(str(ROOT / "scripts" / "csp_study.py"), run_name="__main__")
     assert page.read_text().splitlines() == lines
+
+
+def test_a_folder_of_other_weights_or_settings_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    csp_study.check_same(tmp_path, csp_study.SMALL)
+    csp_study.check_same(tmp_path, csp_study.SMALL)
+    with pytest.raises(SystemExit, match=f"{tmp_path}: has a study of other weights or settings"):
+        csp_study.check_same(tmp_path, csp_study.WHOLE)
+    (tmp_path / "model.safetensors").write_bytes(b"other")
+    monkeypatch.setattr(csp_study, "MODEL_DIR", tmp_path)
+    with pytest.raises(SystemExit, match="other weights"):
+        csp_study.check_same(tmp_path, csp_study.SMALL)

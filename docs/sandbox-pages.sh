@@ -6,9 +6,11 @@
 #     docs/sandbox-pages.sh attacks    # docs/sandbox-attacks.sh
 #     docs/sandbox-pages.sh stored     # what README and notebook show
 #     docs/sandbox-pages.sh csp        # docs/csp.md
+#     docs/sandbox-pages.sh scale      # docs/scale.md; trains the other sizes, which takes hours
 #     docs/sandbox-pages.sh claims     # docs/claims-sandbox.md, after csp and, if it is there, scale_study/
 #
-# Then read what the pages say in words.
+# Then read what the pages say in words, and what README.md, docs/drift.md, docs/footguns.md,
+# docs/engines.md and docs/throughput.md quote.
 set -euo pipefail
 docs=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$docs")
@@ -46,6 +48,7 @@ case "${1:-}" in
 tables | stored) "$1" ;;
 attacks) "$docs/sandbox-attacks.sh" ;;
 csp) python "$root/scripts/csp_study.py" csp_study ;;
+scale) python "$root/scripts/scale_study.py" scale_study ;;
 claims)
     scale=()
     [[ -d scale_study ]] && scale=(scale_study)

@@ -28,6 +28,9 @@ The tiny model on the sandbox's data, held against the [nine claims](claims.md) 
 
 {verdicts}
 
+Models without a verdict on a claim are left out of this table where others have one. They are
+[listed](#not-measured-here), and what was tested of them is among the parts.
+
 ## Parts
 
 {parts}
@@ -44,20 +47,37 @@ def shown(rows: Sequence[pages.VerdictRow]) -> list[pages.VerdictRow]:
     return [row for row in rows if row.verdict != NOT_MEASURED or row.claim not in measured]
 
 
+def parts(rows: Sequence[pages.VerdictRow]) -> list[tuple[str, ...]]:
+    """Cells of the parts of `shown` verdicts, and of every part of another that was tested."""
+    whole = shown(rows)
+    return [
+        (row.claim.split()[0], *part.cells)
+        for row in rows
+        for part in row.parts
+        if row in whole or part.documents
+    ]
+
+
+def lacking(rows: Sequence[pages.VerdictRow]) -> list[str]:
+    """List the claims without a verdict: of whom and why, a line a reason."""
+    whose: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.verdict == NOT_MEASURED:
+            whose.setdefault((row.claim, row.deciding), []).append(row.of)
+    return [
+        f"- {safe(claim)}, {safe(', '.join(names))}: {safe(reason)}"
+        for (claim, reason), names in whose.items()
+    ]
+
+
 def page(record: pages.Record) -> str:
     """Return the page of what `claims.json` holds."""
-    rows = shown(pages.rows(record))
-    cells = [(row.claim.split()[0], *part.cells) for row in rows for part in row.parts]
-    lacking = [
-        f"- {safe(row.claim)}, {safe(row.of)}: {safe(row.deciding)}"
-        for row in rows
-        if row.verdict == NOT_MEASURED
-    ]
+    rows = pages.rows(record)
     return TEXT.format(
         legend=pages.legend(record).replace("docs/claims.md", "[how](claims.md)"),
-        verdicts=pages.table(HEADS, [row.cells[: len(HEADS)] for row in rows]),
-        parts=pages.table(("claim", *pages.PART_HEADS), cells),
-        lacking="\n".join(lacking) or "Nothing.",
+        verdicts=pages.table(HEADS, [row.cells[: len(HEADS)] for row in shown(rows)]),
+        parts=pages.table(("claim", *pages.PART_HEADS), parts(rows)),
+        lacking="\n".join(lacking(rows)) or "Nothing.",
     )
 
 

@@ -296,7 +296,8 @@ def verdict(folder: Path, study: Study) -> str:
         "Claim 6 of [nine](claims.md) says that larger models are not steadier: the slope of a\n"
         "question's flip rate over log2 of the parameters, the change with each doubling, would\n"
         f"be above -0.01. Here: **{found['verdict']}**, {said(part, record['tests'])}\n"
-        f"(`vlm-confidence claims scale_study/runs --sizes {shlex.join(options(sizes))}`).\n"
+        "(`vlm-confidence claims scale_study/runs --output verdicts --sizes "
+        f"{shlex.join(options(sizes))}`).\n"
     )
 
 

@@ -50,7 +50,7 @@ class Llava(LlavaSimple):
 
 
 class TinyLlavaSimple(LlavaSimple):
-    """The embedded model: 1.6 million parameters, trained on images of coloured shapes."""
+    """The embedded model: 2.6 million parameters, trained on images of coloured shapes."""
 
     def __init__(self, pretrained: str = str(MODEL_DIR), **options: Any) -> None:
         """Load the model that ships with the package, or another in `pretrained`."""

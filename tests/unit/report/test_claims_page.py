@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 import claims_table
-from report.claimed import write
+from report.claimed import write, wrong
 from report.test_claims import judged
 from report.test_claims_command import noisy, steady_one
+
+NAMES = ("pope", "amber", "seed", "mmmu")
 
 
 def rows(page: str, heading: str) -> list[list[str]]:
@@ -27,11 +29,23 @@ def test_every_part_says_whose_it_is_and_what_lacks_is_listed(tmp_path: Path) ->
     assert [row[1] for row in parts if row[0] == "1."] == ["org/a"] * 3
     assert {row[1] for row in parts if row[0] == "4."} == {"org/a", "org/b"}
     lacking = page.partition("## Not measured here\n\n")[2].splitlines()
-    assert not [line for line in lacking if line.startswith("- 1.")]
-    assert [line for line in lacking if line.startswith("- 4. ") and ", org/b: " in line]
+    (first,) = [line for line in lacking if line.startswith("- 1. ")]
+    assert ", org/b: H(noisy) - H(clean) at 0.3: not measured: no run of " in first
+    assert [line for line in lacking if line.startswith("- 4. ") and ", org/a, org/b: " in line]
     assert [
         line for line in lacking if line.startswith("- 6. ") and ", a family of sizes: " in line
     ]
+
+
+def test_as_many_parts_as_were_tested_are_shown(tmp_path: Path) -> None:
+    pope, *others = {f"{name}_invariance": wrong(0.3, 0.1) for name in NAMES}.items()
+    write(tmp_path / "runs", dict([pope, *others]), "org/a")
+    write(tmp_path / "runs", dict([pope]), "org/b")
+    record = judged(tmp_path)
+    parts = rows(claims_table.page(record), "Parts")
+    # Claim 7 has a part for each benchmark; org/b ran one, which leaves it without a verdict.
+    assert [row[1] for row in parts if row[0] == "7."] == ["org/a"] * 4 + ["org/b"]
+    assert record["tests"] == sum(row[3].startswith("\\[") for row in parts)
 
 
 def test_the_page_is_written_where_it_is_wanted(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ _DIFFERENCE_TESTS = (
     (
         "entropy_delta_p",
         reducers.sign_flip_of_differences,
-        "two-sided sign-flip permutation p, by image, of entropy_delta; under 0.05 in 3 to 8% of "
+        "two-sided sign-flip permutation p, by image, of entropy_delta; under 0.05 in 3 to 10% of "
         "true nulls",
     ),
     (

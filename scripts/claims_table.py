@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlm_confidence_tasks.report.claims import pages
+from vlm_confidence_tasks.report.claims.record import FORMAT
 from vlm_confidence_tasks.report.claims.verdicts import NOT_MEASURED
 from vlm_confidence_tasks.report.formats.markdown import safe
 
@@ -38,6 +39,10 @@ Models without a verdict on a claim are left out of this table where others have
 ## Not measured here
 
 {lacking}
+
+## Notes
+
+{notes}
 """
 
 
@@ -59,11 +64,16 @@ def parts(rows: Sequence[pages.VerdictRow]) -> list[tuple[str, ...]]:
 
 
 def lacking(rows: Sequence[pages.VerdictRow]) -> list[str]:
-    """List the claims without a verdict: of whom and why, a line a reason."""
+    """List the claims without a verdict: of whom and why, a line for who lacks the same."""
     whose: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row.verdict == NOT_MEASURED:
-            whose.setdefault((row.claim, row.deciding), []).append(row.of)
+            lacks = dict.fromkeys(
+                part.finding.removeprefix(f"{NOT_MEASURED}: ")
+                for part in row.parts
+                if not part.documents
+            )
+            whose.setdefault((row.claim, "; ".join(lacks)), []).append(row.of)
     return [
         f"- {safe(claim)}, {safe(', '.join(names))}: {safe(reason)}"
         for (claim, reason), names in whose.items()
@@ -78,7 +88,24 @@ def page(record: pages.Record) -> str:
         verdicts=pages.table(HEADS, [row.cells[: len(HEADS)] for row in shown(rows)]),
         parts=pages.table(("claim", *pages.PART_HEADS), parts(rows)),
         lacking="\n".join(lacking(rows)) or "Nothing.",
+        notes="\n".join(f"- {safe(text)}" for text in record["notes"]) or "None.",
     )
+
+
+def read(file: Path) -> pages.Record:
+    """Read what `vlm-confidence claims` found.
+
+    Raises:
+        OSError: There is no such file.
+        SystemExit: It is another one, or of another version.
+    """
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SystemExit(f"{file}: no JSON ({error})") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise SystemExit(f"{file}: not of this version; run vlm-confidence claims again")
+    return record
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -88,10 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--page", type=Path, default=PAGE, help="default: docs/claims-sandbox.md")
     given = parser.parse_args(arguments)
     try:
-        text = (given.verdicts / "claims.json").read_text(encoding="utf-8")
+        given.page.write_text(page(read(given.verdicts / "claims.json")), encoding="utf-8")
     except OSError as error:
         raise SystemExit(f"{error.filename}: {error.strerror}") from error
-    given.page.write_text(page(json.loads(text)), encoding="utf-8")
 
 
 if __name__ == "__main__":

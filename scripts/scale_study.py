@@ -30,6 +30,8 @@ from vlm_confidence_tasks.calibration import evaluate as evaluation
 from vlm_confidence_tasks.metrics import Number, Sample, measure
 from vlm_confidence_tasks.report.claims.record import judge
 from vlm_confidence_tasks.report.cli import positive
+from vlm_confidence_tasks.report.formats.markdown import line, safe
+from vlm_confidence_tasks.report.inputs.model_names import name_models
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import TaskRun, find_runs
 
@@ -142,6 +144,8 @@ def read_study(file: Path) -> Study:
     for model in study.models:
         if (model.pretrained is None) == (not model.train):
             raise SystemExit(f"{file}: {model.name}: give either pretrained or train")
+        if model.parameters is not None and not 0 < model.parameters < math.inf:
+            raise SystemExit(f"{file}: {model.name}: parameters must be above 0")
         if model.pretrained and (local := file.parent / model.pretrained).is_dir():
             model.pretrained = str(local.resolve())
     return study
@@ -226,11 +230,14 @@ def tables(folder: Path, study: Study) -> Iterator[str]:
         found = {size: numbers(samples) for size, samples in rows.items()}
         shown = [c for c in COLUMNS if any(c in joined for joined, _ in found.values())]
         yield f"## `{task}`\n"
-        yield f"| size | {' | '.join(f'`{name}`' for name in shown)} |"
-        yield "|---" * (1 + len(shown)) + "|"
-        for size, (joined, each) in found.items():
+        if shown:
+            yield line(["size", *(f"`{name}`" for name in shown)])
+            yield "|---" * (1 + len(shown)) + "|"
+        else:
+            yield f"No run of it has one of these numbers: {', '.join(COLUMNS)}."
+        for size, (joined, each) in found.items() if shown else ():
             cells = [cell(joined.get(name), [one.get(name) for one in each]) for name in shown]
-            yield f"| {size} | {' | '.join(cells)} |"
+            yield line([safe(size), *cells])
         yield ""
 
 
@@ -248,7 +255,7 @@ def model_rows(folder: Path, study: Study) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for model in study.models:
         count, training = parameters(folder, model), training_of(folder, model)
-        cells = [model.size, model.name, f"{count / 1e6:,.2f} million"]
+        cells = [safe(model.size), safe(model.name), f"{count / 1e6:,.2f} million"]
         if training is None:
             cells += ["-"] * 3
         else:
@@ -256,7 +263,7 @@ def model_rows(folder: Path, study: Study) -> Iterator[str]:
             cells.append(str(training.steps))
             cells.append(f"{training.seconds / 60:.0f} min, {threads}")
             cells.append(f"{training.processor_seconds / 60:.0f} min")
-        yield f"| {' | '.join(cells)} |"
+        yield line(cells)
 
 
 def runs_of(folder: Path) -> list[TaskRun]:
@@ -275,16 +282,17 @@ def runs_of(folder: Path) -> list[TaskRun]:
 def sizes_of(folder: Path, study: Study) -> dict[str, float]:
     """Return the parameters of each model by its name in tables."""
     runs = runs_of(folder)
+    names = name_models(runs, Problems())
     return {
-        run.model.short_name: parameters(folder, model)
+        names[run.model]: parameters(folder, model)
         for model in study.models
         for run in runs
         if run.results.is_relative_to(folder / "runs" / model.name)
     }
 
 
-def verdict(folder: Path, study: Study) -> str:
-    """Say what the test of claim 6 finds."""
+def verdict(folder: Path, study: Study, where: str) -> str:
+    """Say what the test of claim 6 finds, of the study in the folder that is written `where`."""
     problems = Problems()
     sizes = sizes_of(folder, study)
     record = judge(runs_of(folder), [sizes], None, problems, quiet=True)
@@ -296,7 +304,7 @@ def verdict(folder: Path, study: Study) -> str:
         "Claim 6 of [nine](claims.md) says that larger models are not steadier: the slope of a\n"
         "question's flip rate over log2 of the parameters, the change with each doubling, would\n"
         f"be above -0.01. Here: **{found['verdict']}**, {said(part, record['tests'])}\n"
-        "(`vlm-confidence claims scale_study/runs --output verdicts --sizes "
+        f"(`vlm-confidence claims {shlex.quote(f'{where}/runs')} --output verdicts --sizes "
         f"{shlex.join(options(sizes))}`).\n"
     )
 
@@ -325,14 +333,14 @@ def said(part: dict[str, Any], tests: int) -> str:
     )
 
 
-def page(folder: Path, study: Study, command: Sequence[str]) -> str:
-    """Return the page, with the command that makes it."""
+def page(folder: Path, study: Study, where: str, options: Sequence[str]) -> str:
+    """Return the page, with the command that makes it: the folder as written, and its options."""
     return TEXT.format(
         title=study.title,
-        command=shlex.join(command),
+        command=shlex.join(["python", "scripts/scale_study.py", where, *options]),
         models="\n".join(model_rows(folder, study)),
         tables="\n".join(tables(folder, study)),
-        verdict=verdict(folder, study),
+        verdict=verdict(folder, study, where),
         reading=study.reading,
     )
 
@@ -355,6 +363,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.sizes:
         print("\n".join(options(sizes_of(folder, study))))
         return
+    output = given.page or PAGE
+    if output.is_dir() or not output.absolute().parent.is_dir():
+        raise SystemExit(f"--page {output}: give a file in a folder that there is")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -364,10 +375,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         made = [pool.submit(make, folder, study, model) for model in reversed(study.models)]
         for each in made:
             each.result()
-    command = ["python", "scripts/scale_study.py", given.folder.name]
-    if given.study:
-        command += ["--study", str(given.study), "--page", str(given.page)]
-    (given.page or PAGE).write_text(page(folder, study, command))
+    named = ["--study", str(given.study), "--page", str(given.page)] if given.study else []
+    output.write_text(page(folder, study, given.folder.name, named))
 
 
 if __name__ == "__main__":

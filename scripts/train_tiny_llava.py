@@ -439,8 +439,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--check", type=positive, default=200, help="held-out rows a course at the end"
     )
     args = parser.parse_args(argv)
-    if args.seed < 0:
-        parser.error(f"--seed must be 0 or more, got {args.seed}")
+    if not 0 <= args.seed < 2**63:
+        parser.error(f"--seed must be 0 or more and below 2**63, got {args.seed}")
     if not 0 < args.lr < math.inf:
         parser.error(f"--lr must be above 0, got {args.lr}")
     try:

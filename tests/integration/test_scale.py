@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import forking
+import msgspec
 import pytest
+from report.claimed import entropies, invariance, write
 
 import scale_study
 from vlm_confidence_tasks.calibration import evaluate as evaluation
@@ -93,6 +95,7 @@ def test_studies_in_the_repository_can_be_read(file: Path) -> None:
         ((", pretrained: PACKAGED", ""), "m-0: give either pretrained or train"),
         (("title:", "title: ["), "while parsing"),
         (("tasks: [pope_invariance]", "tasks: []"), "give at least one of tasks"),
+        ((", pretrained: P", ", parameters: -3, pretrained: P"), "m-0: parameters must be above 0"),
     ],
 )
 def test_a_study_that_is_none_is_refused_in_a_line(
@@ -130,6 +133,44 @@ def test_a_folder_that_is_a_file_is_refused_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit, match=f"{tmp_path}/file: File exists; give a folder"):
         scale_study.main([str(tmp_path / "file")])
+
+
+@pytest.mark.parametrize("page", [".", "no/page.md"])
+def test_a_page_that_cannot_be_written_is_refused_before_anything_runs(
+    tmp_path: Path, page: str
+) -> None:
+    with pytest.raises(SystemExit, match=f"--page {tmp_path / page}: give a file in a folder"):
+        scale_study.main([str(tmp_path / "kept"), "--page", str(tmp_path / page)])
+    assert not (tmp_path / "kept").exists()
+
+
+def test_models_of_one_name_keep_theirs_apart(tmp_path: Path) -> None:
+    models = [
+        {"size": size, "name": f"m{n}", "model": "llava", "pretrained": name, "parameters": 10**n}
+        for n, (size, name) in enumerate([("s|1", "x/one"), ("s|1", "y/one"), ("s3", "z/other")])
+    ]
+    for model in models:
+        held = {"pope_invariance": invariance({"rotation": 0.2})}
+        write(tmp_path / "runs" / str(model["name"]), held, str(model["pretrained"]))
+    given = {"title": "t", "tasks": ["pope_invariance"], "models": models}
+    study = msgspec.convert(given, scale_study.Study)
+    sizes = scale_study.sizes_of(tmp_path, study)
+    assert list(sizes.values()) == [1.0, 10.0, 100.0] and len(sizes) == 3
+    page = scale_study.page(tmp_path, study, "my folder", [])
+    assert "\npython scripts/scale_study.py 'my folder'\n" in page
+    assert "(`vlm-confidence claims 'my folder/runs' --output verdicts --sizes " in page
+    assert "Here: **undecided at this sample**" in page
+    rows = [line for line in page.splitlines() if line.startswith("| s\\|1 | ")]
+    assert len(rows) == 3
+
+
+def test_a_task_without_shown_numbers_has_a_sentence(tmp_path: Path) -> None:
+    write(tmp_path / "runs" / "a", entropies({0.3: -0.1}, 0.1), "org/a")
+    model = scale_study.Model("s", "a", "llava", pretrained="org/a", parameters=1e9)
+    study = scale_study.Study("t", ("caption_eps0.3",), (model,))
+    lines = list(scale_study.tables(tmp_path, study))
+    assert lines[1].startswith("No run of it has one of these numbers: accuracy_clean, ")
+    assert len(lines) == 3
 
 
 PART = {

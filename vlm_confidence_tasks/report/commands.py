@@ -20,6 +20,9 @@ from vlm_confidence_tasks.report.leaderboard.summary import SummaryOptions, know
 from vlm_confidence_tasks.report.leaderboard.tables import build_tables, check_names
 from vlm_confidence_tasks.sandbox import data_folder
 
+# How the files end that are written into an `--output`.
+PAGES = {".json", ".md", ".html", ".csv", ".tex"}
+
 
 def leaderboard(options: argparse.Namespace) -> int:
     """Make the leaderboard's files; 1 if something was wrong with the input."""
@@ -92,13 +95,16 @@ def _check_folder(output: Path) -> None:
     """Refuse an `--output` that could not be written, before anything is computed.
 
     Raises:
-        ReportError: It is no folder, or cannot be made.
+        ReportError: It is no folder, or cannot be made, or has a folder where a page is to be.
     """
     there = next(path for path in (output, *output.absolute().parents) if path.exists())
     if not there.is_dir():
         raise ReportError(f"--output {output}: {there} is a file; give a folder")
     if not os.access(there, os.W_OK):
         raise ReportError(f"--output {output}: {there} cannot be written; give another folder")
+    for inside in output.glob("*.*"):
+        if inside.is_dir() and inside.suffix in PAGES:
+            raise ReportError(f"--output {output}: {inside} is no file; give another folder")
 
 
 def _summary_options(options: argparse.Namespace, curves: bool) -> SummaryOptions:

@@ -112,6 +112,29 @@ def test_two_sizes_are_too_few(tmp_path: Path) -> None:
     assert "--model MODEL" in said["commands"][0]
 
 
+def test_trainings_of_one_size_are_no_sizes(tmp_path: Path) -> None:
+    write_all(tmp_path, steady(a=0.1, b=0.2, c=0.3))
+    sizes = ["--sizes", "a=235296", "b=235424", "c=788544"]
+    (said,) = of_claim(judged(tmp_path, *sizes), 6)
+    assert said["verdict"] == ABSENT
+    assert said["parts"][0]["missing"] == f"2 sizes of a family, {FEWEST_SIZES} are needed"
+
+
+def test_what_sets_runs_apart_is_noted(tmp_path: Path) -> None:
+    _, second = (write(tmp_path / "runs", steady_one(), name) for name in ("a", "b"))
+    assert judged(tmp_path)["notes"] == []
+    changed = json.loads(second.read_text())
+    changed["config"]["limit"] = 4
+    changed["configs"]["pope_invariance"]["vlm_confidence_tasks"] = "<0.9>"
+    second.write_text(json.dumps(changed))
+    assert judged(tmp_path)["notes"] == [
+        "b, pope_invariance: --limit 4: part of the data only",
+        "pope_invariance: vlm_confidence_tasks differs: 1.0 (a); <0.9> (b)",
+    ]
+    assert "part of the data only" in (tmp_path / "out" / "claims.md").read_text()
+    assert "differs: 1.0 (a); &lt;0.9&gt; (b)" in (tmp_path / "out" / "claims.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
@@ -127,6 +150,8 @@ def test_two_sizes_are_too_few(tmp_path: Path) -> None:
         (["--sizes", "org/model"], "--sizes org/model: expected NAME=PARAMS"),
         (["--sizes", "org/model=big"], "--sizes org/model=big: expected NAME=PARAMS"),
         (["--sizes", "org/model=0"], "--sizes org/model=0: expected NAME=PARAMS"),
+        (["--sizes", f"org/model={'9' * 300}B"], "9B: expected NAME=PARAMS"),
+        (["--sizes", "org/model=\uff17B"], "--sizes org/model=\uff17B: expected NAME=PARAMS"),
     ],
 )
 def test_bad_options_are_one_line(
@@ -149,6 +174,20 @@ def test_an_output_that_is_a_file_is_refused_before_anything_is_computed(
     with pytest.raises(SystemExit, match=f"--output {output}: {tmp_path}/taken is a file; give a "):
         cli.main([command, str(tmp_path / "runs"), "--output", output])
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("command", "page"), [("claims", "claims.md"), ("leaderboard", "index.html")]
+)
+def test_a_folder_in_a_pages_place_is_refused_before_anything_is_computed(
+    tmp_path: Path, command: str, page: str
+) -> None:
+    write(tmp_path / "runs", steady_one())
+    output = tmp_path / "out"
+    (output / page).mkdir(parents=True)
+    with pytest.raises(SystemExit, match=f"--output {output}: {output}/{page} is no file; give "):
+        cli.main([command, str(tmp_path / "runs"), "--output", str(output)])
+    assert [path.name for path in output.iterdir()] == [page]
 
 
 def test_a_torn_file_is_a_problem_and_the_rest_is_judged(

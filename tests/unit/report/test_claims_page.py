@@ -30,7 +30,9 @@ def test_every_part_says_whose_it_is_and_what_lacks_is_listed(tmp_path: Path) ->
     assert {row[1] for row in parts if row[0] == "4."} == {"org/a", "org/b"}
     lacking = page.partition("## Not measured here\n\n")[2].splitlines()
     (first,) = [line for line in lacking if line.startswith("- 1. ")]
-    assert ", org/b: H(noisy) - H(clean) at 0.3: not measured: no run of " in first
+    assert ", org/b: no run of caption_eps0.3; no run of caption_eps0.5; " in first.replace(
+        "\\", ""
+    )
     assert [line for line in lacking if line.startswith("- 4. ") and ", org/a, org/b: " in line]
     assert [
         line for line in lacking if line.startswith("- 6. ") and ", a family of sizes: " in line
@@ -55,6 +57,21 @@ def test_the_page_is_written_where_it_is_wanted(tmp_path: Path) -> None:
     assert (
         (tmp_path / "page.md").read_text().startswith("# The nine claims on the embedded model\n")
     )
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("{", "no JSON"),
+        ("[]", "not of this version; run vlm-confidence claims again"),
+        ('{"format": 1}', "not of this version"),
+    ],
+)
+def test_another_file_is_refused_in_a_line(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "claims.json").write_text(text)
+    with pytest.raises(SystemExit, match=f"^{tmp_path}/claims.json: {says}[^\n]*$"):
+        claims_table.main([str(tmp_path), "--page", str(tmp_path / "page.md")])
+    assert not (tmp_path / "page.md").exists()
 
 
 def test_a_folder_without_verdicts_is_refused_in_a_line(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def to_html(record: Record) -> str:
         part_heads=PART_HEADS,
         claims=record["claims"],
         rows=rows(record),
+        notes=record["notes"],
         problems=record["problems"],
     )
 
@@ -97,8 +98,9 @@ def to_markdown(record: Record) -> str:
     for claim in record["claims"]:
         mine = [row for row in shown if row.claim == _title(claim)]
         parts += [f"## {safe(_title(claim))}", *_details(mine)]
-    if record["problems"]:
-        parts += ["## Problems", "\n".join(f"- {safe(text)}" for text in record["problems"])]
+    for title in ("Notes", "Problems"):
+        if lines := record[title.lower()]:
+            parts += [f"## {title}", "\n".join(f"- {safe(text)}" for text in lines)]
     return "\n\n".join(parts) + "\n"
 
 

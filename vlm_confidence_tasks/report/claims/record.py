@@ -13,6 +13,7 @@ from tqdm import tqdm
 from vlm_confidence_tasks import __version__
 from vlm_confidence_tasks.report.claims.claims import ALPHA, CLAIMS, FEWEST_SIZES, Claim, Part
 from vlm_confidence_tasks.report.claims.effects import Documents, Effect, Measured
+from vlm_confidence_tasks.report.claims.notes import notes
 from vlm_confidence_tasks.report.claims.subjects import Subject, check_known, families
 from vlm_confidence_tasks.report.claims.verdicts import (
     NOT_MEASURED,
@@ -30,7 +31,7 @@ from vlm_confidence_tasks.report.leaderboard.selection import newest
 
 # JSON types alone.
 Record = dict[str, Any]
-FORMAT = 1
+FORMAT = 2
 LEVEL = 0.95
 # Files that are held at once: the claims about one task stand together.
 HELD = 4
@@ -102,6 +103,7 @@ def judge(
         "claims": [_claim(claim) for claim in CLAIMS],
         "verdicts": list(_verdicts(found, models)),
         "runs": [_run(name, run) for (name, _), run in sorted(by_task.items())],
+        "notes": list(notes(by_task)),
         "problems": problems.lines,
     }
 
@@ -153,7 +155,7 @@ def _measurements(
 
 def _enough(claim: Claim, subject: Subject) -> bool:
     if claim.of == "family":
-        return len(set(subject.parameters or ())) >= FEWEST_SIZES
+        return subject.sizes >= FEWEST_SIZES
     return bool(subject.models)
 
 
@@ -196,8 +198,8 @@ def _decided_by(findings: Sequence[str | None]) -> int:
 def _lack(measured: _Measurement) -> str:
     """Say why a part is not measured."""
     if measured.claim.of == "family" and not _enough(measured.claim, measured.subject):
-        sizes = len(set(measured.subject.parameters or ()))
-        return f"{sizes} sizes of a family, {FEWEST_SIZES} are needed"
+        sizes = measured.subject.sizes
+        return f"{sizes} size{'s' * (sizes != 1)} of a family, {FEWEST_SIZES} are needed"
     if not measured.subject.models:
         return "no two models named (--before, --after)"
     if measured.missing:

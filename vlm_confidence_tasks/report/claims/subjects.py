@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from vlm_confidence_tasks.report.inputs.problems import ReportError
 
 _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9}
-_NUMBER = r"(\d+(?:\.\d+)?)([kmb])"
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)([kmb])"
 # "4bit" is no size, and "A3B" is of the active experts.
 _SIZE = re.compile(rf"(?<![a-z0-9.]){_NUMBER}(?![a-z0-9])", re.I)
 
@@ -28,6 +29,22 @@ class Subject:
     name: str
     models: tuple[str, ...]
     parameters: tuple[float, ...] | None = None
+
+    @property
+    def sizes(self) -> int:
+        """How many sizes the models have.
+
+        Trainings of one size may differ by some parameters, as by those of words that only one of
+        their tokenizers has: models within a tenth of a size's smallest one are of that size.
+
+        >>> Subject("a, b, c", ("a", "b", "c"), (235296.0, 235424.0, 788544.0)).sizes
+        2
+        """
+        count, smallest = 0, 0.0
+        for parameters in sorted(self.parameters or ()):
+            if parameters > 1.1 * smallest:
+                count, smallest = count + 1, parameters
+        return count
 
 
 def size_in(name: str) -> float | None:
@@ -53,13 +70,14 @@ def read_sizes(options: Sequence[str]) -> dict[str, float]:
     for option in options:
         name, _, text = option.rpartition("=")
         found = re.fullmatch(f"{_NUMBER}?", text, re.I)
-        if not name or not found or not float(found[1]):
+        size = float(found[1]) * _UNITS[(found[2] or "").lower()] if found else 0.0
+        if not name or not 0 < size < math.inf:
             raise ReportError(
                 f"--sizes {option}: expected NAME=PARAMS, such as my-model=7B or my-model=800000"
             )
         if name in sizes:
             raise ReportError(f"--sizes: {name} is given twice")
-        sizes[name] = float(found[1]) * _UNITS[(found[2] or "").lower()]
+        sizes[name] = size
     return sizes
 
 

@@ -75,6 +75,7 @@ def test_a_lesson_without_a_question_is_not_counted_as_right() -> None:
         (["--threads", "0"], "must be a whole number of at least 1"),
         (["--rows", "-1"], "must be a whole number of at least 1"),
         (["--seed", "-1"], "--seed must be 0 or more"),
+        (["--seed", str(2**63)], "--seed must be 0 or more and below 2**63"),
         (["--lr", "nan"], "--lr must be above 0"),
         (["--output", "/dev/null"], "--output /dev/null: File exists; give a folder"),
     ],

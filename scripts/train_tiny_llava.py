@@ -403,7 +403,7 @@ def train(model: LlavaForConditionalGeneration, packer: Packer, args: argparse.N
             means = [f"{np.mean(losses[-50:] or [math.nan]):.4f}" for losses in kept]
             print(f"step {step + 1} loss {' '.join(means)}, {spent:.0f} s", flush=True)
         if (step + 1) % 500 == 0:
-            report(model, packer, 48)
+            report(model, packer, 16)
 
 
 def record(

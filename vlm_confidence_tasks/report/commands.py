@@ -21,7 +21,7 @@ from vlm_confidence_tasks.report.leaderboard.tables import build_tables, check_n
 from vlm_confidence_tasks.sandbox import data_folder
 
 # How the files end that are written into an `--output`.
-PAGES = {".json", ".md", ".html", ".csv", ".tex"}
+PAGES = {".json", ".md", ".html", ".csv", ".tex", ".png", ".svg"}
 
 
 def leaderboard(options: argparse.Namespace) -> int:

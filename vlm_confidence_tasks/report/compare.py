@@ -25,7 +25,7 @@ from vlm_confidence_tasks.metrics.measuring import measured_in
 from vlm_confidence_tasks.metrics.sample import Value
 from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.inputs.problems import Problems
-from vlm_confidence_tasks.report.inputs.runs import TaskRun, find_runs
+from vlm_confidence_tasks.report.inputs.runs import CONDITIONS, TaskRun, find_runs
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, documents, read_samples
 from vlm_confidence_tasks.report.leaderboard.selection import newest
 
@@ -131,7 +131,7 @@ def _notes(
     sizes = [len(samples) for samples in held]
     if sizes != [common, common]:
         yield f"{task}: {common} documents in common, of {sizes[0]} and {sizes[1]}"
-    for key in ("perturbations", "max_side", "generation_kwargs", "vlm_confidence_tasks"):
+    for key in CONDITIONS:
         values = [run.config.get(key) for run in runs]
         if values[0] != values[1]:
             yield f"{task}: {key} differs: {values[0]} and {values[1]}"

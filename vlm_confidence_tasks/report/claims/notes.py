@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from vlm_confidence_tasks.report.inputs.runs import OWN_KEY, TaskRun
-
-# Of a task's configuration: what decides what was asked, and how answers were read.
-CONDITIONS = ("perturbations", "max_side", "generation_kwargs", OWN_KEY)
+from vlm_confidence_tasks.report.inputs.runs import CONDITIONS, TaskRun
 
 
 def notes(runs: Mapping[tuple[str, str], TaskRun]) -> Iterator[str]:

@@ -14,6 +14,8 @@ from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
 RESULTS = "_results.json"
 # A task's configuration holds this key if and only if it is a perturbed task of ours.
 OWN_KEY = "vlm_confidence_tasks"
+# Of a task's configuration: what decides what was asked, and how answers were read.
+CONDITIONS = ("perturbations", "max_side", "generation_kwargs", OWN_KEY)
 # A task's results hold this number if and only if it follows the code of "The Confidence Trap".
 TRAP_NUMBER = "trap_entropy,none"
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 Scalar = str | int | float | bool
+
+# What a task can measure besides its answers; `Metric.requires` is made of these.
+Measure = Literal["verbal", "loglik", "representations", "same_question", "attacks", "object_noise"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 # Vectors that are captured in the model.
 CHANNELS = ("context", "answer", "vision")

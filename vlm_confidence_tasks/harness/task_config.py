@@ -15,7 +15,7 @@ from vlm_confidence_tasks.harness.reasoning import read_tags
 from vlm_confidence_tasks.masks import OnMissing
 from vlm_confidence_tasks.metrics import Metric, metrics_for
 from vlm_confidence_tasks.sandbox import LOCAL_DATA, SANDBOX
-from vlm_confidence_tasks.types import Variant
+from vlm_confidence_tasks.types import Measure, Variant
 
 # Names the provider of masks for tasks whose YAML names none.
 MASKS = "VLM_CONFIDENCE_MASKS"
@@ -116,7 +116,7 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
     representations = _flag("representations", config.get("representations", False))
     control = _control(config.get("control"), representations)
     families = dict.fromkeys((*perturbations.families(), *(v.family for v in variants)))
-    measured = {
+    measured: dict[Measure, bool] = {
         "verbal": verbal is not None,
         "loglik": loglik,
         "representations": representations,

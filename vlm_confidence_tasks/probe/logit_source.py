@@ -14,7 +14,7 @@ from vlm_confidence_tasks.probe.description import Origin, numerics, origin
 from vlm_confidence_tasks.probe.generation import watched
 from vlm_confidence_tasks.probe.hidden_states import HiddenStatesExtractor
 from vlm_confidence_tasks.probe.labels import label_tokens
-from vlm_confidence_tasks.probe.measures import NO_PROBABILITIES, Measure
+from vlm_confidence_tasks.probe.measures import NO_PROBABILITIES, Capability
 from vlm_confidence_tasks.probe.openai_source import OpenAISource
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.rows import BatchRows
@@ -34,7 +34,7 @@ class LogitSource(Protocol):
         processor: Its processor of images and texts, likewise.
     """
 
-    measures: frozenset[Measure]
+    measures: frozenset[Capability]
     origin: Origin | None
     model: Any
     processor: Any
@@ -68,7 +68,7 @@ class LogitSource(Protocol):
 class TransformersSource:
     """Full distributions of a transformers model, read while `generate()` runs."""
 
-    measures: frozenset[Measure] = frozenset({"probabilities", "options", "representations"})
+    measures: frozenset[Capability] = frozenset({"probabilities", "options", "representations"})
 
     def __init__(self, model: Any, tokenizer: Any, processor: Any = None) -> None:
         """Prepare; the model is wrapped in `reading` only.
@@ -122,7 +122,7 @@ class TransformersSource:
 class NoLogits:
     """An engine that returns text only."""
 
-    measures: frozenset[Measure] = frozenset()
+    measures: frozenset[Capability] = frozenset()
     origin: Origin | None = None
     model: Any = None
     processor: Any = None

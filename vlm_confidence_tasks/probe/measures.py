@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Measure = Literal["probabilities", "options", "representations"]
+Capability = Literal["probabilities", "options", "representations"]
 
 # What is said of an engine without probabilities.
 NO_PROBABILITIES = (

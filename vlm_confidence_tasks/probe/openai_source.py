@@ -17,7 +17,7 @@ from vlm_confidence_tasks.errors import RequestError, one_line
 from vlm_confidence_tasks.probe.backend import ProbeError
 from vlm_confidence_tasks.probe.carrying import CarryingText, carried
 from vlm_confidence_tasks.probe.description import Origin
-from vlm_confidence_tasks.probe.measures import NO_PROBABILITIES, Measure
+from vlm_confidence_tasks.probe.measures import NO_PROBABILITIES, Capability
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.replacing import replaced
 from vlm_confidence_tasks.probe.rows import BatchRows
@@ -71,7 +71,7 @@ class OpenAISource:
         # As the revision, which is part of the key of every cached answer.
         self.origin = Origin(f"{_address(completions)} {model}", None, version or None)
         self._asked, self._vocabulary = self._negotiate()
-        self.measures: frozenset[Measure] = frozenset({"probabilities"} if self._asked else ())
+        self.measures: frozenset[Capability] = frozenset({"probabilities"} if self._asked else ())
 
     def numerics(self) -> Mapping[str, Any]:
         """Return how many tokens are asked for."""

@@ -17,7 +17,7 @@ from vlm_confidence_tasks.probe.backend import ProbeError
 from vlm_confidence_tasks.probe.carrying import CarryingText, carried
 from vlm_confidence_tasks.probe.description import Origin
 from vlm_confidence_tasks.probe.labels import label_tokens
-from vlm_confidence_tasks.probe.measures import Measure
+from vlm_confidence_tasks.probe.measures import Capability
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.replacing import replaced
 from vlm_confidence_tasks.probe.rows import BatchRows
@@ -34,7 +34,7 @@ class VllmSource:
     measured.
     """
 
-    measures: frozenset[Measure] = frozenset({"probabilities"})
+    measures: frozenset[Capability] = frozenset({"probabilities"})
     origin: Origin | None
     model: Any = None
     processor: Any = None

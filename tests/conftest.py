@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 BIN = Path(sys.executable).parent
 
-# The scripts import what they share as `tiny_world`, from the folder that they lie in. It comes
+# The scripts import what they share, as `tiny_world`, from the folder that they lie in. It comes
 # last: `coverage` is the installed package, and not the script of that name.
-sys.path.append(str(Path(__file__).parents[1] / "scripts"))
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+sys.path += [str(SCRIPTS / "sandbox"), str(SCRIPTS / "studies")]
 
 # One thread in every process: then two runs can agree bit for bit.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,4 +1,4 @@
-"""A short run of scripts/coverage.py, and that it would find intervals that do not hold."""
+"""A short run of scripts/studies/coverage.py, and that it would find intervals that do not hold."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vlm_confidence_tasks.metrics import intervals as made
 from vlm_confidence_tasks.metrics import reducers as reduced
 from vlm_confidence_tasks.metrics.functional.ranking import aurc_of_ranks, auroc_of_ranks
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "coverage.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "studies" / "coverage.py"
 spec = importlib.util.spec_from_file_location("measured_coverage", SCRIPT)
 coverage = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = coverage
@@ -28,7 +28,7 @@ spec.loader.exec_module(coverage)
 REPEATS = 40
 CELLS = [coverage.Cell(30, 1, 1, 0.0), coverage.Cell(30, 18, 1, 0.3), coverage.Cell(30, 1, 4, 0.1)]
 TESTS = ["sign flip, normal", "sign flip, skewed", "wilcoxon", "ece_p"]
-# Whose measured coverage is lower in some cells, as docs/coverage.md shows.
+# Whose measured coverage is lower in some cells, as docs/studies/coverage.md shows.
 LOWER = {"ece difference, overconfident afterwards"}
 SHOWN = [name for name in coverage.KINDS if name not in TESTS]
 
@@ -126,7 +126,7 @@ def test_the_page_shows_every_kind_and_cell() -> None:
 
 
 def measured_as(metric: Metric) -> list[str]:
-    """The kinds of scripts/coverage.py by which a metric's interval is measured."""
+    """The kinds of scripts/studies/coverage.py by which a metric's interval is measured."""
     interval = metric.interval
     interval = interval if isinstance(interval, partial) else partial(interval)
     first = interval.args[0] if interval.args else None

@@ -97,7 +97,7 @@ def test_a_run_that_fails_ends_the_comparison(tmp_path: Path) -> None:
 
 
 def _questions(folder: Path, **line: str) -> Path:
-    shutil.copy(ROOT / "docs" / "sandbox-frequency.png", folder / "a.png")
+    shutil.copy(ROOT / "docs" / "studies" / "sandbox-frequency.png", folder / "a.png")
     (folder / "questions.jsonl").write_text(json.dumps({"image": "a.png", **line}))
     return folder
 
@@ -151,18 +151,18 @@ def test_the_seed_of_the_command_is_that_of_training(
 @pytest.mark.usefixtures("forked")
 def test_the_study_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VLM_CONFIDENCE_MASKS", "sandbox")
-    monkeypatch.syspath_prepend(ROOT / "scripts")
+    monkeypatch.syspath_prepend(ROOT / "scripts" / "studies")
     page = tmp_path / "csp.md"
     arguments = ["--small", "--workers", "1", "--page", str(page)]
     monkeypatch.setattr(sys, "argv", ["csp_study.py", str(tmp_path / "study"), *arguments])
-    runpy.run_path(str(ROOT / "scripts" / "csp_study.py"), run_name="__main__")
+    runpy.run_path(str(ROOT / "scripts" / "studies" / "csp_study.py"), run_name="__main__")
     lines = page.read_text().splitlines()
     assert [line for line in lines if line.startswith("| SFT + SimPO | 0.")]
     assert [line for line in lines if line.startswith("| before | ")]
     # All of it is there: the page is written again from what was measured.
     page.unlink()
     monkeypatch.setattr(models, "find_spec", lambda name: None)
-    runpy.run_path(str(ROOT / "scripts" / "csp_study.py"), run_name="__main__")
+    runpy.run_path(str(ROOT / "scripts" / "studies" / "csp_study.py"), run_name="__main__")
     assert page.read_text().splitlines() == lines
 
 

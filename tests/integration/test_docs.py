@@ -26,7 +26,8 @@ CHANNELS = ("context", "answer", "vision")
 PREFIXES = ("verbal_", "loglik_")
 ROOT = Path(__file__).parents[2]
 PACKAGE = "vlm_confidence_tasks"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("task_yamls/*/*.md")])
+PATTERNS = ("*.md", "docs/*.md", "docs/studies/*.md", "task_yamls/*/*.md")
+PAGES = sorted(page for pattern in PATTERNS for page in ROOT.glob(pattern))
 BLOCK = re.compile(r"```sh\n(.*?)```", re.S)
 INDENTED = re.compile(r"^    ((?:make|python scripts/|lmms_eval|vlm-confidence) ?.*)$", re.M)
 
@@ -60,7 +61,7 @@ EVALUATIONS = [line for line in ALL if "lmms_eval" in line or "-m vlm_confidence
 OF_THE_HUB = [
     line for line in EVALUATIONS if "--model " in line and line not in (*EMBEDDED, *IN_ORDER)
 ]
-GENERATE = "python scripts/generate_sandbox_data.py"
+GENERATE = "python scripts/sandbox/generate_sandbox_data.py"
 MAKE, SCRIPTS, CSP = starting("make"), starting("python scripts/"), starting("vlm-confidence csp")
 REPORTS = [line for line in starting("vlm-confidence") if line not in CSP]
 LISTS = [line for line in EVALUATIONS if "--model " not in line]
@@ -122,7 +123,7 @@ def test_make_knows_its_targets(line: str) -> None:
 def test_shell_scripts_parse_and_name_scripts_that_exist(file: Path) -> None:
     assert not subprocess.run(["bash", "-n", file], check=False).returncode
     assert os.access(file, os.X_OK)
-    named = re.findall(r"scripts/(\w+\.py)", file.read_text())
+    named = re.findall(r"\bscripts/([\w/]+\.py)", file.read_text())
     assert all((ROOT / "scripts" / name).is_file() for name in named)
 
 
@@ -133,7 +134,7 @@ def test_scripts_know_their_options(
     _, script, *options = shlex.split(line)
     # In this process, where what scripts import for seconds is imported.
     monkeypatch.setattr(sys, "argv", [script, "--help"])
-    monkeypatch.syspath_prepend(ROOT / "scripts")
+    monkeypatch.syspath_prepend((ROOT / script).parent)
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(ROOT / script), run_name="__main__")
     assert not ended.value.code

@@ -17,7 +17,7 @@ import scale_study
 from vlm_confidence_tasks.calibration import evaluate as evaluation
 
 ROOT = Path(__file__).parents[2]
-STUDIES = sorted((ROOT / "scripts" / "scale_studies").glob("*.yaml"))
+STUDIES = sorted((ROOT / "scripts" / "studies" / "sizes").glob("*.yaml"))
 STUDY = """
 title: a few steps
 data: sandbox
@@ -57,7 +57,9 @@ def test_models_are_made_and_run_once_and_tables_have_a_row_a_size(
     assert [row[0] for row in rows[4:]] == ["| xs", "| m"]
     assert "**not measured**, 2 sizes of a family, 3 are needed" in page
     assert str(folder) not in page
-    assert "\npython scripts/scale_study.py kept --study study.yaml --page page.md\n" in page
+    assert (
+        "\npython scripts/studies/scale_study.py kept --study study.yaml --page page.md\n" in page
+    )
     # Nothing is done again.
     assert run(folder) == page
     assert not capsys.readouterr().out
@@ -157,7 +159,7 @@ def test_models_of_one_name_keep_theirs_apart(tmp_path: Path) -> None:
     sizes = scale_study.sizes_of(tmp_path, study)
     assert list(sizes.values()) == [1.0, 10.0, 100.0] and len(sizes) == 3
     page = scale_study.page(tmp_path, study, "my folder", [])
-    assert "\npython scripts/scale_study.py 'my folder'\n" in page
+    assert "\npython scripts/studies/scale_study.py 'my folder'\n" in page
     assert "(`vlm-confidence claims 'my folder/runs' --output verdicts --sizes " in page
     assert "Here: **undecided at this sample**" in page
     rows = [line for line in page.splitlines() if line.startswith("| s\\|1 | ")]

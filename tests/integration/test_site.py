@@ -27,7 +27,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_begins_with_the_readme_and_holds_every_page(site: Path) -> None:
     assert "asks what a\nvision-language model's confidence is worth" in _text(site / "index.html")
-    pages = [*ROOT.glob("docs/*.md"), *ROOT.glob("task_yamls/*/*.md"), *ROOT.glob("C*.md")]
+    pages = [*ROOT.glob("docs/**/*.md"), *ROOT.glob("task_yamls/*/*.md"), *ROOT.glob("C*.md")]
     assert len(pages) > 15
     for page in pages:
         name = page.relative_to(ROOT).with_suffix("")

@@ -1,4 +1,4 @@
-"""Detectors against attacks, in the scripts that make docs/sandbox-attacks.md."""
+"""Detectors against attacks, in the scripts that make docs/studies/sandbox-attacks.md."""
 
 from __future__ import annotations
 

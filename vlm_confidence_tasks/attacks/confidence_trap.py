@@ -1,6 +1,6 @@
 """What the code of "The Confidence Trap" measures, step by step, and its controls.
 
-The repository's protocol differs from its text (docs/confidence-trap-audit.md): noise of
+The repository's protocol differs from its text (docs/studies/confidence-trap-audit.md): noise of
 0.1 epsilon, not cut, on pixel values that the processor has normalised; the noisy side alone is
 clamped to [0, 1] there, which cuts all that is darker than the processor's mean; the entropy is
 the mean over all positions of the prompt, nearly all of them image tokens, and nothing is

@@ -16,7 +16,7 @@ from vlm_confidence_tasks.sandbox.render import pale
 from vlm_confidence_tasks.sandbox.world import Scene, evaluation_scenes
 
 # Packaged data sets (POPE, AMBER, SEED-Bench, MMMU), and how many scenes at most they have, also
-# where `scripts/generate_sandbox_data.py` was asked for more images.
+# where `scripts/sandbox/generate_sandbox_data.py` was asked for more images.
 _ROOMS = (1, 2, 3, 4)
 _SCENES = 200
 

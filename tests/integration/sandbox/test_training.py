@@ -20,7 +20,7 @@ from vlm_confidence_tasks.sandbox import MODEL_DIR
 from vlm_confidence_tasks.sandbox.world import evaluation_scenes
 
 ROOT = Path(__file__).parents[3]
-SCRIPT = ROOT / "scripts" / "train_tiny_llava.py"
+SCRIPT = ROOT / "scripts" / "sandbox" / "train_tiny_llava.py"
 
 
 def test_two_steps_make_a_loadable_model(

@@ -1,4 +1,4 @@
-"""The page docs/claims-sandbox.md, made of what the command `claims` writes."""
+"""The page docs/studies/claims-sandbox.md, made of what the command `claims` writes."""
 
 from __future__ import annotations
 

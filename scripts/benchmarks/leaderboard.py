@@ -1,0 +1,205 @@
+"""Time and memory of a large leaderboard: 20 models x 40 tasks x 3,000 samples.
+
+    python scripts/benchmarks/leaderboard.py [--models 20] [--tasks 40] [--samples 3000]
+
+Writes made-up runs in the harness's layout into a temporary folder, then runs
+`vlm-confidence leaderboard` on them, in a process of its own, and prints how long it took
+and how much memory it and its workers held at most. Every number has its interval, as by
+default in the command; `--no-intervals` times the rest alone, `--figures` the drawing too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from vlm_confidence_tasks import __version__, perturbations
+from vlm_confidence_tasks.metrics import Sample, metrics_for, task_metrics
+from vlm_confidence_tasks.types import CLEAN, Readout, Variant
+
+PROMPT = (
+    "Is there an orange square in the image?\nAnswer the question using a single word or phrase."
+)
+LABELS = ("Yes", "No")
+METRICS = metrics_for(perturbations.families())
+
+
+def main() -> None:
+    """Write the runs, time the command on them, and print the result."""
+    options = _options()
+    folder = Path(tempfile.mkdtemp(prefix="vlm-confidence-"))
+    try:
+        size = _write(folder, options.models, options.tasks, options.samples)
+        rows = options.models * options.tasks * options.samples
+        print(f"{rows:,} rows, {size / 2**30:.1f} GiB of samples files", flush=True)
+        command = [sys.executable, "-m", "vlm_confidence_tasks.report.cli", "leaderboard"]
+        command += [str(folder / "runs"), "--output", str(folder / "board"), "--quiet"]
+        command += ["--no-intervals"] if options.no_intervals else []
+        command += [] if options.figures else ["--no-figures"]
+        command += ["--workers", str(options.workers)]
+        seconds, memory = _timed(command)
+        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+        print(f"{seconds:.1f} s, at most {memory / 2**20:,.0f} MiB, {options.workers} processes")
+        processor = spent.ru_utime + spent.ru_stime
+        entries = options.models * options.tasks
+        print(f"{processor:.1f} s of processor time, {processor / entries:.2f} s an entry")
+        print("without intervals" if options.no_intervals else "with intervals")
+    finally:
+        shutil.rmtree(folder)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name, default in (("models", 20), ("tasks", 40), ("samples", 3000), ("workers", 2)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--no-intervals", action="store_true")
+    parser.add_argument("--figures", action="store_true")
+    return parser.parse_args()
+
+
+def _write(folder: Path, models: int, tasks: int, samples: int) -> int:
+    """Write the runs; eight made-up tasks are written again under all of the names."""
+    made = [_task(samples, seed) for seed in range(min(8, models * tasks))]
+    written = 0
+    for model in range(models):
+        run = folder / "runs" / f"model{model:02d}"
+        run.mkdir(parents=True)
+        record = _results(f"pretrained=org/model{model:02d}")
+        for task in range(tasks):
+            name = f"pope_{task:02d}"
+            lines, numbers = made[(model * tasks + task) % len(made)]
+            (run / f"20260101_000000_samples_{name}.jsonl").write_bytes(lines)
+            written += len(lines)
+            record["results"][name] = {f"{key},none": value for key, value in numbers.items()}
+            record["configs"][name] = _config(name, task)
+        (run / "20260101_000000_results.json").write_text(json.dumps(record))
+    return written
+
+
+def _results(args: str) -> dict:
+    config = {"model": "llava", "model_args": args, "limit": None}
+    head = {"config": config, "lmms_eval_version": "0.7.3", "date": "20260101_000000"}
+    return {"results": {}, "configs": {}, **head}
+
+
+def _config(name: str, task: int) -> dict:
+    return {
+        "task": name,
+        "benchmark": "pope",
+        "perturbations": [f"gaussian_noise(epsilon={task / 100}, seed=0)"],
+        "max_side": None,
+        "vlm_confidence_tasks": __version__,
+    }
+
+
+def _task(samples: int, seed: int) -> tuple[bytes, dict[str, float]]:
+    rng = np.random.default_rng(seed)
+    documents = [_document(n, rng) for n in range(samples)]
+    lines = [json.dumps(_row(n, document)) for n, document in enumerate(documents)]
+    return ("\n".join(lines) + "\n").encode(), task_metrics(documents)
+
+
+def _document(number: int, rng: np.random.Generator) -> Sample:
+    gold = LABELS[number % 2]
+    shown = (CLEAN, Variant("gaussian_noise", (("epsilon", 0.3),), family="noise"))
+    clean, noisy = (_readout(number, variant, gold, rng) for variant in shown)
+    return Sample(f"COCO_{number // 6:012d}", gold, LABELS, "Yes", clean, (noisy,), 1.0)
+
+
+def _readout(number: int, variant: Variant, gold: str, rng: np.random.Generator) -> Readout:
+    log_odds = float(rng.normal(1.0, 1.5))
+    right = 1 / (1 + np.exp(-log_odds))
+    said = gold if right >= 0.5 else LABELS[1 - LABELS.index(gold)]
+    entropy = float(rng.gamma(2.0, 0.2))
+    return Readout(
+        variant=variant,
+        image_sha256=f"{number // 6 * 2 + bool(variant.family):064x}",
+        text=said,
+        answer=said,
+        correct=said == gold,
+        entropy=entropy,
+        token_entropy=(entropy,),
+        logprob=-0.1,
+        probs={gold: float(right), LABELS[1 - LABELS.index(gold)]: float(1 - right)},
+        answer_mass=0.99,
+        answer_step=0,
+        entropy_answer=entropy,
+        confidence=float(max(right, 1 - right)),
+        margin=abs(log_odds),
+        gold_margin=log_odds,
+    )
+
+
+def _row(number: int, document: Sample) -> dict:
+    readouts = (document.clean, *document.variants)
+    values = {name: metric.extract(document) for name, metric in METRICS.items()}
+    return {
+        "doc_id": number,
+        "target": document.gold,
+        "filtered_resps": [readout.text for readout in readouts],
+        "doc_hash": f"{number:064x}",
+        "question_id": str(number),
+        "category": "adversarial",
+        "image_sha256": document.clean.image_sha256,
+        "readouts": [readout.to_dict() for readout in readouts],
+        "image_id": document.image_id,
+        "gold": document.gold,
+        "labels": document.labels,
+        "positive": document.positive,
+        "upstream_clean": document.upstream_clean,
+        **{
+            name: value | {"image_id": document.image_id}
+            for name, value in values.items()
+            if value is not None and "score" in value
+        },
+        "input": PROMPT,
+    }
+
+
+def _timed(command: list[str]) -> tuple[float, int]:
+    """Run a command; return its seconds and the most memory that it and its children held."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command)
+    most, done = [0], threading.Event()
+    watcher = threading.Thread(target=_watch, args=(psutil.Process(process.pid), most, done))
+    watcher.start()
+    code = process.wait()
+    seconds = time.perf_counter() - start
+    done.set()
+    watcher.join()
+    if code:
+        raise SystemExit(f"the command ended with {code}")
+    return seconds, most[0]
+
+
+def _watch(parent: psutil.Process, most: list[int], done: threading.Event) -> None:
+    while not done.wait(0.1):
+        total = 0
+        for process in (parent, *_children(parent)):
+            try:
+                total += process.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        most[0] = max(most[0], total)
+
+
+def _children(parent: psutil.Process) -> list[psutil.Process]:
+    try:
+        return parent.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""What each step of The Confidence Trap's code contributes: docs/studies/confidence-trap-audit.md.
+
+    python scripts/studies/trap_audit.py trap    # the --output_path of "caption_trap*,caption_eps"
+
+Each number is a mean over images with its 95% interval.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from page_parts import STUDIES, entropy, samples_file
+from vlm_confidence_tasks.metrics import mean_interval, rate_interval
+from vlm_confidence_tasks.report.inputs.samples import read_samples
+
+PAGE = STUDIES / "confidence-trap-audit.md"
+EPSILONS = (0.1, 0.2, 0.3, 0.5)
+
+# Clean and noisy entropy of each image.
+Pairs = dict[str, tuple[float, float]]
+
+COMMAND = (
+    "lmms_eval --model llava --model_args pretrained=llava-hf/llava-1.5-7b-hf "
+    '--tasks "caption_trap*,caption_eps" --output_path trap --log_samples'
+)
+TEXT = """# What the code of "The Confidence Trap" measures
+
+The paper says that the entropy of a model's *generated tokens* falls when Gaussian noise of epsilon
+is added to the image. Its repository does something else at five places, and the tasks
+`caption_trap_eps*` do the same, step by step:
+
+1. The noise is added behind the processor, to normalised pixel values; its standard deviation is
+   0.1 epsilon (0.03 at "0.3"), and it is not cut at epsilon.
+2. `clamp(x + noise, 0, 1)` is applied there, to the noisy side alone. In normalised values 0 is the
+   processor's mean, so that every pixel darker than the mean is cut, whatever the noise.
+3. The entropy is the mean over all positions of the prompt in one forward pass, nearly all of them
+   image tokens; nothing is generated.
+4. The prompt has no chat template.
+5. Nothing is seeded. (Here the draw is that of the image; it is the same for all epsilons.)
+
+Its projected gradient descent is never called; at its start, where the image is the clean one, its
+gradient is 0. Its log at epsilon 0.3 holds a mean of -0.0231 over 5 runs and +0.0026 at 0.1, none
+at 0.2 and 0.5; the text says -0.028.
+
+The controls leave one step out at a time, so that what makes the difference is seen.
+
+## The tiny model
+
+{images} images of the sandbox, "Describe this image in detail.", nats, 95% intervals over images.
+Written by `scripts/studies/trap_audit.py` from the run in `docs/studies/sandbox-attacks.sh`.
+
+| task | what is done | H(clean) | H(noisy) | H(noisy) - H(clean) | share that falls |
+|---|---|---|---|---|---|
+{rows}
+
+{verdict}
+
+The tiny model has never seen a prompt without its template: how large its entropies are says
+nothing; which step moves them does.
+
+## LLaVA-1.5-7B
+
+The same, by one command on a GPU (not run here):
+
+```sh
+{command}
+```
+
+and `scripts/studies/trap_audit.py trap` writes this page from it.
+"""
+
+ROWS = (
+    ("caption_trap_clamponly", "no noise; the noisy side is clamped"),
+    *(
+        (f"caption_trap_eps{e}", "as the repository: noise, clamp, prompt positions")
+        for e in EPSILONS
+    ),
+    *((f"caption_trap_eps{e}_noclamp", "without the clamp") for e in EPSILONS),
+    *(
+        (f"caption_trap_eps{e}_generated", "the repository's pixels, generated tokens")
+        for e in EPSILONS
+    ),
+    *(
+        (f"caption_eps{e}", "the text: noise of epsilon on the image, template, generated tokens")
+        for e in EPSILONS
+    ),
+)
+
+
+def read(folder: Path, task: str) -> Pairs:
+    """Read clean and noisy entropy of each image, by the image's place in the run."""
+    file = samples_file(folder, task)
+    if not task.startswith("caption_trap"):
+        return {
+            str(n): (entropy(sample.clean), entropy(sample.variants[0]))
+            for n, sample in enumerate(read_samples(file).samples)
+        }
+    rows = map(json.loads, file.read_text().splitlines())
+    return {str(r["doc_id"]): (r["trap_entropy_clean"], r["trap_entropy"]) for r in rows}
+
+
+def change(pairs: Pairs) -> list[float]:
+    """Return the change of each image's entropy."""
+    return [noisy - clean for clean, noisy in pairs.values()]
+
+
+def mean(numbers: Sequence[float]) -> str:
+    """Return a mean over images with its interval."""
+    found = mean_interval(numbers, [1] * len(numbers), range(len(numbers)))
+    value = sum(numbers) / len(numbers)
+    return f"{value:.4f}" + (f" [{found.low:.4f}, {found.high:.4f}]" if found else "")
+
+
+def row(task: str, text: str, pairs: Pairs) -> str:
+    """Return a task's row."""
+    clean, noisy = zip(*pairs.values(), strict=True)
+    falls = [float(number < 0) for number in change(pairs)]
+    found = rate_interval(falls, [1] * len(falls), range(len(falls)))
+    share = f"{sum(falls) / len(falls):.2f}"
+    share += f" [{found.low:.2f}, {found.high:.2f}]" if found else ""
+    cells = [mean(clean), mean(noisy), mean(change(pairs)), share]
+    return f"| `{task}` | {text} | {' | '.join(cells)} |"
+
+
+def verdict(found: dict[str, Pairs]) -> str:
+    """Return what the clamp, and what the noise beside it, contributes at each epsilon."""
+    clamp = found["caption_trap_clamponly"]
+    lines = [
+        f"**The clamp alone, with no noise at all, moves the mean by {mean(change(clamp))} nats.** "
+        "What the noise adds to it, paired by image:",
+        "",
+        "| epsilon | with clamp, less the clamp alone | without clamp |",
+        "|---|---|---|",
+    ]
+    for epsilon in EPSILONS:
+        source = found[f"caption_trap_eps{epsilon}"]
+        added = [source[image][1] - clamp[image][1] for image in clamp]
+        free = change(found[f"caption_trap_eps{epsilon}_noclamp"])
+        lines.append(f"| {epsilon} | {mean(added)} | {mean(free)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("trap", type=Path, help="folder of the run")
+    folder = parser.parse_args().trap
+    found = {task: read(folder, task) for task, _ in ROWS}
+    rows = "\n".join(row(task, text, found[task]) for task, text in ROWS)
+    images = len(found["caption_trap_clamponly"])
+    page = TEXT.format(images=images, rows=rows, verdict=verdict(found), command=COMMAND)
+    PAGE.write_text(page)
+    print(page)
+
+
+if __name__ == "__main__":
+    main()

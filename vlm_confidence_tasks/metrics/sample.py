@@ -38,6 +38,9 @@ class Sample:
     clean: Readout
     variants: tuple[Readout, ...]
     upstream_clean: float | None = None
+    question_id: str = ""
+    category: str = ""
+    image_sha256: str = ""
 
     def __post_init__(self) -> None:
         """Check what every metric relies on."""

@@ -73,12 +73,13 @@ def jackknife_interval(
     *,
     paired: ArrayLike | None = None,
     scale: Scale = "identity",
+    level: float = LEVEL,
     seed: int = 0,
 ) -> Interval | None:
-    """95% interval of any smooth metric, or of its difference in two conditions.
+    """Interval of any smooth metric, or of its difference in two conditions.
 
     Images are dealt into G = min(images, 40) groups, and the metric is computed without each:
-    v = (G - 1) / G sum (m(-g) - mean m(-g))^2, m +- t(97.5%, G - 1) sqrt(v).
+    v = (G - 1) / G sum (m(-g) - mean m(-g))^2, m +- t((1 + level) / 2, G - 1) sqrt(v).
 
     Args:
         metric: Takes row indices, [any], and returns the metric on those rows, or None where
@@ -88,6 +89,7 @@ def jackknife_interval(
             is of metric(rows that are) - metric(rows that are not), on the scale "identity".
         scale: Where the interval is symmetric: "log" for a positive number, "logit" for one
             in [0, 1], "fisher" (arctanh) for a correlation.
+        level: Of the interval, in (0, 1).
         seed: Seed of the dealing; no global state is used.
 
     Returns:
@@ -111,6 +113,7 @@ def jackknife_interval(
             for conditions in deletions(clusters, paired, seed)
         ],
         scale,
+        level,
     )
 
 
@@ -121,8 +124,9 @@ def ranking_interval(
     clusters: ArrayLike,
     *,
     paired: ArrayLike | None = None,
+    level: float = LEVEL,
 ) -> Interval | None:
-    """95% interval of how confidence ranks right and wrong answers, by the jackknife.
+    """Interval of how confidence ranks right and wrong answers, by the jackknife.
 
     Args:
         measure: `auroc_of_ranks` or `aurc_of_ranks`.
@@ -130,6 +134,7 @@ def ranking_interval(
         correct: Whether each answer is right, [N].
         clusters: The image of each answer, [N].
         paired: Whether each answer is of the second condition, [N].
+        level: Of the interval, in (0, 1).
 
     Returns:
         None as of `jackknife_interval`, and where right or wrong answers are on under 5 images:
@@ -141,7 +146,11 @@ def ranking_interval(
     if min(seen_on(clusters, event, paired) for event in (right, ~right)) < FEWEST_CLUSTERS:
         return None
     return jackknife_interval(
-        lambda rows: measure(ranks[rows], right[rows]), clusters, paired=paired, scale="logit"
+        lambda rows: measure(ranks[rows], right[rows]),
+        clusters,
+        paired=paired,
+        scale="logit",
+        level=level,
     )
 
 

@@ -71,8 +71,9 @@ def loss_interval(
     clusters: ArrayLike,
     *,
     paired: ArrayLike | None = None,
+    level: float = LEVEL,
 ) -> Interval | None:
-    """95% interval of a mean of losses in [0, 1], or of its difference in two conditions.
+    """Interval of a mean of losses in [0, 1], or of its difference in two conditions.
 
     `mean_interval`; where the losses amount to those of fewer than 10 images, widened to the
     ends of `rate_interval`, which holds for any numbers in [0, 1].
@@ -82,6 +83,7 @@ def loss_interval(
         counts: How many losses each row stands for, [N].
         clusters: The image of each row, [N].
         paired: Whether each row is of the second condition, [N].
+        level: Of the interval, in (0, 1).
 
     Returns:
         None of under 5 images with a loss on a side, or one with over half of them.
@@ -95,12 +97,14 @@ def loss_interval(
     """
     index, size = numbered(clusters)
     total, count = table("totals", totals, len(index)), table("counts", counts, len(index))
-    rates = [rate_of(total[s], count[s], index[s], size) for s in sides(paired, len(index))]
+    rates = [
+        rate_of(total[s], count[s], index[s], size, level) for s in sides(paired, len(index))
+    ]
     found = [rate for rate in rates if rate is not None]
     if len(found) < len(rates):
         return None
     span = (-1.0 if len(rates) > 1 else 0.0, 1.0)
-    mean = mean_interval(total, count, clusters, paired=paired, within=span)
+    mean = mean_interval(total, count, clusters, paired=paired, within=span, level=level)
     if mean is not None and not any(rate.few for rate in found):
         return mean
     wide = compared(found)

@@ -1,0 +1,278 @@
+"""All answers of a task in one table, one row per answer, and the views that metrics are taken of.
+
+A number that an answer does not have is NaN, a label that it does not have is -1. Rows are in
+one order whatever the order of documents, so that no number depends on it: by image, question
+and category, and of a document the clean answer first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from operator import attrgetter
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from vlm_confidence_tasks.metrics.columns import columns_of
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
+from vlm_confidence_tasks.metrics.functional.spectra import BANDS
+from vlm_confidence_tasks.metrics.sample import Sample
+from vlm_confidence_tasks.types import CHANNELS
+
+Made = TypeVar("Made")
+# What a confidence is read from: the generated answer, a stated certainty, the options' texts.
+Source = Literal["generated", "stated", "options"]
+
+
+def column(description: str) -> Any:
+    """Declare a column of the table by what it holds."""
+    return field(metadata={"description": description})
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Answers of a task: columns of equal length, [N], one row per answer.
+
+    `perturbed`, `clean`, `documents` and `family` are views: tables of some of the rows, in which
+    a row may be there several times. Each row of a view has a `counterpart`.
+    """
+
+    families: tuple[str, ...]
+    document: Ints = column("number of the document")
+    image: Ints = column("number of the image, in the order of names: the cluster of intervals")
+    second_half: Bools = column("whether the image is in the second half (cross-fitting)")
+    row: Ints = column("number of the row in the whole table")
+    clean_row: Ints = column("row of the clean answer to the same document")
+    family: Ints = column("number of the perturbation's family in `families`, -1 if clean")
+    counted: Bools = column("perturbed answers that pooled metrics count: no controls, pixels once")
+    in_family: Bools = column("perturbed answers that the family's metrics count: pixels once")
+    labelled: Bools = column("whether the question is closed")
+    answer: Ints = column("the answer, as a number of the document's labels")
+    gold: Ints = column("the right answer, as a number of the document's labels")
+    correct: Floats = column("1 if the answer is right, 0 if it is wrong or could not be read")
+    upstream: Floats = column("upstream's own score of the clean answer")
+    gold_positive: Floats = column('1 if the right answer is the positive label (POPE: "Yes")')
+    said_positive: Floats = column("1 if the answer is the positive label")
+    said: Floats = column('1 if the answer is "Yes", 0 if it is "No"')
+    asks_yes_no: Bools = column('whether "Yes" is a label of a question with a positive label')
+    finds_yes: Bools = column('whether "Yes" is the positive label')
+    gold_said: Floats = column('1 if the right answer is "Yes", 0 if it is "No"')
+    overlay_right: Floats = column("1 if a text overlay named the right answer, 0 if another")
+    entropy: Floats = column("mean token entropy, nats")
+    entropy_answer: Floats = column("entropy at the answer position, nats")
+    entropy_low: Floats = column("lower bound of the mean entropy, nats")
+    entropy_high: Floats = column("upper bound of the mean entropy, nats")
+    logprob: Floats = column("mean log-probability of the tokens, nats")
+    position_unknown: Bools = column("whether the answer position is unknown")
+    confidence: Floats = column("probability of the answer among the labels")
+    answer_mass: Floats = column("probability of all labels at the answer position")
+    margin: Floats = column("ln p(best label) - ln p(second), nats")
+    gold_margin: Floats = column("ln p(right label) - ln p(best other), nats")
+    probs: Floats = column("probability of each label, [N, labels]")
+    uniform: Floats = column("a number in [0, 1) of the document, for randomised sets")
+    stated: Floats = column("stated certainty")
+    asked_certainty: Bools = column("whether a second turn asked for the certainty")
+    option_scores: Floats = column("ln p of each option's text, nats, [N, labels]")
+    option_mean_answer: Ints = column("the option that is likeliest by its mean over tokens")
+    inside: Bools = column("whether hidden states were measured")
+    drift: Floats = column("1 - cos with the clean vector, [N, channels]")
+    distance: Floats = column("L2 distance to the clean vector, [N, channels]")
+    control: Floats = column("clean: mean 1 - cos with other images' vectors, [N, channels]")
+    control_same: Floats = column("clean: the same, of the same question, [N, channels]")
+    prior_drift: Floats = column("1 - cos of the context with a blank image's")
+    prior_margin: Floats = column("distance of the margin to a blank image's, nats")
+    dirichlet_energy: Floats = column("energy of the vision tokens")
+    layer_entropy: Floats = column("logit-lens entropy of each layer, nats, [N, layers]")
+    spectrum: Floats = column("mean power of the image, [N, bands]")
+    goal: Ints = column("goal of an attack or its control, as a number of `GOALS`")
+    attack_kind: Ints = column("the attack, or which control, as a number of `ATTACK_KINDS`")
+    attack_setting: Ints = column("number of the setting that attack and control share")
+    noise_confidence: Floats = column("confidence that noise on the named things leaves; 1 clean")
+    whole: Answers | None = None
+    counterpart_row: Ints | None = None
+
+    @classmethod
+    def of(cls, samples: Iterable[Sample], images: Sequence[str] | None = None) -> Answers:
+        """Make the table of some documents.
+
+        Args:
+            samples: The documents; none gives an empty table.
+            images: All names of images, sorted, for tables that are compared with each other;
+                None: those of the samples.
+
+        Raises:
+            ValueError: A number is NaN or infinite.
+        """
+        order = attrgetter("image_id", "question_id", "category", "image_sha256")
+        families, columns = columns_of(sorted(samples, key=order), images)
+        return cls(families, **columns)
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return int(self.row.size)
+
+    @cached_property
+    def perturbed(self) -> Answers:
+        """The perturbed answers that pooled metrics count, each beside the clean one."""
+        rows = np.flatnonzero(self.counted)
+        return self._view(rows, self.clean_row[rows])
+
+    @cached_property
+    def clean(self) -> Answers:
+        """The clean answer, once for each row of `perturbed` and beside it.
+
+        So both views count the same documents with the same weights, and the difference of two
+        means over all answers is the mean of the paired differences.
+        """
+        return self.perturbed.counterpart
+
+    @cached_property
+    def documents(self) -> Answers:
+        """The clean answer of every document once, also of those without a perturbed one."""
+        rows = np.flatnonzero(self.is_clean)
+        return self._view(rows, rows)
+
+    @cached_property
+    def clean_once(self) -> Answers:
+        """The clean answer to each document in a view, once."""
+        assert self.whole is not None
+        rows = np.unique(self.clean_row)
+        return self.whole._view(rows, rows)
+
+    @cached_property
+    def variants(self) -> Answers:
+        """Every perturbed answer, controls and equal pixels too."""
+        rows = np.flatnonzero(~self.is_clean)
+        return self._view(rows, self.clean_row[rows])
+
+    @cached_property
+    def shown(self) -> Answers:
+        """The clean answer of every document, and the perturbed answers that count."""
+        rows = np.flatnonzero(self.is_clean | self.counted)
+        return self._view(rows, self.clean_row[rows])
+
+    @property
+    def is_clean(self) -> Bools:
+        """Whether a row is of a clean image."""
+        return self.row == self.clean_row
+
+    def of_family(self, name: str) -> Answers:
+        """Return a family's perturbed answers, controls too, each beside the clean one."""
+        rows = np.flatnonzero(self.in_family & (self.family == self.families.index(name)))
+        return self._view(rows, self.clean_row[rows])
+
+    @cached_property
+    def counterpart(self) -> Answers:
+        """The other answer of each row's pair: clean beside perturbed, perturbed beside clean."""
+        assert self.whole is not None and self.counterpart_row is not None
+        return self.whole._view(self.counterpart_row, self.row)
+
+    def where(self, rows: Bools | Ints) -> Answers:
+        """Return some rows of a view, with their counterparts."""
+        assert self.whole is not None and self.counterpart_row is not None
+        return self.whole._view(self.row[rows], self.counterpart_row[rows])
+
+    def _view(self, rows: Ints, counterparts: Ints) -> Answers:
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return replace(self, **columns, whole=self, counterpart_row=counterparts)
+
+    def read_from(self, source: Source) -> Answers:
+        """Return the whole table with the confidence of a source in place of the generated one.
+
+        - "stated": the stated certainty, of answers that could be read, as the token's is;
+        - "options": the likeliest option as the answer, its share in the likelihood of all as
+          the confidence, and these shares as the labels' probabilities.
+        """
+        if source == "generated":
+            return self
+        if source == "stated":
+            known = (self.answer >= 0) | ~self.labelled
+            blank = np.full_like(self.probs, np.nan)
+            return replace(self, confidence=np.where(known, self.stated, np.nan), probs=blank)
+        scored = ~np.isnan(self.option_scores).all(axis=1)
+        shares = _shares(self.option_scores)
+        answer = np.where(scored, _best(self.option_scores), -1)
+        correct = np.where(np.isnan(self.correct) | ~scored, np.nan, answer == self.gold)
+        confidence = np.where(scored, np.nanmax(shares, axis=1, initial=0.0), np.nan)
+        return replace(
+            self,
+            labelled=scored,
+            answer=answer,
+            correct=correct,
+            confidence=confidence,
+            probs=shares,
+        )
+
+    def of_channel(self, channel: str) -> Answers:
+        """Return the whole table with one channel's vectors alone: their columns are [N]."""
+        number = CHANNELS.index(channel)
+        return replace(
+            self,
+            drift=self.drift[:, number],
+            distance=self.distance[:, number],
+            control=self.control[:, number],
+            control_same=self.control_same[:, number],
+        )
+
+    def of_band(self, band: str) -> Answers:
+        """Return the whole table with one band's power alone: `spectrum` is [N]."""
+        return replace(self, spectrum=self.spectrum[:, BANDS.index(band)])
+
+    def label_prob(self, label: Ints) -> Floats:
+        """Return the probability of one label of each row, NaN where there is none, [N]."""
+        found = np.full(len(self), np.nan)
+        known = np.flatnonzero((label >= 0) & (label < self.probs.shape[1]))
+        found[known] = self.probs[known, label[known]]
+        return found
+
+    def once(self, make: Callable[[Answers], Made]) -> Made:
+        """Make something of this table that several metrics share, at the first call.
+
+        Args:
+            make: A function or a frozen record that can be called; equal ones are made once.
+        """
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: Made = self._made[make]
+        return made
+
+    @cached_property
+    def _made(self) -> dict[Any, Any]:
+        return {}
+
+
+COLUMNS = {f.name: f.metadata["description"] for f in fields(Answers) if f.metadata}
+
+
+def first_of_group(group: Ints, values: Floats) -> Floats:
+    """Keep one number per group of rows: the greatest, on the first row that has one, [N].
+
+    Args:
+        group: The group of each row, such as its document, [N].
+        values: One number per row, NaN where there is none, [N].
+    """
+    rows = np.flatnonzero(~np.isnan(values))
+    groups, first, index = np.unique(group[rows], return_index=True, return_inverse=True)
+    greatest = np.full(groups.size, -np.inf)
+    np.maximum.at(greatest, index, values[rows])
+    found = np.full(values.size, np.nan)
+    found[rows[first]] = greatest
+    return found
+
+
+def _best(scores: Floats) -> Ints:
+    """Return the number of the greatest score of each row, the first of equals, [N]."""
+    if not scores.shape[1]:
+        return np.full(len(scores), -1)
+    return np.where(np.isnan(scores), -np.inf, scores).argmax(axis=1)
+
+
+def _shares(scores: Floats) -> Floats:
+    """Return exp(score) / sum of exp(scores) of each row, of gaps, so that equal ones tie."""
+    gaps = scores - np.nanmax(scores, axis=1, keepdims=True, initial=-np.inf)
+    weights = np.exp(gaps)
+    total = np.nansum(weights, axis=1, keepdims=True)
+    shares: Floats = weights / np.where(total > 0, total, np.nan)
+    return shares

@@ -1,0 +1,219 @@
+"""Answers on clean and on perturbed images: are they right, and how sure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vlm_confidence_tasks.metrics.answers import Answers
+from vlm_confidence_tasks.metrics.catalogue.metric import (
+    BOTH,
+    DOCUMENTS,
+    DOWN,
+    NEITHER,
+    PERTURBED,
+    UP,
+    Metric,
+    only,
+)
+from vlm_confidence_tasks.metrics.functional.calibration import SMALLEST_PROBABILITY
+from vlm_confidence_tasks.metrics.functional.checks import Floats
+from vlm_confidence_tasks.metrics.statistics.calibration_errors import confidence, correct
+from vlm_confidence_tasks.metrics.statistics.means import POSITIVE, SHARE, Mean, Rate
+from vlm_confidence_tasks.metrics.statistics.ratios import CountRatio
+from vlm_confidence_tasks.metrics.statistics.thresholds import entropy
+
+
+def said_yes(answers: Answers) -> Floats:
+    """Whether each answer to a yes-no question is "Yes"; source: Li et al. 2023 (POPE)."""
+    return only(answers.asks_yes_no, answers.said == 1.0)
+
+
+def entropy_at_answer(answers: Answers) -> Floats:
+    """Entropy over the vocabulary at the answer position, where the counterpart has one, nats."""
+    return only(~np.isnan(answers.counterpart.entropy_answer), answers.entropy_answer)
+
+
+def gold_surprise(answers: Answers) -> Floats:
+    """-ln p(right label) in nats, over the answers that the other calibration measures use."""
+    prob = answers.label_prob(answers.gold)
+    surprise = -np.log(np.maximum(prob, SMALLEST_PROBABILITY))
+    return only(~np.isnan(answers.confidence), surprise)
+
+
+def invalid(answers: Answers) -> Floats:
+    """Whether no label could be read from each answer."""
+    return only(answers.labelled, answers.answer < 0)
+
+
+def answer_mass(answers: Answers) -> Floats:
+    """Probability of all labels together at the answer position."""
+    return only(answers.labelled, answers.answer_mass)
+
+
+def position_unknown(answers: Answers) -> Floats:
+    """Whether the answer position of each measured answer is unknown."""
+    return only(answers.labelled & ~np.isnan(answers.logprob), answers.position_unknown)
+
+
+def entropy_low(answers: Answers) -> Floats:
+    """Lower bound of the entropy where bounds are all that is known, in nats."""
+    return answers.entropy_low
+
+
+def entropy_high(answers: Answers) -> Floats:
+    """Upper bound of the entropy; absent where the vocabulary's size is unknown, in nats."""
+    return answers.entropy_high
+
+
+def bounded(answers: Answers) -> Floats:
+    """Whether each entropy that has bounds is known only within bounds too wide for one number."""
+    return only(~np.isnan(answers.entropy_low), np.isnan(answers.entropy))
+
+
+def unsettled(answers: Answers) -> Floats:
+    """Whether the k likeliest tokens leave the label probabilities open, at a known position."""
+    asked = answers.labelled & ~np.isnan(answers.entropy_low) & ~answers.position_unknown
+    return only(asked, np.isnan(answers.probs).all(axis=1))
+
+
+def upstream(answers: Answers) -> Floats:
+    """Upstream's own score of the clean text."""
+    return answers.upstream
+
+
+def gold_positive(answers: Answers) -> Floats:
+    """Whether the right answer is the positive label."""
+    return answers.gold_positive
+
+
+def said_positive(answers: Answers) -> Floats:
+    """Whether the answer is the positive label; 0 where it could not be read."""
+    return answers.said_positive
+
+
+METRICS = (
+    Metric(
+        "accuracy",
+        Rate(correct),
+        UP,
+        "share of right answers to {images}",
+        sides=BOTH,
+        core=BOTH,
+    ),
+    Metric(
+        "yes_ratio",
+        Rate(said_yes),
+        NEITHER,
+        'share of answers to {images} that are "Yes"',
+        sides=BOTH,
+    ),
+    Metric(
+        "entropy",
+        Mean(entropy, POSITIVE),
+        NEITHER,
+        "mean token entropy on {images}, in nats",
+        sides=BOTH,
+        core=BOTH,
+    ),
+    Metric(
+        "entropy_answer",
+        Mean(entropy_at_answer, POSITIVE),
+        NEITHER,
+        "mean entropy at the answer position on {images}, in nats",
+        sides=BOTH,
+    ),
+    Metric(
+        "confidence",
+        Mean(confidence, SHARE),
+        NEITHER,
+        "mean probability of the answers to {images}, without unparsed ones",
+        sides=BOTH,
+        core=BOTH,
+    ),
+    Metric(
+        "nll",
+        Mean(gold_surprise, POSITIVE),
+        DOWN,
+        "mean -ln p(right label) on {images}, in nats",
+        sides=BOTH,
+    ),
+    Metric(
+        "invalid_rate",
+        Rate(invalid),
+        DOWN,
+        "share of answers to {images} that name no label",
+        sides=BOTH,
+        core=(PERTURBED,),
+    ),
+    Metric(
+        "answer_mass",
+        Mean(answer_mass, SHARE),
+        UP,
+        "mean probability of all labels on {images}",
+        sides=BOTH,
+    ),
+    Metric(
+        "position_unknown",
+        Rate(position_unknown),
+        DOWN,
+        "share of answers to {images} whose label begins at no known token: no confidence",
+        sides=BOTH,
+    ),
+    Metric(
+        "entropy_low",
+        Mean(entropy_low, POSITIVE),
+        NEITHER,
+        "mean lower bound of the entropy on {images}, in nats, from the k likeliest tokens",
+        sides=BOTH,
+    ),
+    Metric(
+        "entropy_high",
+        Mean(entropy_high, POSITIVE),
+        NEITHER,
+        "mean upper bound of the entropy on {images}, in nats, from the k likeliest tokens",
+        sides=BOTH,
+    ),
+    Metric(
+        "entropy_bounded",
+        Rate(bounded),
+        DOWN,
+        "share of answers to {images} with bounds in place of an entropy: in no other entropy",
+        sides=BOTH,
+    ),
+    Metric(
+        "probs_unsettled",
+        Rate(unsettled),
+        DOWN,
+        "share of answers to {images} with a label outside the k likeliest tokens: no confidence",
+        sides=BOTH,
+    ),
+    Metric(
+        "accuracy_upstream_clean",
+        Rate(upstream),
+        UP,
+        "upstream's own score of the answers to {images}",
+        sides=(DOCUMENTS,),
+    ),
+    Metric(
+        "precision",
+        CountRatio(gold_positive, said_positive, (1, 1, 1, 0)),
+        UP,
+        "share of positive answers to {images} that are right",
+        sides=BOTH,
+    ),
+    Metric(
+        "recall",
+        CountRatio(gold_positive, said_positive, (1, 1, 0, 1)),
+        UP,
+        "share of positive documents answered positive on {images}",
+        sides=BOTH,
+    ),
+    Metric(
+        "f1",
+        CountRatio(gold_positive, said_positive, (2, 2, 1, 1)),
+        UP,
+        "harmonic mean of precision and recall on {images}",
+        sides=BOTH,
+        core=BOTH,
+    ),
+)

@@ -1,0 +1,182 @@
+"""Whether a search along the gradient reaches its goal, and what that adds to its size.
+
+Of the perturbation `pgd`, whose parameter `goal` says what counts and `delta` whether it is the
+attack ("own") or a control of the same size; and of `pgd_hi`, whose goal is "loglik" and whose
+control has the mode "noise".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vlm_confidence_tasks.metrics.answers import Answers
+from vlm_confidence_tasks.metrics.catalogue.metric import DOWN, VARIANTS, Metric, only
+from vlm_confidence_tasks.metrics.columns import ATTACK_KINDS, GOALS
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats
+from vlm_confidence_tasks.metrics.statistics.means import Rate, RateDifference
+from vlm_confidence_tasks.types import CHANNELS, Measure
+
+ATTACKS: frozenset[Measure] = frozenset({"attacks"})
+
+
+def reached(answers: Answers) -> Floats:
+    """Whether each answer is what its goal asks for; NaN where that was not measured.
+
+    - flip: another label than the clean one; an answer that names none does not count, since
+      any noise that is strong enough leaves the model without words;
+    - sure: the same, with no more entropy than the clean answer has;
+    - unsure: the clean answer, with more entropy than it has;
+    - hidden: the clean answer, with a context as far from the clean one as those of other images
+      are on average (the control drift);
+    - loglik: another option is the likeliest, and the clean one is less likely than before.
+    """
+    clean = answers.counterpart
+    same = answers.answer == clean.answer
+    other = ~same & (answers.answer >= 0)
+    context = CHANNELS.index("context")
+    moved, control = answers.drift[:, context], clean.control[:, context]
+    entropies = ~np.isnan(answers.entropy - clean.entropy)
+    by_goal = {
+        "flip": only(np.ones_like(same), other),
+        "sure": only(entropies, other & (answers.entropy <= clean.entropy)),
+        "unsure": only(entropies, same & (answers.entropy > clean.entropy)),
+        "hidden": only(~np.isnan(moved - control), same & (moved >= control)),
+        "loglik": _other_option(answers),
+    }
+    found = np.full(len(answers), np.nan)
+    for name, hits in by_goal.items():
+        found = np.where(answers.goal == GOALS.index(name), hits, found)
+    return found
+
+
+def _other_option(answers: Answers) -> Floats:
+    before, after = answers.counterpart.option_scores, answers.option_scores
+    scored = ~np.isnan(before + after).all(axis=1)
+    best, now = (np.where(np.isnan(s), -np.inf, s).argmax(axis=1) for s in (before, after))
+    rows = np.arange(len(answers))
+    return only(scored, (after[rows, best] < before[rows, best]) & (now != best))
+
+
+def _of_kind(answers: Answers, *kinds: str) -> Bools:
+    return np.isin(answers.attack_kind, [ATTACK_KINDS.index(kind) for kind in kinds])
+
+
+@dataclass(frozen=True)
+class Success:
+    """Whether each attack with one of the goals reaches it; controls are left out."""
+
+    goals: tuple[str, ...] = GOALS
+
+    def __call__(self, answers: Answers) -> Floats:
+        """Return 1 or 0 of each attack, [N]."""
+        aimed = np.isin(answers.goal, [GOALS.index(goal) for goal in self.goals])
+        return only(aimed & _of_kind(answers, "own"), reached(answers))
+
+
+@dataclass(frozen=True)
+class ControlSuccess:
+    """The share of an attack's controls that reach its goal.
+
+    A control has all other parameters of the attack, on the same document.
+    """
+
+    kinds: tuple[str, ...]
+
+    def __call__(self, answers: Answers) -> Floats:
+        """Return the share for each attack, NaN without a control, [N]."""
+        hits = only(_of_kind(answers, *self.kinds), reached(answers))
+        known = ~np.isnan(hits)
+        settings = int(answers.attack_setting.max(initial=0)) + 1
+        pair = answers.document * settings + answers.attack_setting
+        size = int(pair.max(initial=0)) + 1
+        count = np.bincount(pair[known], minlength=size)
+        total = np.bincount(pair[known], hits[known], size)
+        share = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        attack = _of_kind(answers, "own") & (answers.goal >= 0)
+        return only(attack, share[np.where(attack, pair, 0)])
+
+
+METRICS = (
+    Metric(
+        "attack_success",
+        Rate(Success()),
+        DOWN,
+        "share of attacks that reach their goal",
+        sides=(VARIANTS,),
+        requires=ATTACKS,
+    ),
+    Metric(
+        "attack_success_flip",
+        Rate(Success(("flip",))),
+        DOWN,
+        "share of attacks that change the answer to another label",
+        sides=(VARIANTS,),
+        requires=ATTACKS,
+    ),
+    Metric(
+        "attack_success_sure",
+        Rate(Success(("sure",))),
+        DOWN,
+        "share of attacks that give another label no more entropy than the clean answer has",
+        sides=(VARIANTS,),
+        requires=ATTACKS,
+    ),
+    Metric(
+        "attack_success_unsure",
+        Rate(Success(("unsure",))),
+        DOWN,
+        "share of attacks that raise the entropy of the answer, which is kept",
+        sides=(VARIANTS,),
+        requires=ATTACKS,
+    ),
+    Metric(
+        "attack_success_hidden",
+        Rate(Success(("hidden",))),
+        DOWN,
+        "share of attacks that keep the answer and move the context as far as other images do",
+        sides=(VARIANTS,),
+        requires=ATTACKS,
+    ),
+    Metric(
+        "attack_success_loglik",
+        Rate(Success(("loglik",))),
+        DOWN,
+        "share of attacks that make another option likelier, and the clean one less likely",
+        sides=(VARIANTS,),
+        requires=ATTACKS,
+    ),
+    Metric(
+        "attack_over_control",
+        RateDifference(Success(), control=ControlSuccess(("signs", "other", "noise"))),
+        DOWN,
+        "success of attacks less that of their controls",
+        sides=(VARIANTS,),
+        requires=ATTACKS,
+    ),
+    Metric(
+        "attack_over_signs",
+        RateDifference(Success(), control=ControlSuccess(("signs",))),
+        DOWN,
+        "success of attacks less that of random signs of the same size",
+        sides=(VARIANTS,),
+        requires=ATTACKS,
+    ),
+    Metric(
+        "attack_over_noise",
+        RateDifference(Success(), control=ControlSuccess(("noise",))),
+        DOWN,
+        "success of attacks less that of Gaussian noise whose largest value has the same size",
+        sides=(VARIANTS,),
+        requires=ATTACKS,
+    ),
+    Metric(
+        "attack_over_other",
+        RateDifference(Success(), control=ControlSuccess(("other",))),
+        DOWN,
+        "success of attacks less that of the differences that attacks make to another image",
+        sides=(VARIANTS,),
+        requires=ATTACKS,
+    ),
+)

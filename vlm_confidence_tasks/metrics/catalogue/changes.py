@@ -1,0 +1,167 @@
+"""Pairs of a clean and a perturbed answer: what changed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vlm_confidence_tasks.metrics.answers import Answers
+from vlm_confidence_tasks.metrics.catalogue.metric import (
+    DOWN,
+    NEITHER,
+    PERTURBED,
+    Metric,
+    only,
+)
+from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
+from vlm_confidence_tasks.metrics.inference.permutation import sign_flip_p, wilcoxon_p
+from vlm_confidence_tasks.metrics.statistics.error_signals import visual_entropies
+from vlm_confidence_tasks.metrics.statistics.means import POSITIVE, Mean, Rate
+from vlm_confidence_tasks.metrics.statistics.tests_of_change import ChangeTest
+
+
+def entropy_change(answers: Answers) -> Floats:
+    """Entropy of each answer minus the clean answer's, in nats."""
+    change: Floats = answers.entropy - answers.counterpart.entropy
+    return change
+
+
+def entropy_change_at_answer(answers: Answers) -> Floats:
+    """Entropy at the answer position minus the clean answer's, in nats."""
+    change: Floats = answers.entropy_answer - answers.counterpart.entropy_answer
+    return change
+
+
+def entropy_drop(answers: Answers) -> Floats:
+    """Whether each answer's entropy is under the clean one's; "The Confidence Trap", 4."""
+    change = entropy_change(answers)
+    return only(~np.isnan(change), change < 0)
+
+
+def broken(answers: Answers) -> Floats:
+    """Whether each answer is wrong, where the clean one is right: R->W / (R->W + R->R)."""
+    return only(answers.counterpart.correct == 1, 1.0 - answers.correct)
+
+
+def repaired(answers: Answers) -> Floats:
+    """Whether each answer is right, where the clean one is wrong: W->R / (W->R + W->W)."""
+    return only(answers.counterpart.correct == 0, answers.correct)
+
+
+def repaired_named_right(answers: Answers) -> Floats:
+    """`repaired`, of the overlays that named the right answer.
+
+    An overlay never names the clean answer: where that is wrong, it may give the right one away.
+    """
+    return only(answers.overlay_right == 1, repaired(answers))
+
+
+def repaired_named_wrong(answers: Answers) -> Floats:
+    """`repaired`, of the overlays that named another answer than the right one."""
+    return only(answers.overlay_right == 0, repaired(answers))
+
+
+def false_yes_corrected(answers: Answers) -> Floats:
+    """Whether each answer is "No", where gold is "No" and the clean answer "Yes".
+
+    An unparsed answer is no correction. Source: "Same Answer, Different Representations"
+    (arXiv 2602.06652), on POPE.
+    """
+    asked = answers.finds_yes & (answers.gold_said == 0) & (answers.counterpart.said == 1)
+    return only(asked, answers.said == 0)
+
+
+def false_no_corrected(answers: Answers) -> Floats:
+    """Whether each answer is "Yes", where gold is "Yes" and the clean answer "No".
+
+    A clean answer that could not be read is no false negative. Source: as of
+    `false_yes_corrected`.
+    """
+    asked = answers.finds_yes & (answers.gold_said == 1) & (answers.counterpart.said == 0)
+    return only(asked, answers.said == 1)
+
+
+def sign_flip(changes: Floats, images: Ints, counts: Floats) -> float | None:
+    """Test the mean change against 0."""
+    return sign_flip_p(changes, images)
+
+
+METRICS = (
+    Metric(
+        "entropy_delta",
+        Mean(entropy_change),
+        NEITHER,
+        "mean H(perturbed) - H(clean), in nats",
+        core=(PERTURBED,),
+    ),
+    Metric(
+        "entropy_delta_p",
+        ChangeTest(sign_flip, entropy_change),
+        NEITHER,
+        "two-sided sign-flip permutation p, by image, of entropy_delta",
+        core=(PERTURBED,),
+        is_p=True,
+        limits="under 0.05 in 3 to 10% of true nulls",
+    ),
+    Metric(
+        "entropy_delta_wilcoxon_p",
+        ChangeTest(wilcoxon_p, entropy_change),
+        NEITHER,
+        "two-sided Wilcoxon signed-rank p: images' mean entropy differences symmetric about 0",
+        is_p=True,
+    ),
+    Metric(
+        "entropy_answer_delta",
+        Mean(entropy_change_at_answer),
+        NEITHER,
+        "mean H(perturbed) - H(clean) at the answer position, in nats",
+    ),
+    Metric(
+        "entropy_drop_rate",
+        Rate(entropy_drop),
+        NEITHER,
+        "share with H(perturbed) < H(clean)",
+        core=(PERTURBED,),
+    ),
+    Metric(
+        "visual_entropy",
+        Mean(visual_entropies, POSITIVE),
+        DOWN,
+        "mean entropy of a document's answers, in nats",
+    ),
+    Metric(
+        "right_to_wrong",
+        Rate(broken),
+        DOWN,
+        "share made wrong, of those right on clean images",
+    ),
+    Metric(
+        "wrong_to_right",
+        Rate(repaired),
+        NEITHER,
+        "share made right, of those wrong on clean ones",
+    ),
+    Metric(
+        "wrong_to_right_named_right",
+        Rate(repaired_named_right),
+        NEITHER,
+        "share made right by overlays that name the right answer, of those wrong on clean images",
+    ),
+    Metric(
+        "wrong_to_right_named_wrong",
+        Rate(repaired_named_wrong),
+        NEITHER,
+        "share made right by overlays that name a wrong answer, of those wrong on clean images",
+    ),
+    Metric(
+        "fp_correction",
+        Rate(false_yes_corrected),
+        NEITHER,
+        'share of false "Yes" made "No"',
+    ),
+    Metric(
+        "fn_correction",
+        Rate(false_no_corrected),
+        NEITHER,
+        'share of false "No" made "Yes"',
+    ),
+)

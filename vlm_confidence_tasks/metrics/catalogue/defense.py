@@ -1,0 +1,42 @@
+"""Whether a threshold on entropy would have caught it."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+
+from vlm_confidence_tasks.metrics.catalogue.metric import DOWN, NEITHER, PERTURBED, UP, Metric
+from vlm_confidence_tasks.metrics.statistics.thresholds import EntropyThreshold
+
+# What the coverage study measured: few clean entropies decide where the threshold lies.
+HELD = "its interval holds in 88 to 97%"
+
+# The threshold is the 95th percentile of clean entropies.
+METRICS = (
+    Metric(
+        "defense_reject_clean",
+        EntropyThreshold(attrgetter("reject_clean"), bounded=False),
+        NEITHER,
+        "share of clean images above the threshold",
+    ),
+    Metric(
+        "defense_reject",
+        EntropyThreshold(attrgetter("reject")),
+        UP,
+        "share of perturbed images above the entropy threshold",
+        limits=HELD,
+    ),
+    Metric(
+        "defense_bypass",
+        EntropyThreshold(attrgetter("bypass")),
+        DOWN,
+        "share of perturbed images that pass the threshold",
+        limits=HELD,
+    ),
+    Metric(
+        "defense_auroc",
+        EntropyThreshold(attrgetter("auroc"), rejects=False),
+        UP,
+        "AUROC of entropy, perturbed against clean; < 0.5: inverted",
+        core=(PERTURBED,),
+    ),
+)

@@ -1,0 +1,73 @@
+"""Whether answers stand still."""
+
+from __future__ import annotations
+
+from vlm_confidence_tasks.metrics.answers import Answers, first_of_group
+from vlm_confidence_tasks.metrics.catalogue.metric import DOWN, PERTURBED, Metric, only
+from vlm_confidence_tasks.metrics.functional.checks import Floats
+from vlm_confidence_tasks.metrics.statistics.means import MeanOverFamilies, Rate
+
+
+def flip(answers: Answers) -> Floats:
+    """Whether each answer is another than the clean one (IFR); unparsed is an answer too.
+
+    Source: "Same Answer, Different Representations" (arXiv 2602.06652).
+    """
+    clean = answers.counterpart
+    return only(answers.labelled & clean.labelled, answers.answer != clean.answer)
+
+
+def any_flip(answers: Answers) -> Floats:
+    """Whether any answer is another than the clean one (IV): one number per document.
+
+    Source: "Same Answer, Different Representations" (arXiv 2602.06652).
+    """
+    return first_of_group(answers.document, flip(answers))
+
+
+def any_flip_in_family(answers: Answers) -> Floats:
+    """Whether any answer of a family is another than the clean one, per document and family."""
+    return first_of_group(answers.document * len(answers.families) + answers.family, flip(answers))
+
+
+METRICS = (
+    Metric(
+        "ifr",
+        Rate(flip),
+        DOWN,
+        "share of perturbed images whose answer is not the clean one's",
+        core=(PERTURBED,),
+    ),
+    Metric(
+        "iv",
+        Rate(any_flip),
+        DOWN,
+        "share of documents any of whose perturbed images changes the answer",
+    ),
+    Metric(
+        "ifr_macro",
+        MeanOverFamilies(flip),
+        DOWN,
+        "mean over families of the share of answers that flip",
+    ),
+    Metric(
+        "iv_macro",
+        MeanOverFamilies(any_flip_in_family),
+        DOWN,
+        "mean over families of the share of documents that flip",
+    ),
+)
+METRICS_BY_FAMILY = (
+    Metric(
+        "ifr_{family}",
+        Rate(flip),
+        DOWN,
+        "share of {family} images whose answer is not the clean one's",
+    ),
+    Metric(
+        "iv_{family}",
+        Rate(any_flip),
+        DOWN,
+        "share of documents any of whose {family} images changes the answer",
+    ),
+)

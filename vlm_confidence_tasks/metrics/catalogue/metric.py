@@ -1,0 +1,82 @@
+"""The record of a metric: every name is written out in one record of this room.
+
+A record may stand for several metrics: on perturbed and on clean images, of several sources of
+confidence, of every channel, band or family. `measure` alone spells their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vlm_confidence_tasks.metrics.answers import Answers, Source
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats
+from vlm_confidence_tasks.metrics.statistics.statistic import Statistic
+from vlm_confidence_tasks.types import Measure
+
+
+@dataclass(frozen=True)
+class Side:
+    """Which answers a metric is of.
+
+    Attributes:
+        suffix: What the metric's name ends in.
+        images: Its images in words, "{images}" of descriptions.
+        view: Gives the view of a table.
+    """
+
+    suffix: str
+    images: str
+    view: Callable[[Answers], Answers]
+
+
+PERTURBED = Side("", "perturbed images", lambda answers: answers.perturbed)
+CLEAN = Side("_clean", "clean images", lambda answers: answers.clean)
+BOTH = (PERTURBED, CLEAN)
+# Views whose name a metric has anyway.
+DOCUMENTS = Side("", "all clean images, once each", lambda answers: answers.documents)
+VARIANTS = Side("", "perturbed images", lambda answers: answers.variants)
+SHOWN = Side("", "clean and perturbed images", lambda answers: answers.shown)
+
+UP, DOWN, NEITHER = True, False, None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of a task's results, or the same number of several kinds of answers.
+
+    Attributes:
+        name: Its name; "{channel}", "{band}" and "{family}" stand for each of these.
+        statistic: How it is computed and how its interval is made.
+        higher_is_better: None where neither way is better.
+        description: What it means, in one line; "{images}" stands for those of the side.
+        sides: Which answers it is of, a metric each.
+        source: What the confidence is read from.
+        also: Further sources of a confidence, with the same metric under the source's prefix.
+        requires: What a task must measure for it to exist, besides what the source requires.
+        core: The sides that a task shows unless it lists others.
+        floor: Name of the metric that it is to be held against, what a perfectly calibrated
+            model would show.
+        is_p: Whether it is a p-value, one among others.
+        limits: Where its interval or test does not hold as promised.
+    """
+
+    name: str
+    statistic: Statistic
+    higher_is_better: bool | None
+    description: str
+    sides: tuple[Side, ...] = (PERTURBED,)
+    source: Source = "generated"
+    also: tuple[Source, ...] = ()
+    requires: frozenset[Measure] = frozenset()
+    core: tuple[Side, ...] = ()
+    floor: str | None = None
+    is_p: bool = False
+    limits: str = ""
+
+
+def only(rows: Bools, numbers: Floats | Bools) -> Floats:
+    """Keep the numbers of some rows: NaN in all others, [N]."""
+    return np.where(rows, numbers, np.nan)

@@ -1,0 +1,128 @@
+"""Whether what is repaired or promised on clean images survives the perturbation."""
+
+from __future__ import annotations
+
+from vlm_confidence_tasks.metrics.catalogue.metric import (
+    BOTH,
+    DOWN,
+    NEITHER,
+    Metric,
+)
+from vlm_confidence_tasks.metrics.statistics.cross_fit import (
+    ACCEPTED,
+    APS_SETS,
+    ISOTONIC,
+    LAC_SETS,
+    SCALED,
+)
+from vlm_confidence_tasks.metrics.statistics.refitted import (
+    RefittedError,
+    RefittedLoss,
+    RefittedMean,
+    RefittedShare,
+    RefittedSize,
+    Temperature,
+)
+
+SIZE_HELD = "its interval holds in 81 to 95%"
+
+METRICS = (
+    Metric(
+        "temperature",
+        Temperature(),
+        NEITHER,
+        "temperature of {probabilities} that gives clean images the least NLL; over 1: "
+        "overconfident",
+        also=("options",),
+    ),
+    Metric(
+        "ece_ts",
+        RefittedError(SCALED),
+        DOWN,
+        "{probabilities}, scaled by clean images' temperature: calibration error on {images}; "
+        "biased upwards",
+        sides=BOTH,
+        also=("options",),
+    ),
+    Metric(
+        "brier_ts",
+        RefittedLoss(SCALED, "brier"),
+        DOWN,
+        "{probabilities}, scaled by clean images' temperature: mean (confidence - correct)^2 on "
+        "{images}",
+        sides=BOTH,
+        also=("options",),
+    ),
+    Metric(
+        "nll_ts",
+        RefittedMean(SCALED, "nll"),
+        DOWN,
+        "{probabilities}, scaled by clean images' temperature: mean -ln p(right) on {images}, in "
+        "nats",
+        sides=BOTH,
+        also=("options",),
+    ),
+    Metric(
+        "verbal_ece_iso",
+        RefittedError(ISOTONIC),
+        DOWN,
+        "stated certainty, by isotonic regression on clean ones: calibration error on {images}; "
+        "biased upwards",
+        sides=BOTH,
+        source="stated",
+    ),
+    Metric(
+        "verbal_brier_iso",
+        RefittedLoss(ISOTONIC, "brier"),
+        DOWN,
+        "stated certainty, by isotonic regression on clean ones: mean (confidence - correct)^2 on "
+        "{images}",
+        sides=BOTH,
+        source="stated",
+    ),
+    Metric(
+        "coverage_90",
+        RefittedShare(LAC_SETS, "covered"),
+        NEITHER,
+        "share of {images} with the right label in the 90% set (LAC) of clean images",
+        sides=BOTH,
+    ),
+    Metric(
+        "set_size_90",
+        RefittedSize(LAC_SETS, "size"),
+        DOWN,
+        "mean number of labels in the 90% set (LAC) on {images}",
+        sides=BOTH,
+        limits=SIZE_HELD,
+    ),
+    Metric(
+        "aps_coverage_90",
+        RefittedShare(APS_SETS, "covered"),
+        NEITHER,
+        "share of {images} with the right label in the 90% set (randomised APS) of clean images",
+        sides=BOTH,
+    ),
+    Metric(
+        "aps_set_size_90",
+        RefittedSize(APS_SETS, "size"),
+        DOWN,
+        "mean number of labels in the 90% set (randomised APS) on {images}",
+        sides=BOTH,
+        limits=SIZE_HELD,
+    ),
+    Metric(
+        "risk_80",
+        RefittedShare(ACCEPTED, "wrong", below="given"),
+        DOWN,
+        "share of wrong ones among the answers to {images} given at the confidence that gives 80% "
+        "of the clean ones",
+        sides=BOTH,
+    ),
+    Metric(
+        "answered_80",
+        RefittedShare(ACCEPTED, "given"),
+        NEITHER,
+        "share of answers to {images} given at the confidence that gives 80% of the clean ones",
+        sides=BOTH,
+    ),
+)

@@ -1,0 +1,216 @@
+"""What moves inside the model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vlm_confidence_tasks.metrics.answers import Answers
+from vlm_confidence_tasks.metrics.catalogue.flips import flip
+from vlm_confidence_tasks.metrics.catalogue.metric import NEITHER, Metric, only
+from vlm_confidence_tasks.metrics.functional.checks import Floats
+from vlm_confidence_tasks.metrics.functional.drift import cohens_d, cohens_dz
+from vlm_confidence_tasks.metrics.statistics.effect_sizes import EffectSize
+from vlm_confidence_tasks.metrics.statistics.means import POSITIVE, Mean
+from vlm_confidence_tasks.metrics.statistics.ratios import SumRatio
+from vlm_confidence_tasks.types import Measure
+
+INSIDE: frozenset[Measure] = frozenset({"representations"})
+SAME_QUESTION: frozenset[Measure] = INSIDE | {"same_question"}
+
+
+def drift(answers: Answers) -> Floats:
+    """1 - cos of each vector with the clean image's."""
+    return answers.drift
+
+
+def unflipped_drift(answers: Answers) -> Floats:
+    """Drift of each answer that is the clean one."""
+    return only(flip(answers) == 0, answers.drift)
+
+
+def stability(answers: Answers) -> Floats:
+    """Cosine of each vector with the clean image's."""
+    return 1.0 - answers.drift
+
+
+def distance(answers: Answers) -> Floats:
+    """L2 distance of each vector to the clean image's."""
+    return answers.distance
+
+
+def control(answers: Answers) -> Floats:
+    """Mean drift between the clean image and other images, once for each drift.
+
+    So control and drift weigh documents alike, and the ratio of the means is the drift ratio.
+    """
+    return only(~np.isnan(answers.drift), answers.counterpart.control)
+
+
+def control_same(answers: Answers) -> Floats:
+    """Mean drift to the same question about other images, once for each drift."""
+    return only(~np.isnan(answers.drift), answers.counterpart.control_same)
+
+
+def to_prior(answers: Answers) -> Floats:
+    """How much nearer each answer's margin is to that of a blank image than the clean one's.
+
+    |m(clean) - m(blank)| - |m(variant) - m(blank)| in nats.
+    """
+    nearer: Floats = answers.counterpart.prior_margin - answers.prior_margin
+    return nearer
+
+
+def to_prior_context(answers: Answers) -> Floats:
+    """How much nearer each context is to that of a blank image than the clean one's.
+
+    (1 - cos(clean, blank)) - (1 - cos(variant, blank)).
+    """
+    nearer: Floats = answers.counterpart.prior_drift - answers.prior_drift
+    return nearer
+
+
+def energy_change(answers: Answers) -> Floats:
+    """Energy of each variant's vision tokens minus the clean image's."""
+    change: Floats = answers.dirichlet_energy - answers.counterpart.dirichlet_energy
+    return change
+
+
+def power_change(answers: Answers) -> Floats:
+    """Relative change of each image's power in a band; none where the clean power is 0."""
+    clean = answers.counterpart.spectrum
+    return only(clean != 0, (answers.spectrum - clean) / np.where(clean != 0, clean, 1.0))
+
+
+def power_change_flipped(answers: Answers) -> Floats:
+    """The same of answers that are not the clean one."""
+    return only(flip(answers) == 1, power_change(answers))
+
+
+METRICS_BY_CHANNEL = (
+    Metric(
+        "drift_{channel}",
+        Mean(drift, POSITIVE),
+        NEITHER,
+        "mean 1 - cos of {channel} vectors, clean and perturbed",
+        requires=INSIDE,
+    ),
+    Metric(
+        "drift_unflipped_{channel}",
+        Mean(unflipped_drift, POSITIVE),
+        NEITHER,
+        "drift of {channel} vectors where the answer stayed",
+        requires=INSIDE,
+    ),
+    Metric(
+        "stability_{channel}",
+        Mean(stability),
+        NEITHER,
+        "mean cosine of {channel} vectors, clean and perturbed",
+        requires=INSIDE,
+    ),
+    Metric(
+        "stability_l2_{channel}",
+        Mean(distance, POSITIVE),
+        NEITHER,
+        "mean L2 distance of {channel} vectors, clean and perturbed",
+        requires=INSIDE,
+    ),
+    Metric(
+        "drift_control_{channel}",
+        Mean(control, POSITIVE),
+        NEITHER,
+        "mean 1 - cos of {channel} vectors, clean and of other images",
+        requires=INSIDE,
+    ),
+    Metric(
+        "drift_ratio_{channel}",
+        SumRatio(drift, control),
+        NEITHER,
+        "drift over control drift of other images, {channel} vectors",
+        requires=INSIDE,
+    ),
+    Metric(
+        "drift_d_{channel}",
+        EffectSize(cohens_d, drift, control),
+        NEITHER,
+        "Cohen's d of drift against control drift of other images, {channel} vectors",
+        requires=INSIDE,
+    ),
+    Metric(
+        "drift_dz_{channel}",
+        EffectSize(cohens_dz, drift, control),
+        NEITHER,
+        "mean difference of drift and control drift of other images, over the differences' SD, "
+        "{channel} vectors",
+        requires=INSIDE,
+    ),
+    Metric(
+        "drift_control_same_{channel}",
+        Mean(control_same, POSITIVE),
+        NEITHER,
+        "mean 1 - cos of {channel} vectors, clean and of the same question about other images",
+        requires=SAME_QUESTION,
+    ),
+    Metric(
+        "drift_ratio_same_{channel}",
+        SumRatio(drift, control_same),
+        NEITHER,
+        "drift over control drift of the same question about other images, {channel} vectors",
+        requires=SAME_QUESTION,
+    ),
+    Metric(
+        "drift_d_same_{channel}",
+        EffectSize(cohens_d, drift, control_same),
+        NEITHER,
+        "Cohen's d of drift against control drift of the same question about other images, "
+        "{channel} vectors",
+        requires=SAME_QUESTION,
+    ),
+    Metric(
+        "drift_dz_same_{channel}",
+        EffectSize(cohens_dz, drift, control_same),
+        NEITHER,
+        "mean difference of drift and control drift of the same question about other images, over "
+        "the differences' SD, {channel} vectors",
+        requires=SAME_QUESTION,
+    ),
+)
+METRICS = (
+    Metric(
+        "drift_to_prior",
+        Mean(to_prior),
+        NEITHER,
+        "mean approach of the margin to a blank image's, nats",
+        requires=INSIDE,
+    ),
+    Metric(
+        "drift_to_prior_context",
+        Mean(to_prior_context),
+        NEITHER,
+        "mean approach of the context to a blank image's",
+        requires=INSIDE,
+    ),
+    Metric(
+        "dirichlet_delta",
+        Mean(energy_change),
+        NEITHER,
+        "mean change in energy of the vision tokens",
+        requires=INSIDE,
+    ),
+)
+METRICS_BY_BAND = (
+    Metric(
+        "spectral_{band}_delta",
+        Mean(power_change),
+        NEITHER,
+        "mean relative change of the image's power, {band} band",
+        requires=INSIDE,
+    ),
+    Metric(
+        "spectral_{band}_delta_flipped",
+        Mean(power_change_flipped),
+        NEITHER,
+        "mean relative change of the image's power, {band} band, where the answer flipped",
+        requires=INSIDE,
+    ),
+)

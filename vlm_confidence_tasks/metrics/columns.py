@@ -1,0 +1,367 @@
+"""From documents to the columns of the table of answers: `answers.Answers` says what each holds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from vlm_confidence_tasks.metrics.functional.calibration import SMALLEST_PROBABILITY
+from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
+from vlm_confidence_tasks.metrics.functional.cross_fitting import second_half
+from vlm_confidence_tasks.metrics.functional.spectra import BANDS
+from vlm_confidence_tasks.metrics.sample import Sample
+from vlm_confidence_tasks.types import CHANNELS, Inside, Readout, Variant
+
+# What attacks aim at, and what their images are: the attack itself, or a control of its size.
+GOALS = ("flip", "sure", "unsure", "hidden", "loglik")
+ATTACK_KINDS = ("own", "signs", "other", "noise")
+ATTACKS = ("pgd", "pgd_hi")
+OBJECT_NOISE = "object_noise"
+
+# Columns that are a number of the Readout.
+_NUMBERS = (
+    "entropy",
+    "entropy_answer",
+    "entropy_low",
+    "entropy_high",
+    "logprob",
+    "answer_mass",
+    "margin",
+    "gold_margin",
+)
+
+
+def columns_of(
+    samples: Sequence[Sample], images: Sequence[str] | None
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the families that were shown, in order of appearance, and the columns by name.
+
+    Args:
+        samples: The documents, in the order of the table.
+        images: All names of images, sorted; None: those of the samples.
+
+    Raises:
+        ValueError: A number is NaN or infinite, or an answer is none of the labels.
+    """
+    readouts = [readout for s in samples for readout in (s.clean, *s.variants)]
+    sizes = np.array([1 + len(s.variants) for s in samples], dtype=np.intp)
+    document = np.repeat(np.arange(len(samples)), sizes)
+    starts = np.cumsum(sizes) - sizes
+    row, clean_row = np.arange(len(readouts)), starts[document]
+    number = _Numbers(samples, document)
+    variants = _Variants([readout.variant for readout in readouts], row == clean_row)
+    counted, in_family = _counted(samples)
+    answers = _answers(samples, readouts, document, number)
+    noisy = variants.noise_confidence
+    shown = np.bincount(document, ~np.isnan(noisy) & counted, len(samples)) > 0
+    return variants.families, {
+        "document": document,
+        "image": _image_numbers(samples, images)[document],
+        "second_half": second_half([s.image_id for s in samples])[document],
+        "row": row,
+        "clean_row": clean_row,
+        "family": variants.family,
+        "counted": counted,
+        "in_family": in_family,
+        **answers,
+        **{name: number(name, map(attrgetter(name), readouts)) for name in _NUMBERS},
+        "position_unknown": _flags(readout.position_unknown for readout in readouts),
+        "stated": number("verbal_confidence", [r.verbal_confidence for r in readouts]),
+        "asked_certainty": _flags(readout.verbal_text is not None for readout in readouts),
+        **_inside(samples, readouts, document, clean_row, answers["probs"], number),
+        "goal": variants.goal,
+        "attack_kind": variants.kind,
+        "attack_setting": variants.setting,
+        "noise_confidence": np.where((row == clean_row) & shown[document], 1.0, noisy),
+    }
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """Makes columns of numbers of which some are absent, and says where one is not finite."""
+
+    samples: Sequence[Sample]
+    document: Ints
+
+    def __call__(self, name: str, values: Iterable[float | None]) -> Floats:
+        held = list(values)
+        found = np.array(held, dtype=np.float64)
+        absent = np.isnan(found)
+        if np.isinf(found).any() or np.count_nonzero(absent) != held.count(None):
+            bad = [n for n, value in enumerate(held) if value is not None and not np.isfinite(value)]
+            image = self.samples[self.document[bad[0]]].image_id
+            raise ValueError(f"image {image}: {name} is {held[bad[0]]}, expected a finite number")
+        return found
+
+
+def _flags(values: Iterable[bool]) -> Any:
+    return np.array(list(values), dtype=np.bool_)
+
+
+def _image_numbers(samples: Sequence[Sample], images: Sequence[str] | None) -> Ints:
+    names = sorted({sample.image_id for sample in samples}) if images is None else images
+    numbers = {name: n for n, name in enumerate(names)}
+    return np.array([numbers[sample.image_id] for sample in samples], dtype=np.intp)
+
+
+class _Variants:
+    """What is known of each row's variant, -1 and NaN where it has none of it."""
+
+    def __init__(self, variants: Sequence[Variant], clean: Any) -> None:
+        families: dict[str, int] = {}
+        settings: dict[tuple[Any, ...], int] = {}
+        known: dict[Variant, tuple[int, int, int, int, float]] = {}
+
+        def read(variant: Variant) -> tuple[int, int, int, int, float]:
+            parameters, noise = dict(variant.parameters), np.nan
+            family = families.setdefault(variant.family, len(families))
+            if variant.perturbation == OBJECT_NOISE:
+                noise = float(parameters["confidence"])
+            if variant.perturbation not in ATTACKS:
+                return family, -1, -1, -1, noise
+            goal, kind = parameters.get("goal", "loglik"), parameters.get("delta")
+            if variant.perturbation == "pgd_hi":
+                kind = "noise" if parameters.get("mode") == "noise" else "own"
+            # What an attack and its control share.
+            shared = tuple(item for item in variant.parameters if item[0] not in ("delta", "mode"))
+            key = (variant.perturbation, variant.seed, *shared)
+            setting = settings.setdefault(key, len(settings))
+            return family, _number(goal, GOALS), _number(kind, ATTACK_KINDS), setting, noise
+
+        rows = []
+        for variant, is_clean in zip(variants, clean.tolist(), strict=True):
+            if is_clean:
+                rows.append((-1, -1, -1, -1, np.nan))
+                continue
+            if variant not in known:
+                known[variant] = read(variant)
+            rows.append(known[variant])
+        table = np.array(rows, dtype=np.float64).reshape(-1, 5)
+        self.families = tuple(families)
+        self.family, self.goal, self.kind, self.setting = table[:, :4].T.astype(np.intp)
+        self.noise_confidence = table[:, 4]
+
+
+def _number(value: object, known: Sequence[str]) -> int:
+    return known.index(value) if value in known else -1
+
+
+def _counted(samples: Sequence[Sample]) -> tuple[Any, Any]:
+    """Return which rows pooled metrics count, and which their family's do.
+
+    Pooled are not the controls, unless all are. Of variants with the same pixels the first one
+    counts: one answer that is counted several times would look like several that agree.
+    """
+    pooled, of_family = [], []
+    for sample in samples:
+        pooled.append(False)
+        of_family.append(False)
+        controls = [readout.variant.control for readout in sample.variants]
+        only_controls = all(controls)
+        seen: set[str] = set()
+        seen_in_family: set[tuple[str, str]] = set()
+        for readout, control in zip(sample.variants, controls, strict=True):
+            digest = readout.image_sha256
+            counts = only_controls or not control
+            # An answer without a digest (one made by hand) is like no other.
+            pooled.append(counts and (not digest or digest not in seen))
+            of_family.append(not digest or (readout.variant.family, digest) not in seen_in_family)
+            if counts:
+                seen.add(digest)
+            seen_in_family.add((readout.variant.family, digest))
+    return np.array(pooled, dtype=np.bool_), np.array(of_family, dtype=np.bool_)
+
+
+def _answers(
+    samples: Sequence[Sample], readouts: Sequence[Readout], document: Ints, number: _Numbers
+) -> dict[str, Any]:
+    """Return the columns that depend on labels."""
+    labels = [sample.labels for sample in samples]
+    owners = document.tolist()
+    width = max(map(len, labels), default=0) or 1
+    labelled = _flags(map(bool, labels))[document]
+
+    def one(value: str | None, label: str | None) -> float | None:
+        return None if label is None or value is None else float(value == label)
+
+    def yes(value: str | None) -> float | None:
+        return {"Yes": 1.0, "No": 0.0}.get(value or "")
+
+    def of_each(name: str, value: Callable[[Sample], float | None]) -> Floats:
+        return number(name, map(value, samples))[document] if samples else np.empty(0)
+
+    answers = [readout.answer for readout in readouts]
+    probs = _by_label(labels, owners, [readout.probs for readout in readouts], width)
+    confidence = number("confidence", [readout.confidence for readout in readouts])
+    return {
+        "labelled": labelled,
+        "answer": _label_numbers(labels, owners, answers),
+        "gold": np.array(
+            [s.labels.index(s.gold) if s.labels and s.gold is not None else -1 for s in samples],
+            dtype=np.intp,
+        )[document],
+        "correct": number(
+            "correct",
+            [
+                None if samples[owner].gold is None else float(bool(readout.correct))
+                for owner, readout in zip(owners, readouts, strict=True)
+            ],
+        ),
+        "upstream": of_each("upstream_clean", lambda s: s.upstream_clean),
+        "gold_positive": of_each("gold", lambda s: one(s.gold, s.positive)),
+        "said_positive": number(
+            "answer",
+            [
+                None if samples[owner].positive is None else float(said == samples[owner].positive)
+                for owner, said in zip(owners, answers, strict=True)
+            ],
+        ),
+        "said": number("answer", map(yes, answers)),
+        "asks_yes_no": _flags(s.positive is not None and "Yes" in s.labels for s in samples)[
+            document
+        ],
+        "finds_yes": _flags(s.positive == "Yes" for s in samples)[document],
+        "gold_said": of_each("gold", lambda s: yes(s.gold)),
+        "overlay_right": number(
+            "overlay_label",
+            [
+                None if r.overlay_label is None else float(r.overlay_label == samples[owner].gold)
+                for owner, r in zip(owners, readouts, strict=True)
+            ],
+        ),
+        "confidence": np.where(labelled, confidence, np.nan),
+        "probs": probs,
+        "uniform": number("uniform", map(_uniform, samples))[document] if samples else np.empty(0),
+        "option_scores": _by_label(labels, owners, [r.option_logprob for r in readouts], width),
+        "option_mean_answer": _label_numbers(
+            labels, owners, [readout.loglik_mean_answer for readout in readouts]
+        ),
+    }
+
+
+def _label_numbers(
+    labels: Sequence[tuple[str, ...]], owners: Sequence[int], answers: Sequence[str | None]
+) -> Ints:
+    numbers = {own: {None: -1, **{label: n for n, label in enumerate(own)}} for own in set(labels)}
+    try:
+        found = [
+            numbers[labels[owner]][answer] for owner, answer in zip(owners, answers, strict=True)
+        ]
+    except KeyError as error:
+        raise ValueError(f"answer {error} is none of the labels") from None
+    return np.array(found, dtype=np.intp)
+
+
+def _by_label(
+    labels: Sequence[tuple[str, ...]],
+    owners: Sequence[int],
+    rows: Sequence[Mapping[str, float] | None],
+    width: int,
+) -> Floats:
+    """Lay numbers by label out in the order of each document's labels, [N, labels]."""
+    found = np.full((len(rows), width), np.nan)
+    held: dict[int, tuple[list[int], list[list[float]]]] = defaultdict(lambda: ([], []))
+    for n, (owner, numbers) in enumerate(zip(owners, rows, strict=True)):
+        if numbers is not None:
+            where, values = held[len(labels[owner])]
+            where.append(n)
+            values.append([numbers[label] for label in labels[owner]])
+    for size, (where, values) in held.items():
+        found[where, :size] = values
+    return found
+
+
+def _uniform(sample: Sample) -> float | None:
+    """Return a number in [0, 1) made of image, right label and clean probabilities.
+
+    So it is the same for all variants of the document and in every subset of documents.
+    """
+    clean, gold = sample.clean, sample.gold
+    if gold is None or not sample.labels:
+        return None
+    shown = []
+    if sample.variants and clean.confidence is not None and clean.probs is not None:
+        row = [clean.probs[label] for label in sample.labels]
+        shown = [(row, sample.labels.index(str(clean.answer)))]
+    own = repr((sample.image_id, gold, shown)).encode()
+    return int.from_bytes(sha256(own).digest()[:6], "big") / 2**48
+
+
+def _inside(
+    samples: Sequence[Sample],
+    readouts: Sequence[Readout],
+    document: Ints,
+    clean_row: Ints,
+    probs: Floats,
+    number: _Numbers,
+) -> dict[str, Any]:
+    """Return the columns of hidden states and spectra."""
+    insides = [readout.inside for readout in readouts]
+    measured = _flags(inside is not None for inside in insides)
+    blank = np.full(len(readouts), np.nan)
+    by_channel = {
+        name: np.full((len(readouts), len(CHANNELS)), np.nan)
+        for name in ("drift", "distance", "control", "control_same")
+    }
+    columns = {
+        "inside": measured,
+        **by_channel,
+        "prior_drift": blank,
+        "prior_margin": blank,
+        "dirichlet_energy": blank,
+        "layer_entropy": blank[:, None],
+        "spectrum": np.full((len(readouts), len(BANDS)), np.nan),
+    }
+    if not measured.any():
+        return columns
+
+    def of(value: Callable[[Inside], float | None], name: str) -> Floats:
+        return number(name, [None if inside is None else value(inside) for inside in insides])
+
+    def by_name(field: str, names: Sequence[str]) -> Floats:
+        held = attrgetter(field)
+        return np.column_stack([of(lambda i, n=name: held(i).get(n), field) for name in names])  # type: ignore[misc]
+
+    layers = [() if inside is None else inside.layer_entropy for inside in insides]
+    depth = max(1, max(map(len, layers)))
+    entropies = [number("layer_entropy", [*own, *[None] * (depth - len(own))]) for own in layers]
+    return {
+        **columns,
+        **{name: by_name(name, CHANNELS) for name in by_channel},
+        "prior_drift": of(lambda inside: inside.prior_drift, "prior_drift"),
+        "prior_margin": _prior_margin(samples, document, probs),
+        "dirichlet_energy": of(lambda inside: inside.dirichlet_energy, "dirichlet_energy"),
+        "layer_entropy": np.array(entropies),
+        "spectrum": by_name("spectrum", BANDS),
+    }
+
+
+def _prior_margin(samples: Sequence[Sample], document: Ints, probs: Floats) -> Floats:
+    """Return |m(row) - m(blank)| in nats, with m = ln p(base) - ln p(best other).
+
+    The base is the label that is likeliest on the *blank* image, the first of equals: the clean
+    answer as base would select the clean margin upwards. Of two labels, either gives the same.
+    """
+    priors = [s.clean.inside.prior_probs if s.clean.inside else None for s in samples]
+    blank = _by_label([s.labels for s in samples], range(len(samples)), priors, probs.shape[1])
+    known = ~np.isnan(blank).all(axis=1)
+    base = np.where(np.isnan(blank), -np.inf, blank).argmax(axis=1)
+    found = np.abs(_margin(probs, base[document]) - _margin(blank, base)[document])
+    return np.where(known[document], found, np.nan)
+
+
+def _margin(probs: Floats, base: Ints) -> Floats:
+    """Return ln p(base) - ln p(best other) of each row, NaN without probabilities."""
+    logs = np.log(np.maximum(probs, SMALLEST_PROBABILITY))
+    rows = np.arange(len(logs))
+    others = np.where(np.isnan(logs), -np.inf, logs)
+    others[rows, base] = -np.inf
+    best = others.max(axis=1)
+    margin: Floats = np.where(np.isfinite(best), logs[rows, base] - best, np.nan)
+    return margin

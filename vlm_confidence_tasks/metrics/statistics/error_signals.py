@@ -1,0 +1,375 @@
+"""How well signals tell wrong clean answers, alone, against the confidence, and joined.
+
+A document is a row here: its clean answer, and what the answers to its variants add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from vlm_confidence_tasks.metrics.answers import Answers, first_of_group
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
+from vlm_confidence_tasks.metrics.functional.error_detection import (
+    LogisticPair,
+    best_pair,
+    logistic_pair,
+)
+from vlm_confidence_tasks.metrics.functional.ranking import auroc, auroc_of_ranks, dense_ranks
+from vlm_confidence_tasks.metrics.inference.clusters import FEWEST_CLUSTERS, Interval, seen_on
+from vlm_confidence_tasks.metrics.inference.jackknife import (
+    Scale,
+    deleted_interval,
+    jackknife_interval,
+    ranking_interval,
+)
+from vlm_confidence_tasks.metrics.statistics.cross_fit import (
+    CrossFit,
+    Table,
+    tables_without_groups,
+)
+from vlm_confidence_tasks.metrics.statistics.statistic import Statistic, Views, second_view
+
+# The signal that others are held against: 1 - confidence.
+BASE = "confidence"
+
+
+def doubt(answers: Answers) -> Floats:
+    """1 - confidence of the clean answers."""
+    return 1.0 - answers.confidence
+
+
+def entropy(answers: Answers) -> Floats:
+    """Entropy of the clean answers, in nats."""
+    return answers.entropy
+
+
+def stated_doubt(answers: Answers) -> Floats:
+    """1 - stated certainty of the clean answers."""
+    return 1.0 - answers.stated
+
+
+def answer_entropy(answers: Answers) -> Floats:
+    """Entropy of the answers to the clean image and its variants, in nats."""
+    assert answers.whole is not None
+    perturbed = answers.whole.perturbed
+    return _of_documents(answers, perturbed, visual_entropies(perturbed))
+
+
+def context_drift(answers: Answers) -> Floats:
+    """Mean drift of the context over the perturbed answers."""
+    assert answers.whole is not None
+    perturbed = answers.whole.perturbed
+    drift = perturbed.drift[:, 0]
+    known = ~np.isnan(drift)
+    size = int(answers.document.max(initial=-1)) + 1
+    total = np.bincount(perturbed.document[known], drift[known], size)
+    count = np.bincount(perturbed.document[known], minlength=size)
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return mean[answers.document]
+
+
+def middle_entropy(answers: Answers) -> Floats:
+    """Logit-lens entropy of the middle layer of the clean answers, in nats."""
+    depth = np.count_nonzero(~np.isnan(answers.layer_entropy), axis=1)
+    middle = answers.layer_entropy[np.arange(len(answers)), depth // 2 * (depth > 0)]
+    return np.where(depth > 0, middle, np.nan)
+
+
+def _of_documents(answers: Answers, view: Answers, values: Floats) -> Floats:
+    """Give each row of a view of documents the one number that another view has of it."""
+    size = int(answers.document.max(initial=-1)) + 1
+    found = np.full(size, np.nan)
+    known = ~np.isnan(values)
+    found[view.document[known]] = values[known]
+    return found[answers.document]
+
+
+def visual_entropies(answers: Answers) -> Floats:
+    """Entropy of the answers to the clean image and a view's variants, one per document, nats.
+
+    -sum over distinct answers a of n_a/n ln(n_a/n), on the first row of each closed document;
+    an answer that could not be read is an answer of its own. Source: "Same Answer, Different
+    Representations" (arXiv 2602.06652).
+    """
+    found = first_of_group(answers.document, np.where(answers.labelled, 0.0, np.nan))
+    rows = np.flatnonzero(~np.isnan(found))
+    if not rows.size:
+        return found
+    shown = np.flatnonzero(answers.labelled)
+    clean = answers.counterpart
+    owner = np.concatenate([answers.document[rows], answers.document[shown]])
+    said = np.concatenate([clean.answer[rows], answers.answer[shown]])
+    width = int(said.max()) + 2
+    counts = np.bincount(owner * width + said + 1, minlength=(int(owner.max()) + 1) * width)
+    table = counts.reshape(-1, width)[answers.document[rows]].astype(np.float64)
+    share = table / table.sum(axis=1, keepdims=True)
+    # The form ln n - sum(n_a ln n_a)/n would leave rounding noise where all agree.
+    terms = share * -np.log(np.where(share > 0, share, 1.0))
+    found[rows] = np.sort(terms, axis=1).sum(axis=1)
+    return found
+
+
+# Signals that a clean answer is wrong, greater where it is likelier.
+SIGNALS: Mapping[str, Callable[[Answers], Floats]] = {
+    BASE: doubt,
+    "entropy": entropy,
+    "verbal": stated_doubt,
+    "visual_entropy": answer_entropy,
+    "drift": context_drift,
+    "layer_entropy": middle_entropy,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Signals:
+    """The signals of each document whose clean answer is right or wrong.
+
+    An answer to a closed question that could not be read is left out, as in calibration.
+
+    Attributes:
+        image: The image, [D].
+        second_half: Whether it is in the second half, [D].
+        wrong: Whether the clean answer is wrong, [D].
+        variants: Number of perturbed answers, [D].
+        by_name: The signals, NaN where a document has none, [D] each.
+    """
+
+    image: Ints
+    second_half: Bools
+    wrong: Floats
+    variants: Ints
+    by_name: dict[str, Floats]
+
+    def having(self, *names: str) -> Ints:
+        """Return the documents that have all of some signals."""
+        return np.flatnonzero(~np.isnan([self.by_name[name] for name in names]).any(axis=0))
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The signals that any document has, sorted."""
+        return sorted(n for n, column in self.by_name.items() if not np.isnan(column).all())
+
+    @cached_property
+    def complete(self) -> Ints:
+        """The documents that have every signal that any document has."""
+        return self.having(*self.names)
+
+    @cached_property
+    def table(self) -> Floats:
+        """The signals of these documents, in the order of their names, [complete, S]."""
+        return np.column_stack([self.by_name[name][self.complete] for name in self.names])
+
+    @cached_property
+    def best(self) -> dict[bool, LogisticPair | None]:
+        """The two signals that are best on each half of these documents; None without any."""
+        wrong, half = self.wrong[self.complete], self.second_half[self.complete]
+        return {
+            second: best_pair(self.table[half == second], wrong[half == second])
+            if (half == second).any()
+            else None
+            for second in (False, True)
+        }
+
+
+def signals(answers: Answers) -> Signals | None:
+    """Return the signals of a view of documents; None without any."""
+    assert answers.whole is not None
+    asked = ~np.isnan(answers.correct) & ((answers.answer >= 0) | ~answers.labelled)
+    columns = {name: signal(answers) for name, signal in SIGNALS.items()}
+    rows = np.flatnonzero(asked & ~np.isnan(list(columns.values())).all(axis=0))
+    if not rows.size:
+        return None
+    size = int(answers.document.max()) + 1
+    variants = np.bincount(answers.whole.perturbed.document, minlength=size)
+    return Signals(
+        image=answers.image[rows],
+        second_half=answers.second_half[rows],
+        wrong=1.0 - answers.correct[rows],
+        variants=variants[answers.document[rows]],
+        by_name={name: column[rows] for name, column in columns.items()},
+    )
+
+
+@dataclass(frozen=True)
+class SignalAuroc(Statistic):
+    """AUROC of a signal for wrong clean answers; the interval is the jackknife's.
+
+    Attributes:
+        signal: Its name in `SIGNALS`.
+    """
+
+    signal: str
+
+    def value(self, answers: Answers) -> float | None:
+        """Return the AUROC; None with only right or only wrong answers."""
+        parts = self._parts((answers,))
+        return None if parts is None else self.measure(*parts[0][:2])
+
+    def measure(self, scores: Floats, wrong: Floats) -> float | None:
+        """Return the number, of the signals, [S, N], and whether answers are wrong, [N]."""
+        return auroc(scores[0], wrong)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The signals that a document must have."""
+        return (self.signal,)
+
+    def _parts(self, views: Views) -> list[tuple[Floats, Floats, Ints]] | None:
+        parts = []
+        for answers in views:
+            held = answers.once(signals)
+            rows = np.empty(0, dtype=np.intp) if held is None else held.having(*self.needed)
+            if held is None or not rows.size:
+                return None
+            scores = np.array([held.by_name[name][rows] for name in self.needed])
+            parts.append((scores, held.wrong[rows], held.image[rows]))
+        return parts
+
+    def _interval(self, views: Views, level: float) -> Interval | None:
+        parts = self._parts(views)
+        if parts is None:
+            return None
+        scores = np.concatenate([part[0] for part in parts], axis=1)
+        wrong, image = (np.concatenate([part[n] for part in parts]) for n in (1, 2))
+        second = second_view([part[1].size for part in parts])
+        return self._ranked(scores, wrong, image, second, level)
+
+    def _ranked(
+        self, scores: Floats, wrong: Floats, image: Ints, second: Bools | None, level: float
+    ) -> Interval | None:
+        return ranking_interval(
+            auroc_of_ranks, scores[0], wrong, image, paired=second, level=level
+        )
+
+
+@dataclass(frozen=True)
+class SignalGain(SignalAuroc):
+    """AUROC of a signal less that of 1 - confidence, of the documents that have both."""
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The signals that a document must have."""
+        return (self.signal, BASE)
+
+    def measure(self, scores: Floats, wrong: Floats) -> float | None:
+        """Return the gain."""
+        return _gain(auroc(scores[0], wrong), auroc(scores[1], wrong))
+
+    def _ranked(
+        self, scores: Floats, wrong: Floats, image: Ints, second: Bools | None, level: float
+    ) -> Interval | None:
+        if _few_errors(wrong, image, second):
+            return None
+        # Ranked once, as in `ranking_interval`.
+        errors = wrong > 0.0
+        one, base = (dense_ranks(column) for column in scores)
+        return jackknife_interval(
+            lambda rows: _gain(
+                auroc_of_ranks(one[rows], errors[rows]), auroc_of_ranks(base[rows], errors[rows])
+            ),
+            image,
+            paired=second,
+            level=level,
+        )
+
+
+def _gain(one: float | None, base: float | None) -> float | None:
+    return None if one is None or base is None else one - base
+
+
+def _few_errors(wrong: Floats, image: Ints, second: Bools | None) -> bool:
+    """Whether wrong, or right, answers are on too few images (`ranking_interval`)."""
+    seen = [seen_on(image, event, second) for event in (wrong, 1.0 - wrong)]
+    return min(seen) < FEWEST_CLUSTERS
+
+
+def joined_signals(answers: Answers) -> CrossFit | None:
+    """Prepare the two signals that are best on the other half, joined by logistic regression.
+
+    Of documents that have every signal that any document has. On some of the documents the
+    signals are those that are best on all of them.
+    """
+    held = answers.once(signals)
+    if held is None:
+        return None
+    owner, names = held.complete, held.names
+    base = held.table[:, names.index(BASE)] if BASE in names else np.full(owner.size, np.nan)
+
+    def fit(table: Floats, wrong: Floats, base: Floats, half: Bools) -> LogisticPair | None:
+        chosen = held.best[bool(half[0])]
+        return None if chosen is None else logistic_pair(table, wrong, chosen.columns)
+
+    def apply(
+        pair: LogisticPair, table: Floats, wrong: Floats, base: Floats, half: Bools
+    ) -> dict[str, Floats]:
+        return {"signal": pair.chance(table), "wrong": wrong, BASE: base}
+
+    rows = (owner, (held.table, held.wrong[owner], base, held.second_half[owner]))
+    return CrossFit(held.image, held.second_half, rows, rows, fit, apply)
+
+
+@dataclass(frozen=True)
+class PairAuroc(Statistic):
+    """AUROC of two joined signals for wrong clean answers, fitted anew in the jackknife.
+
+    Attributes:
+        gain: Whether the AUROC of 1 - confidence for the same answers is taken off.
+    """
+
+    gain: bool = False
+
+    def value(self, answers: Answers) -> float | None:
+        """Return the AUROC, or the gain; None where no pair can be fitted."""
+        fit = answers.once(joined_signals)
+        return None if fit is None else self.measure(fit.table)
+
+    def measure(self, table: Table | None) -> float | None:
+        """Return the number from the fitted chances of an error."""
+        if table is None:
+            return None
+        wrong, base = table.columns["wrong"], table.columns[BASE]
+        one = auroc(table.columns["signal"], wrong)
+        if not self.gain:
+            return one
+        return None if np.isnan(base).any() else _gain(one, auroc(base, wrong))
+
+    def _interval(self, views: Views, level: float) -> Interval | None:
+        fits = tuple(f for answers in views if (f := answers.once(joined_signals)) is not None)
+        tables = [(fit, fit.table) for fit in fits if fit.table is not None]
+        if len(tables) < len(views):
+            return None
+        wrong = np.concatenate([table.columns["wrong"] for _, table in tables])
+        image = np.concatenate([fit.image[table.owner] for fit, table in tables])
+        if _few_errors(wrong, image, second_view([t.owner.size for _, t in tables])):
+            return None
+        without = fits[0].without_groups if len(fits) == 1 else tables_without_groups(fits)
+        scale: Scale = "identity" if self.gain else "logit"
+        numbers = [[self.measure(table) for table in each] for each in without]
+        return deleted_interval(numbers, scale, level)
+
+
+def signal_prices(answers: Answers) -> dict[str, float]:
+    """Return how many answers each signal of an error takes, on average over documents.
+
+    "pair" has the joint price of the two signals that are best on a half, the mean of both
+    halves. The clean answer is one of them; what it holds, its entropies by layer too, costs no
+    other.
+    """
+    held = answers.documents.once(signals)
+    if held is None:
+        return {}
+
+    def price(names: Collection[str], variants: Ints) -> float:
+        shown = bool({"visual_entropy", "drift"} & set(names))
+        return float(np.mean(1.0 + ("verbal" in names) + shown * variants))
+
+    found = {name: price([name], held.variants[held.having(name)]) for name in held.names}
+    pairs = [pair.columns for pair in held.best.values() if pair is not None]
+    if pairs:
+        named = [[held.names[column] for column in pair] for pair in pairs]
+        found["pair"] = float(np.mean([price(names, held.variants) for names in named]))
+    return found

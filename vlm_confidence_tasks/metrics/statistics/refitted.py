@@ -1,0 +1,260 @@
+"""Numbers of what was fitted on the other half of the images.
+
+Repaired confidences have the intervals of unrepaired ones, with what was fitted on the other
+half taken as given. Shares behind a threshold and sizes of sets depend more on what was fitted:
+there it is fitted anew without each group of images.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from vlm_confidence_tasks.metrics.answers import Answers
+from vlm_confidence_tasks.metrics.functional.calibration import expected_calibration_error
+from vlm_confidence_tasks.metrics.functional.checks import Floats
+from vlm_confidence_tasks.metrics.functional.recalibration import fit_temperature
+from vlm_confidence_tasks.metrics.inference.calibration_error import calibration_error_interval
+from vlm_confidence_tasks.metrics.inference.clusters import Interval
+from vlm_confidence_tasks.metrics.inference.jackknife import (
+    Scale,
+    deleted_interval,
+    jackknife_interval,
+)
+from vlm_confidence_tasks.metrics.inference.means import mean_interval
+from vlm_confidence_tasks.metrics.inference.rare_errors import loss_interval
+from vlm_confidence_tasks.metrics.inference.rates import rate_interval
+from vlm_confidence_tasks.metrics.statistics.cross_fit import (
+    CrossFit,
+    Refit,
+    Table,
+    label_columns,
+    tables_without_groups,
+)
+from vlm_confidence_tasks.metrics.statistics.statistic import (
+    DocumentSums,
+    Statistic,
+    Views,
+    second_view,
+)
+
+
+@dataclass(frozen=True)
+class Temperature(Statistic):
+    """The temperature of all clean answers, each once; the interval is of its logarithm."""
+
+    def value(self, answers: Answers) -> float | None:
+        """Return the temperature; None where none is best."""
+        probs, gold, _ = _clean_labels(answers)
+        return fit_temperature(probs, gold) if gold.size else None
+
+    def _interval(self, views: Views, level: float) -> Interval | None:
+        parts = [_clean_labels(answers) for answers in views]
+        if not all(gold.size for _, gold, _ in parts):
+            return None
+        probs, gold, image = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return jackknife_interval(
+            lambda rows: fit_temperature(probs[rows], gold[rows]),
+            image,
+            paired=second_view([part[1].size for part in parts]),
+            scale="log",
+            level=level,
+        )
+
+
+def _clean_labels(answers: Answers) -> tuple[Floats, Floats, Floats]:
+    probs, _, gold, _, image = label_columns(answers.clean_once)
+    usable = ~np.isnan(probs).all(axis=1)
+    return probs[usable], gold[usable], image[usable]
+
+
+@dataclass(frozen=True)
+class Refitted(Statistic):
+    """A number of what a fit makes of each answer.
+
+    Attributes:
+        refit: The fit.
+    """
+
+    refit: Refit
+
+    def table(self, answers: Answers) -> Table | None:
+        """Return what the fit makes of a view's answers; None where it cannot be made."""
+        fit = answers.once(self.refit)
+        return None if fit is None else fit.table
+
+    def fits(self, views: Views) -> tuple[CrossFit, ...] | None:
+        """Return the fits of all views; None if one has none."""
+        found = tuple(f for answers in views if (f := answers.once(self.refit)) is not None)
+        return found if len(found) == len(views) else None
+
+
+@dataclass(frozen=True)
+class RefittedError(Refitted):
+    """ECE of repaired confidences; the interval inverts a test."""
+
+    def value(self, answers: Answers) -> float | None:
+        """Return the ECE."""
+        table = self.table(answers)
+        if table is None:
+            return None
+        confidence, correct = table.columns["confidence"], table.columns["correct"]
+        # In one order, so that rounding is the same.
+        order = np.lexsort((correct, confidence))
+        return expected_calibration_error(confidence[order], correct[order])
+
+    def _interval(self, views: Views, level: float) -> Interval | None:
+        fits, estimate = self.fits(views), self.change(views)
+        if fits is None or estimate is None:
+            return None
+        tables = [(fit, fit.table) for fit in fits if fit.table is not None]
+        return calibration_error_interval(
+            np.concatenate([table.columns["confidence"] for _, table in tables]),
+            np.concatenate([table.columns["correct"] for _, table in tables]),
+            np.concatenate([fit.image[table.owner] for fit, table in tables]),
+            estimate=estimate,
+            kind="uniform",
+            paired=second_view([table.owner.size for _, table in tables]),
+            level=level,
+        )
+
+
+@dataclass(frozen=True)
+class RefittedRatio(Refitted):
+    """The sum of one column of a fit's table over that of another, "one" being the answers.
+
+    Attributes:
+        above: The column above the line.
+        below: That under it.
+    """
+
+    above: str
+    below: str = "one"
+
+    def value(self, answers: Answers) -> float | None:
+        """Return the ratio; None if it divides by 0."""
+        table = self.table(answers)
+        return None if table is None else self.ratio(table, math.fsum)
+
+    def ratio(self, table: Table, add: Callable[[Floats], float] = np.sum) -> float | None:
+        """Divide the sums of a table."""
+        total = add(table.columns[self.below])
+        return float(add(table.columns[self.above]) / total) if total else None
+
+    def _interval(self, views: Views, level: float) -> Interval | None:
+        fits = self.fits(views)
+        if fits is None:
+            return None
+        sums = self._sums(fits, tuple(fit.table for fit in fits))
+        return None if sums is None else self.given(sums, level)
+
+    def _sums(
+        self, fits: tuple[CrossFit, ...], tables: tuple[Table | None, ...]
+    ) -> DocumentSums | None:
+        pairs = [(f, t) for f, t in zip(fits, tables, strict=True) if t is not None]
+        if len(pairs) < len(fits):
+            return None
+        total, count = (
+            np.concatenate([table.sums(name, fit.image.size) for fit, table in pairs])
+            for name in (self.above, self.below)
+        )
+        image = np.concatenate([fit.image for fit in fits])
+        second = second_view([fit.image.size for fit in fits])
+        return DocumentSums((total,), count, np.arange(image.size), image, second)
+
+    @abstractmethod
+    def given(self, sums: DocumentSums, level: float) -> Interval | None:
+        """Return the interval with what was fitted taken as given."""
+
+
+@dataclass(frozen=True)
+class RefittedMean(RefittedRatio):
+    """A mean of numbers of at least 0; the interval is a studentized bootstrap."""
+
+    def given(self, sums: DocumentSums, level: float) -> Interval | None:
+        """Return the interval of the mean."""
+        return _positive_mean(sums, level)
+
+
+@dataclass(frozen=True)
+class RefittedLoss(RefittedRatio):
+    """A mean of losses in [0, 1], most of which rare errors may be."""
+
+    def given(self, sums: DocumentSums, level: float) -> Interval | None:
+        """Return the interval of the mean loss."""
+        return loss_interval(
+            sums.totals[0], sums.count, sums.image, paired=sums.second, level=level
+        )
+
+
+def _positive_mean(sums: DocumentSums, level: float) -> Interval | None:
+    low = 0.0 if sums.second is None else -np.inf
+    return mean_interval(
+        sums.totals[0],
+        sums.count,
+        sums.image,
+        paired=sums.second,
+        within=(low, np.inf),
+        level=level,
+    )
+
+
+class _BehindThreshold(RefittedRatio):
+    """A ratio that depends on a threshold, which is set anew without each group of images.
+
+    The jackknife's interval is widened to the one at this threshold, which alone is taken where
+    no group moves the ratio.
+    """
+
+    scale: ClassVar[Scale]
+
+    def _interval(self, views: Views, level: float) -> Interval | None:
+        fits = self.fits(views)
+        if fits is None:
+            return None
+        tables = fits[0].without_groups if len(fits) == 1 else tables_without_groups(fits)
+        numbers = [[None if t is None else self.ratio(t) for t in each] for each in tables]
+        if any(None in each for each in numbers):
+            return None
+        sums = self._sums(fits, tables[0])
+        fixed = None if sums is None else self.given(sums, level)
+        # Without some group a share may be 0 or 1, where the scale ends.
+        moved = deleted_interval(numbers, self.scale, level) or deleted_interval(
+            numbers, level=level
+        )
+        if fixed is None or moved is None:
+            still = np.ptp(np.array(numbers, dtype=np.float64), axis=0).max() == 0
+            return fixed if still else None
+        low, high = min(moved.low, fixed.low), max(moved.high, fixed.high)
+        if self.scale == "logit":
+            low, high = max(low, -1.0 if len(fits) > 1 else 0.0), min(high, 1.0)
+        return Interval(fixed.estimate, low, high)
+
+
+@dataclass(frozen=True)
+class RefittedShare(_BehindThreshold):
+    """A share of answers behind a threshold; at this threshold, Korn and Graubard's interval."""
+
+    scale: ClassVar[Scale] = "logit"
+
+    def given(self, sums: DocumentSums, level: float) -> Interval | None:
+        """Return the interval of the share at this threshold."""
+        return rate_interval(
+            sums.totals[0], sums.count, sums.image, paired=sums.second, level=level
+        )
+
+
+@dataclass(frozen=True)
+class RefittedSize(_BehindThreshold):
+    """A mean size of sets behind a threshold; at this threshold, the bootstrap's interval."""
+
+    scale: ClassVar[Scale] = "identity"
+
+    def given(self, sums: DocumentSums, level: float) -> Interval | None:
+        """Return the interval of the mean size at this threshold."""
+        return _positive_mean(sums, level)

@@ -25,7 +25,7 @@ from vlm_confidence_tasks.evaluation.runner import Runner
 from vlm_confidence_tasks.evaluation.schedule import calls, work
 from vlm_confidence_tasks.evaluation.signals import Interrupts
 from vlm_confidence_tasks.masks import MaskStore
-from vlm_confidence_tasks.types import Inside, Readout
+from vlm_confidence_tasks.types import Inside, Readout, Sample
 
 # Called with a task's name and the documents of this process, once all of them are measured.
 OnComplete = Callable[[str, list[int]], None]
@@ -125,10 +125,27 @@ class Run:
         """Return why a document could not be measured, None if it was."""
         return self.failures.get(task, document)
 
-    def readouts(self, task: str, document: int) -> list[Readout]:
-        """Return the readouts of a document: the clean image first, then variants."""
-        requests = self._requests[task, document]
-        return [self._readout(request) for _, request in sorted(requests.items())]
+    def measured(self, task: str) -> list[int]:
+        """Return the documents of a task that this process measured, in order."""
+        own = sorted(document for name, document in self._requests if name == task)
+        return [document for document in own if self.failure(task, document) is None]
+
+    def sample(self, task: str, document: int) -> Sample:
+        """Return a document with the answers to its clean image and variants."""
+        requests = [request for _, request in sorted(self._requests[task, document].items())]
+        clean, *variants = map(self._readout, requests)
+        question, upstream = requests[0].question, requests[0].task.benchmark.upstream_score
+        return Sample(
+            image_id=question.image_id,
+            gold=question.gold,
+            labels=question.labels,
+            positive=question.positive,
+            clean=clean,
+            variants=tuple(variants),
+            upstream_clean=None if upstream is None else upstream(question, clean.text),
+            question_id=question.question_id,
+            category=question.category,
+        )
 
     def _readout(self, request: Request) -> Readout:
         task, question = request.task, request.question

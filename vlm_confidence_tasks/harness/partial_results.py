@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from lmms_eval.loggers.evaluation_tracker import GeneralConfigTracker
 from lmms_eval.utils import handle_non_serializable
 
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.harness.task import PerturbedTask
+from vlm_confidence_tasks.metrics import Answers, values
+from vlm_confidence_tasks.types import Sample
 
 FOLDER = "partial"
 
@@ -76,19 +79,19 @@ class PartialResults:
             OSError: It cannot be written.
         """
         name = str(task.task_name)
-        lines = [_line(task, document) for document in documents]
+        held = [_Document.of(task, document) for document in documents]
         if self.ranks > 1:
-            _replace(self._part(name, self.rank), map(_dumps, lines))
+            _replace(self._part(name, self.rank), [msgspec.msgpack.encode(held)])
             parts = [self._part(name, rank) for rank in range(self.ranks)]
             if not all(part.exists() for part in parts):
                 return None
-            lines = [json.loads(line) for part in parts for line in part.open(encoding="utf-8")]
-            lines.sort(key=lambda line: int(line["row"]["doc_id"]))
+            read = msgspec.msgpack.Decoder(list[_Document]).decode
+            held = [document for part in parts for document in read(part.read_bytes())]
+            held.sort(key=lambda document: document.index)
         if self.samples:
-            rows = (_dumps(line["row"]) for line in lines)
-            _replace(self.folder / f"{name}.jsonl", rows)
+            _replace(self.folder / f"{name}.jsonl", (_dumps(document.row) for document in held))
         results = self.folder / f"{name}.json"
-        _replace(results, [json.dumps(_results(task, lines), indent=2)])
+        _replace(results, [json.dumps(_results(task, held), indent=2).encode(), b"\n"])
         return results
 
     def _part(self, task: str, rank: int) -> Path:
@@ -113,36 +116,48 @@ def remove_partial(output: Path, model_args: str | None, tasks: Iterable[str]) -
         folder.rmdir()
 
 
-def _line(task: PerturbedTask, document: int) -> dict[str, Any]:
-    """Return a document's row of the samples file and its metrics' values."""
-    row = task.process_results(task.documents.text[document], ())
-    values = dict(row.items())
-    return {"row": {"doc_id": document, **dict.copy(row)}, "values": values}
+class _Document(msgspec.Struct):
+    """A document of a process's part: its answers, or the row that says why there are none."""
+
+    index: int
+    sample: Sample | None
+    failed: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, task: PerturbedTask, index: int) -> _Document:
+        """Read a document that this process measured, or that failed."""
+        evaluation, name = task.evaluation, str(task.task_name)
+        assert evaluation is not None
+        if evaluation.failure(name, index) is not None:
+            return cls(index, None, task.failed_row(index))
+        return cls(index, evaluation.sample(name, index), None)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Its row of the samples file."""
+        row = self.failed if self.sample is None else self.sample.to_dict()
+        return {"doc_id": self.index, **(row or {})}
 
 
-def _results(task: PerturbedTask, lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    numbers = {}
-    for name, aggregate in task.aggregation().items():
-        values = [line["values"][name] for line in lines if name in line["values"]]
-        if values:
-            numbers[name] = aggregate(values)
-    failed = [line["row"] for line in lines if "failed" in line["row"]]
+def _results(task: PerturbedTask, held: Sequence[_Document]) -> dict[str, Any]:
+    samples = [document.sample for document in held if document.sample is not None]
+    failed = [(document.index, document.failed) for document in held if document.failed]
     return {
         "task": str(task.task_name),
-        "documents": len(lines),
-        "results": {name: number for name, number in numbers.items() if number is not None},
-        "failed": [{"document": row["doc_id"], "error": row["failed"]} for row in failed],
+        "documents": len(held),
+        "results": values(Answers.of(samples), [metric.name for metric in task.listed]),
+        "failed": [{"document": index, "error": row["failed"]} for index, row in failed],
         "config": json.loads(json.dumps(task.dump_config(), default=handle_non_serializable)),
     }
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, default=handle_non_serializable, ensure_ascii=False)
+def _dumps(value: Any) -> bytes:
+    return json.dumps(value, default=handle_non_serializable, ensure_ascii=False).encode() + b"\n"
 
 
-def _replace(path: Path, lines: Iterable[str]) -> None:
+def _replace(path: Path, parts: Iterable[bytes]) -> None:
     """Write a file under a temporary name and rename it, so that it is never incomplete."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    with unfinished.open("w", encoding="utf-8") as stream:
-        stream.writelines(f"{line}\n" for line in lines)
+    with unfinished.open("wb") as stream:
+        stream.writelines(parts)
     os.replace(unfinished, path)

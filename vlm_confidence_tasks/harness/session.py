@@ -77,7 +77,6 @@ class Session:
         for task in self._all_tasks:
             task.evaluation, task.chat = self._run, not self._lm.is_simple
             self._restore.callback(setattr, task, "evaluation", None)
-            self._restore.callback(task.aggregated.clear)
         for name, task in self._tasks.items():
             self._restore.callback(self._lm.task_dict.__setitem__, name, task.dataset)
             split = next(iter(task.dataset))
@@ -116,7 +115,7 @@ class Session:
         """
         if results is None or not self._from_command:
             return
-        lines = run_summary.summary({str(t.task_name): t.aggregated for t in self._all_tasks})
+        lines = run_summary.summary({str(t.task_name): t.answers for t in self._all_tasks})
         if lines:
             print(f"\n{lines}\n")
 

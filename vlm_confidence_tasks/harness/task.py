@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.task import ConfigurableTask
 
-from vlm_confidence_tasks import __version__, perturbations
+from vlm_confidence_tasks import __version__, perturbations, probe
 from vlm_confidence_tasks.attacks import ObjectiveProvider
 from vlm_confidence_tasks.benchmarks import DocumentError, dataset, option_texts
 from vlm_confidence_tasks.errors import TaskError
@@ -24,14 +24,13 @@ from vlm_confidence_tasks.evaluation.request import (
     TaskSpec,
     make_request,
 )
-from vlm_confidence_tasks.harness import run_summary
 from vlm_confidence_tasks.harness.document_masks import DocumentMasks
+from vlm_confidence_tasks.harness.metric_registration import DocumentValues, is_registered
 from vlm_confidence_tasks.harness.task_config import check_greedy, read_config, stop_texts
 from vlm_confidence_tasks.masks import MaskStore, QuestionMasks, provider
-from vlm_confidence_tasks.metrics import Sample
-from vlm_confidence_tasks.metrics.reducers import Values
+from vlm_confidence_tasks.metrics import Answers, NamedMetric
 from vlm_confidence_tasks.sandbox import LOCAL_DATA, SANDBOX, data_folder
-from vlm_confidence_tasks.types import CLEAN, Question, Readout, Variant
+from vlm_confidence_tasks.types import CLEAN, Question, Sample, Variant
 
 IMAGES = "vlm_confidence_images"
 SECOND_PROMPT = "vlm_confidence_second_prompt"
@@ -55,32 +54,14 @@ class Evaluation(Protocol):
     def mask_store(self) -> MaskStore | None:
         """Where masks are kept; None: none are looked for, and all documents taken to have some."""
 
-    def readouts(self, task: str, document: int) -> list[Readout]:
-        """Return the readouts of a document: the clean image first, then variants."""
+    def measured(self, task: str) -> list[int]:
+        """Return the documents of a task that this process measured."""
+
+    def sample(self, task: str, document: int) -> Sample:
+        """Return a document with the answers to its clean image and variants."""
 
     def failure(self, task: str, document: int) -> str | None:
         """Return why a document could not be measured, None if it was."""
-
-
-class Row(dict[str, Any]):
-    """A document's row of the samples file, and its metrics' values.
-
-    The harness writes the mapping to the file (`dict.update`), but aggregates the metrics'
-    values that `items()` returns.
-    """
-
-    def __init__(self, record: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-        """Join the record and those values that are scores of a single document.
-
-        The other values are inputs of an aggregation (of ECE, say) and are in `readouts` too.
-        """
-        scores = {name: value for name, value in values.items() if "score" in value}
-        super().__init__({**record, **scores})
-        self._values = dict(values)
-
-    def items(self) -> Any:
-        """Return the metrics' values."""
-        return self._values.items()
 
 
 class PerturbedTask(ConfigurableTask):
@@ -96,8 +77,7 @@ class PerturbedTask(ConfigurableTask):
             are those of the provider that YAML or environment name, if a subclass has none.
         evaluation: The current evaluation, None outside of one.
         chat: Whether the evaluated model takes chat messages.
-        aggregated: By metric of the run's summary, the values that were aggregated last, of all
-            processes.
+        answers: The table of the answers of all processes, once all are measured.
     """
 
     providers: ClassVar[Mapping[str, NeedProvider]] = {}
@@ -110,7 +90,10 @@ class PerturbedTask(ConfigurableTask):
         """
         self.evaluation: Evaluation | None = None
         self.chat = False
-        self.aggregated: dict[str, Values] = {}
+        self.answers = Answers.of(())
+        self._samples: dict[int, Sample] = {}
+        self._places: dict[int, int] = {}
+        self._values: dict[str, DocumentValues] = {}
         self._document_masks: DocumentMasks | None = None
         self._questions: dict[int, Question] = {}
         try:
@@ -314,73 +297,64 @@ class PerturbedTask(ConfigurableTask):
             return (prompt, self.doc_to_messages, generation, *where)
         return (prompt, generation, self.doc_to_visual, *where)
 
-    def aggregation(self) -> dict[str, Any]:
-        """Return the metrics' aggregations; those of the run's summary keep their values."""
-        found: dict[str, Any] = super().aggregation()
-        shown = run_summary.NEEDED & found.keys()
-        return found | {name: partial(self._aggregate, name, found[name]) for name in shown}
+    def apply_filters(self) -> Any:
+        """Apply the harness's filters, and make the table of the answers of all processes.
 
-    def _aggregate(self, name: str, aggregate: Callable[[Values], Any], values: Values) -> Any:
-        # A copy, since aggregations may change the list (`metric_registration`).
-        self.aggregated[name] = list(values)
-        return aggregate(values)
+        Every process gets here once for each task, after all answers and before the first result:
+        to gather in an aggregation would wait for ever, since only the first process aggregates.
+        """
+        filtered = super().apply_filters()
+        evaluation, name = self._evaluation(), str(self.task_name)
+        own = evaluation.measured(name)
+        self._samples = {index: evaluation.sample(name, index) for index in own}
+        held = {index: s for part in probe.gather(self._samples) for index, s in part.items()}
+        self.answers = Answers.of(held[index] for index in sorted(held))
+        self._places = {index: place for place, index in enumerate(sorted(held))}
+        self._values = {
+            metric.name: DocumentValues.of(metric, self.answers) for metric in self.listed
+        }
+        return filtered
+
+    @property
+    def listed(self) -> list[NamedMetric]:
+        """The metrics that the task aggregates."""
+        # --predict_only replaces the list by the harness's own "bypass".
+        return [self.plan.metrics[n] for n in self._aggregation_list if n in self.plan.metrics]
+
+    def aggregation(self) -> dict[str, Any]:
+        """Return the aggregations by metric: ours read the table of all answers."""
+        found: dict[str, Any] = super().aggregation()
+        return {
+            name: partial(self._aggregate, name) if is_registered(name, function) else function
+            for name, function in found.items()
+        }
+
+    def _aggregate(self, name: str, values: Sequence[Any]) -> float | None:
+        """Return a metric of all answers; the documents' values are for the harness's errors."""
+        return self.plan.metrics[name].value(self.answers)
 
     def _evaluation(self) -> Evaluation:
         if self.evaluation is None:
             raise TaskError(f"task {self.task_name}: it works inside an evaluation only")
         return self.evaluation
 
-    def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> Row:
-        """Turn a document's readouts into its row of the samples file and the metrics' values."""
-        evaluation, name = self._evaluation(), str(self.task_name)
+    def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+        """Return a document's row of the samples file, with what the metrics count of it."""
         index = doc[dataset.INDEX_COLUMN]
+        sample = self._samples.pop(index, None)
+        if sample is None:
+            return self.failed_row(index)
+        place, image = self._places[index], sample.image_id
+        values = {name: found.at(place, image) for name, found in self._values.items()}
+        return sample.to_dict() | {name: value for name, value in values.items() if value}
+
+    def failed_row(self, index: int) -> dict[str, Any]:
+        """Return the row of a document that could not be measured, without readouts."""
         question = self.question(index)
-        failure = evaluation.failure(name, index)
-        if failure is not None:
-            return Row(_failed(question, failure), {})
-        clean, *variants = evaluation.readouts(name, index)
-        upstream = self.plan.benchmark.upstream_score
-        sample = Sample(
-            image_id=question.image_id,
-            gold=question.gold,
-            labels=question.labels,
-            positive=question.positive,
-            clean=clean,
-            variants=tuple(variants),
-            upstream_clean=None if upstream is None else upstream(question, clean.text),
-        )
-        record = {
-            "question_id": question.question_id,
-            "category": question.category,
-            "image_sha256": clean.image_sha256,
-            "readouts": [readout.to_dict() for readout in (clean, *variants)],
-            **{
-                name: getattr(sample, name)
-                for name in ("image_id", "gold", "labels", "positive", "upstream_clean")
-            },
-        }
-        return Row(record, self._values(sample))
-
-    def _values(self, sample: Sample) -> dict[str, dict[str, Any]]:
-        """Return the values that the listed metrics extract from the sample.
-
-        Equal values are shared between metrics, since the harness holds all of them in memory
-        until the end of the run.
-        """
-        # --predict_only replaces the list by the harness's own "bypass".
-        listed = [name for name in self._aggregation_list if name in self.plan.metrics]
-        found: dict[Any, dict[str, Any] | None] = {}
-        means: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for extract in (self.plan.metrics[name].extract for name in listed):
-            if extract not in found:
-                value = extract(sample)
-                if value is not None:
-                    value = {**value, "image_id": sample.image_id}
-                    if "score" in value:
-                        value = means.setdefault(tuple(value.values()), value)
-                found[extract] = value
-        values = {name: found[self.plan.metrics[name].extract] for name in listed}
-        return {name: value for name, value in values.items() if value is not None}
+        names = ("question_id", "category", "image_id", "gold", "labels", "positive")
+        record = {name: getattr(question, name) for name in names}
+        failure = self._evaluation().failure(str(self.task_name), index)
+        return {**record, "image_sha256": "", "readouts": [], "failed": failure}
 
 
 def _check_needs(variants: Sequence[Variant], providers: Mapping[str, NeedProvider]) -> None:
@@ -403,10 +377,3 @@ def _check_needs(variants: Sequence[Variant], providers: Mapping[str, NeedProvid
                 f"{variant.perturbation} needs {', '.join(sorted(missing))}, which this task's "
                 "class does not provide: name it in `providers` of a subclass of PerturbedTask"
             )
-
-
-def _failed(question: Question, failure: str) -> dict[str, Any]:
-    """Return the record of a document that could not be measured, without readouts."""
-    names = ("question_id", "category", "image_id", "gold", "labels", "positive")
-    record = {name: getattr(question, name) for name in names}
-    return {**record, "image_sha256": "", "readouts": [], "failed": failure}

@@ -1,19 +1,12 @@
 """Measures of a task's answers, with intervals.
 
-`functional` holds the measures as functions of arrays; `metrics_for` gives the metrics of a
-task, each of which extracts a value from every `Sample` and reduces all values to a number;
-`task_metrics` and `measure` compute them. A measure that is undefined on its input is None,
-never 0. Needs numpy and scipy alone.
+`Answers` is the table of a task's answers, `metrics_for` gives the metrics of a task, and
+`measure` computes them. `functional` holds the measures as functions of arrays, `inference` their
+intervals and tests. A measure that is undefined on its input is None, never 0. Needs numpy and
+scipy alone.
 """
 
-from vlm_confidence_tasks.metrics.extractors.generated_answers import calibrated
-from vlm_confidence_tasks.metrics.extractors.representation_shift import (
-    CHANNELS,
-    energy_change,
-    power_change,
-    score_change,
-)
-from vlm_confidence_tasks.metrics.extractors.values import entropies
+from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.functional.calibration import (
     ReliabilityCurve,
     expected_calibration_error,
@@ -54,31 +47,31 @@ from vlm_confidence_tasks.metrics.inference.jackknife import jackknife_interval
 from vlm_confidence_tasks.metrics.inference.means import mean_interval
 from vlm_confidence_tasks.metrics.inference.permutation import holm, sign_flip_p, wilcoxon_p
 from vlm_confidence_tasks.metrics.inference.rates import rate_interval
-from vlm_confidence_tasks.metrics.intervals import METHODS, Columns
-from vlm_confidence_tasks.metrics.measuring import (
+from vlm_confidence_tasks.metrics.measure import (
+    METHODS,
+    NamedMetric,
     Number,
-    extract_columns,
-    families_of,
-    interval,
     measure,
-    task_metrics,
+    measured_in,
+    metrics_for,
+    values,
 )
-from vlm_confidence_tasks.metrics.metric import Metric
-from vlm_confidence_tasks.metrics.reducers import linearised
-from vlm_confidence_tasks.metrics.registry import metrics_for
-from vlm_confidence_tasks.metrics.sample import Sample
-from vlm_confidence_tasks.metrics.trust import scaled_answers, signal_prices
+from vlm_confidence_tasks.metrics.statistics.error_signals import signal_prices
+from vlm_confidence_tasks.metrics.statistics.means import Mean, Rate
+from vlm_confidence_tasks.types import CHANNELS, Sample
 
 __all__ = [
+    "Answers",
     "BANDS",
     "CHANNELS",
-    "METHODS",
     "CalibrationTest",
-    "Columns",
     "Confusion",
     "Interval",
-    "Metric",
+    "METHODS",
+    "Mean",
+    "NamedMetric",
     "Number",
+    "Rate",
     "ReliabilityCurve",
     "RiskCoverageCurve",
     "Sample",
@@ -86,7 +79,6 @@ __all__ = [
     "aurc",
     "auroc",
     "band_powers",
-    "calibrated",
     "calibration_error_interval",
     "calibration_test",
     "cohens_d",
@@ -96,34 +88,26 @@ __all__ = [
     "cosine_drift",
     "debiased_calibration_error",
     "drift_ratio",
-    "energy_change",
-    "entropies",
     "expected_calibration_error",
-    "extract_columns",
-    "families_of",
     "holm",
-    "interval",
     "jackknife_interval",
     "l2_distance",
-    "linearised",
     "log_probability",
     "maximum_calibration_error",
     "mean_interval",
     "measure",
+    "measured_in",
     "metrics_for",
     "pearson",
-    "power_change",
     "rate_interval",
     "reliability_curve",
     "risk_coverage_curve",
-    "scaled_answers",
-    "score_change",
     "sign_flip_p",
     "signal_prices",
     "smooth_calibration_error",
     "spearman",
-    "task_metrics",
     "threshold_defense",
+    "values",
     "visual_entropy",
     "wilcoxon_p",
 ]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -41,6 +40,7 @@ class Answers:
 
     families: tuple[str, ...]
     document: Ints = column("number of the document")
+    position: Ints = column("place of the document among those that the table was made of")
     image: Ints = column("number of the image, in the order of names: the cluster of intervals")
     second_half: Bools = column("whether the image is in the second half (cross-fitting)")
     row: Ints = column("number of the row in the whole table")
@@ -105,9 +105,12 @@ class Answers:
         Raises:
             ValueError: A number is NaN or infinite.
         """
-        order = attrgetter("image_id", "question_id", "category", "image_sha256")
-        families, columns = columns_of(sorted(samples, key=order), images)
-        return cls(families, **columns)
+        given = list(samples)
+        names = [(s.image_id, s.question_id, s.category, s.image_sha256) for s in given]
+        order = sorted(range(len(given)), key=names.__getitem__)
+        families, columns = columns_of([given[n] for n in order], images)
+        position = np.array(order, dtype=np.intp)[columns["document"]]
+        return cls(families, position=position, **columns)
 
     def __len__(self) -> int:
         """Number of rows."""

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from vlm_confidence_tasks.metrics.functional.calibration import SMALLEST_PROBABILITY
-from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
 from vlm_confidence_tasks.metrics.functional.cross_fitting import second_half
 from vlm_confidence_tasks.metrics.functional.spectra import BANDS
-from vlm_confidence_tasks.metrics.sample import Sample
-from vlm_confidence_tasks.types import CHANNELS, Inside, Readout, Variant
+from vlm_confidence_tasks.types import CHANNELS, Inside, Readout, Sample
 
 # What attacks aim at, and what their images are: the attack itself, or a control of its size.
 GOALS = ("flip", "sure", "unsure", "hidden", "loglik")
@@ -55,18 +54,18 @@ def columns_of(
     starts = np.cumsum(sizes) - sizes
     row, clean_row = np.arange(len(readouts)), starts[document]
     number = _Numbers(samples, document)
-    variants = _Variants([readout.variant for readout in readouts], row == clean_row)
+    families, variants = _variants(readouts, row == clean_row)
     counted, in_family = _counted(samples)
     answers = _answers(samples, readouts, document, number)
-    noisy = variants.noise_confidence
+    noisy = variants["noise_confidence"]
     shown = np.bincount(document, ~np.isnan(noisy) & counted, len(samples)) > 0
-    return variants.families, {
+    return families, {
         "document": document,
         "image": _image_numbers(samples, images)[document],
         "second_half": second_half([s.image_id for s in samples])[document],
         "row": row,
         "clean_row": clean_row,
-        "family": variants.family,
+        **variants,
         "counted": counted,
         "in_family": in_family,
         **answers,
@@ -75,9 +74,6 @@ def columns_of(
         "stated": number("verbal_confidence", [r.verbal_confidence for r in readouts]),
         "asked_certainty": _flags(readout.verbal_text is not None for readout in readouts),
         **_inside(samples, readouts, document, clean_row, answers["probs"], number),
-        "goal": variants.goal,
-        "attack_kind": variants.kind,
-        "attack_setting": variants.setting,
         "noise_confidence": np.where((row == clean_row) & shown[document], 1.0, noisy),
     }
 
@@ -94,7 +90,9 @@ class _Numbers:
         found = np.array(held, dtype=np.float64)
         absent = np.isnan(found)
         if np.isinf(found).any() or np.count_nonzero(absent) != held.count(None):
-            bad = [n for n, value in enumerate(held) if value is not None and not np.isfinite(value)]
+            bad = [
+                n for n, value in enumerate(held) if value is not None and not np.isfinite(value)
+            ]
             image = self.samples[self.document[bad[0]]].image_id
             raise ValueError(f"image {image}: {name} is {held[bad[0]]}, expected a finite number")
         return found
@@ -110,42 +108,45 @@ def _image_numbers(samples: Sequence[Sample], images: Sequence[str] | None) -> I
     return np.array([numbers[sample.image_id] for sample in samples], dtype=np.intp)
 
 
-class _Variants:
-    """What is known of each row's variant, -1 and NaN where it has none of it."""
+def _variants(
+    readouts: Sequence[Readout], is_clean: Bools
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the families, and what is known of each row's perturbation."""
+    families: dict[str, int] = {}
+    settings: dict[tuple[Any, ...], int] = {}
 
-    def __init__(self, variants: Sequence[Variant], clean: Any) -> None:
-        families: dict[str, int] = {}
-        settings: dict[tuple[Any, ...], int] = {}
-        known: dict[Variant, tuple[int, int, int, int, float]] = {}
+    def setting_of(readout: Readout) -> int:
+        # What an attack and its control share.
+        shared = (item for item in readout.parameters.items() if item[0] not in ("delta", "mode"))
+        key = (readout.perturbation, readout.seed, *sorted(shared))
+        return settings.setdefault(key, len(settings))
 
-        def read(variant: Variant) -> tuple[int, int, int, int, float]:
-            parameters, noise = dict(variant.parameters), np.nan
-            family = families.setdefault(variant.family, len(families))
-            if variant.perturbation == OBJECT_NOISE:
-                noise = float(parameters["confidence"])
-            if variant.perturbation not in ATTACKS:
-                return family, -1, -1, -1, noise
-            goal, kind = parameters.get("goal", "loglik"), parameters.get("delta")
-            if variant.perturbation == "pgd_hi":
-                kind = "noise" if parameters.get("mode") == "noise" else "own"
-            # What an attack and its control share.
-            shared = tuple(item for item in variant.parameters if item[0] not in ("delta", "mode"))
-            key = (variant.perturbation, variant.seed, *shared)
-            setting = settings.setdefault(key, len(settings))
-            return family, _number(goal, GOALS), _number(kind, ATTACK_KINDS), setting, noise
+    numbers = [
+        -1 if clean else families.setdefault(readout.family, len(families))
+        for readout, clean in zip(readouts, is_clean.tolist(), strict=True)
+    ]
+    columns: dict[str, Any] = {
+        "family": np.array(numbers, dtype=np.intp),
+        "goal": np.full(len(readouts), -1),
+        "attack_kind": np.full(len(readouts), -1),
+        "attack_setting": np.full(len(readouts), -1),
+        "noise_confidence": np.full(len(readouts), np.nan),
+    }
+    for row, readout in enumerate(readouts):
+        if readout.perturbation == OBJECT_NOISE:
+            columns["noise_confidence"][row] = float(readout.parameters["confidence"])
+        elif readout.perturbation in ATTACKS:
+            columns["goal"][row] = _number(readout.parameters.get("goal", "loglik"), GOALS)
+            columns["attack_kind"][row] = _number(_attack_kind(readout), ATTACK_KINDS)
+            columns["attack_setting"][row] = setting_of(readout)
+    return tuple(families), columns
 
-        rows = []
-        for variant, is_clean in zip(variants, clean.tolist(), strict=True):
-            if is_clean:
-                rows.append((-1, -1, -1, -1, np.nan))
-                continue
-            if variant not in known:
-                known[variant] = read(variant)
-            rows.append(known[variant])
-        table = np.array(rows, dtype=np.float64).reshape(-1, 5)
-        self.families = tuple(families)
-        self.family, self.goal, self.kind, self.setting = table[:, :4].T.astype(np.intp)
-        self.noise_confidence = table[:, 4]
+
+def _attack_kind(readout: Readout) -> object:
+    """Return whether it is an attack ("own"), or which control."""
+    if readout.perturbation == "pgd":
+        return readout.parameters.get("delta")
+    return "noise" if readout.parameters.get("mode") == "noise" else "own"
 
 
 def _number(value: object, known: Sequence[str]) -> int:
@@ -162,7 +163,7 @@ def _counted(samples: Sequence[Sample]) -> tuple[Any, Any]:
     for sample in samples:
         pooled.append(False)
         of_family.append(False)
-        controls = [readout.variant.control for readout in sample.variants]
+        controls = [readout.control for readout in sample.variants]
         only_controls = all(controls)
         seen: set[str] = set()
         seen_in_family: set[tuple[str, str]] = set()
@@ -171,10 +172,10 @@ def _counted(samples: Sequence[Sample]) -> tuple[Any, Any]:
             counts = only_controls or not control
             # An answer without a digest (one made by hand) is like no other.
             pooled.append(counts and (not digest or digest not in seen))
-            of_family.append(not digest or (readout.variant.family, digest) not in seen_in_family)
+            of_family.append(not digest or (readout.family, digest) not in seen_in_family)
             if counts:
                 seen.add(digest)
-            seen_in_family.add((readout.variant.family, digest))
+            seen_in_family.add((readout.family, digest))
     return np.array(pooled, dtype=np.bool_), np.array(of_family, dtype=np.bool_)
 
 
@@ -325,19 +326,22 @@ def _inside(
         return number(name, [None if inside is None else value(inside) for inside in insides])
 
     def by_name(field: str, names: Sequence[str]) -> Floats:
-        held = attrgetter(field)
-        return np.column_stack([of(lambda i, n=name: held(i).get(n), field) for name in names])  # type: ignore[misc]
+        held = [None if inside is None else getattr(inside, field) for inside in insides]
+        columns = [[None if own is None else own.get(name) for own in held] for name in names]
+        return np.column_stack([number(field, column) for column in columns])
 
     layers = [() if inside is None else inside.layer_entropy for inside in insides]
     depth = max(1, max(map(len, layers)))
-    entropies = [number("layer_entropy", [*own, *[None] * (depth - len(own))]) for own in layers]
+    entropies = [[*own, *[None] * (depth - len(own))] for own in layers]
     return {
         **columns,
         **{name: by_name(name, CHANNELS) for name in by_channel},
         "prior_drift": of(lambda inside: inside.prior_drift, "prior_drift"),
         "prior_margin": _prior_margin(samples, document, probs),
         "dirichlet_energy": of(lambda inside: inside.dirichlet_energy, "dirichlet_energy"),
-        "layer_entropy": np.array(entropies),
+        "layer_entropy": np.column_stack(
+            [number("layer_entropy", layer) for layer in zip(*entropies, strict=True)]
+        ),
         "spectrum": by_name("spectrum", BANDS),
     }
 

@@ -102,7 +102,7 @@ class NamedMetric:
     @property
     def higher_is_better(self) -> bool | None:
         """Which way is better; None for neither."""
-        return self.record.higher_is_better
+        return self.record.better
 
     @property
     def is_p(self) -> bool:
@@ -236,3 +236,12 @@ def measure(
             low, high = (found.low, found.high) if found else (None, None)
             numbers[name] = Number(value, low, high)
     return numbers
+
+
+def values(answers: Answers, names: Collection[str] | None = None) -> dict[str, float]:
+    """Compute every metric that can be computed, or those of `names`, without intervals.
+
+    Raises:
+        ValueError: A number that a metric uses is out of range.
+    """
+    return {name: found.value for name, found in measure(answers, names, intervals=False).items()}

@@ -8,21 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from vlm_confidence_tasks.metrics import (
     METHODS,
-    Columns,
-    Metric,
+    Answers,
+    Mean,
+    NamedMetric,
     Sample,
-    families_of,
     holm,
-    interval,
+    measured_in,
     metrics_for,
     sign_flip_p,
 )
-from vlm_confidence_tasks.metrics.measuring import measured_in
-from vlm_confidence_tasks.metrics.sample import Value
 from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import CONDITIONS, TaskRun, find_runs
@@ -35,8 +34,6 @@ PLACES = 4
 # By as much numbers of one model differ between engines, devices and batch sizes.
 ROUNDING = 1e-5
 Samples = Mapping[tuple[str, str, str], Sample]
-# What a metric extracts from each document of a run, None from those that it does not apply to.
-Extracted = Sequence[Value | None]
 
 
 @dataclass(frozen=True)
@@ -140,55 +137,37 @@ def _notes(
 def _differences(
     task: str, first: Sequence[Sample], second: Sequence[Sample]
 ) -> Iterator[Difference]:
-    images = [sample.image_id for sample in first]
-    both = [*first, *second]
-    known = metrics_for(families_of(both), measured_in(both))
+    images = sorted({sample.image_id for sample in (*first, *second)})
+    tables = [Answers.of(samples, images) for samples in (first, second)]
+    families = dict.fromkeys(name for table in tables for name in table.families)
+    provided = measured_in(tables[0]) | measured_in(tables[1])
+    known = metrics_for(families, provided)
     for name, metric in known.items():
         # A number without an interval (a p-value, a floor) estimates nothing, nor does B - A.
-        if metric.interval is None:
+        if not metric.statistic.estimates:
             continue
-        one, other = _extracted(metric, first), _extracted(metric, second)
-        a, b = _reduced(metric, one), _reduced(metric, other)
+        a, b = (metric.value(table) for table in tables)
         if a is None or b is None:
             continue
-        found = interval(metric, _paired(one, other, images))
+        found = metric.difference(*tables)
         low, high = (found.low, found.high) if found else (None, None)
         floor = known.get(metric.floor or "")
-        floors = [_reduced(floor, each) if floor else None for each in (one, other)]
-        p = _p(one, other, images)
+        floors = [None if floor is None else floor.value(table) for table in tables]
+        p = _p(metric, *tables)
         yield Difference(task, name, len(first), a, b, b - a, low, high, p, None, *floors)
 
 
-def _extracted(metric: Metric, samples: Sequence[Sample]) -> Extracted:
-    return [metric.extract(sample) for sample in samples]
-
-
-def _reduced(metric: Metric, values: Extracted) -> float | None:
-    return metric.reduce([value for value in values if value is not None])
-
-
-def _paired(one: Extracted, other: Extracted, images: Sequence[str]) -> Columns:
-    rows = [
-        (value, image, second)
-        for second, values in ((False, one), (True, other))
-        for value, image in zip(values, images, strict=True)
-        if value is not None
-    ]
-    values, clusters, paired = zip(*rows, strict=True)
-    return Columns(values, clusters, paired)
-
-
-def _p(one: Extracted, other: Extracted, images: Sequence[str]) -> float | None:
+def _p(metric: NamedMetric, first: Answers, second: Answers) -> float | None:
     """Test the difference of two means over the same answers; None for any other."""
-    moved: list[tuple[float, str]] = []
-    for a, b, image in zip(one, other, images, strict=True):
-        if a is None and b is None:
-            continue
-        if a is None or b is None or "score" not in a or a["n"] != b["n"]:
-            return None
-        difference = b["score"] - a["score"]
-        moved.append((a["n"] * difference if abs(difference) > ROUNDING else 0.0, image))
-    return sign_flip_p(*zip(*moved, strict=True)) if moved else None
+    if not isinstance(metric.statistic, Mean):
+        return None
+    one, other = (metric.statistic.sums(metric.view(table)) for table in (first, second))
+    if one is None or other is None or not np.array_equal(one.document, other.document):
+        return None
+    if not np.array_equal(one.count, other.count):
+        return None
+    moved = other.totals[0] - one.totals[0]
+    return sign_flip_p(np.where(np.abs(moved / one.count) > ROUNDING, moved, 0.0), one.image)
 
 
 def _adjusted(differences: Sequence[Difference]) -> Iterator[Difference]:

@@ -6,27 +6,23 @@ correlations that "Same Answer, Different Representations" (arXiv 2602.06652) re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vlm_confidence_tasks.metrics import (
-    BANDS,
-    Sample,
+from vlm_confidence_tasks.metrics import BANDS, Answers, jackknife_interval, pearson
+from vlm_confidence_tasks.metrics.catalogue.flips import flip
+from vlm_confidence_tasks.metrics.catalogue.representations import (
+    drift,
     energy_change,
-    jackknife_interval,
-    pearson,
     power_change,
-    score_change,
 )
-from vlm_confidence_tasks.types import Readout
 
-# From a sample and one of its perturbed answers to a number, None if there is none.
-Change = Callable[[Sample, Readout], float | None]
+Floats = NDArray[np.float64]
 
 
-def inside_numbers(samples: Sequence[Sample]) -> dict[str, float]:
+def inside_numbers(answers: Answers) -> dict[str, float]:
     """Return entropies by layer and correlations; nothing without representations.
 
     `layer_entropy_<n>` is the mean over perturbed answers in nats, n = 1 the first layer,
@@ -39,50 +35,42 @@ def inside_numbers(samples: Sequence[Sample]) -> dict[str, float]:
       flipped (0 or 1);
     - `pearson_spectral_<band>_score`: the same, change in p(right label).
     """
-    numbers = dict(_layers(samples))
-    for name, x, y in _PAIRS:
-        numbers |= _correlation(f"pearson_{name}", samples, x, y)
+    numbers = dict(_layers(answers))
+    context = answers.of_channel("context").perturbed
+    numbers |= _correlation("pearson_dirichlet_drift", context, energy_change, drift)
+    for y, change in (("flip", flip), ("score", score_change)):
+        for band in BANDS:
+            view = answers.of_band(band).perturbed
+            numbers |= _correlation(f"pearson_spectral_{band}_{y}", view, power_change, change)
     return numbers
 
 
-def _layers(samples: Sequence[Sample]) -> Iterator[tuple[str, float]]:
-    perturbed = [readout for sample in samples for readout in sample.perturbed]
-    clean = [readout for sample in samples for readout in sample.paired_clean]
-    for suffix, readouts in (("", perturbed), ("_clean", clean)):
-        lenses = [r.inside.layer_entropy for r in readouts if r.inside is not None]
+def score_change(answers: Answers) -> Floats:
+    """p(right label) of each variant minus the clean image's."""
+    clean = answers.counterpart
+    return answers.label_prob(answers.gold) - clean.label_prob(clean.gold)
+
+
+def _layers(answers: Answers) -> Iterator[tuple[str, float]]:
+    for suffix, view in (("", answers.perturbed), ("_clean", answers.clean)):
         # An answer whose position is unknown has none.
-        for n, column in enumerate(zip(*filter(None, lenses), strict=True), start=1):
-            yield f"layer_entropy_{n}{suffix}", sum(column) / len(column)
+        known = view.layer_entropy[~np.isnan(view.layer_entropy).any(axis=1)]
+        for n, column in enumerate(known.T if len(known) else (), start=1):
+            yield f"layer_entropy_{n}{suffix}", float(column.sum() / column.size)
 
 
-def _correlation(name: str, samples: Sequence[Sample], x: Change, y: Change) -> dict[str, float]:
-    rows = [
-        (one, other, sample.image_id)
-        for sample in samples
-        for readout in sample.perturbed
-        if (one := x(sample, readout)) is not None and (other := y(sample, readout)) is not None
-    ]
-    if not rows:
-        return {}
-    columns, images = np.array([row[:2] for row in rows]).T, [row[2] for row in rows]
-    value = pearson(*columns)
+def _correlation(
+    name: str,
+    answers: Answers,
+    first: Callable[[Answers], Floats],
+    second: Callable[[Answers], Floats],
+) -> dict[str, float]:
+    columns = np.array([first(answers), second(answers)])
+    known = ~np.isnan(columns).any(axis=0)
+    columns, images = columns[:, known], answers.image[known]
+    value = pearson(*columns) if images.size else None
     if value is None:
         return {}
     found = jackknife_interval(lambda kept: pearson(*columns[:, kept]), images, scale="fisher")
     ends = {f"{name}_low": found.low, f"{name}_high": found.high} if found else {}
-    return {name: value, **ends, f"{name}_n": float(len(rows))}
-
-
-def _context_drift(sample: Sample, readout: Readout) -> float | None:
-    return None if readout.inside is None else readout.inside.drift.get("context")
-
-
-def _flip(sample: Sample, readout: Readout) -> float | None:
-    return float(readout.answer != sample.clean.answer) if sample.labels else None
-
-
-_PAIRS: tuple[tuple[str, Change, Change], ...] = (
-    ("dirichlet_drift", energy_change, _context_drift),
-    *((f"spectral_{band}_flip", partial(power_change, band), _flip) for band in BANDS),
-    *((f"spectral_{band}_score", partial(power_change, band), score_change) for band in BANDS),
-)
+    return {name: value, **ends, f"{name}_n": float(images.size)}

@@ -9,7 +9,6 @@ from vlm_confidence_tasks.metrics.catalogue.metric import (
     BOTH,
     DOCUMENTS,
     DOWN,
-    NEITHER,
     PERTURBED,
     UP,
     Metric,
@@ -55,16 +54,6 @@ def position_unknown(answers: Answers) -> Floats:
     return only(answers.labelled & ~np.isnan(answers.logprob), answers.position_unknown)
 
 
-def entropy_low(answers: Answers) -> Floats:
-    """Lower bound of the entropy where bounds are all that is known, in nats."""
-    return answers.entropy_low
-
-
-def entropy_high(answers: Answers) -> Floats:
-    """Upper bound of the entropy; absent where the vocabulary's size is unknown, in nats."""
-    return answers.entropy_high
-
-
 def bounded(answers: Answers) -> Floats:
     """Whether each entropy that has bounds is known only within bounds too wide for one number."""
     return only(~np.isnan(answers.entropy_low), np.isnan(answers.entropy))
@@ -76,41 +65,19 @@ def unsettled(answers: Answers) -> Floats:
     return only(asked, np.isnan(answers.probs).all(axis=1))
 
 
-def upstream(answers: Answers) -> Floats:
-    """Upstream's own score of the clean text."""
-    return answers.upstream
-
-
-def gold_positive(answers: Answers) -> Floats:
-    """Whether the right answer is the positive label."""
-    return answers.gold_positive
-
-
-def said_positive(answers: Answers) -> Floats:
-    """Whether the answer is the positive label; 0 where it could not be read."""
-    return answers.said_positive
-
-
 METRICS = (
     Metric(
         "accuracy",
         Rate(correct),
-        UP,
         "share of right answers to {images}",
+        better=UP,
         sides=BOTH,
         core=BOTH,
     ),
-    Metric(
-        "yes_ratio",
-        Rate(said_yes),
-        NEITHER,
-        'share of answers to {images} that are "Yes"',
-        sides=BOTH,
-    ),
+    Metric("yes_ratio", Rate(said_yes), 'share of answers to {images} that are "Yes"', sides=BOTH),
     Metric(
         "entropy",
         Mean(entropy, POSITIVE),
-        NEITHER,
         "mean token entropy on {images}, in nats",
         sides=BOTH,
         core=BOTH,
@@ -118,14 +85,12 @@ METRICS = (
     Metric(
         "entropy_answer",
         Mean(entropy_at_answer, POSITIVE),
-        NEITHER,
         "mean entropy at the answer position on {images}, in nats",
         sides=BOTH,
     ),
     Metric(
         "confidence",
         Mean(confidence, SHARE),
-        NEITHER,
         "mean probability of the answers to {images}, without unparsed ones",
         sides=BOTH,
         core=BOTH,
@@ -133,86 +98,84 @@ METRICS = (
     Metric(
         "nll",
         Mean(gold_surprise, POSITIVE),
-        DOWN,
         "mean -ln p(right label) on {images}, in nats",
+        better=DOWN,
         sides=BOTH,
     ),
     Metric(
         "invalid_rate",
         Rate(invalid),
-        DOWN,
         "share of answers to {images} that name no label",
+        better=DOWN,
         sides=BOTH,
-        core=(PERTURBED,),
+        core=PERTURBED,
     ),
     Metric(
         "answer_mass",
         Mean(answer_mass, SHARE),
-        UP,
         "mean probability of all labels on {images}",
+        better=UP,
         sides=BOTH,
     ),
     Metric(
         "position_unknown",
         Rate(position_unknown),
-        DOWN,
         "share of answers to {images} whose label begins at no known token: no confidence",
+        better=DOWN,
         sides=BOTH,
     ),
     Metric(
         "entropy_low",
-        Mean(entropy_low, POSITIVE),
-        NEITHER,
+        Mean(lambda a: a.entropy_low, POSITIVE),
         "mean lower bound of the entropy on {images}, in nats, from the k likeliest tokens",
         sides=BOTH,
     ),
     Metric(
         "entropy_high",
-        Mean(entropy_high, POSITIVE),
-        NEITHER,
+        Mean(lambda a: a.entropy_high, POSITIVE),
         "mean upper bound of the entropy on {images}, in nats, from the k likeliest tokens",
         sides=BOTH,
     ),
     Metric(
         "entropy_bounded",
         Rate(bounded),
-        DOWN,
         "share of answers to {images} with bounds in place of an entropy: in no other entropy",
+        better=DOWN,
         sides=BOTH,
     ),
     Metric(
         "probs_unsettled",
         Rate(unsettled),
-        DOWN,
         "share of answers to {images} with a label outside the k likeliest tokens: no confidence",
+        better=DOWN,
         sides=BOTH,
     ),
     Metric(
         "accuracy_upstream_clean",
-        Rate(upstream),
-        UP,
+        Rate(lambda a: a.upstream),
         "upstream's own score of the answers to {images}",
-        sides=(DOCUMENTS,),
+        better=UP,
+        sides=DOCUMENTS,
     ),
     Metric(
         "precision",
-        CountRatio(gold_positive, said_positive, (1, 1, 1, 0)),
-        UP,
+        CountRatio(lambda a: a.gold_positive, lambda a: a.said_positive, (1, 1, 1, 0)),
         "share of positive answers to {images} that are right",
+        better=UP,
         sides=BOTH,
     ),
     Metric(
         "recall",
-        CountRatio(gold_positive, said_positive, (1, 1, 0, 1)),
-        UP,
+        CountRatio(lambda a: a.gold_positive, lambda a: a.said_positive, (1, 1, 0, 1)),
         "share of positive documents answered positive on {images}",
+        better=UP,
         sides=BOTH,
     ),
     Metric(
         "f1",
-        CountRatio(gold_positive, said_positive, (2, 2, 1, 1)),
-        UP,
+        CountRatio(lambda a: a.gold_positive, lambda a: a.said_positive, (2, 2, 1, 1)),
         "harmonic mean of precision and recall on {images}",
+        better=UP,
         sides=BOTH,
         core=BOTH,
     ),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from vlm_confidence_tasks.metrics.answers import Source
 from vlm_confidence_tasks.metrics.catalogue.metric import (
     BOTH,
     DOWN,
-    NEITHER,
     UP,
     Metric,
 )
@@ -25,8 +26,7 @@ from vlm_confidence_tasks.metrics.functional.ranking import (
 from vlm_confidence_tasks.metrics.inference.calibrated import DRAWS
 from vlm_confidence_tasks.metrics.statistics.calibration_errors import (
     CalibrationError,
-    CalibrationFloor,
-    CalibrationP,
+    CalibrationTestNumber,
     DebiasedCalibrationError,
 )
 from vlm_confidence_tasks.metrics.statistics.means import Loss, Overconfidence, squared_gap
@@ -46,7 +46,6 @@ METRICS = (
     Metric(
         "overconfidence",
         Overconfidence(),
-        NEITHER,
         "{confidence}: confidence minus accuracy on {images}",
         sides=BOTH,
         also=CONFIDENCES,
@@ -56,8 +55,8 @@ METRICS = (
     Metric(
         "brier",
         Loss(squared_gap),
-        DOWN,
         "{confidence}: mean (confidence - correct)^2 on {images}",
+        better=DOWN,
         sides=BOTH,
         also=CONFIDENCES,
         limits=HELD,
@@ -65,8 +64,9 @@ METRICS = (
     Metric(
         "ece",
         CalibrationError(expected_calibration_error, "uniform"),
-        DOWN,
-        "{confidence}: calibration error on {images}, equal-width bins; biased upwards: see {floor}",
+        "{confidence}: calibration error on {images}, equal-width bins; biased upwards: see "
+        "{floor}",
+        better=DOWN,
         sides=BOTH,
         also=CONFIDENCES,
         core=BOTH,
@@ -75,8 +75,7 @@ METRICS = (
     ),
     Metric(
         "ece_floor",
-        CalibrationFloor(),
-        NEITHER,
+        CalibrationTestNumber(attrgetter("floor")),
         "{confidence}: ECE on {images} if calibration were perfect",
         sides=BOTH,
         also=CONFIDENCES,
@@ -84,8 +83,7 @@ METRICS = (
     ),
     Metric(
         "ece_p",
-        CalibrationP(),
-        NEITHER,
+        CalibrationTestNumber(attrgetter("p")),
         "{confidence}: p of the ECE on {images} if calibration were perfect",
         sides=BOTH,
         also=CONFIDENCES,
@@ -95,8 +93,8 @@ METRICS = (
     Metric(
         "ece_debiased",
         DebiasedCalibrationError(expected_calibration_error, "uniform"),
-        DOWN,
         "{confidence}: ECE on {images} less its bias",
+        better=DOWN,
         sides=BOTH,
         also=CONFIDENCES,
         limits=HELD,
@@ -104,8 +102,8 @@ METRICS = (
     Metric(
         "smece",
         CalibrationError(smooth_calibration_error, "smooth"),
-        DOWN,
         "{confidence}: calibration error on {images} without bins",
+        better=DOWN,
         sides=BOTH,
         also=CONFIDENCES,
         limits=HELD,
@@ -113,8 +111,8 @@ METRICS = (
     Metric(
         "ace",
         CalibrationError(adaptive_calibration_error, "quantile"),
-        DOWN,
         "{confidence}: calibration error on {images}, equal-mass bins; biased upwards",
+        better=DOWN,
         sides=BOTH,
         also=CONFIDENCES,
         limits=HELD,
@@ -123,24 +121,24 @@ METRICS = (
     Metric(
         "mce",
         CalibrationError(maximum_calibration_error, None),
-        DOWN,
         "{confidence}: largest calibration error of a bin on {images}; biased upwards",
+        better=DOWN,
         sides=BOTH,
         also=CONFIDENCES,
     ),
     Metric(
         "auroc",
         Ranking(auroc, auroc_of_ranks),
-        UP,
         "{confidence}: AUROC of confidence for right answers to {images}",
+        better=UP,
         sides=BOTH,
         also=CONFIDENCES,
     ),
     Metric(
         "aurc",
         Ranking(aurc, aurc_of_ranks),
-        DOWN,
         "{confidence}: area under the risk-coverage curve on {images}",
+        better=DOWN,
         sides=BOTH,
         also=CONFIDENCES,
     ),

@@ -7,16 +7,15 @@ import numpy as np
 from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.catalogue.metric import (
     DOWN,
-    NEITHER,
     PERTURBED,
     Metric,
     only,
 )
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.inference.permutation import sign_flip_p, wilcoxon_p
+from vlm_confidence_tasks.metrics.statistics.effect_sizes import ChangeTest
 from vlm_confidence_tasks.metrics.statistics.error_signals import visual_entropies
 from vlm_confidence_tasks.metrics.statistics.means import POSITIVE, Mean, Rate
-from vlm_confidence_tasks.metrics.statistics.tests_of_change import ChangeTest
 
 
 def entropy_change(answers: Answers) -> Floats:
@@ -89,79 +88,57 @@ METRICS = (
     Metric(
         "entropy_delta",
         Mean(entropy_change),
-        NEITHER,
         "mean H(perturbed) - H(clean), in nats",
-        core=(PERTURBED,),
+        core=PERTURBED,
     ),
     Metric(
         "entropy_delta_p",
         ChangeTest(sign_flip, entropy_change),
-        NEITHER,
         "two-sided sign-flip permutation p, by image, of entropy_delta",
-        core=(PERTURBED,),
+        core=PERTURBED,
         is_p=True,
         limits="under 0.05 in 3 to 10% of true nulls",
     ),
     Metric(
         "entropy_delta_wilcoxon_p",
         ChangeTest(wilcoxon_p, entropy_change),
-        NEITHER,
         "two-sided Wilcoxon signed-rank p: images' mean entropy differences symmetric about 0",
         is_p=True,
     ),
     Metric(
         "entropy_answer_delta",
         Mean(entropy_change_at_answer),
-        NEITHER,
         "mean H(perturbed) - H(clean) at the answer position, in nats",
     ),
     Metric(
         "entropy_drop_rate",
         Rate(entropy_drop),
-        NEITHER,
         "share with H(perturbed) < H(clean)",
-        core=(PERTURBED,),
+        core=PERTURBED,
     ),
     Metric(
         "visual_entropy",
         Mean(visual_entropies, POSITIVE),
-        DOWN,
         "mean entropy of a document's answers, in nats",
+        better=DOWN,
     ),
     Metric(
         "right_to_wrong",
         Rate(broken),
-        DOWN,
         "share made wrong, of those right on clean images",
+        better=DOWN,
     ),
-    Metric(
-        "wrong_to_right",
-        Rate(repaired),
-        NEITHER,
-        "share made right, of those wrong on clean ones",
-    ),
+    Metric("wrong_to_right", Rate(repaired), "share made right, of those wrong on clean ones"),
     Metric(
         "wrong_to_right_named_right",
         Rate(repaired_named_right),
-        NEITHER,
         "share made right by overlays that name the right answer, of those wrong on clean images",
     ),
     Metric(
         "wrong_to_right_named_wrong",
         Rate(repaired_named_wrong),
-        NEITHER,
         "share made right by overlays that name a wrong answer, of those wrong on clean images",
     ),
-    Metric(
-        "fp_correction",
-        Rate(false_yes_corrected),
-        NEITHER,
-        'share of false "Yes" made "No"',
-    ),
-    Metric(
-        "fn_correction",
-        Rate(false_no_corrected),
-        NEITHER,
-        'share of false "No" made "Yes"',
-    ),
+    Metric("fp_correction", Rate(false_yes_corrected), 'share of false "Yes" made "No"'),
+    Metric("fn_correction", Rate(false_no_corrected), 'share of false "No" made "Yes"'),
 )

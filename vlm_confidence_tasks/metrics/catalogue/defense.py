@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from operator import attrgetter
 
-from vlm_confidence_tasks.metrics.catalogue.metric import DOWN, NEITHER, PERTURBED, UP, Metric
+from vlm_confidence_tasks.metrics.catalogue.metric import DOWN, PERTURBED, UP, Metric
 from vlm_confidence_tasks.metrics.statistics.thresholds import EntropyThreshold
 
 # What the coverage study measured: few clean entropies decide where the threshold lies.
@@ -15,28 +15,27 @@ METRICS = (
     Metric(
         "defense_reject_clean",
         EntropyThreshold(attrgetter("reject_clean"), bounded=False),
-        NEITHER,
         "share of clean images above the threshold",
     ),
     Metric(
         "defense_reject",
         EntropyThreshold(attrgetter("reject")),
-        UP,
         "share of perturbed images above the entropy threshold",
+        better=UP,
         limits=HELD,
     ),
     Metric(
         "defense_bypass",
         EntropyThreshold(attrgetter("bypass")),
-        DOWN,
         "share of perturbed images that pass the threshold",
+        better=DOWN,
         limits=HELD,
     ),
     Metric(
         "defense_auroc",
         EntropyThreshold(attrgetter("auroc"), rejects=False),
-        UP,
         "AUROC of entropy, perturbed against clean; < 0.5: inverted",
-        core=(PERTURBED,),
+        better=UP,
+        core=PERTURBED,
     ),
 )

@@ -20,22 +20,20 @@ def _auroc(
     return Metric(
         name,
         SignalAuroc(signal),
-        UP,
         f"AUROC of {words} for wrong clean answers",
-        sides=(DOCUMENTS,),
+        better=UP,
+        sides=DOCUMENTS,
         requires=requires,
     )
 
 
-def _gain(
-    name: str, signal: str, words: str, requires: frozenset[Measure] = frozenset()
-) -> Metric:
+def _gain(name: str, signal: str, words: str, requires: frozenset[Measure] = frozenset()) -> Metric:
     return Metric(
         name,
         SignalGain(signal),
-        UP,
         f"AUROC of {words} for wrong clean answers, less 1 - confidence's",
-        sides=(DOCUMENTS,),
+        better=UP,
+        sides=DOCUMENTS,
         requires=requires,
     )
 
@@ -61,15 +59,15 @@ METRICS = (
     Metric(
         "error_auroc_pair",
         PairAuroc(),
-        UP,
         f"AUROC of {PAIR} for wrong clean answers",
-        sides=(DOCUMENTS,),
+        better=UP,
+        sides=DOCUMENTS,
     ),
     Metric(
         "error_auroc_gain_pair",
         PairAuroc(gain=True),
-        UP,
         f"AUROC of {PAIR} for wrong clean answers, less 1 - confidence's",
-        sides=(DOCUMENTS,),
+        better=UP,
+        sides=DOCUMENTS,
     ),
 )

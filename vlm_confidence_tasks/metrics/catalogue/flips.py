@@ -34,40 +34,40 @@ METRICS = (
     Metric(
         "ifr",
         Rate(flip),
-        DOWN,
         "share of perturbed images whose answer is not the clean one's",
-        core=(PERTURBED,),
+        better=DOWN,
+        core=PERTURBED,
     ),
     Metric(
         "iv",
         Rate(any_flip),
-        DOWN,
         "share of documents any of whose perturbed images changes the answer",
+        better=DOWN,
     ),
     Metric(
         "ifr_macro",
         MeanOverFamilies(flip),
-        DOWN,
         "mean over families of the share of answers that flip",
+        better=DOWN,
     ),
     Metric(
         "iv_macro",
         MeanOverFamilies(any_flip_in_family),
-        DOWN,
         "mean over families of the share of documents that flip",
+        better=DOWN,
     ),
 )
 METRICS_BY_FAMILY = (
     Metric(
         "ifr_{family}",
         Rate(flip),
-        DOWN,
         "share of {family} images whose answer is not the clean one's",
+        better=DOWN,
     ),
     Metric(
         "iv_{family}",
         Rate(any_flip),
-        DOWN,
         "share of documents any of whose {family} images changes the answer",
+        better=DOWN,
     ),
 )

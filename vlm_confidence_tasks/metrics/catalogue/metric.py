@@ -32,15 +32,16 @@ class Side:
     view: Callable[[Answers], Answers]
 
 
-PERTURBED = Side("", "perturbed images", lambda answers: answers.perturbed)
-CLEAN = Side("_clean", "clean images", lambda answers: answers.clean)
-BOTH = (PERTURBED, CLEAN)
+Sides = tuple[Side, ...]
+PERTURBED: Sides = (Side("", "perturbed images", lambda answers: answers.perturbed),)
+CLEAN: Sides = (Side("_clean", "clean images", lambda answers: answers.clean),)
+BOTH = PERTURBED + CLEAN
 # Views whose name a metric has anyway.
-DOCUMENTS = Side("", "all clean images, once each", lambda answers: answers.documents)
-VARIANTS = Side("", "perturbed images", lambda answers: answers.variants)
-SHOWN = Side("", "clean and perturbed images", lambda answers: answers.shown)
+DOCUMENTS: Sides = (Side("", "all clean images, once each", lambda answers: answers.documents),)
+VARIANTS: Sides = (Side("", "perturbed images", lambda answers: answers.variants),)
+SHOWN: Sides = (Side("", "clean and perturbed images", lambda answers: answers.shown),)
 
-UP, DOWN, NEITHER = True, False, None
+UP, DOWN = True, False
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class Metric:
     Attributes:
         name: Its name; "{channel}", "{band}" and "{family}" stand for each of these.
         statistic: How it is computed and how its interval is made.
-        higher_is_better: None where neither way is better.
         description: What it means, in one line; "{images}" stands for those of the side.
-        sides: Which answers it is of, a metric each.
+        better: `UP` where more is better, `DOWN` where less is; None for neither.
+        sides: Which answers it is of, a metric for each.
         source: What the confidence is read from.
         also: Further sources of a confidence, with the same metric under the source's prefix.
         requires: What a task must measure for it to exist, besides what the source requires.
@@ -65,13 +66,13 @@ class Metric:
 
     name: str
     statistic: Statistic
-    higher_is_better: bool | None
     description: str
-    sides: tuple[Side, ...] = (PERTURBED,)
+    better: bool | None = None
+    sides: Sides = PERTURBED
     source: Source = "generated"
     also: tuple[Source, ...] = ()
     requires: frozenset[Measure] = frozenset()
-    core: tuple[Side, ...] = ()
+    core: Sides = ()
     floor: str | None = None
     is_p: bool = False
     limits: str = ""

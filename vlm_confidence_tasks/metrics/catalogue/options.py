@@ -14,7 +14,6 @@ from vlm_confidence_tasks.metrics.catalogue.flips import any_flip, flip
 from vlm_confidence_tasks.metrics.catalogue.metric import (
     BOTH,
     DOWN,
-    NEITHER,
     UP,
     Metric,
     only,
@@ -47,23 +46,22 @@ METRICS = (
     Metric(
         "loglik_accuracy",
         Rate(correct),
-        UP,
         "share of {images} with the right option likeliest",
+        better=UP,
         sides=BOTH,
         source="options",
     ),
     Metric(
         "loglik_mean_accuracy",
         Rate(mean_correct),
-        UP,
         "share of {images} with the right option likeliest by the mean over its tokens",
+        better=UP,
         sides=BOTH,
         source="options",
     ),
     Metric(
         "loglik_margin",
         Mean(margin, POSITIVE),
-        NEITHER,
         "mean s(best) - s(second) on {images}, in nats",
         sides=BOTH,
         source="options",
@@ -71,7 +69,6 @@ METRICS = (
     Metric(
         "loglik_confidence",
         Mean(confidence, SHARE),
-        NEITHER,
         "mean share of the likeliest on {images}",
         sides=BOTH,
         source="options",
@@ -79,23 +76,23 @@ METRICS = (
     Metric(
         "loglik_nll",
         Mean(gold_surprise, POSITIVE),
-        DOWN,
         "mean -ln of the right option's share on {images}, in nats",
+        better=DOWN,
         sides=BOTH,
         source="options",
     ),
     Metric(
         "loglik_ifr",
         Rate(flip),
-        DOWN,
         "share of {images} whose likeliest option is not the clean one's",
+        better=DOWN,
         source="options",
     ),
     Metric(
         "loglik_iv",
         Rate(any_flip),
-        DOWN,
         "share of documents any of whose {images} changes the likeliest option",
+        better=DOWN,
         source="options",
     ),
 )

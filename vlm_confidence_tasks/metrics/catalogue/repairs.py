@@ -5,7 +5,6 @@ from __future__ import annotations
 from vlm_confidence_tasks.metrics.catalogue.metric import (
     BOTH,
     DOWN,
-    NEITHER,
     Metric,
 )
 from vlm_confidence_tasks.metrics.statistics.cross_fit import (
@@ -30,7 +29,6 @@ METRICS = (
     Metric(
         "temperature",
         Temperature(),
-        NEITHER,
         "temperature of {probabilities} that gives clean images the least NLL; over 1: "
         "overconfident",
         also=("options",),
@@ -38,90 +36,87 @@ METRICS = (
     Metric(
         "ece_ts",
         RefittedError(SCALED),
-        DOWN,
         "{probabilities}, scaled by clean images' temperature: calibration error on {images}; "
         "biased upwards",
+        better=DOWN,
         sides=BOTH,
         also=("options",),
     ),
     Metric(
         "brier_ts",
         RefittedLoss(SCALED, "brier"),
-        DOWN,
         "{probabilities}, scaled by clean images' temperature: mean (confidence - correct)^2 on "
         "{images}",
+        better=DOWN,
         sides=BOTH,
         also=("options",),
     ),
     Metric(
         "nll_ts",
         RefittedMean(SCALED, "nll"),
-        DOWN,
         "{probabilities}, scaled by clean images' temperature: mean -ln p(right) on {images}, in "
         "nats",
+        better=DOWN,
         sides=BOTH,
         also=("options",),
     ),
     Metric(
         "verbal_ece_iso",
         RefittedError(ISOTONIC),
-        DOWN,
         "stated certainty, by isotonic regression on clean ones: calibration error on {images}; "
         "biased upwards",
+        better=DOWN,
         sides=BOTH,
         source="stated",
     ),
     Metric(
         "verbal_brier_iso",
         RefittedLoss(ISOTONIC, "brier"),
-        DOWN,
         "stated certainty, by isotonic regression on clean ones: mean (confidence - correct)^2 on "
         "{images}",
+        better=DOWN,
         sides=BOTH,
         source="stated",
     ),
     Metric(
         "coverage_90",
         RefittedShare(LAC_SETS, "covered"),
-        NEITHER,
         "share of {images} with the right label in the 90% set (LAC) of clean images",
         sides=BOTH,
     ),
     Metric(
         "set_size_90",
         RefittedSize(LAC_SETS, "size"),
-        DOWN,
         "mean number of labels in the 90% set (LAC) on {images}",
+        better=DOWN,
         sides=BOTH,
         limits=SIZE_HELD,
     ),
     Metric(
         "aps_coverage_90",
         RefittedShare(APS_SETS, "covered"),
-        NEITHER,
         "share of {images} with the right label in the 90% set (randomised APS) of clean images",
         sides=BOTH,
     ),
     Metric(
         "aps_set_size_90",
         RefittedSize(APS_SETS, "size"),
-        DOWN,
         "mean number of labels in the 90% set (randomised APS) on {images}",
+        better=DOWN,
         sides=BOTH,
         limits=SIZE_HELD,
     ),
     Metric(
         "risk_80",
         RefittedShare(ACCEPTED, "wrong", below="given"),
-        DOWN,
         "share of wrong ones among the answers to {images} given at the confidence that gives 80% "
         "of the clean ones",
+        better=DOWN,
         sides=BOTH,
     ),
     Metric(
         "answered_80",
         RefittedShare(ACCEPTED, "given"),
-        NEITHER,
         "share of answers to {images} given at the confidence that gives 80% of the clean ones",
         sides=BOTH,
     ),

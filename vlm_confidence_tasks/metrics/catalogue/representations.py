@@ -6,7 +6,7 @@ import numpy as np
 
 from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.catalogue.flips import flip
-from vlm_confidence_tasks.metrics.catalogue.metric import NEITHER, Metric, only
+from vlm_confidence_tasks.metrics.catalogue.metric import Metric, only
 from vlm_confidence_tasks.metrics.functional.checks import Floats
 from vlm_confidence_tasks.metrics.functional.drift import cohens_d, cohens_dz
 from vlm_confidence_tasks.metrics.statistics.effect_sizes import EffectSize
@@ -31,11 +31,6 @@ def unflipped_drift(answers: Answers) -> Floats:
 def stability(answers: Answers) -> Floats:
     """Cosine of each vector with the clean image's."""
     return 1.0 - answers.drift
-
-
-def distance(answers: Answers) -> Floats:
-    """L2 distance of each vector to the clean image's."""
-    return answers.distance
 
 
 def control(answers: Answers) -> Floats:
@@ -90,56 +85,48 @@ METRICS_BY_CHANNEL = (
     Metric(
         "drift_{channel}",
         Mean(drift, POSITIVE),
-        NEITHER,
         "mean 1 - cos of {channel} vectors, clean and perturbed",
         requires=INSIDE,
     ),
     Metric(
         "drift_unflipped_{channel}",
         Mean(unflipped_drift, POSITIVE),
-        NEITHER,
         "drift of {channel} vectors where the answer stayed",
         requires=INSIDE,
     ),
     Metric(
         "stability_{channel}",
         Mean(stability),
-        NEITHER,
         "mean cosine of {channel} vectors, clean and perturbed",
         requires=INSIDE,
     ),
     Metric(
         "stability_l2_{channel}",
-        Mean(distance, POSITIVE),
-        NEITHER,
+        Mean(lambda a: a.distance, POSITIVE),
         "mean L2 distance of {channel} vectors, clean and perturbed",
         requires=INSIDE,
     ),
     Metric(
         "drift_control_{channel}",
         Mean(control, POSITIVE),
-        NEITHER,
         "mean 1 - cos of {channel} vectors, clean and of other images",
         requires=INSIDE,
     ),
     Metric(
         "drift_ratio_{channel}",
         SumRatio(drift, control),
-        NEITHER,
         "drift over control drift of other images, {channel} vectors",
         requires=INSIDE,
     ),
     Metric(
         "drift_d_{channel}",
         EffectSize(cohens_d, drift, control),
-        NEITHER,
         "Cohen's d of drift against control drift of other images, {channel} vectors",
         requires=INSIDE,
     ),
     Metric(
         "drift_dz_{channel}",
         EffectSize(cohens_dz, drift, control),
-        NEITHER,
         "mean difference of drift and control drift of other images, over the differences' SD, "
         "{channel} vectors",
         requires=INSIDE,
@@ -147,21 +134,18 @@ METRICS_BY_CHANNEL = (
     Metric(
         "drift_control_same_{channel}",
         Mean(control_same, POSITIVE),
-        NEITHER,
         "mean 1 - cos of {channel} vectors, clean and of the same question about other images",
         requires=SAME_QUESTION,
     ),
     Metric(
         "drift_ratio_same_{channel}",
         SumRatio(drift, control_same),
-        NEITHER,
         "drift over control drift of the same question about other images, {channel} vectors",
         requires=SAME_QUESTION,
     ),
     Metric(
         "drift_d_same_{channel}",
         EffectSize(cohens_d, drift, control_same),
-        NEITHER,
         "Cohen's d of drift against control drift of the same question about other images, "
         "{channel} vectors",
         requires=SAME_QUESTION,
@@ -169,7 +153,6 @@ METRICS_BY_CHANNEL = (
     Metric(
         "drift_dz_same_{channel}",
         EffectSize(cohens_dz, drift, control_same),
-        NEITHER,
         "mean difference of drift and control drift of the same question about other images, over "
         "the differences' SD, {channel} vectors",
         requires=SAME_QUESTION,
@@ -179,21 +162,18 @@ METRICS = (
     Metric(
         "drift_to_prior",
         Mean(to_prior),
-        NEITHER,
         "mean approach of the margin to a blank image's, nats",
         requires=INSIDE,
     ),
     Metric(
         "drift_to_prior_context",
         Mean(to_prior_context),
-        NEITHER,
         "mean approach of the context to a blank image's",
         requires=INSIDE,
     ),
     Metric(
         "dirichlet_delta",
         Mean(energy_change),
-        NEITHER,
         "mean change in energy of the vision tokens",
         requires=INSIDE,
     ),
@@ -202,14 +182,12 @@ METRICS_BY_BAND = (
     Metric(
         "spectral_{band}_delta",
         Mean(power_change),
-        NEITHER,
         "mean relative change of the image's power, {band} band",
         requires=INSIDE,
     ),
     Metric(
         "spectral_{band}_delta_flipped",
         Mean(power_change_flipped),
-        NEITHER,
         "mean relative change of the image's power, {band} band, where the answer flipped",
         requires=INSIDE,
     ),

@@ -8,7 +8,6 @@ from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.catalogue.metric import (
     BOTH,
     DOWN,
-    NEITHER,
     UP,
     Metric,
     only,
@@ -22,16 +21,6 @@ from vlm_confidence_tasks.types import Measure
 # From this stated confidence on, a model is taken to claim that the answer is right.
 CERTAIN = 0.5
 VERBAL: frozenset[Measure] = frozenset({"verbal"})
-
-
-def stated(answers: Answers) -> Floats:
-    """Stated confidence of each answer for which a number was given."""
-    return answers.stated
-
-
-def token_confidence(answers: Answers) -> Floats:
-    """Probability of each answer that could be read."""
-    return answers.confidence
 
 
 def invalid(answers: Answers) -> Floats:
@@ -62,8 +51,7 @@ def true_claim(answers: Answers) -> Floats:
 METRICS = (
     Metric(
         "verbal_confidence",
-        Mean(stated, SHARE),
-        NEITHER,
+        Mean(lambda a: a.stated, SHARE),
         "mean certainty stated of {images}",
         sides=BOTH,
         requires=VERBAL,
@@ -71,32 +59,32 @@ METRICS = (
     Metric(
         "verbal_accuracy",
         Rate(true_claim),
-        UP,
         "share of right claims on {images} to be right",
+        better=UP,
         sides=BOTH,
         requires=VERBAL,
     ),
     Metric(
         "verbal_invalid_rate",
         Rate(invalid),
-        DOWN,
         "share of {images} without a stated certainty",
+        better=DOWN,
         sides=BOTH,
         requires=VERBAL,
     ),
     Metric(
         "verbal_f1",
         CountRatio(right, claimed, (2, 2, 1, 1)),
-        UP,
         "F1 of claims to be right on {images}",
+        better=UP,
         sides=BOTH,
         requires=VERBAL,
     ),
     Metric(
         "verbal_alignment",
-        Correlation(stated, token_confidence),
-        UP,
+        Correlation(lambda a: a.stated, lambda a: a.confidence),
         "Spearman correlation of stated and token confidence on {images}",
+        better=UP,
         sides=BOTH,
         requires=VERBAL,
     ),

@@ -97,9 +97,7 @@ def loss_interval(
     """
     index, size = numbered(clusters)
     total, count = table("totals", totals, len(index)), table("counts", counts, len(index))
-    rates = [
-        rate_of(total[s], count[s], index[s], size, level) for s in sides(paired, len(index))
-    ]
+    rates = [rate_of(total[s], count[s], index[s], size, level) for s in sides(paired, len(index))]
     found = [rate for rate in rates if rate is not None]
     if len(found) < len(rates):
         return None

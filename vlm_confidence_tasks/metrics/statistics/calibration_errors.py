@@ -16,10 +16,7 @@ from vlm_confidence_tasks.metrics.inference.calibration_error import (
     debiased_calibration_error,
 )
 from vlm_confidence_tasks.metrics.inference.clusters import Interval
-from vlm_confidence_tasks.metrics.statistics.statistic import Statistic, Views, joined
-
-# From confidence, [N], and correctness, [N], to an error.
-ErrorOf = Callable[[Floats, Floats], float]
+from vlm_confidence_tasks.metrics.statistics.statistic import Rows, Statistic, Take, rows_of
 
 
 def confidence(answers: Answers) -> Floats:
@@ -32,16 +29,24 @@ def correct(answers: Answers) -> Floats:
     return answers.correct
 
 
+class Calibration(Statistic):
+    """A number of the confidence and correctness of the answers that have both."""
+
+    @property
+    def _takes(self) -> tuple[Take, ...]:
+        return (confidence, correct)
+
+
 @dataclass(frozen=True)
-class CalibrationError(Statistic):
+class CalibrationError(Calibration):
     """How far confidence is from accuracy; the interval inverts a test, since it is biased.
 
     Attributes:
-        measure: The error.
+        measure: The error, of confidences, [N], and correctness, [N].
         kind: How answers are put together, for the interval; None: it has no interval.
     """
 
-    measure: ErrorOf
+    measure: Callable[[Floats, Floats], float]
     kind: Kind | None
 
     @property
@@ -49,23 +54,15 @@ class CalibrationError(Statistic):
         """Whether there is an interval."""
         return self.kind is not None
 
-    def value(self, answers: Answers) -> float | None:
-        """Return the error; None if no answer has a confidence and is right or wrong."""
-        rows = joined((answers,), confidence, correct)
-        if rows is None:
-            return None
-        sure, right = rows.columns
-        # In one order, so that rounding is the same.
-        order = np.lexsort((right, sure))
-        return self.measure(sure[order], right[order])
+    def _value(self, rows: Rows) -> float | None:
+        return self.measure(*rows.sorted())
 
-    def _interval(self, views: Views, level: float) -> Interval | None:
-        rows, estimate = joined(views, confidence, correct), self.change(views)
-        if self.kind is None or rows is None or estimate is None:
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+        estimate = self._change(rows)
+        if self.kind is None or estimate is None:
             return None
         return calibration_error_interval(
-            *rows.columns,
-            rows.image,
+            *(*rows.columns, rows.image),
             estimate=estimate,
             kind=self.kind,
             paired=rows.second,
@@ -77,55 +74,47 @@ class CalibrationError(Statistic):
 class DebiasedCalibrationError(CalibrationError):
     """Equal-width ECE less its bias, which is known from how the errors of images differ."""
 
+    def _value(self, rows: Rows) -> float | None:
+        return debiased_calibration_error(*rows.columns, rows.image)
+
+
+@dataclass(frozen=True)
+class CalibrationTestNumber(Calibration):
+    """A number of the test whether an ECE is that of perfectly calibrated answers.
+
+    Attributes:
+        measure: What is read from the test.
+    """
+
+    measure: Callable[[CalibrationTest], float]
+
     def value(self, answers: Answers) -> float | None:
-        """Return the error; None of a single image."""
-        rows = joined((answers,), confidence, correct)
-        return None if rows is None else debiased_calibration_error(*rows.columns, rows.image)
+        """Return the number; None without answers that have a confidence."""
+        test = answers.once(tested)
+        return None if test is None else self.measure(test)
 
 
 def tested(answers: Answers) -> CalibrationTest | None:
-    """Compare the ECE of a view with that of perfectly calibrated answers; None without answers."""
-    known = np.flatnonzero(~np.isnan(answers.confidence) & ~np.isnan(answers.correct))
-    if not known.size:
+    """Compare the ECE of a view with that of perfectly calibrated answers; None without any."""
+    rows = rows_of((answers,), (confidence, correct))
+    if rows is None:
         return None
-    sure, right = answers.confidence[known], answers.correct[known]
-    image, order = answers.image[known], _by_content(answers, known)
-    _, document = np.unique(answers.document[known], return_inverse=True)
-    place = np.empty(order.size, dtype=np.intp)
-    place[order] = np.arange(order.size)
-    rows = np.argsort(place[document], kind="stable")
-    return calibration_test(sure[rows], right[rows], place[document][rows], image[rows])
+    place = _places(rows)
+    order = np.argsort(place, kind="stable")
+    sure, right = (column[order] for column in rows.columns)
+    return calibration_test(sure, right, place[order], rows.image[order])
 
 
-def _by_content(answers: Answers, rows: Ints) -> Ints:
-    """Return the documents of some rows by image, confidences and correctness.
+def _places(rows: Rows) -> Ints:
+    """Number the documents of rows by image, confidences and correctness.
 
     The test draws by document: so its numbers do not depend on how documents are named.
     """
-    _, document = np.unique(answers.document[rows], return_inverse=True)
-    starts = np.searchsorted(document, np.arange(document.max() + 1))
-    place = np.arange(rows.size) - starts[document]
-    cells = np.full((2, place.max() + 1, starts.size), -1.0)
-    cells[0, place, document] = answers.confidence[rows]
-    cells[1, place, document] = answers.correct[rows]
-    return np.lexsort((*cells[1][::-1], *cells[0][::-1], answers.image[rows][starts]))
-
-
-@dataclass(frozen=True)
-class CalibrationFloor(Statistic):
-    """The ECE that perfectly calibrated answers with the same confidences would show."""
-
-    def value(self, answers: Answers) -> float | None:
-        """Return the floor."""
-        found = answers.once(tested)
-        return None if found is None else found.floor
-
-
-@dataclass(frozen=True)
-class CalibrationP(Statistic):
-    """The p of the ECE, if calibration were perfect."""
-
-    def value(self, answers: Answers) -> float | None:
-        """Return p."""
-        found = answers.once(tested)
-        return None if found is None else found.p
+    _, starts, document = np.unique(rows.document, return_index=True, return_inverse=True)
+    number = np.arange(document.size) - starts[document]
+    cells = np.full((2, number.max() + 1, starts.size), -1.0)
+    cells[:, number, document] = rows.columns
+    order = np.lexsort((*cells[1, ::-1], *cells[0, ::-1], rows.image[starts]))
+    place = np.empty(order.size, dtype=np.intp)
+    place[order] = np.arange(order.size)
+    return place[document]

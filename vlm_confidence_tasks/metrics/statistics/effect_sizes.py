@@ -1,4 +1,4 @@
-"""Differences in units of how much documents differ; the intervals are the jackknife's."""
+"""Differences in units of how much documents differ, and tests of them, by image."""
 
 from __future__ import annotations
 
@@ -7,22 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vlm_confidence_tasks.metrics.answers import Answers
-from vlm_confidence_tasks.metrics.functional.checks import Floats
+from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.inference.clusters import Interval
 from vlm_confidence_tasks.metrics.inference.jackknife import jackknife_interval
-from vlm_confidence_tasks.metrics.statistics.statistic import (
-    Statistic,
-    Take,
-    Views,
-    document_sums,
-    joined_sums,
-)
+from vlm_confidence_tasks.metrics.statistics.statistic import Rows, Statistic, Take
 
 
 @dataclass(frozen=True)
 class EffectSize(Statistic):
-    """Compares the documents' means of a number with those of its control.
+    """Compares the documents' means of a number with those of its control, by the jackknife.
 
     Attributes:
         measure: The effect size, of both means of each document.
@@ -34,20 +27,19 @@ class EffectSize(Statistic):
     take: Take
     control: Take
 
-    def value(self, answers: Answers) -> float | None:
-        """Return the effect size; None if it is not defined."""
-        sums = document_sums(answers, self.take, self.control)
-        if sums is None:
-            return None
+    @property
+    def _takes(self) -> tuple[Take, ...]:
+        return (self.take, self.control)
+
+    def _value(self, rows: Rows) -> float | None:
+        sums = rows.sums()
         first, second = (total / sums.count for total in sums.totals)
         # In one order, so that rounding is the same.
         order = np.lexsort((second, first))
         return self.measure(first[order], second[order])
 
-    def _interval(self, views: Views, level: float) -> Interval | None:
-        sums = joined_sums(views, self.take, self.control)
-        if sums is None:
-            return None
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+        sums = rows.sums()
         first, second = (total / sums.count for total in sums.totals)
         return jackknife_interval(
             lambda kept: self.measure(first[kept], second[kept]),
@@ -55,3 +47,24 @@ class EffectSize(Statistic):
             paired=sums.second,
             level=level,
         )
+
+
+@dataclass(frozen=True)
+class ChangeTest(Statistic):
+    """The p of a test of the mean change, in which an image is one observation.
+
+    Attributes:
+        test: From the sum of each document's changes, its image and its number of changes to p.
+        take: Gives the change of each answer.
+    """
+
+    test: Callable[[Floats, Ints, Floats], float | None]
+    take: Take
+
+    @property
+    def _takes(self) -> tuple[Take, ...]:
+        return (self.take,)
+
+    def _value(self, rows: Rows) -> float | None:
+        sums = rows.sums()
+        return self.test(sums.totals[0], sums.image, sums.count)

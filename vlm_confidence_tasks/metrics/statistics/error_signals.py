@@ -31,7 +31,8 @@ from vlm_confidence_tasks.metrics.statistics.cross_fit import (
     Table,
     tables_without_groups,
 )
-from vlm_confidence_tasks.metrics.statistics.statistic import Statistic, Views, second_view
+from vlm_confidence_tasks.metrics.statistics.refitted import OfViews
+from vlm_confidence_tasks.metrics.statistics.statistic import Views, second_view
 
 # The signal that others are held against: 1 - confidence.
 BASE = "confidence"
@@ -195,7 +196,7 @@ def signals(answers: Answers) -> Signals | None:
 
 
 @dataclass(frozen=True)
-class SignalAuroc(Statistic):
+class SignalAuroc(OfViews):
     """AUROC of a signal for wrong clean answers; the interval is the jackknife's.
 
     Attributes:
@@ -241,9 +242,7 @@ class SignalAuroc(Statistic):
     def _ranked(
         self, scores: Floats, wrong: Floats, image: Ints, second: Bools | None, level: float
     ) -> Interval | None:
-        return ranking_interval(
-            auroc_of_ranks, scores[0], wrong, image, paired=second, level=level
-        )
+        return ranking_interval(auroc_of_ranks, scores[0], wrong, image, paired=second, level=level)
 
 
 @dataclass(frozen=True)
@@ -313,7 +312,7 @@ def joined_signals(answers: Answers) -> CrossFit | None:
 
 
 @dataclass(frozen=True)
-class PairAuroc(Statistic):
+class PairAuroc(OfViews):
     """AUROC of two joined signals for wrong clean answers, fitted anew in the jackknife.
 
     Attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,11 +18,9 @@ from vlm_confidence_tasks.metrics.inference.rare_errors import (
 from vlm_confidence_tasks.metrics.inference.rates import rate_interval
 from vlm_confidence_tasks.metrics.statistics.statistic import (
     DocumentSums,
+    Rows,
     Statistic,
     Take,
-    Views,
-    document_sums,
-    joined_sums,
     second_view,
 )
 
@@ -30,15 +28,6 @@ Bounds = tuple[float, float]
 NO_BOUNDS: Bounds = (-np.inf, np.inf)
 SHARE: Bounds = (0.0, 1.0)
 POSITIVE: Bounds = (0.0, np.inf)
-
-
-def mean(values: Floats) -> float | None:
-    """Return the mean of the numbers that are not NaN; None without any.
-
-    `fsum`, so that the result does not depend on their order.
-    """
-    known = values[~np.isnan(values)]
-    return math.fsum(known) / known.size if known.size else None
 
 
 @dataclass(frozen=True)
@@ -53,27 +42,33 @@ class Mean(Statistic):
     take: Take
     within: Bounds = NO_BOUNDS
 
-    def numbers(self, answers: Answers) -> Floats:
-        """Return the number of each row, NaN where it has none, [N]."""
-        return self.take(answers)
+    @property
+    def _takes(self) -> tuple[Take, ...]:
+        return (self.take,)
 
-    def value(self, answers: Answers) -> float | None:
-        """Return the mean over all answers that have the number."""
-        return mean(self.numbers(answers))
+    def numbers(self, rows: Rows) -> Floats:
+        """Return the numbers whose mean it is, [N]."""
+        return rows.columns[0]
 
     def sums(self, answers: Answers) -> DocumentSums | None:
         """Return the sum and number of each document's numbers; None without any."""
-        return document_sums(answers, self.numbers)
+        rows = self.rows(answers)
+        return None if rows is None else self._alone(rows).sums()
 
-    def _interval(self, views: Views, level: float) -> Interval | None:
-        sums = joined_sums(views, self.numbers)
-        if sums is None:
-            return None
-        low, high = self.within
+    def _alone(self, rows: Rows) -> Rows:
+        return replace(rows, columns=(self.numbers(rows),))
+
+    def _value(self, rows: Rows) -> float:
+        # `fsum`, so that the result does not depend on the order of answers.
+        return math.fsum(self.numbers(rows)) / rows.image.size
+
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+        sums, (low, high) = self._alone(rows).sums(), self.within
+        within = (low, high) if rows.second is None else (low - high, high - low)
         return mean_interval(
             *(sums.totals[0], sums.count, sums.image),
             paired=sums.second,
-            within=(low, high) if len(views) == 1 else (low - high, high - low),
+            within=within,
             level=level,
         )
 
@@ -84,40 +79,71 @@ class Rate(Mean):
 
     within: Bounds = SHARE
 
-    def _interval(self, views: Views, level: float) -> Interval | None:
-        sums = joined_sums(views, self.numbers)
-        if sums is None:
-            return None
-        return rate_interval(
-            sums.totals[0], sums.count, sums.image, paired=sums.second, level=level
-        )
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+        sums = rows.sums()
+        columns = (sums.totals[0], sums.count, sums.image)
+        return rate_interval(*columns, paired=sums.second, level=level)
 
 
 @dataclass(frozen=True)
-class RateDifference(Mean):
-    """A rate less the rate of a control, over the answers that have both.
+class Loss(Mean):
+    """A mean of losses in [0, 1], most of which rare errors may be."""
 
-    The interval is by MOVER from those of both rates; of two views that of the mean difference.
+    within: Bounds = SHARE
+
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+        sums = rows.sums()
+        columns = (sums.totals[0], sums.count, sums.image)
+        return loss_interval(*columns, paired=sums.second, level=level)
+
+
+@dataclass(frozen=True)
+class MeanDifference(Mean):
+    """The mean of one number less another, over the answers that have both.
 
     Attributes:
-        control: Gives the numbers of the control, each in [0, 1].
+        other: Gives the other number.
     """
 
-    control: Take = lambda answers: np.zeros(len(answers))
+    other: Take = lambda answers: answers.correct
+
+    @property
+    def _takes(self) -> tuple[Take, ...]:
+        return (self.take, self.other)
+
+    def numbers(self, rows: Rows) -> Floats:
+        """Return the differences, [N]."""
+        difference: Floats = rows.columns[0] - rows.columns[1]
+        return difference
+
+
+@dataclass(frozen=True)
+class Overconfidence(MeanDifference):
+    """Mean confidence less accuracy, over the answers that have both."""
+
+    take: Take = lambda answers: answers.confidence
+
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+        sums = rows.sums()
+        columns = (*sums.totals, sums.count, sums.image)
+        return overconfidence_interval(*columns, paired=sums.second, level=level)
+
+
+@dataclass(frozen=True)
+class RateDifference(MeanDifference):
+    """A rate less that of a control, over the answers that have both.
+
+    The interval is by MOVER from those of both rates; of two views that of the mean difference.
+    """
+
     within: Bounds = (-1.0, 1.0)
 
-    def numbers(self, answers: Answers) -> Floats:
-        """Return what holds less what holds of the control, NaN without one, [N]."""
-        return self.take(answers) - self.control(answers)
-
-    def _interval(self, views: Views, level: float) -> Interval | None:
-        if len(views) > 1:
-            return super()._interval(views, level)
-        sums = document_sums(views[0], self.control, self.take)
-        if sums is None:
-            return None
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+        if rows.second is not None:
+            return super()._bounds(rows, level)
+        sums = rows.sums()
         return rate_interval(
-            np.concatenate(sums.totals),
+            np.concatenate(sums.totals[::-1]),
             np.tile(sums.count, 2),
             np.tile(sums.image, 2),
             paired=second_view([sums.count.size] * 2),
@@ -135,83 +161,35 @@ class MeanOverFamilies(Statistic):
 
     take: Take
 
-    def value(self, answers: Answers) -> float | None:
-        """Return the mean of the families' rates."""
-        numbers = self.take(answers)
-        known = ~np.isnan(numbers)
-        rates = [
-            numbers[known & (answers.family == family)] for family in range(len(answers.families))
-        ]
-        shown = [math.fsum(rate) / rate.size for rate in rates if rate.size]
-        return math.fsum(shown) / len(shown) if shown else None
+    @property
+    def _takes(self) -> tuple[Take, ...]:
+        return (self.take, _family)
 
-    def _interval(self, views: Views, level: float) -> Interval | None:
-        parts = [document_sums(answers, self.take) for answers in views]
-        names = list(dict.fromkeys(name for answers in views for name in answers.families))
-        tables = []
-        for answers, part in zip(views, parts, strict=True):
-            if part is None:
-                return None
-            numbers = self.take(answers)
-            known = ~np.isnan(numbers)
-            cells = np.zeros((2, part.document.max() + 1, len(names)))
-            place = np.array([names.index(name) for name in answers.families], dtype=np.intp)
-            owner, family = answers.document[known], place[answers.family[known]]
-            np.add.at(cells, (0, owner, family), numbers[known])
-            np.add.at(cells, (1, owner, family), 1.0)
-            tables.append(cells[:, part.document])
-        hits, counts = np.concatenate(tables, axis=1)
-        shown = counts.any(axis=0)
-        images = np.concatenate([part.image for part in parts if part is not None])
+    def _value(self, rows: Rows) -> float:
+        numbers, family = rows.columns
+        rates = [numbers[family == one] for one in np.unique(family)]
+        return math.fsum(math.fsum(rate) / rate.size for rate in rates) / len(rates)
+
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+        families = np.unique(rows.columns[1])
+        shown = [(rows.columns[1] == family).astype(np.float64) for family in families]
+        hits = [rows.columns[0] * each for each in shown]
+        sums = replace(rows, columns=(*hits, *shown)).sums()
+        totals = np.column_stack(sums.totals)
         return rate_interval(
-            hits[:, shown],
-            counts[:, shown],
-            images,
-            paired=second_view([table.shape[1] for table in tables]),
+            totals[:, : families.size],
+            totals[:, families.size :],
+            sums.image,
+            paired=sums.second,
             level=level,
         )
+
+
+def _family(answers: Answers) -> Floats:
+    return answers.family.astype(np.float64)
 
 
 def squared_gap(answers: Answers) -> Floats:
     """(confidence - correct)^2 of the given answer, not over all labels; source: Brier 1950."""
     gap: Floats = (answers.confidence - answers.correct) ** 2
     return gap
-
-
-@dataclass(frozen=True)
-class Loss(Mean):
-    """A mean of losses in [0, 1], most of which rare errors may be."""
-
-    within: Bounds = SHARE
-
-    def _interval(self, views: Views, level: float) -> Interval | None:
-        sums = joined_sums(views, self.numbers)
-        if sums is None:
-            return None
-        return loss_interval(
-            sums.totals[0], sums.count, sums.image, paired=sums.second, level=level
-        )
-
-
-@dataclass(frozen=True)
-class Overconfidence(Mean):
-    """Mean confidence less accuracy, over the answers that have both."""
-
-    take: Take = lambda answers: answers.confidence
-
-    def numbers(self, answers: Answers) -> Floats:
-        """Return confidence - correct, NaN without either, [N]."""
-        return self.take(answers) - answers.correct
-
-    def _interval(self, views: Views, level: float) -> Interval | None:
-        sums = joined_sums(views, self.take, _correct)
-        if sums is None:
-            return None
-        sure, right = sums.totals
-        return overconfidence_interval(
-            sure, right, sums.count, sums.image, paired=sums.second, level=level
-        )
-
-
-def _correct(answers: Answers) -> Floats:
-    return answers.correct

@@ -5,55 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
-from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
 from vlm_confidence_tasks.metrics.functional.correlation import spearman
 from vlm_confidence_tasks.metrics.inference.clusters import Interval
 from vlm_confidence_tasks.metrics.inference.jackknife import jackknife_interval, ranking_interval
-from vlm_confidence_tasks.metrics.statistics.calibration_errors import confidence, correct
-from vlm_confidence_tasks.metrics.statistics.statistic import Statistic, Take, Views, joined
+from vlm_confidence_tasks.metrics.statistics.calibration_errors import Calibration
+from vlm_confidence_tasks.metrics.statistics.statistic import Rows, Statistic, Take
 
 
 @dataclass(frozen=True)
-class Ranking(Statistic):
-    """A measure of how scores rank two classes; the interval is the jackknife's.
+class Ranking(Calibration):
+    """A measure of how confidence ranks right and wrong answers, by the jackknife.
 
     Attributes:
-        measure: The measure, of scores and whether each is of the first class.
+        measure: The measure, of confidences and correctness.
         of_ranks: The same of ranks, which deleting images does not change.
-        score: Gives the scores.
-        event: Gives whether each is of the first class, 1 or 0.
     """
 
     measure: Callable[[Floats, Floats], float | None]
     of_ranks: Callable[[Ints, Bools], float | None]
-    score: Take = confidence
-    event: Take = correct
 
-    def value(self, answers: Answers) -> float | None:
-        """Return the measure; None if it is not defined."""
-        rows = joined((answers,), self.score, self.event)
-        if rows is None:
-            return None
-        score, event = rows.columns
-        # In one order, so that rounding is the same.
-        order = np.lexsort((event, score))
-        return self.measure(score[order], event[order])
+    def _value(self, rows: Rows) -> float | None:
+        return self.measure(*rows.sorted())
 
-    def _interval(self, views: Views, level: float) -> Interval | None:
-        rows = joined(views, self.score, self.event)
-        if rows is None:
-            return None
-        return ranking_interval(
-            self.of_ranks, *rows.columns, rows.image, paired=rows.second, level=level
-        )
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+        columns = (*rows.columns, rows.image)
+        return ranking_interval(self.of_ranks, *columns, paired=rows.second, level=level)
 
 
 @dataclass(frozen=True)
 class Correlation(Statistic):
-    """Spearman's rank correlation of two numbers; the interval is the jackknife's.
+    """Spearman's rank correlation of two numbers, by the jackknife.
 
     Attributes:
         first: Gives one number.
@@ -63,19 +45,14 @@ class Correlation(Statistic):
     first: Take
     second: Take
 
-    def value(self, answers: Answers) -> float | None:
-        """Return the correlation; None if a number is constant."""
-        rows = joined((answers,), self.first, self.second)
-        if rows is None:
-            return None
-        first, second = rows.columns
-        order = np.lexsort((second, first))
-        return spearman(first[order], second[order])
+    @property
+    def _takes(self) -> tuple[Take, ...]:
+        return (self.first, self.second)
 
-    def _interval(self, views: Views, level: float) -> Interval | None:
-        rows = joined(views, self.first, self.second)
-        if rows is None:
-            return None
+    def _value(self, rows: Rows) -> float | None:
+        return spearman(*rows.sorted())
+
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
         first, second = rows.columns
         return jackknife_interval(
             lambda kept: spearman(first[kept], second[kept]),

@@ -17,10 +17,10 @@ import numpy as np
 
 from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.functional.calibration import expected_calibration_error
-from vlm_confidence_tasks.metrics.functional.checks import Floats
+from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.functional.recalibration import fit_temperature
 from vlm_confidence_tasks.metrics.inference.calibration_error import calibration_error_interval
-from vlm_confidence_tasks.metrics.inference.clusters import Interval
+from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval
 from vlm_confidence_tasks.metrics.inference.jackknife import (
     Scale,
     deleted_interval,
@@ -29,6 +29,7 @@ from vlm_confidence_tasks.metrics.inference.jackknife import (
 from vlm_confidence_tasks.metrics.inference.means import mean_interval
 from vlm_confidence_tasks.metrics.inference.rare_errors import loss_interval
 from vlm_confidence_tasks.metrics.inference.rates import rate_interval
+from vlm_confidence_tasks.metrics.statistics.calibration_errors import Calibration
 from vlm_confidence_tasks.metrics.statistics.cross_fit import (
     CrossFit,
     Refit,
@@ -36,16 +37,35 @@ from vlm_confidence_tasks.metrics.statistics.cross_fit import (
     label_columns,
     tables_without_groups,
 )
-from vlm_confidence_tasks.metrics.statistics.statistic import (
-    DocumentSums,
-    Statistic,
-    Views,
-    second_view,
-)
+from vlm_confidence_tasks.metrics.statistics.statistic import DocumentSums, Views, second_view
+
+
+class OfViews(Calibration):
+    """A number whose interval takes more of its views than numbers of their answers."""
+
+    @property
+    def estimates(self) -> bool:
+        """Whether there is an interval."""
+        return True
+
+    @abstractmethod
+    def value(self, answers: Answers) -> float | None:
+        """Return the number."""
+
+    @abstractmethod
+    def _interval(self, views: Views, level: float) -> Interval | None: ...
+
+    def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
+        """Return the interval of a view's number."""
+        return self._interval((answers,), level)
+
+    def difference(self, first: Answers, second: Answers, level: float = LEVEL) -> Interval | None:
+        """Return the interval of the second view's number less the first's, paired by image."""
+        return self._interval((first, second), level)
 
 
 @dataclass(frozen=True)
-class Temperature(Statistic):
+class Temperature(OfViews):
     """The temperature of all clean answers, each once; the interval is of its logarithm."""
 
     def value(self, answers: Answers) -> float | None:
@@ -67,14 +87,14 @@ class Temperature(Statistic):
         )
 
 
-def _clean_labels(answers: Answers) -> tuple[Floats, Floats, Floats]:
+def _clean_labels(answers: Answers) -> tuple[Floats, Ints, Ints]:
     probs, _, gold, _, image = label_columns(answers.clean_once)
     usable = ~np.isnan(probs).all(axis=1)
     return probs[usable], gold[usable], image[usable]
 
 
 @dataclass(frozen=True)
-class Refitted(Statistic):
+class Refitted(OfViews):
     """A number of what a fit makes of each answer.
 
     Attributes:
@@ -109,15 +129,16 @@ class RefittedError(Refitted):
         return expected_calibration_error(confidence[order], correct[order])
 
     def _interval(self, views: Views, level: float) -> Interval | None:
-        fits, estimate = self.fits(views), self.change(views)
-        if fits is None or estimate is None:
+        fits, numbers = self.fits(views), [self.value(answers) for answers in views]
+        known = [number for number in numbers if number is not None]
+        if fits is None or len(known) < len(views):
             return None
         tables = [(fit, fit.table) for fit in fits if fit.table is not None]
         return calibration_error_interval(
             np.concatenate([table.columns["confidence"] for _, table in tables]),
             np.concatenate([table.columns["correct"] for _, table in tables]),
             np.concatenate([fit.image[table.owner] for fit, table in tables]),
-            estimate=estimate,
+            estimate=known[-1] - (known[0] if len(views) > 1 else 0.0),
             kind="uniform",
             paired=second_view([table.owner.size for _, table in tables]),
             level=level,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,73 +18,43 @@ Take = Callable[[Answers], Floats]
 Views = tuple[Answers, ...]
 
 
-class Statistic(ABC):
-    """A kind of number: how it is computed from a view, and how its interval is made.
-
-    The views of a comparison must be of tables whose images have the same numbers.
-    """
-
-    @abstractmethod
-    def value(self, answers: Answers) -> float | None:
-        """Return the number; None if it is not defined on these answers."""
-
-    def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
-        """Return the number's interval over images; None where there is none."""
-        return self._interval((answers,), level)
-
-    def difference(self, first: Answers, second: Answers, level: float = LEVEL) -> Interval | None:
-        """Return the interval of the second view's number less the first's, paired by image."""
-        return self._interval((first, second), level)
-
-    def _interval(self, views: Views, level: float) -> Interval | None:
-        """Return either interval. A number that estimates nothing (a p-value) has none."""
-        return None
-
-    @property
-    def estimates(self) -> bool:
-        """Whether the number estimates something, and so has an interval."""
-        return type(self)._interval is not Statistic._interval
-
-    def change(self, views: Views) -> float | None:
-        """Return the number, or of two views the second's less the first's."""
-        numbers = [self.value(answers) for answers in views]
-        if any(number is None for number in numbers):
-            return None
-        last, *first = [number for number in reversed(numbers) if number is not None]
-        return last - first[0] if first else last
-
-
 @dataclass(frozen=True)
 class Rows:
-    """The rows of one or two views that have numbers.
+    """The answers of one or two views that have every number that a statistic takes.
 
     Attributes:
         columns: The numbers, [N] each.
-        image: The image of each row, [N].
-        second: Whether each row is of the second view, [N]; None of a single view.
+        document: Number of the document of each answer, [N].
+        image: Its image, [N].
+        second: Whether it is of the second view, [N]; None of a single view.
     """
 
     columns: tuple[Floats, ...]
+    document: Ints
     image: Ints
-    second: Bools | None
+    second: Bools | None = None
 
+    @property
+    def views(self) -> Iterator[Rows]:
+        """The rows of each view."""
+        for side in (slice(None),) if self.second is None else (~self.second, self.second):
+            yield Rows(tuple(c[side] for c in self.columns), self.document[side], self.image[side])
 
-def joined(views: Views, *takes: Take) -> Rows | None:
-    """Put the rows of all views together that have every number; None if a view has no such row."""
-    parts = []
-    for answers in views:
-        columns = [take(answers) for take in takes]
-        known = ~np.isnan(columns).any(axis=0)
-        if not known.any():
-            return None
-        parts.append((*(numbers[known] for numbers in columns), answers.image[known]))
-    *columns, image = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Rows(tuple(columns), image.astype(np.intp), second_view([len(p[-1]) for p in parts]))
+    def sorted(self) -> tuple[Floats, ...]:
+        """Return the columns in one order whatever that of the rows, so that rounding is equal."""
+        order = np.lexsort(self.columns[::-1])
+        return tuple(column[order] for column in self.columns)
 
-
-def second_view(sizes: Sequence[int]) -> Bools | None:
-    """Return which rows are of the second view, by the views' sizes; None of a single view."""
-    return None if len(sizes) == 1 else np.repeat([False, True], sizes)
+    def sums(self) -> DocumentSums:
+        """Add the numbers of each document up, in each view."""
+        parts = [_document_sums(rows) for rows in self.views]
+        return DocumentSums(
+            totals=tuple(map(np.concatenate, zip(*(part.totals for part in parts), strict=True))),
+            count=np.concatenate([part.count for part in parts]),
+            document=np.concatenate([part.document for part in parts]),
+            image=np.concatenate([part.image for part in parts]),
+            second=second_view([part.count.size for part in parts]),
+        )
 
 
 @dataclass(frozen=True)
@@ -103,33 +73,90 @@ class DocumentSums:
     count: Floats
     document: Ints
     image: Ints
-    second: Bools | None = None
+    second: Bools | None
 
 
-def document_sums(answers: Answers, *takes: Take) -> DocumentSums | None:
-    """Add the numbers of each document's answers up; None if no answer has all of them."""
-    columns = [take(answers) for take in takes]
-    known = ~np.isnan(columns).any(axis=0)
-    if not known.any():
-        return None
-    owner = answers.document[known]
-    count = np.bincount(owner).astype(np.float64)
+def _document_sums(rows: Rows) -> DocumentSums:
+    count = np.bincount(rows.document).astype(np.float64)
     image = np.zeros(count.size, dtype=np.intp)
-    image[owner] = answers.image[known]
+    image[rows.document] = rows.image
     shown = np.flatnonzero(count)
-    totals = (np.bincount(owner, numbers[known])[shown] for numbers in columns)
-    return DocumentSums(tuple(totals), count[shown], shown, image[shown])
+    totals = tuple(np.bincount(rows.document, column)[shown] for column in rows.columns)
+    return DocumentSums(totals, count[shown], shown, image[shown], None)
 
 
-def joined_sums(views: Views, *takes: Take) -> DocumentSums | None:
-    """Put the sums of all views together; None if a view has no answer with all numbers."""
-    parts = [part for answers in views if (part := document_sums(answers, *takes)) is not None]
-    if len(parts) < len(views):
+def second_view(sizes: Sequence[int]) -> Bools | None:
+    """Return which rows are of the second view, by the views' sizes; None of a single view."""
+    return None if len(sizes) == 1 else np.repeat([False, True], sizes)
+
+
+def rows_of(views: Views, takes: Sequence[Take]) -> Rows | None:
+    """Put the answers of all views together; None if a view has none with every number."""
+    parts = []
+    for answers in views:
+        columns = np.array([take(answers) for take in takes], dtype=np.float64)
+        known = np.flatnonzero(~np.isnan(columns).any(axis=0))
+        if not known.size:
+            return None
+        parts.append((*columns[:, known], answers.document[known], answers.image[known]))
+    *numbers, document, image = map(np.concatenate, zip(*parts, strict=True))
+    second = second_view([part[-1].size for part in parts])
+    return Rows(tuple(numbers), document.astype(np.intp), image.astype(np.intp), second)
+
+
+class Statistic(ABC):
+    """A kind of number: how it is computed from a view, and how its interval is made.
+
+    A kind says which numbers an answer must have (`_takes`), what is made of them (`_value`) and,
+    if that estimates something, how its interval is made (`_bounds`). The views of a comparison
+    must be of tables in which images have the same numbers.
+    """
+
+    @property
+    @abstractmethod
+    def _takes(self) -> tuple[Take, ...]:
+        """The numbers that an answer must have to count."""
+
+    def _value(self, rows: Rows) -> float | None:
+        """Return the number of one view's rows; None if it is not defined on them."""
+        raise NotImplementedError
+
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+        """Return the interval of one view's number, or of the second's less the first's."""
         return None
-    return DocumentSums(
-        totals=tuple(np.concatenate(each) for each in zip(*(p.totals for p in parts), strict=True)),
-        count=np.concatenate([part.count for part in parts]),
-        document=np.concatenate([part.document for part in parts]),
-        image=np.concatenate([part.image for part in parts]),
-        second=second_view([part.count.size for part in parts]),
-    )
+
+    def counts(self, answers: Answers) -> Bools:
+        """Return which answers count, [N]."""
+        return ~np.isnan([take(answers) for take in self._takes]).any(axis=0)
+
+    @property
+    def estimates(self) -> bool:
+        """Whether the number estimates something, and so has an interval."""
+        return type(self)._bounds is not Statistic._bounds
+
+    def rows(self, answers: Answers) -> Rows | None:
+        """Return the answers that count; None without any."""
+        return rows_of((answers,), self._takes)
+
+    def value(self, answers: Answers) -> float | None:
+        """Return the number; None if it is not defined on these answers."""
+        rows = self.rows(answers)
+        return None if rows is None else self._value(rows)
+
+    def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
+        """Return the number's interval over images; None where there is none."""
+        rows = self.rows(answers) if self.estimates else None
+        return None if rows is None else self._bounds(rows, level)
+
+    def difference(self, first: Answers, second: Answers, level: float = LEVEL) -> Interval | None:
+        """Return the interval of the second view's number less the first's, paired by image."""
+        rows = rows_of((first, second), self._takes) if self.estimates else None
+        return None if rows is None else self._bounds(rows, level)
+
+    def _change(self, rows: Rows) -> float | None:
+        """Return the number, or of two views the second's less the first's."""
+        numbers = [self._value(view) for view in rows.views]
+        known = [number for number in numbers if number is not None]
+        if len(known) < len(numbers):
+            return None
+        return known[-1] - (known[0] if len(known) > 1 else 0.0)

@@ -8,11 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from vlm_confidence_tasks.metrics.answers import Answers
-from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats
+from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.functional.defense import ThresholdDefense, threshold_defense
-from vlm_confidence_tasks.metrics.inference.clusters import FEWEST_CLUSTERS, Interval, seen_on
+from vlm_confidence_tasks.metrics.inference.clusters import (
+    FEWEST_CLUSTERS,
+    LEVEL,
+    Interval,
+    seen_on,
+)
 from vlm_confidence_tasks.metrics.inference.jackknife import deleted_interval, deletions
-from vlm_confidence_tasks.metrics.statistics.statistic import Rows, Statistic, Views, joined
+from vlm_confidence_tasks.metrics.statistics.statistic import Rows, Statistic, Take, rows_of
+
+# On all answers, then without each group of images, [1 + G], of each view.
+Defenses = list[list[ThresholdDefense | None]]
 
 
 def entropy(answers: Answers) -> Floats:
@@ -23,12 +31,6 @@ def entropy(answers: Answers) -> Floats:
 def clean_entropy(answers: Answers) -> Floats:
     """Return the entropy of each row's clean counterpart, where both have one, [N]."""
     return entropy(answers.counterpart)
-
-
-def defense(answers: Answers) -> ThresholdDefense | None:
-    """Set the threshold on all clean entropies of a view's pairs, and count; None without any."""
-    rows = joined((answers,), clean_entropy, entropy)
-    return None if rows is None else threshold_defense(*rows.columns)
 
 
 @dataclass(frozen=True)
@@ -48,43 +50,54 @@ class EntropyThreshold(Statistic):
     bounded: bool = True
 
     @property
+    def _takes(self) -> tuple[Take, ...]:
+        return (clean_entropy, entropy)
+
+    @property
     def estimates(self) -> bool:
         """Whether there is an interval."""
         return self.bounded
 
-    def value(self, answers: Answers) -> float | None:
-        """Return what the threshold does; None without entropies."""
-        found = answers.once(defense)
-        return None if found is None else self.measure(found)
+    def _value(self, rows: Rows) -> float | None:
+        return self.measure(threshold_defense(*rows.columns))
 
-    def _interval(self, views: Views, level: float) -> Interval | None:
-        if not self.bounded:
+    def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
+        """Return the interval; the defences without groups are shared with other measures."""
+        rows = self.rows(answers) if self.bounded else None
+        return None if rows is None else self._of(answers.once(_without_groups), rows, level)
+
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+        return self._of(_deleted(rows), rows, level)
+
+    def _of(self, defenses: Defenses, rows: Rows, level: float) -> Interval | None:
+        thresholds = np.array([whole.threshold for whole in defenses[0] if whole is not None])
+        second = np.zeros(rows.image.size) if rows.second is None else rows.second
+        above = rows.columns[0] > thresholds[second.astype(np.intp)]
+        if self.rejects and seen_on(rows.image, above, rows.second) < FEWEST_CLUSTERS:
             return None
-        rows = joined(views, clean_entropy, entropy)
-        if rows is None or (self.rejects and _few_above(rows, views)):
-            return None
-        without = views[0].once(_without_groups) if len(views) == 1 else _deleted(rows)
-        numbers = [[None if d is None else self.measure(d) for d in each] for each in without]
+        numbers = [[None if d is None else self.measure(d) for d in each] for each in defenses]
         return deleted_interval(numbers, scale="logit", level=level)
 
 
-def _few_above(rows: Rows, views: Views) -> bool:
-    defenses = [answers.once(defense) for answers in views]
-    thresholds = np.array([found.threshold for found in defenses if found is not None])
-    second = np.zeros(rows.image.size, dtype=np.intp) if rows.second is None else rows.second
-    above: Bools = rows.columns[0] > thresholds[second.astype(np.intp)]
-    return seen_on(rows.image, above, rows.second) < FEWEST_CLUSTERS
-
-
-def _without_groups(answers: Answers) -> list[list[ThresholdDefense | None]]:
-    rows = joined((answers,), clean_entropy, entropy)
+def _without_groups(answers: Answers) -> Defenses:
+    rows = rows_of((answers,), (clean_entropy, entropy))
     return [] if rows is None else _deleted(rows)
 
 
-def _deleted(rows: Rows) -> list[list[ThresholdDefense | None]]:
+def _deleted(rows: Rows) -> Defenses:
     """Return the defence on all rows and without each group of images, of each view."""
-    clean, moved = rows.columns
+    # Sorted once, for every group's sorting is then a pass.
+    orders = [np.argsort(column, kind="stable") for column in rows.columns]
+    columns = [column[order] for column, order in zip(rows.columns, orders, strict=True)]
+
+    def defended(kept: Ints) -> ThresholdDefense | None:
+        if not kept.size:
+            return None
+        held = np.zeros(rows.image.size, dtype=np.bool_)
+        held[kept] = True
+        clean, moved = (c[held[order]] for c, order in zip(columns, orders, strict=True))
+        return threshold_defense(clean, moved)
+
     return [
-        [threshold_defense(clean[kept], moved[kept]) if kept.size else None for kept in conditions]
-        for conditions in deletions(rows.image, rows.second)
+        [defended(kept) for kept in conditions] for conditions in deletions(rows.image, rows.second)
     ]

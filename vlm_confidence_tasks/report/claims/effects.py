@@ -10,17 +10,25 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
 
 import numpy as np
 
 from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.metrics import Columns, Interval, Sample, extract_columns, metrics_for
-from vlm_confidence_tasks.metrics import intervals as methods
-from vlm_confidence_tasks.metrics.extractors import representation_shift as representations
-from vlm_confidence_tasks.metrics.functional.checks import Floats
-from vlm_confidence_tasks.metrics.reducers import Values, drift_over_control, pooled_mean
-from vlm_confidence_tasks.metrics.sample import Value
+from vlm_confidence_tasks.metrics import (
+    Answers,
+    Interval,
+    Mean,
+    NamedMetric,
+    Rate,
+    Sample,
+    metrics_for,
+)
+from vlm_confidence_tasks.metrics.catalogue.flips import flip
+from vlm_confidence_tasks.metrics.catalogue.representations import control, unflipped_drift
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats
+from vlm_confidence_tasks.metrics.inference.means import mean_interval
+from vlm_confidence_tasks.metrics.statistics.ratios import SumRatio
+from vlm_confidence_tasks.metrics.statistics.statistic import Statistic
 
 METRICS = metrics_for(perturbations.families())
 
@@ -41,9 +49,9 @@ class Measured:
     parameters: float | None = None
 
     @property
-    def samples(self) -> list[Sample]:
-        """The documents without their keys."""
-        return list(self.documents.values())
+    def answers(self) -> Answers:
+        """The documents as a table."""
+        return Answers.of(self.documents.values())
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,12 @@ EffectOf = Callable[[Sequence[Measured]], Effect | None]
 
 def entropy_change(held: Sequence[Measured]) -> Effect | None:
     """Mean H(variant) - H(clean), in nats."""
-    columns = extract_columns(METRICS["entropy_delta"], held[0].samples)
-    return _mean(columns)
+    return _metric("entropy_delta", held[0].answers)
+
+
+def entropy_auroc(held: Sequence[Measured]) -> Effect | None:
+    """AUROC of entropy, perturbed against clean."""
+    return _metric("defense_auroc", held[0].answers)
 
 
 def entropy_trend(epsilons: Sequence[float], held: Sequence[Measured]) -> Effect | None:
@@ -77,145 +89,128 @@ def entropy_trend(epsilons: Sequence[float], held: Sequence[Measured]) -> Effect
 
     Args:
         epsilons: The strength of each task's noise.
-        held: A task a strength.
+        held: A task for each strength.
     """
     weights = _slope_weights(epsilons) * (max(epsilons) - min(epsilons))
-    rows = []
-    for samples in _common([each.documents for each in held]):
-        means = [_mean_entropy(sample) for sample in samples]
-        entropies = [entropy for entropy in means if entropy is not None]
-        if len(entropies) == len(held):
-            rows.append((float(np.dot(weights, entropies)), samples[0].image_id))
-    return _mean(_scores(rows))
-
-
-def entropy_auroc(held: Sequence[Measured]) -> Effect | None:
-    """AUROC of entropy, perturbed against clean."""
-    metric = METRICS["defense_auroc"]
-    columns = extract_columns(metric, held[0].samples)
-    at = partial(methods.of_defense, attrgetter("auroc"), columns)
-    return _effect(columns, metric.reduce, at)
-
-
-def flips_over(family: str, other: str, held: Sequence[Measured]) -> Effect | None:
-    """Flip rate of one family less that of another, of the documents shown in both."""
-    return _rate_difference(f"ifr_{other}", f"ifr_{family}", held[0].samples)
-
-
-def hidden_drift(channel: str, held: Sequence[Measured]) -> Effect | None:
-    """Drift where the answer stayed, over the control drift of the same answers."""
-    rows = []
-    for sample in held[0].samples:
-        moved = representations.unflipped(channel, sample, sample.perturbed)
-        control = representations.control(channel, sample, sample.perturbed)
-        if moved and control:
-            value = {"moved": math.fsum(moved) / len(moved), "instances": len(moved)}
-            rows.append((value | {"control": control[0]}, sample.image_id))
-    columns = _columns(rows)
-    return _effect(
-        columns, drift_over_control, partial(methods.of_ratio, "moved", "control", columns)
-    )
+    return _mean_slope(weights, _common(held), Mean(lambda answers: answers.entropy))
 
 
 def flips_by_size(held: Sequence[Measured]) -> Effect | None:
     """Mean over documents of the least-squares slope of the flip rate over log2(parameters)."""
     weights = _slope_weights([math.log2(each.parameters or math.nan) for each in held])
-    extract = METRICS["ifr"].extract
-    rows = []
-    for samples in _common([each.documents for each in held]):
-        values = [value for sample in samples if (value := extract(sample)) is not None]
-        if len(values) == len(held):
-            slope = float(np.dot(weights, [value["score"] for value in values]))
-            rows.append((slope, samples[0].image_id))
-    return _mean(_scores(rows))
+    return _mean_slope(weights, _common(held), Rate(flip))
+
+
+def flips_over(family: str, other: str, held: Sequence[Measured]) -> Effect | None:
+    """Flip rate of one family less that of another, of the documents shown in both."""
+    return _difference(f"ifr_{other}", f"ifr_{family}", held[0].answers)
+
+
+def hidden_drift(channel: str, held: Sequence[Measured]) -> Effect | None:
+    """Drift where the answer stayed, over the control drift of the same answers."""
+    ratio = SumRatio(unflipped_drift, control)
+    return _effect(ratio, held[0].answers.of_channel(channel).perturbed)
 
 
 def false_positives(held: Sequence[Measured]) -> Effect | None:
     """Share of "Yes" among answers to questions of gold "No", perturbed less clean."""
-    asked = [sample for sample in held[0].samples if sample.gold == "No"]
-    return _rate_difference("yes_ratio_clean", "yes_ratio", asked)
+    asked = [sample for sample in held[0].documents.values() if sample.gold == "No"]
+    return _difference("yes_ratio_clean", "yes_ratio", Answers.of(asked))
 
 
 def accuracy_change(held: Sequence[Measured]) -> Effect | None:
     """Accuracy, perturbed less clean."""
-    return _rate_difference("accuracy_clean", "accuracy", held[0].samples)
+    return _difference("accuracy_clean", "accuracy", held[0].answers)
 
 
 def inflation_change(held: Sequence[Measured]) -> Effect | None:
     """Stated certainty less correctness on clean images, in the first task less in the second."""
-    rows = []
-    for samples in _common([each.documents for each in held]):
-        gaps = [_stated_gap(sample) for sample in samples]
-        if gaps[0] is not None and gaps[1] is not None:
-            rows.append((gaps[0] - gaps[1], samples[0].image_id))
-    return _mean(_scores(rows))
+    documents = [answers.documents for answers in _common(held)]
+    gaps = [_stated_gap(view) for view in documents]
+    change = gaps[0] - gaps[1]
+    return _mean(change, documents[0].image, ~np.isnan(change))
 
 
 def stated_error_change(held: Sequence[Measured]) -> Effect | None:
     """ECE of stated confidence, of the second model less of the first."""
-    metric = METRICS["verbal_ece"]
-    columns = _paired("verbal_ece", "verbal_ece", _common([each.documents for each in held]))
-    at = partial(methods.of_calibration_error, "uniform", metric.reduce, columns)
-    return _effect(columns, metric.reduce, at)
+    return _difference("verbal_ece", "verbal_ece", *_common(held))
 
 
 def accuracy_between(held: Sequence[Measured]) -> Effect | None:
     """Accuracy on perturbed images, of the second model less of the first."""
-    columns = _paired("accuracy", "accuracy", _common([each.documents for each in held]))
-    return _effect(columns, pooled_mean, partial(methods.of_rate, columns))
+    return _difference("accuracy", "accuracy", *_common(held))
 
 
-def _effect(
-    columns: Columns,
-    reduce: Callable[[Values], float | None],
-    at: Callable[[float], Interval | None],
-) -> Effect | None:
-    if not all(columns.sides):
-        return None
-    estimate = columns.difference(reduce)
+def _metric(name: str, answers: Answers) -> Effect | None:
+    metric: NamedMetric = METRICS[name]
+    return _effect(metric.statistic, metric.view(answers))
+
+
+def _effect(statistic: Statistic, answers: Answers) -> Effect | None:
+    estimate = statistic.value(answers)
     if estimate is None:
         return None
-    return Effect(estimate, len(columns.sides[-1]), len(set(columns.clusters)), at)
+    counted = np.unique(answers.document[statistic.counts(answers)])
+    images = np.unique(answers.image[np.isin(answers.document, counted)])
+    at = partial(statistic.interval, answers)
+    return Effect(estimate, counted.size, images.size, at)
 
 
-def _mean(columns: Columns) -> Effect | None:
-    return _effect(columns, pooled_mean, partial(methods.of_mean, methods.NO_BOUNDS, columns))
+def _difference(
+    first: str, second: str, answers: Answers, other: Answers | None = None
+) -> Effect | None:
+    """The second metric less the first, of the documents that have both.
+
+    Args:
+        first: Name of the first metric.
+        second: Name of the second.
+        answers: The table of the first.
+        other: That of the second, about the same documents; None: the first's.
+    """
+    metrics = METRICS[first], METRICS[second]
+    tables = answers, answers if other is None else other
+    statistic = metrics[1].statistic
+    views = [metric.view(table) for metric, table in zip(metrics, tables, strict=True)]
+    counted = [np.unique(view.document[statistic.counts(view)]) for view in views]
+    shared = np.intersect1d(*counted)
+    one, two = (view.where(np.isin(view.document, shared)) for view in views)
+    a, b = statistic.value(one), statistic.value(two)
+    if a is None or b is None:
+        return None
+    at = partial(statistic.difference, one, two)
+    return Effect(b - a, shared.size, np.unique(one.image).size, at)
 
 
-def _rate_difference(first: str, second: str, samples: Sequence[Sample]) -> Effect | None:
-    """The second of two rates less the first, of the documents that have both."""
-    columns = _paired(first, second, [(sample, sample) for sample in samples])
-    return _effect(columns, pooled_mean, partial(methods.of_rate, columns))
+def _mean_slope(weights: Floats, tables: Sequence[Answers], of: Mean) -> Effect | None:
+    """Mean of the weighted sums of each document's means, of documents that have all of them."""
+    size = max((int(table.document.max(initial=-1)) + 1 for table in tables), default=0)
+    means, image = np.full((len(tables), size), np.nan), np.zeros(size, dtype=np.intp)
+    for mean, table in zip(means, tables, strict=True):
+        sums = of.sums(table.perturbed)
+        if sums is not None:
+            shown = np.bincount(table.perturbed.document, minlength=size)[sums.document]
+            mean[sums.document] = np.where(shown == sums.count, sums.totals[0] / sums.count, np.nan)
+            image[sums.document] = sums.image
+    return _mean(weights @ means, image, ~np.isnan(means).any(axis=0))
 
 
-def _paired(first: str, second: str, pairs: Sequence[Sequence[Sample]]) -> Columns:
-    """Extract a metric from the first of each pair and one from the second, where both exist."""
-    extracts = [METRICS[name].extract for name in (first, second)]
-    found = [
-        [extract(sample) for extract, sample in zip(extracts, pair, strict=True)] for pair in pairs
-    ]
-    rows = [
-        (value, pair[0].image_id, bool(side))
-        for side in (0, 1)
-        for both, pair in zip(found, pairs, strict=True)
-        if None not in both and (value := both[side]) is not None
-    ]
-    values, images, second_side = zip(*rows, strict=True) if rows else ((), (), ())
-    return Columns(values, images, second_side)
+def _mean(numbers: Floats, images: Floats, known: Bools) -> Effect | None:
+    """Mean of some documents' numbers, each once."""
+    values, image = numbers[known], images[known]
+    if not values.size:
+        return None
+
+    def at(level: float) -> Interval | None:
+        return mean_interval(values, np.ones(values.size), image, level=level)
+
+    return Effect(math.fsum(values) / values.size, values.size, np.unique(image).size, at)
 
 
-def _scores(rows: Sequence[tuple[float, str]]) -> Columns:
-    return _columns([({"score": score, "n": 1}, image) for score, image in rows])
-
-
-def _columns(rows: Sequence[tuple[Value, str]]) -> Columns:
-    return Columns([value for value, _ in rows], [image for _, image in rows])
-
-
-def _common(documents: Sequence[Documents]) -> list[tuple[Sample, ...]]:
-    """Return the documents that all hold, in one order."""
-    keys = sorted(set.intersection(*(set(each) for each in documents)))
-    return [tuple(each[key] for each in documents) for key in keys]
+def _common(held: Sequence[Measured]) -> list[Answers]:
+    """Return the tables of the documents that all hold, with the same numbers of documents."""
+    keys = set.intersection(*(set(each.documents) for each in held))
+    images = sorted({each.documents[key].image_id for each in held for key in keys})
+    return [Answers.of([each.documents[key] for key in keys], images) for each in held]
 
 
 def _slope_weights(x: Sequence[float]) -> Floats:
@@ -225,14 +220,6 @@ def _slope_weights(x: Sequence[float]) -> Floats:
     return weights
 
 
-def _mean_entropy(sample: Sample) -> float | None:
-    found = [r.entropy for r in sample.perturbed]
-    known = [entropy for entropy in found if entropy is not None]
-    return math.fsum(known) / len(known) if known and len(known) == len(found) else None
-
-
-def _stated_gap(sample: Sample) -> float | None:
-    clean = sample.clean
-    if clean.verbal_confidence is None or clean.answer is None or sample.gold is None:
-        return None
-    return clean.verbal_confidence - float(bool(clean.correct))
+def _stated_gap(answers: Answers) -> Floats:
+    known = answers.answer >= 0
+    return np.where(known, answers.stated - answers.correct, np.nan)

@@ -6,12 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 TOLERANCE = 1e-9
-# These need little time, and between them they depend on every answer, its correctness,
-# confidence and entropy: a samples file of another run, or a changed one, does not pass.
-QUICK_METRICS = (
-    *("accuracy", "entropy", "confidence", "invalid_rate", "ece", "ifr"),
-    *("accuracy_clean", "entropy_clean", "confidence_clean", "invalid_rate_clean", "ece_clean"),
-)
 
 
 def disagreement(

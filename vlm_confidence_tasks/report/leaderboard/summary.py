@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,15 +14,14 @@ from tqdm import tqdm
 
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.metrics import (
-    Metric,
+    Answers,
+    NamedMetric,
     Number,
-    families_of,
     measure,
     metrics_for,
     signal_prices,
-    task_metrics,
 )
-from vlm_confidence_tasks.report.inputs.consistency import QUICK_METRICS, disagreement
+from vlm_confidence_tasks.report.inputs.consistency import disagreement
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import TaskRun
 from vlm_confidence_tasks.report.inputs.samples import SamplesFile, read_samples
@@ -89,47 +87,40 @@ class Summary:
 def summarise(run: TaskRun, options: SummaryOptions) -> Summary:
     """Read a samples file and hold it against its results file.
 
-    With intervals every metric is computed again from the samples. Without them the
-    numbers are the results file's, and those that need little time are computed again.
+    Every metric is computed again from the samples.
 
     Raises:
         ValueError: The samples cannot be used, or are not those of the results.
     """
     file = read_samples(run.samples)
-    families = ordered_families(families_of(file.samples))
+    answers = Answers.of(file.samples)
+    families = ordered_families(answers.families)
     known = known_metrics(families)
-    listed = _listed(run, known)
-    # A task may list an ECE alone, and an older one not what has been added since.
-    beside = {known[name].floor for name in listed}
-    beside |= {n for n, m in known.items() if m.beside is not None and m.beside <= {*listed}}
-    shown = [name for name in known if name in listed or name in beside]
-    if options.intervals:
-        numbers = measure(file.samples, shown)
-        values = {name: number.value for name, number in numbers.items()}
-        _check_consistency(run, values, listed)
-    else:
-        quick = [name for name in QUICK_METRICS if name in listed]
-        _check_consistency(run, task_metrics(file.samples, QUICK_METRICS), quick)
-        numbers = {name: Number(value) for name, value in run.numbers.items()}
+    numbers = measure(answers, intervals=options.intervals)
+    values = {name: number.value for name, number in numbers.items()}
+    if wrong := disagreement(run.numbers, values, _listed(run, known)):
+        raise ValueError(
+            f"{run.samples}: not the samples of {run.results.name}: {wrong}; {run.task} is left out"
+        )
     return Summary(
-        documents=len(file.rows),
+        documents=len(file.samples),
         failed=file.failed,
-        instances=sum(len(readouts) for _, readouts in file.perturbed),
+        instances=len(answers.perturbed),
         images=len({sample.image_id for sample in file.samples}),
         digest=file.digest,
         noise=_noise(file),
         families=families,
-        numbers={name: numbers[name] for name in shown if name in numbers},
+        numbers={name: numbers[name] for name in known if name in numbers},
         bins={
-            "clean": curves.reliability_bins(file.clean, options.intervals),
-            "perturbed": curves.reliability_bins(file.perturbed, options.intervals),
+            "clean": curves.reliability_bins(answers.clean, options.intervals),
+            "perturbed": curves.reliability_bins(answers.perturbed, options.intervals),
         },
-        curves=_curves(file, options.intervals) if options.curves else {},
+        curves=_curves(answers, options.intervals) if options.curves else {},
         flips=surest_flips(run.task, file),
     )
 
 
-def known_metrics(families: Iterable[str]) -> dict[str, Metric]:
+def known_metrics(families: Iterable[str]) -> dict[str, NamedMetric]:
     """Return the metrics of tasks with the registered families and the given ones."""
     return metrics_for(ordered_families({*perturbations.families(), *families}))
 
@@ -140,13 +131,6 @@ def ordered_families(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
 
 
-def _check_consistency(run: TaskRun, computed: dict[str, float], names: Sequence[str]) -> None:
-    if wrong := disagreement(run.numbers, computed, names):
-        raise ValueError(
-            f"{run.samples}: not the samples of {run.results.name}: {wrong}; {run.task} is left out"
-        )
-
-
 def _listed(run: TaskRun, known: Iterable[str]) -> list[str]:
     """Return the known metrics that the task's configuration lists, all if it has no list."""
     listed = {entry["metric"] for entry in run.config.get("metric_list") or ()}
@@ -154,8 +138,12 @@ def _listed(run: TaskRun, known: Iterable[str]) -> list[str]:
 
 
 def _noise(file: SamplesFile) -> tuple[str, float] | None:
-    variants = {readout.variant for _, readouts in file.perturbed for readout in readouts}
-    shown = {(variant.perturbation, variant.family, _strength(variant)) for variant in variants}
+    variants = {readout.variant for sample in file.samples for readout in sample.variants}
+    shown = {
+        (variant.perturbation, variant.family, _strength(variant))
+        for variant in variants
+        if not variant.control
+    }
     if len(shown) != 1:
         return None
     ((perturbation, family, strength),) = shown
@@ -168,30 +156,24 @@ def _strength(variant: Variant) -> Any:
     return dict(variant.parameters).get(perturbations.get(variant.perturbation).strength or "")
 
 
-def _curves(file: SamplesFile, intervals: bool) -> dict[str, Any]:
+def _curves(answers: Answers, intervals: bool) -> dict[str, Any]:
     return {
-        "scaled_bins": curves.scaled_bins(file.samples, intervals),
-        "prices": signal_prices(file.samples),
-        "risk_coverage_clean": curves.risk_coverage(file.clean),
-        "risk_coverage": curves.risk_coverage(file.perturbed),
-        "defense_roc": curves.defense_roc(file),
-        "margins": curves.margins(file),
+        "scaled_bins": curves.scaled_bins(answers, intervals),
+        "prices": signal_prices(answers),
+        "risk_coverage_clean": curves.risk_coverage(answers.clean),
+        "risk_coverage": curves.risk_coverage(answers.perturbed),
+        "defense_roc": curves.defense_roc(answers),
+        "margins": curves.margins(answers),
     }
 
 
 def _attempt(job: tuple[TaskRun, SummaryOptions]) -> Summary | str:
     run, options = job
-    # A file's records are many and hold no cycles: looking for some takes half of the time.
-    collecting = gc.isenabled()
-    gc.disable()
     try:
         return summarise(run, options)
     except ValueError as error:
         text = str(error)
         return text if str(run.samples) in text else f"{run.samples}: {text}"
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def summarise_all(

@@ -1,17 +1,21 @@
 """The records that the subpackages share.
 
 A benchmark turns a document into a `Question`, a task evaluates it once for every `Variant`
-of its images, and the model's answer and confidence are stored as a `Readout`. The records
-are immutable and depend on neither the harness nor torch.
+of its images, and the model's answer and confidence are stored as a `Readout`. A document's
+readouts are a `Sample`, from which metrics are computed. The records are immutable and depend
+on neither the harness nor torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from collections.abc import Iterable, Mapping
+from functools import cache, cached_property
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
 
 Scalar = str | int | float | bool
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 # What a task can measure besides its answers; `Metric.requires` is made of these.
 Measure = Literal["verbal", "loglik", "representations", "same_question", "attacks", "object_noise"]
@@ -21,8 +25,7 @@ MEASURES: tuple[Measure, ...] = get_args(Measure)
 CHANNELS = ("context", "answer", "vision")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """One document of a benchmark, without its pixels.
 
     Attributes:
@@ -57,8 +60,7 @@ class Question:
     asked: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(msgspec.Struct, frozen=True):
     """One way to show a document's images: unchanged, or perturbed.
 
     Attributes:
@@ -93,9 +95,8 @@ class Variant:
 CLEAN = Variant("clean")
 
 
-@dataclass(frozen=True)
-class Inside:
-    """Measures of the model's hidden states in one answer.
+class Inside(msgspec.Struct, frozen=True, gc=False):
+    """Measures of the model's hidden states in one answer, as in a samples file.
 
     Mappings by channel have the keys of `CHANNELS`; a channel without a vector is left out.
 
@@ -120,35 +121,32 @@ class Inside:
     distance: Mapping[str, float]
     control: Mapping[str, float]
     prior_drift: float | None
-    prior_probs: Mapping[str, float] | None
+    prior_probs: Mapping[str, Share] | None
     dirichlet_energy: float | None
     layer_entropy: tuple[float, ...]
     spectrum: Mapping[str, float]
-    control_same: Mapping[str, float] = field(default_factory=dict)
+    control_same: Mapping[str, float] = {}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as written to samples files (JSON types only).
-
-        `control_same` is left out where it is empty.
-        """
-        record = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        """Return the record as written to samples files, without an empty `control_same`."""
+        record = msgspec.structs.asdict(self)
         if not self.control_same:
             del record["control_same"]
-        for name, value in record.items():
-            if isinstance(value, Mapping):
-                record[name] = dict(value)
-        return {**record, "layer_entropy": list(self.layer_entropy)}
+        return record
 
 
-@dataclass(frozen=True)
-class Readout:
+class Readout(msgspec.Struct, frozen=True, gc=False, rename={"perturbation": "variant"}):
     """The model's answer to one variant of one document, and its confidence.
+
+    Its fields are the keys of an entry of `readouts` in a samples file, in their order; those
+    from `verbal_text` on are left out of the files of tasks that do not measure them.
 
     Every number that needs logits is None on a backend without logits. Entropies
     and log-probabilities are in nats, probabilities in [0, 1].
 
     Attributes:
-        variant: How the images were shown.
+        perturbation: How the images were shown: that of the `variant`, as are `parameters`,
+            `seed`, `family` and `control`.
         image_sha256: Digest of the RGB bytes and size of the image that was shown.
         text: The model's answer as the harness's adapter returned it.
         answer: The label parsed from `text`, None if there is none.
@@ -156,18 +154,6 @@ class Readout:
         entropy: Mean of `token_entropy`.
         token_entropy: Entropy over the whole vocabulary at each generated token
             before the end token (at the end token itself if it came first).
-        entropy_low: Lower bound of the mean entropy, for engines that return only top-k
-            log-probabilities. `token_entropy` is then None, and `entropy` is the middle of the
-            bounds if they differ by less than 1e-3 nats, else None.
-        entropy_high: Upper bound likewise; None where the size of the vocabulary is unknown.
-        overlay_label: The label that a text overlay named; None for other variants and for
-            the overlay's controls.
-        entropy_answer: Entropy over the whole vocabulary at `answer_step`; None without that
-            step. From top-k log-probabilities, the middle of its bounds as in `entropy`.
-        position_unknown: Whether the answer position is unknown, since no generated token
-            begins the parsed label where the text has it: the label is part of a longer
-            token, the adapter changed the text, or a model's thinking was stripped from it.
-            There are then no probabilities.
         logprob: Mean log-probability of those tokens.
         probs: Probability of each label at the answer position, divided by their sum; None
             where that position is unknown.
@@ -178,6 +164,12 @@ class Readout:
         confidence: `probs[answer]`; None without an answer.
         margin: ln p(best label) - ln p(second).
         gold_margin: ln p(gold) - ln p(best other label).
+        entropy_answer: Entropy over the whole vocabulary at `answer_step`; None without that
+            step. From top-k log-probabilities, the middle of its bounds as in `entropy`.
+        position_unknown: Whether the answer position is unknown, since no generated token
+            begins the parsed label where the text has it: the label is part of a longer
+            token, the adapter changed the text, or a model's thinking was stripped from it.
+            There are then no probabilities.
         verbal_text: The model's answer to the second turn, which asks how certain it is; None
             without a second turn.
         verbal_confidence: The number parsed from that, None if there is none.
@@ -185,32 +177,64 @@ class Readout:
             its tokens; None if the options were not scored.
         option_logprob_mean: The same, divided by the number of tokens.
         inside: Measures of the hidden states; None if they were not captured.
+        entropy_low: Lower bound of the mean entropy, for engines that return only top-k
+            log-probabilities. `token_entropy` is then None, and `entropy` is the middle of the
+            bounds if they differ by less than 1e-3 nats, else None.
+        entropy_high: Upper bound likewise; None where the size of the vocabulary is unknown.
+        overlay_label: The label that a text overlay named; None for other variants and for
+            the overlay's controls.
     """
 
-    variant: Variant
+    perturbation: str
+    parameters: Mapping[str, Scalar]
+    seed: int
+    family: str
+    control: bool
     image_sha256: str
     text: str
     answer: str | None
     correct: bool | None
-    entropy: float | None = None
-    token_entropy: tuple[float, ...] | None = None
-    logprob: float | None = None
-    probs: Mapping[str, float] | None = None
-    answer_mass: float | None = None
-    answer_step: int | None = None
-    confidence: float | None = None
-    margin: float | None = None
-    gold_margin: float | None = None
+    entropy: float | None
+    token_entropy: tuple[float, ...] | None
+    logprob: float | None
+    probs: Mapping[str, Share] | None
+    answer_mass: Share | None
+    answer_step: int | None
+    confidence: Share | None
+    margin: float | None
+    gold_margin: float | None
+    # Absent from the files of older versions.
+    entropy_answer: float | None = None
+    position_unknown: bool = False
     verbal_text: str | None = None
-    verbal_confidence: float | None = None
+    verbal_confidence: Share | None = None
     option_logprob: Mapping[str, float] | None = None
     option_logprob_mean: Mapping[str, float] | None = None
     inside: Inside | None = None
     entropy_low: float | None = None
     entropy_high: float | None = None
     overlay_label: str | None = None
-    entropy_answer: float | None = None
-    position_unknown: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        variant: Variant,
+        image_sha256: str,
+        text: str,
+        answer: str | None,
+        correct: bool | None,
+        **measured: Any,
+    ) -> Readout:
+        """Make the readout of a variant; measures that are not given are None."""
+        shown = (variant.perturbation, _parameters(variant), variant.seed, variant.family)
+        numbers: dict[str, Any] = {**dict.fromkeys(_NUMBERS), **measured}
+        return cls(*shown, variant.control, image_sha256, text, answer, correct, **numbers)
+
+    @property
+    def variant(self) -> Variant:
+        """How the images were shown."""
+        parameters = tuple(sorted(self.parameters.items()))
+        return Variant(self.perturbation, parameters, self.seed, self.family, self.control)
 
     @property
     def loglik_answer(self) -> str | None:
@@ -223,32 +247,27 @@ class Readout:
         return _best(self.option_logprob_mean)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as written to samples files (JSON types only).
+        """Return the record as written to samples files, with the mappings that it holds.
 
         Fields that only some tasks measure are left out of other tasks' records.
         """
-        record = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        for name, condition in _OPTIONAL_FIELDS.items():
-            value = record.pop(name)
-            if getattr(self, condition) is not None:
-                record[name] = dict(value) if isinstance(value, Mapping) else value
+        record = {
+            name: getattr(self, name)
+            for name in self.__struct_fields__[1:]
+            if name not in _OPTIONAL or getattr(self, _OPTIONAL[name]) is not None
+        }
         if self.inside is not None:
             record["inside"] = self.inside.to_dict()
-        variant = record.pop("variant")
-        return {
-            "variant": variant.perturbation,
-            "parameters": dict(variant.parameters),
-            "seed": variant.seed,
-            "family": variant.family,
-            "control": variant.control,
-            **record,
-            "token_entropy": None if self.token_entropy is None else list(self.token_entropy),
-            "probs": None if self.probs is None else dict(self.probs),
-        }
+        return {"variant": self.perturbation, **record}
 
 
+# Required where a readout is read, so that none is taken for absent.
+_NUMBERS = (
+    *("entropy", "token_entropy", "logprob", "probs", "answer_mass", "answer_step"),
+    *("confidence", "margin", "gold_margin"),
+)
 # Fields that are written only if the field given here is not None.
-_OPTIONAL_FIELDS = {
+_OPTIONAL = {
     "verbal_text": "verbal_text",
     "verbal_confidence": "verbal_text",
     "option_logprob": "option_logprob",
@@ -258,6 +277,116 @@ _OPTIONAL_FIELDS = {
     "entropy_high": "entropy_low",
     "overlay_label": "overlay_label",
 }
+
+
+@cache
+def _parameters(variant: Variant) -> Mapping[str, Scalar]:
+    # One mapping for all answers to a variant, of which a run holds many.
+    return dict(variant.parameters)
+
+
+class Sample(msgspec.Struct, frozen=True, dict=True):
+    """The answers to one document, clean and perturbed, and the right answer.
+
+    Attributes:
+        image_id: Name of the image: the cluster of every interval.
+        gold: The right answer, None where there is none (captions).
+        labels: The closed set of answers, empty for an open question.
+        positive: The label that precision and recall count as positive, or None.
+        clean: The answer to the clean image.
+        variants: The answers to its variants.
+        upstream_clean: Upstream's own score of the clean text, if it was computed.
+        question_id: The document's id in the data set.
+        category: The benchmark's sub-category; question ids may begin anew in each.
+        prompt: The text put to the model, in a sample that was read from a file; "" where it was
+            no plain text.
+
+    Raises:
+        ValueError: `gold` is not one of the `labels`, or an answer to a document with
+            `gold` was not marked right or wrong.
+    """
+
+    image_id: str
+    gold: str | None
+    labels: tuple[str, ...]
+    positive: str | None
+    clean: Readout
+    variants: tuple[Readout, ...]
+    upstream_clean: float | None = None
+    question_id: str = ""
+    category: str = ""
+    prompt: str = ""
+
+    def __post_init__(self) -> None:
+        """Check what every metric relies on."""
+        if self.gold is None:
+            return
+        if self.labels and self.gold not in self.labels:
+            raise ValueError(f"gold {self.gold!r} is not one of the labels {self.labels}")
+        for readout in (self.clean, *self.variants):
+            if readout.correct is None:
+                raise ValueError(f"{readout.variant}: gold is {self.gold!r} but correct is None")
+
+    @property
+    def image_sha256(self) -> str:
+        """Digest of the clean image as it was shown."""
+        return self.clean.image_sha256
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Question, category and image, which name a document of a data set.
+
+        POPE counts its questions anew in each category, about the same images.
+        """
+        return self.question_id, self.category, self.image_sha256
+
+    @cached_property
+    def perturbed(self) -> tuple[Readout, ...]:
+        """The variants that pooled metrics count: not the controls, unless all are.
+
+        Of variants with the same pixels the first one counts.
+        """
+        return _distinct([r for r in self.variants if not r.control] or self.variants)
+
+    @cached_property
+    def paired_clean(self) -> tuple[Readout, ...]:
+        """The clean answer, once for each answer in `perturbed`: what `_clean` metrics count.
+
+        So both sides count the same documents with the same weights, and the difference of
+        two means over all answers is the mean of the paired differences.
+        """
+        return (self.clean,) * len(self.perturbed)
+
+    @cached_property
+    def families(self) -> dict[str, tuple[Readout, ...]]:
+        """The variants of each family, controls too; those with the same pixels once."""
+        grouped: dict[str, list[Readout]] = {}
+        for readout in self.variants:
+            grouped.setdefault(readout.family, []).append(readout)
+        return {name: _distinct(readouts) for name, readouts in grouped.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document's row of a samples file, without what the harness adds."""
+        return {
+            "question_id": self.question_id,
+            "category": self.category,
+            "image_sha256": self.image_sha256,
+            "readouts": [readout.to_dict() for readout in (self.clean, *self.variants)],
+            "image_id": self.image_id,
+            "gold": self.gold,
+            "labels": self.labels,
+            "positive": self.positive,
+            "upstream_clean": self.upstream_clean,
+        }
+
+
+def _distinct(readouts: Iterable[Readout]) -> tuple[Readout, ...]:
+    # One answer that is counted several times would look like several that agree. A
+    # Readout without a digest (one made by hand) is like no other.
+    first: dict[str | int, Readout] = {}
+    for number, readout in enumerate(readouts):
+        first.setdefault(readout.image_sha256 or number, readout)
+    return tuple(first.values())
 
 
 def _best(scores: Mapping[str, float] | None) -> str | None:

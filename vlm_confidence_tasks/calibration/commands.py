@@ -87,9 +87,9 @@ def read_answers(samples: Path) -> Answers:
         SamplesError: The file cannot be read.
     """
     return {
-        (row.question_id, row.category, row.image_sha256): row.sample.clean.answer
-        for row in read_samples(samples).rows
-        if row.sample.clean.answer is not None
+        sample.identity: sample.clean.answer
+        for sample in read_samples(samples).samples
+        if sample.clean.answer is not None
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import structs
 
 from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.blank_image import blank_request, is_blank
@@ -183,11 +184,11 @@ class Representations:
     def record(self, request: Request) -> Inside:
         """Return the record of a response, without the probabilities on the blank image."""
         layers = tuple(map(float, self._layers[request.key]))
-        inside = replace(self._measured[request.key], layer_entropy=layers)
+        inside = structs.replace(self._measured[request.key], layer_entropy=layers)
         if request.variant != CLEAN:
             return inside
         control = self._controls[request.task.name, request.document]
-        return replace(inside, control=control, control_same=self._control_same(request))
+        return structs.replace(inside, control=control, control_same=self._control_same(request))
 
     def _control_same(self, request: Request) -> dict[str, float]:
         """Return a document's mean drift to the same question about other images, by channel."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 from loguru import logger
+from msgspec.structs import replace
 
 from vlm_confidence_tasks import perturbations, probe
 from vlm_confidence_tasks.benchmarks import parse_certainty

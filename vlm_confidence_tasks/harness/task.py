@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any, ClassVar, Protocol
 
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.task import ConfigurableTask
+from msgspec.structs import replace
 
 from vlm_confidence_tasks import __version__, perturbations, probe
 from vlm_confidence_tasks.attacks import ObjectiveProvider

@@ -17,8 +17,7 @@ import numpy as np
 from vlm_confidence_tasks.metrics.columns import columns_of
 from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
 from vlm_confidence_tasks.metrics.functional.spectra import BANDS
-from vlm_confidence_tasks.metrics.sample import Sample
-from vlm_confidence_tasks.types import CHANNELS
+from vlm_confidence_tasks.types import CHANNELS, Sample
 
 Made = TypeVar("Made")
 # What a confidence is read from: the generated answer, a stated certainty, the options' texts.

@@ -43,7 +43,7 @@ def make_readout(
             measured |= _labels(question, answer, position) | _at_answer(reading, position)
         if loglik and reading.option_logprob:
             measured |= _options(question, reading)
-    return Readout(variant, image_sha256, text, answer, correct, **measured)
+    return Readout.of(variant, image_sha256, text, answer, correct, **measured)
 
 
 def _tokens(reading: Reading) -> dict[str, Any]:

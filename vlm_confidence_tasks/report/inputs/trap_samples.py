@@ -1,6 +1,6 @@
 """Reading the samples of tasks that follow the code of "The Confidence Trap".
 
-They hold an entropy of the prompt's positions, clean and noisy, and no answers: a row becomes a
+They hold an entropy of the prompt's positions, clean and noisy, and no answers: a line becomes a
 document with one variant, so that all that takes changes of entropy takes these too.
 """
 
@@ -10,21 +10,20 @@ from pathlib import Path
 
 import msgspec
 
-from vlm_confidence_tasks.metrics import Sample
-from vlm_confidence_tasks.report.inputs.samples import Row, SamplesError, SamplesFile
-from vlm_confidence_tasks.types import CLEAN, Readout, Variant
+from vlm_confidence_tasks.report.inputs.samples import SamplesError, SamplesFile
+from vlm_confidence_tasks.types import CLEAN, Readout, Sample, Variant
 
 # The variant that stands for what was done behind the processor.
 TRAP = Variant("confidence_trap", family="confidence_trap")
 
 
-class _Row(msgspec.Struct, gc=False):
+class _Line(msgspec.Struct, gc=False):
     doc_id: int
     trap_entropy_clean: float
     trap_entropy: float
 
 
-_DECODER = msgspec.json.Decoder(_Row)
+_DECODER = msgspec.json.Decoder(_Line)
 
 
 def read_trap_samples(path: Path) -> SamplesFile:
@@ -36,25 +35,28 @@ def read_trap_samples(path: Path) -> SamplesFile:
     """
     try:
         with path.open("rb") as lines:
-            rows = [_row(line, f"{path}, line {n}") for n, line in enumerate(lines, 1)]
+            samples = [_read_line(line, f"{path}, line {n}") for n, line in enumerate(lines, 1)]
     except OSError as error:
         raise SamplesError(f"{path}: cannot be read: {error}") from error
-    if not rows:
+    if not samples:
         raise SamplesError(f"{path}: no line in it")
-    return SamplesFile(rows)
+    return SamplesFile(samples)
 
 
-def _row(line: bytes, where: str) -> Row:
+def _read_line(text: bytes, where: str) -> Sample:
     try:
-        record = _DECODER.decode(line)
+        line = _DECODER.decode(text)
     except msgspec.ValidationError as error:
         raise SamplesError(f"{where}: {error}; is it from a caption_trap task?") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SamplesError(f"{where}: not JSON ({error}); was its run interrupted?") from error
     # Each document is an image of its own, named by its place in the data.
-    name = str(record.doc_id)
+    name = str(line.doc_id)
     clean, noisy = (
-        Readout(variant, "", "", None, None, entropy=entropy)
-        for variant, entropy in ((CLEAN, record.trap_entropy_clean), (TRAP, record.trap_entropy))
+        Readout.of(variant, digest, "", None, None, entropy=entropy)
+        for variant, digest, entropy in (
+            (CLEAN, name, line.trap_entropy_clean),
+            (TRAP, "", line.trap_entropy),
+        )
     )
-    return Row(name, "", name, "", Sample(name, None, (), None, clean, (noisy,)))
+    return Sample(name, None, (), None, clean, (noisy,), question_id=name)

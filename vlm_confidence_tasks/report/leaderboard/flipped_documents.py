@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from vlm_confidence_tasks.metrics import Sample
-from vlm_confidence_tasks.report.inputs.samples import Row, SamplesFile
-from vlm_confidence_tasks.types import Readout
+from vlm_confidence_tasks.report.inputs.samples import SamplesFile
+from vlm_confidence_tasks.types import Readout, Sample
 
 MOST = 20
 
@@ -57,14 +56,14 @@ class Flip:
         return *prompt, self.image_sha256
 
 
-def surest_flips(task: str, rows: SamplesFile, most: int = MOST) -> list[Flip]:
+def surest_flips(task: str, file: SamplesFile, most: int = MOST) -> list[Flip]:
     """Return the questions that flipped with the highest confidence in the new answer.
 
     A question counts once, with its surest flip. An answer that could not be read has
     no confidence, and so is not among them.
     """
-    surest = ((row, _surest_flip(row.sample)) for row in rows.rows)
-    return merge((_flip(task, row, readout) for row, readout in surest if readout), most)
+    surest = ((sample, _surest_flip(sample)) for sample in file.samples)
+    return merge((_flip(task, sample, readout) for sample, readout in surest if readout), most)
 
 
 def merge(flips: Iterable[Flip], most: int = MOST) -> list[Flip]:
@@ -92,26 +91,21 @@ def _surest_flip(sample: Sample) -> Readout | None:
     return max(flipped, key=lambda pair: pair[0], default=(None, None))[1]
 
 
-def _flip(task: str, row: Row, readout: Readout) -> Flip:
-    variant = readout.variant
-    shown = {
-        "image_sha256": readout.image_sha256,
-        "perturbation": variant.perturbation,
-        "parameters": dict(variant.parameters),
-        "seed": variant.seed,
-    }
+def _flip(task: str, sample: Sample, readout: Readout) -> Flip:
+    names = ("image_sha256", "perturbation", "parameters", "seed")
+    shown = {name: getattr(readout, name) for name in names}
     return Flip(
         task=task,
-        question_id=row.question_id,
-        category=row.category,
-        image_sha256=row.image_sha256,
-        variant=str(variant),
-        question=row.prompt,
-        gold=row.sample.gold,
-        labels=list(row.sample.labels),
-        clean=_answer(row.sample.clean),
+        question_id=sample.question_id,
+        category=sample.category,
+        image_sha256=sample.image_sha256,
+        variant=str(readout.variant),
+        question=sample.prompt,
+        gold=sample.gold,
+        labels=list(sample.labels),
+        clean=_answer(sample.clean),
         perturbed=_answer(readout) | shown,
-        categories=[row.category],
+        categories=[sample.category],
     )
 
 

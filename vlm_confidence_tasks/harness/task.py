@@ -332,7 +332,8 @@ class PerturbedTask(ConfigurableTask):
 
     def _aggregate(self, name: str, values: Sequence[Any]) -> float | None:
         """Return a metric of all answers; the documents' values are for the harness's errors."""
-        return self.plan.metrics[name].value(self.answers)
+        metric: NamedMetric = self.plan.metrics[name]
+        return metric.value(self.answers)
 
     def _evaluation(self) -> Evaluation:
         if self.evaluation is None:

@@ -13,7 +13,7 @@ from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.harness.metric_registration import metric_entry, register_metrics
 from vlm_confidence_tasks.harness.reasoning import read_tags
 from vlm_confidence_tasks.masks import OnMissing
-from vlm_confidence_tasks.metrics import Metric, metrics_for
+from vlm_confidence_tasks.metrics import NamedMetric, metrics_for
 from vlm_confidence_tasks.sandbox import LOCAL_DATA, SANDBOX
 from vlm_confidence_tasks.types import Measure, Variant
 
@@ -100,7 +100,7 @@ class Plan:
     masks: str | None
     on_missing: OnMissing
     max_failures: int | None
-    metrics: Mapping[str, Metric]
+    metrics: Mapping[str, NamedMetric]
 
 
 def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
@@ -246,7 +246,7 @@ def _flag(key: str, value: Any) -> bool:
 
 
 def _metric_list(
-    listed: Sequence[Mapping[str, Any]] | None, known: Mapping[str, Metric]
+    listed: Sequence[Mapping[str, Any]] | None, known: Mapping[str, NamedMetric]
 ) -> list[dict[str, Any]]:
     """Complete the metrics that the YAML lists, or list all of them."""
     if listed is None:

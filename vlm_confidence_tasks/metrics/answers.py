@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from vlm_confidence_tasks.metrics.columns import columns_of
-from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints, any_number
 from vlm_confidence_tasks.metrics.functional.spectra import BANDS
 from vlm_confidence_tasks.types import CHANNELS, Sample
 
@@ -158,7 +158,8 @@ class Answers:
     @property
     def is_clean(self) -> Bools:
         """Whether a row is of a clean image."""
-        return self.row == self.clean_row
+        clean: Bools = self.row == self.clean_row
+        return clean
 
     def of_family(self, name: str) -> Answers:
         """Return a family's perturbed answers, controls too, each beside the clean one."""
@@ -193,7 +194,7 @@ class Answers:
             known = (self.answer >= 0) | ~self.labelled
             blank = np.full_like(self.probs, np.nan)
             return replace(self, confidence=np.where(known, self.stated, np.nan), probs=blank)
-        scored = ~np.isnan(self.option_scores).all(axis=1)
+        scored = any_number(self.option_scores)
         shares = _shares(self.option_scores)
         answer = np.where(scored, _best(self.option_scores), -1)
         correct = np.where(np.isnan(self.correct) | ~scored, np.nan, answer == self.gold)
@@ -268,7 +269,8 @@ def _best(scores: Floats) -> Ints:
     """Return the number of the greatest score of each row, the first of equals, [N]."""
     if not scores.shape[1]:
         return np.full(len(scores), -1)
-    return np.where(np.isnan(scores), -np.inf, scores).argmax(axis=1)
+    best: Ints = np.where(np.isnan(scores), -np.inf, scores).argmax(axis=1)
+    return best
 
 
 def _shares(scores: Floats) -> Floats:

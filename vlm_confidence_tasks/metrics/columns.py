@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vlm_confidence_tasks.metrics.functional.calibration import SMALLEST_PROBABILITY
-from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints, any_number
 from vlm_confidence_tasks.metrics.functional.cross_fitting import second_half
 from vlm_confidence_tasks.metrics.functional.spectra import BANDS
 from vlm_confidence_tasks.types import CHANNELS, Inside, Readout, Sample
@@ -354,7 +354,7 @@ def _prior_margin(samples: Sequence[Sample], document: Ints, probs: Floats) -> F
     """
     priors = [s.clean.inside.prior_probs if s.clean.inside else None for s in samples]
     blank = _by_label([s.labels for s in samples], range(len(samples)), priors, probs.shape[1])
-    known = ~np.isnan(blank).all(axis=1)
+    known = any_number(blank)
     base = np.where(np.isnan(blank), -np.inf, blank).argmax(axis=1)
     found = np.abs(_margin(probs, base[document]) - _margin(blank, base)[document])
     return np.where(known[document], found, np.nan)

@@ -160,13 +160,9 @@ def metrics_for(
 
 def _named(group: Sequence[Metric], families: Sequence[str]) -> Iterator[NamedMetric]:
     """Yield the metrics of a group, for one source, channel, band or family after the other."""
-    if "{channel}" in group[0].name:
-        kind, values = "channel", CHANNELS
-    elif "{band}" in group[0].name:
-        kind, values = "band", BANDS
-    elif "{family}" in group[0].name:
-        kind, values = "family", tuple(families)
-    else:
+    parts = {"channel": CHANNELS, "band": BANDS, "family": families}
+    kind = next((kind for kind in parts if f"{{{kind}}}" in group[0].name), None)
+    if kind is None:
         for source in _SOURCES:
             for record in group:
                 if source == record.source:
@@ -174,7 +170,7 @@ def _named(group: Sequence[Metric], families: Sequence[str]) -> Iterator[NamedMe
                 elif source in record.also:
                     yield from _sided(record, source, _SOURCES[source][0], {})
         return
-    for value in values:
+    for value in parts[kind]:
         for record in group:
             yield from _sided(record, record.source, "", {kind: value})
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from vlm_confidence_tasks import __version__
 from vlm_confidence_tasks.errors import TaskError
-from vlm_confidence_tasks.metrics import task_metrics
+from vlm_confidence_tasks.metrics import Answers, values
 from vlm_confidence_tasks.report.inputs.problems import ReportError
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
 from vlm_confidence_tasks.report.representation_statistics import inside_numbers
@@ -178,7 +178,8 @@ def _later(name: str) -> Callable[[argparse.Namespace], int]:
 def _numbers(file: Path) -> dict[str, float]:
     samples_file = read_samples(file)
     try:
-        numbers = task_metrics(samples_file.samples) | inside_numbers(samples_file.samples)
+        answers = Answers.of(samples_file.samples)
+        numbers = values(answers) | inside_numbers(answers)
     except ValueError as error:
         raise SamplesError(f"{file}: {error}") from error
     if not numbers:

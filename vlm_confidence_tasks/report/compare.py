@@ -149,11 +149,11 @@ def _differences(
         a, b = (metric.value(table) for table in tables)
         if a is None or b is None:
             continue
-        found = metric.difference(*tables)
+        found = metric.difference(tables[0], tables[1])
         low, high = (found.low, found.high) if found else (None, None)
         floor = known.get(metric.floor or "")
         floors = [None if floor is None else floor.value(table) for table in tables]
-        p = _p(metric, *tables)
+        p = _p(metric, tables[0], tables[1])
         yield Difference(task, name, len(first), a, b, b - a, low, high, p, None, *floors)
 
 

@@ -15,7 +15,7 @@ from vlm_confidence_tasks.metrics.catalogue.metric import (
     only,
 )
 from vlm_confidence_tasks.metrics.functional.calibration import SMALLEST_PROBABILITY
-from vlm_confidence_tasks.metrics.functional.checks import Floats
+from vlm_confidence_tasks.metrics.functional.checks import Floats, any_number
 from vlm_confidence_tasks.metrics.statistics.calibration_errors import confidence, correct
 from vlm_confidence_tasks.metrics.statistics.means import POSITIVE, SHARE, Mean, Rate
 from vlm_confidence_tasks.metrics.statistics.ratios import CountRatio
@@ -62,7 +62,7 @@ def bounded(answers: Answers) -> Floats:
 def unsettled(answers: Answers) -> Floats:
     """Whether the k likeliest tokens leave the label probabilities open, at a known position."""
     asked = answers.labelled & ~np.isnan(answers.entropy_low) & ~answers.position_unknown
-    return only(asked, np.isnan(answers.probs).all(axis=1))
+    return only(asked, ~any_number(answers.probs))
 
 
 METRICS = (

@@ -14,7 +14,7 @@ import numpy as np
 from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.catalogue.metric import DOWN, VARIANTS, Metric, only
 from vlm_confidence_tasks.metrics.columns import ATTACK_KINDS, GOALS
-from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, any_number
 from vlm_confidence_tasks.metrics.statistics.means import Rate, RateDifference
 from vlm_confidence_tasks.types import CHANNELS, Measure
 
@@ -53,7 +53,7 @@ def reached(answers: Answers) -> Floats:
 
 def _other_option(answers: Answers) -> Floats:
     before, after = answers.counterpart.option_scores, answers.option_scores
-    scored = ~np.isnan(before + after).all(axis=1)
+    scored = any_number(before + after)
     best, now = (np.where(np.isnan(s), -np.inf, s).argmax(axis=1) for s in (before, after))
     rows = np.arange(len(answers))
     return only(scored, (after[rows, best] < before[rows, best]) & (now != best))

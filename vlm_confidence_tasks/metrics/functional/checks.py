@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,6 +43,18 @@ def flags(name: str, values: ArrayLike) -> Bools:
     if bad.any():
         raise ValueError(f"{name} must hold 0 and 1 only, got {array[bad][0]}")
     return array.astype(np.bool_)
+
+
+def any_number(table: Floats) -> Bools:
+    """Return which rows of a table hold a number that is not NaN, [N]."""
+    found: Bools = np.any(~np.isnan(table), axis=1)
+    return found
+
+
+def all_numbers(columns: Sequence[Floats]) -> Bools:
+    """Return where none of some columns, [N] each, is NaN, [N]."""
+    found: Bools = ~np.any(np.isnan(columns), axis=0)
+    return found
 
 
 def same_length(**columns: Sized) -> None:

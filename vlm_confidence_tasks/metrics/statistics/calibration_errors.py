@@ -61,8 +61,11 @@ class CalibrationError(Calibration):
         estimate = self._change(rows)
         if self.kind is None or estimate is None:
             return None
+        sure, right = rows.columns
         return calibration_error_interval(
-            *(*rows.columns, rows.image),
+            sure,
+            right,
+            rows.image,
             estimate=estimate,
             kind=self.kind,
             paired=rows.second,
@@ -75,7 +78,8 @@ class DebiasedCalibrationError(CalibrationError):
     """Equal-width ECE less its bias, which is known from how the errors of images differ."""
 
     def _value(self, rows: Rows) -> float | None:
-        return debiased_calibration_error(*rows.columns, rows.image)
+        sure, right = rows.columns
+        return debiased_calibration_error(sure, right, rows.image)
 
 
 @dataclass(frozen=True)

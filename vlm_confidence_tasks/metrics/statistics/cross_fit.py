@@ -135,15 +135,15 @@ class Refit:
         if not owners.size:
             return None
         documents = np.unique(owners)
-        image, half = (np.zeros(documents.size, dtype=kind) for kind in (np.intp, np.bool_))
+        image, half = np.zeros(documents.size, np.intp), np.zeros(documents.size, np.bool_)
         place = np.searchsorted(documents, answers.document)
         known = np.isin(answers.document, documents)
         image[place[known]] = answers.image[known]
         half[place[known]] = answers.second_half[known]
-        (source, target) = (
+        fitted_on, shown = (
             (np.searchsorted(documents, owner), columns) for owner, columns in (source, target)
         )
-        return CrossFit(image, half, source, target, self.fit, self.apply)
+        return CrossFit(image, half, fitted_on, shown, self.fit, self.apply)
 
     def _usable(self, answers: Answers) -> tuple[Ints, Columns]:
         columns = self.columns(answers)

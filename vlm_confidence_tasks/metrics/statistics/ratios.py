@@ -34,7 +34,8 @@ class SumRatio(Statistic):
 
     def _bounds(self, rows: Rows, level: float) -> Interval | None:
         sums = rows.sums()
-        return mean_interval(*sums.totals, sums.image, paired=sums.second, level=level)
+        above, below = sums.totals
+        return mean_interval(above, below, sums.image, paired=sums.second, level=level)
 
 
 @dataclass(frozen=True)
@@ -62,4 +63,5 @@ class CountRatio(SumRatio):
 
     def _bounds(self, rows: Rows, level: float) -> Interval | None:
         sums = replace(rows, columns=self._counted(rows)).sums()
-        return rate_interval(*sums.totals, sums.image, paired=sums.second, level=level)
+        above, below = sums.totals
+        return rate_interval(above, below, sums.image, paired=sums.second, level=level)

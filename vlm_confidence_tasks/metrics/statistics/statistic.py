@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vlm_confidence_tasks.metrics.answers import Answers
-from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints, all_numbers
 from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval
 
 # One number per row of a view, [N], NaN where a row has none.
@@ -81,7 +81,9 @@ def _document_sums(rows: Rows) -> DocumentSums:
     image = np.zeros(count.size, dtype=np.intp)
     image[rows.document] = rows.image
     shown = np.flatnonzero(count)
-    totals = tuple(np.bincount(rows.document, column)[shown] for column in rows.columns)
+    totals = tuple(
+        np.bincount(rows.document, column)[shown].astype(np.float64) for column in rows.columns
+    )
     return DocumentSums(totals, count[shown], shown, image[shown], None)
 
 
@@ -94,14 +96,15 @@ def rows_of(views: Views, takes: Sequence[Take]) -> Rows | None:
     """Put the answers of all views together; None if a view has none with every number."""
     parts = []
     for answers in views:
-        columns = np.array([take(answers) for take in takes], dtype=np.float64)
-        known = np.flatnonzero(~np.isnan(columns).any(axis=0))
+        columns = [take(answers) for take in takes]
+        known = np.flatnonzero(all_numbers(columns))
         if not known.size:
             return None
-        parts.append((*columns[:, known], answers.document[known], answers.image[known]))
-    *numbers, document, image = map(np.concatenate, zip(*parts, strict=True))
+        numbers = [column[known] for column in columns]
+        parts.append((*numbers, answers.document[known], answers.image[known]))
+    *joined, document, image = map(np.concatenate, zip(*parts, strict=True))
     second = second_view([part[-1].size for part in parts])
-    return Rows(tuple(numbers), document.astype(np.intp), image.astype(np.intp), second)
+    return Rows(tuple(joined), document.astype(np.intp), image.astype(np.intp), second)
 
 
 class Statistic(ABC):
@@ -127,7 +130,7 @@ class Statistic(ABC):
 
     def counts(self, answers: Answers) -> Bools:
         """Return which answers count, [N]."""
-        return ~np.isnan([take(answers) for take in self._takes]).any(axis=0)
+        return all_numbers([take(answers) for take in self._takes])
 
     @property
     def estimates(self) -> bool:

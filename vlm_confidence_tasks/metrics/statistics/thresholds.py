@@ -59,7 +59,8 @@ class EntropyThreshold(Statistic):
         return self.bounded
 
     def _value(self, rows: Rows) -> float | None:
-        return self.measure(threshold_defense(*rows.columns))
+        clean, moved = rows.columns
+        return self.measure(threshold_defense(clean, moved))
 
     def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
         """Return the interval; the defences without groups are shared with other measures."""

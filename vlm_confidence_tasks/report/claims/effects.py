@@ -25,7 +25,7 @@ from vlm_confidence_tasks.metrics import (
 )
 from vlm_confidence_tasks.metrics.catalogue.flips import flip
 from vlm_confidence_tasks.metrics.catalogue.representations import control, unflipped_drift
-from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
 from vlm_confidence_tasks.metrics.inference.means import mean_interval
 from vlm_confidence_tasks.metrics.statistics.ratios import SumRatio
 from vlm_confidence_tasks.metrics.statistics.statistic import Statistic
@@ -172,7 +172,7 @@ def _difference(
     statistic = metrics[1].statistic
     views = [metric.view(table) for metric, table in zip(metrics, tables, strict=True)]
     counted = [np.unique(view.document[statistic.counts(view)]) for view in views]
-    shared = np.intersect1d(*counted)
+    shared = np.intersect1d(counted[0], counted[1])
     one, two = (view.where(np.isin(view.document, shared)) for view in views)
     a, b = statistic.value(one), statistic.value(two)
     if a is None or b is None:
@@ -194,7 +194,7 @@ def _mean_slope(weights: Floats, tables: Sequence[Answers], of: Mean) -> Effect 
     return _mean(weights @ means, image, ~np.isnan(means).any(axis=0))
 
 
-def _mean(numbers: Floats, images: Floats, known: Bools) -> Effect | None:
+def _mean(numbers: Floats, images: Ints, known: Bools) -> Effect | None:
     """Mean of some documents' numbers, each once."""
     values, image = numbers[known], images[known]
     if not values.size:

@@ -35,7 +35,10 @@ def reliability_bins(answers: Answers, with_intervals: bool) -> list[dict[str, A
     interval over images if these are wanted and the bin has at least five images.
     """
     rows = rows_of((answers,), (confidence, correct))
-    return [] if rows is None else _bins(*rows.columns, rows.image, with_intervals)
+    if rows is None:
+        return []
+    sure, right = rows.columns
+    return _bins(sure, right, rows.image, with_intervals)
 
 
 def scaled_bins(answers: Answers, with_intervals: bool) -> dict[str, list[dict[str, Any]]] | None:

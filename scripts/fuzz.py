@@ -28,7 +28,7 @@ from vlm_confidence_tasks import benchmarks
 from vlm_confidence_tasks.benchmarks import parse_answer, parse_certainty
 from vlm_confidence_tasks.perturbations import registry
 from vlm_confidence_tasks.report import cli
-from vlm_confidence_tasks.types import CLEAN, Inside, Readout, Variant
+from vlm_confidence_tasks.types import CLEAN, Inside, Readout, Sample, Variant
 
 LABELS = (("Yes", "No"), ("A", "B", "C", "D"), ())
 WORDS = ["Yes", "no", "(A)", " b.", "the answer is", "The best option: ", "85%", "0.5", "-1", "."]
@@ -88,20 +88,14 @@ def row() -> dict[str, Any]:
         Inside(channels, channels, {}, rest[0], None, *rest[1:]),
     )
     readouts = [
-        Readout(variant, "0" * 64, "Yes", "Yes", True, **numbers, inside=moved)
+        Readout.of(variant, "0" * 64, "Yes", "Yes", True, **numbers, inside=moved)
         for variant, moved in zip((CLEAN, noise), inside, strict=True)
     ]
-    return {
-        "question_id": "1",
-        "category": "random",
-        "image_id": "x.png",
-        "image_sha256": "0" * 64,
-        "gold": "Yes",
-        "labels": ["Yes", "No"],
-        "positive": "Yes",
-        "upstream_clean": 1.0,
-        "readouts": [readout.to_dict() for readout in readouts],
-    }
+    clean, noisy = readouts
+    labels, names = ("Yes", "No"), ("1", "random")
+    sample = Sample("x.png", "Yes", labels, "Yes", clean, (noisy,), 1.0, *names)
+    made: dict[str, Any] = json.loads(json.dumps(sample.to_dict()))
+    return made
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -122,7 +122,7 @@ def _readout(number: int, variant: Variant, gold: str, rng: np.random.Generator)
     right = 1 / (1 + np.exp(-log_odds))
     said = gold if right >= 0.5 else LABELS[1 - LABELS.index(gold)]
     entropy = float(rng.gamma(2.0, 0.2))
-    return Readout(
+    return Readout.of(
         variant=variant,
         image_sha256=f"{number // 6 * 2 + bool(variant.family):064x}",
         text=said,
@@ -142,22 +142,15 @@ def _readout(number: int, variant: Variant, gold: str, rng: np.random.Generator)
 
 
 def _row(number: int, document: Sample) -> dict:
-    readouts = (document.clean, *document.variants)
     values = {name: metric.extract(document) for name, metric in METRICS.items()}
     return {
         "doc_id": number,
         "target": document.gold,
-        "filtered_resps": [readout.text for readout in readouts],
+        "filtered_resps": [r.text for r in (document.clean, *document.variants)],
         "doc_hash": f"{number:064x}",
+        **document.to_dict(),
         "question_id": str(number),
         "category": "adversarial",
-        "image_sha256": document.clean.image_sha256,
-        "readouts": [readout.to_dict() for readout in readouts],
-        "image_id": document.image_id,
-        "gold": document.gold,
-        "labels": document.labels,
-        "positive": document.positive,
-        "upstream_clean": document.upstream_clean,
         **{
             name: value | {"image_id": document.image_id}
             for name, value in values.items()

@@ -35,7 +35,7 @@ def make_readout(rng: np.random.Generator, variant: Variant, gold: str) -> Reado
     """Draw an answer that is right as often as it claims to be."""
     yes = float(rng.beta(1.5, 0.5) if gold == "Yes" else rng.beta(0.5, 1.5))
     answer = "Yes" if yes > 0.5 else "No"
-    return Readout(
+    return Readout.of(
         variant=variant,
         image_sha256="",
         text=answer,

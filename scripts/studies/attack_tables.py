@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
-from page_parts import STUDIES, entropy, samples_file
+from page_parts import STUDIES, entropy, samples_of
 from vlm_confidence_tasks.metrics import (
     Interval,
     Sample,
@@ -31,7 +30,6 @@ from vlm_confidence_tasks.metrics.functional.ranking import auroc_of_ranks
 from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
 from vlm_confidence_tasks.report.figures.drawing import draw, to_bytes
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
-from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.types import Readout
 
 PAGE, PICTURE = STUDIES / "sandbox-attacks.md", STUDIES / "sandbox-frequency.png"
@@ -51,32 +49,14 @@ Answers = Sequence[tuple[Sample, Readout]]
 Signal = Callable[[Sample, Readout], float | None]
 
 
-@dataclass(frozen=True)
-class Asked(Sample):
-    """A sample that knows its question.
-
-    Attributes:
-        question: Category and id in the data set; ids begin anew in each category.
-    """
-
-    question: tuple[str, str] = ("", "")
-
-
-def read(folder: Path, task: str) -> list[Asked]:
-    """Read the samples of a task, of which the folder holds one run."""
-    rows = read_samples(samples_file(folder, task)).rows
-    return [
-        Asked(
-            **{name: getattr(row.sample, name) for name in Sample.__dataclass_fields__},
-            question=(row.category, row.question_id),
-        )
-        for row in rows
-    ]
+def question(sample: Sample) -> tuple[str, str]:
+    """Return category and id in the data set, since ids begin anew in each category."""
+    return sample.category, sample.question_id
 
 
 def parameter(readout: Readout, name: str) -> object:
     """Return a parameter of an answer's variant."""
-    return dict(readout.variant.parameters).get(name)
+    return readout.parameters.get(name)
 
 
 def size(epsilon: float) -> str:
@@ -178,22 +158,22 @@ def middle(readout: Readout) -> float | None:
     return layers[len(layers) // 2] if layers else None
 
 
-def spread(redrawn: Sequence[Asked]) -> Signal:
+def spread(redrawn: Sequence[Sample]) -> Signal:
     """Return the signal of an image's visual entropy: of the answers to it and to noisy copies.
 
     Args:
         redrawn: The answers to the shown images, each as a clean image, and to its noisy copies.
     """
     found = {
-        (sample.question, sample.clean.image_sha256): visual_entropy(
+        (question(sample), sample.image_sha256): visual_entropy(
             [readout.answer for readout in (sample.clean, *sample.variants)]
         )
         for sample in redrawn
     }
-    return lambda sample, readout: found[sample.question, readout.image_sha256]
+    return lambda sample, readout: found[question(sample), readout.image_sha256]
 
 
-def detectors(redrawn: Sequence[Asked]) -> dict[str, Signal]:
+def detectors(redrawn: Sequence[Sample]) -> dict[str, Signal]:
     """Return what tells attacked images from others, the larger the more suspicious."""
     return {
         "entropy": lambda _, readout: readout.entropy,
@@ -204,7 +184,7 @@ def detectors(redrawn: Sequence[Asked]) -> dict[str, Signal]:
     }
 
 
-def shown(attacking: Sequence[Asked], noisy: Sequence[Asked]) -> dict[tuple[str, str], Answers]:
+def shown(attacking: Sequence[Sample], noisy: Sequence[Sample]) -> dict[tuple[str, str], Answers]:
     """Return the answers of each row about the defence, by kind of image and size."""
     epsilons = sorted({float(str(parameter(r, "epsilon"))) for s in attacking for r in s.variants})
     rows = {
@@ -302,7 +282,9 @@ def transfers(folder: Path) -> Iterator[str]:
     """Yield a row a family: what the threshold that was set on noise does to it."""
     families = {"noise": NOISE, **{name: (name,) for name in NATURAL}}
     found = {
-        family: [(s, r) for task in tasks for s in read(folder, f"pope_{task}") for r in s.variants]
+        family: [
+            (s, r) for task in tasks for s in samples_of(folder, f"pope_{task}") for r in s.variants
+        ]
         for family, tasks in families.items()
     }
     limit = best_threshold([(s, r) for s, r in found["noise"] if first_half(s)])
@@ -323,7 +305,7 @@ def frequency(folder: Path) -> tuple[list[str], Figure]:
     """Return the rows of the frequency tasks, and their figure."""
     rows, lines = [], {}
     for task in ("lowpass", "highpass"):
-        samples = read(folder, f"pope_{task}")
+        samples = samples_of(folder, f"pope_{task}")
         for shape in ("ideal", "gaussian"):
             points = []
             for cutoff in (0.05, 0.1, 0.2, 0.4):
@@ -332,13 +314,13 @@ def frequency(folder: Path) -> tuple[list[str], Figure]:
                 rows.append(f"| {task}, {shape} | {cutoff} | {' | '.join(cells)} |")
                 points.append((cutoff, *numbers))
             lines[f"{task}, {shape}"] = points
-    samples = read(folder, "pope_bandnoise")
+    samples = samples_of(folder, "pope_bandnoise")
     for epsilon in (0.02, 0.05, 0.1):
         for band in ("low", "mid", "high"):
             cells, _ = measured(samples, {"epsilon": epsilon, "band": band})
             rows.append(f"| noise of one band, rms {epsilon} | {band} | {' | '.join(cells)} |")
     for band in ("low", "mid", "high"):
-        cells, _ = measured(read(folder, "pope_bandphase"), {"band": band})
+        cells, _ = measured(samples_of(folder, "pope_bandphase"), {"band": band})
         rows.append(f"| phases of one band scrambled | {band} | {' | '.join(cells)} |")
     return rows, picture(lines)
 
@@ -455,7 +437,7 @@ def main() -> None:
     parser.add_argument("natural", type=Path, help="folder of the run of all other tasks")
     given = parser.parse_args()
     attacking, noisy, redrawn = (
-        read(given.attacks, f"pope_{task}") for task in ("pgd", "drift", "redrawn")
+        samples_of(given.attacks, f"pope_{task}") for task in ("pgd", "drift", "redrawn")
     )
     signals, defended = detectors(redrawn), shown(attacking, noisy)
     clean = [(sample, sample.clean) for sample in attacking]

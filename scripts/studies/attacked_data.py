@@ -21,7 +21,8 @@ from typing import Any
 import datasets
 from PIL import Image
 
-from attack_tables import read, shown
+from attack_tables import question, shown
+from page_parts import samples_of
 from vlm_confidence_tasks.evaluation.response_cache.cache import SUBFOLDER
 from vlm_confidence_tasks.evaluation.response_cache.serialization import unpack_images
 from vlm_confidence_tasks.perturbations import image_digest, perturb
@@ -61,15 +62,15 @@ def questions_again(attacks: Path, kept: Path, data: Path) -> Iterator[dict[str,
     """Yield each question with each image of a row about the defence, the clean one first."""
     table = datasets.Dataset.from_parquet(str(data / TABLE))
     documents = {(row["category"], row["question_id"]): row for row in table}
-    attacking, noisy = read(attacks, "pope_pgd"), read(attacks, "pope_drift")
+    attacking, noisy = samples_of(attacks, "pope_pgd"), samples_of(attacks, "pope_drift")
     images = kept_images(kept)
     done = set()
     clean = [(sample, sample.clean) for sample in attacking]
     for sample, readout in sum(map(list, shown(attacking, noisy).values()), clean):
-        key = sample.question, readout.image_sha256
+        key = question(sample), readout.image_sha256
         if key not in done:
             done.add(key)
-            document = documents[sample.question]
+            document = documents[question(sample)]
             stored = document["image"].convert("RGB")
             again = stored if readout is sample.clean else pixels(readout, stored, images)
             file = BytesIO()

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from page_parts import STUDIES, cell, samples_of
 from vlm_confidence_tasks.metrics import Number, Sample, measure, signal_prices

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
-from attack_tables import Asked, spread, told_apart
+from attack_tables import spread, told_apart
 from attacked_data import kept_images, pixels
 from vlm_confidence_tasks.evaluation.response_cache.cache import SUBFOLDER
 from vlm_confidence_tasks.evaluation.response_cache.serialization import pack_images
 from vlm_confidence_tasks.evaluation.response_cache.sqlite_journal import Entry, Journal
 from vlm_confidence_tasks.perturbations import image_digest, perturb
-from vlm_confidence_tasks.types import CLEAN, Readout, Variant
+from vlm_confidence_tasks.types import CLEAN, Readout, Sample, Variant
 
 NOISE = Variant("gaussian_noise", (("epsilon", 0.1),), seed=2, family="noise")
 
@@ -25,11 +25,12 @@ def picture(seed: int = 0) -> Image.Image:
 
 
 def readout(answer: str = "Yes", image: str = "", variant: Variant = CLEAN, **numbers) -> Readout:
-    return Readout(variant, image, answer, answer, answer == "Yes", **numbers)
+    return Readout.of(variant, image, answer, answer, answer == "Yes", **numbers)
 
 
-def sample(clean: Readout, *variants: Readout, image: str = "x", number: str = "1") -> Asked:
-    return Asked(image, "Yes", ("Yes", "No"), "Yes", clean, variants, question=("all", number))
+def sample(clean: Readout, *variants: Readout, image: str = "x", number: str = "1") -> Sample:
+    labels = ("Yes", "No")
+    return Sample(image, "Yes", labels, "Yes", clean, variants, question_id=number)
 
 
 def test_visual_entropy_is_of_the_shown_image_and_question() -> None:

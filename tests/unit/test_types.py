@@ -10,10 +10,10 @@ import pytest
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.types import CLEAN, Readout
 
-PLAIN = Readout(CLEAN, "digest", "Yes", "Yes", True, entropy=0.5, token_entropy=(0.5,))
-BOUNDED = Readout(CLEAN, "digest", "Yes", "Yes", True, entropy_low=0.25, entropy_high=0.5)
-STATED = Readout(CLEAN, "digest", "Yes", "Yes", True, verbal_text="?", verbal_confidence=None)
-SCORED = Readout(
+PLAIN = Readout.of(CLEAN, "digest", "Yes", "Yes", True, entropy=0.5, token_entropy=(0.5,))
+BOUNDED = Readout.of(CLEAN, "digest", "Yes", "Yes", True, entropy_low=0.25, entropy_high=0.5)
+STATED = Readout.of(CLEAN, "digest", "Yes", "Yes", True, verbal_text="?", verbal_confidence=None)
+SCORED = Readout.of(
     CLEAN,
     "digest",
     "Yes",
@@ -26,8 +26,8 @@ LATER = {"verbal_text", "verbal_confidence", "option_logprob", "option_logprob_m
 LATER |= {"entropy_low", "entropy_high"}
 
 
-LOST = Readout(CLEAN, "digest", "Yes", "Yes", True, position_unknown=True)
-PLACED = Readout(CLEAN, "digest", "Yes", "Yes", True, answer_step=1, entropy_answer=0.25)
+LOST = Readout.of(CLEAN, "digest", "Yes", "Yes", True, position_unknown=True)
+PLACED = Readout.of(CLEAN, "digest", "Yes", "Yes", True, answer_step=1, entropy_answer=0.25)
 
 
 @pytest.mark.parametrize("record", [PLAIN, STATED, SCORED, BOUNDED, LOST, PLACED])
@@ -50,5 +50,5 @@ def test_records_of_other_tasks_are_as_they_were_before_these_protocols():
 def test_the_likeliest_option_by_sum_and_by_mean():
     assert (SCORED.loglik_answer, SCORED.loglik_mean_answer) == ("No", "Yes")
     assert (PLAIN.loglik_answer, PLAIN.loglik_mean_answer) == (None, None)
-    tied = Readout(CLEAN, "", "", None, False, option_logprob={"B": -1.0, "A": -1.0})
+    tied = Readout.of(CLEAN, "", "", None, False, option_logprob={"B": -1.0, "A": -1.0})
     assert tied.loglik_answer == "B"

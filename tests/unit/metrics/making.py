@@ -1,6 +1,6 @@
 """Short ways to write down answers and samples."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.metrics import Sample, metrics_for
@@ -16,7 +16,7 @@ EMPTY = Variant("text_overlay", (("content", "empty"),), family="textoverlay_emp
 def yes_no(variant, gold, answer, entropy=None, p_yes=None, mass=None):
     """An answer to a yes-no question; `confidence` follows from `p_yes`."""
     probs = None if p_yes is None else {"Yes": p_yes, "No": 1 - p_yes}
-    return Readout(
+    return Readout.of(
         variant=variant,
         image_sha256="",
         text=answer or "?",
@@ -46,7 +46,7 @@ def open_document(gold, clean, variants):
     """A document without labels, of answers given as (text, correct, entropy)."""
 
     def readout(variant, text, correct, entropy):
-        return Readout(variant, "", text, None, correct, entropy=entropy)
+        return Readout.of(variant, "", text, None, correct, entropy=entropy)
 
     return Sample(
         image_id="image",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from vlm_confidence_tasks.metrics import measure, metrics_for, rate_interval, task_metrics
 from vlm_confidence_tasks.metrics.extractors.attacks import reached

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from vlm_confidence_tasks.metrics import Sample, task_metrics
 from vlm_confidence_tasks.metrics.reducers import linearised, pooled_mean
@@ -143,7 +143,7 @@ def null_document(rng: np.random.Generator) -> Sample:
     blank, centre, *moves = rng.normal(size=(4, 4))
     inside = Inside({}, {}, {}, None, softmax(blank), None, (), {})
     clean, variant = (
-        Readout(
+        Readout.of(
             variant=variant,
             image_sha256="",
             text="?",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy.stats import spearmanr
 
 from vlm_confidence_tasks.metrics import jackknife_interval, measure, metrics_for, task_metrics

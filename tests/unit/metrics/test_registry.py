@@ -2,10 +2,10 @@ import itertools
 import json
 import math
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy.optimize import brentq
 from sklearn import metrics as sklearn
 

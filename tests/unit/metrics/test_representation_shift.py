@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from vlm_confidence_tasks.metrics import task_metrics
 from vlm_confidence_tasks.types import Inside
 
-from .making import EMPTY, METRICS, NOISE, NOISE_1, yes_no_document
+from .making import METRICS, NOISE, NOISE_1, yes_no_document
 
 REPRESENTATIONS = {name for name, m in METRICS.items() if "representations" in m.requires}
 EMPTY_INSIDE = Inside({}, {}, {}, None, None, None, (), {})
@@ -163,7 +163,7 @@ def test_the_prior_of_four_options_has_the_likeliest_blank_label_as_base():
 
 
 def test_controls_are_left_out_where_other_variants_exist():
-    beside = replace(FIRST.variants[1], variant=EMPTY)
+    beside = replace(FIRST.variants[1], control=True)
     one = replace(FIRST, variants=(FIRST.variants[0], beside))
     assert task_metrics([one])["drift_context"] == pytest.approx(0.1)
 

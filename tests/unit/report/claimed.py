@@ -48,7 +48,7 @@ def readout(
     stated: float | None = None,
     moved: Inside | None = None,
 ) -> Readout:
-    return Readout(
+    return Readout.of(
         variant=variant,
         image_sha256=question.digest(variant),
         text=answer,
@@ -99,7 +99,7 @@ def entropies(changes: Mapping[float, float], spread: float) -> Tasks:
             before = 2.0 + 0.1 * math.sin(image)
             after = before + change + spread * drawn[image] * epsilon
             clean, noisy = (
-                Readout(variant, question.digest(variant), "x", None, None, entropy=entropy)
+                Readout.of(variant, question.digest(variant), "x", None, None, entropy=entropy)
                 for variant, entropy in ((CLEAN, before), (noise(epsilon), after))
             )
             held.append((question, Sample(question.image_id, None, (), None, clean, (noisy,))))
@@ -211,12 +211,5 @@ def write(
 
 def row(question: Asked, sample: Sample) -> dict:
     """Lay a document out as a samples file has it, without the metrics' values."""
-    fields = ("image_id", "gold", "labels", "positive", "upstream_clean")
-    return {
-        "question_id": question.question_id,
-        "category": question.category,
-        "image_sha256": sample.clean.image_sha256,
-        "readouts": [r.to_dict() for r in (sample.clean, *sample.variants)],
-        **{name: getattr(sample, name) for name in fields},
-        "input": question.text,
-    }
+    names = {"question_id": question.question_id, "category": question.category}
+    return sample.to_dict() | names | {"input": question.text}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.metrics import Sample, metrics_for, task_metrics
@@ -24,14 +25,13 @@ def noise(epsilon: float) -> Variant:
     return Variant("gaussian_noise", (("epsilon", epsilon),), family="noise")
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A question of a made-up benchmark."""
 
     question_id: str
     image_id: str
     gold: str | None = "Yes"
-    digests: Mapping[Variant, str] = field(default_factory=dict)
+    digests: Mapping[Variant, str] = {}
     text: str = "Is it there?"
     category: str = "made up"
 
@@ -57,7 +57,7 @@ def answer(asked: Asked, variant: Variant, rng: np.random.Generator, skill: floa
     probs = {gold: right, "No" if gold == "Yes" else "Yes": 1 - right}
     said = max(probs, key=probs.__getitem__)
     entropy = float(rng.gamma(2.0, 0.3 * (1 - epsilon / 2)))
-    return Readout(
+    return Readout.of(
         variant=variant,
         image_sha256=asked.digest(variant),
         text=f"{said}.",
@@ -152,14 +152,9 @@ def row(asked: Asked, document: Sample, number: int) -> dict[str, Any]:
         "doc_id": number,
         "target": document.gold or "",
         "filtered_resps": [r.text for r in (document.clean, *document.variants)],
+        **document.to_dict(),
         "question_id": asked.question_id,
         "category": asked.category,
-        "image_sha256": document.clean.image_sha256,
-        "readouts": [r.to_dict() for r in (document.clean, *document.variants)],
-        **{
-            name: getattr(document, name)
-            for name in ("image_id", "gold", "labels", "positive", "upstream_clean")
-        },
         **{
             name: value | {"image_id": document.image_id}
             for name, value in values.items()

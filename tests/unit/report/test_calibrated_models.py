@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from report.synthetic import Answers, Asked, answers, noise, write_run
 from vlm_confidence_tasks.metrics import measure

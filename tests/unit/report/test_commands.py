@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from report.synthetic import answers, captions, noise, questions, write_run
 from vlm_confidence_tasks.report import cli

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields, replace
+from dataclasses import fields
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from report.synthetic import Asked, answers, noise, questions, write_run
 from vlm_confidence_tasks.metrics import metrics_for, rate_interval, task_metrics

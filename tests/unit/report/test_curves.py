@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from report.conftest import FAMILIES
 from report.synthetic import answers, noise, questions, write_run
 from vlm_confidence_tasks.metrics import Sample, calibrated, rate_interval, task_metrics
-from vlm_confidence_tasks.report.inputs.samples import Row, SamplesFile, read_samples
+from vlm_confidence_tasks.report.inputs.samples import SamplesFile, read_samples
 from vlm_confidence_tasks.report.leaderboard import curves
 from vlm_confidence_tasks.types import CLEAN, Readout
 
@@ -53,10 +53,12 @@ def test_bins_have_intervals_of_their_own_answers(task: tuple) -> None:
         assert (held["accuracy_low"], held["accuracy_high"]) == (found.low, found.high)
 
 
-def one_answer(image: str, gold: str | None, confidence: float, correct: bool) -> Row:
-    clean = Readout(CLEAN, "", "", "Yes", correct, confidence=confidence)
-    sample = Sample(image, gold, ("Yes", "No"), "Yes", clean, (replace(clean, variant=NOISE),))
-    return Row("q", "", "", "", sample)
+def one_answer(image: str, gold: str | None, confidence: float, correct: bool) -> Sample:
+    clean, noisy = (
+        Readout.of(variant, "", "", "Yes", correct, confidence=confidence)
+        for variant in (CLEAN, NOISE)
+    )
+    return Sample(image, gold, ("Yes", "No"), "Yes", clean, (noisy,))
 
 
 def test_confidences_on_the_edges_of_bins_stay_in_theirs() -> None:
@@ -94,13 +96,12 @@ def test_the_defence_counts_what_its_metrics_count(task: tuple) -> None:
     """Not the documents without entropies on one side, and clean ones once a variant."""
     rows, _ = task
     held = []
-    for n, row in enumerate(rows.rows):
-        sample = row.sample
+    for n, sample in enumerate(rows.samples):
         if n % 3 == 0:
             sample = replace(sample, clean=replace(sample.clean, entropy=None))
         elif n % 3 == 1:
             sample = replace(sample, variants=sample.variants[: n % 2])
-        held.append(replace(row, sample=sample))
+        held.append(sample)
     file = SamplesFile(held)
     numbers = task_metrics(file.samples)
     expected = [numbers["defense_reject_clean"], numbers["defense_reject"]]

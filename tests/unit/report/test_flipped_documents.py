@@ -26,14 +26,15 @@ def test_flips_are_documents_that_changed_by_falling_confidence(tmp_path: Path) 
     assert len(found) == 20 and sure == sorted(sure, reverse=True)
     assert len({flip.question_id for flip in found}) == 20
     for flip in found:
-        sample = next(row.sample for row in held.rows if row.question_id == flip.question_id)
+        sample = next(one for one in held.samples if one.question_id == flip.question_id)
         others = [a for a in sample.variants if a.answer not in (None, sample.clean.answer)]
         assert flip.clean["answer"] != flip.perturbed["answer"] is not None
         assert flip.perturbed["confidence"] == max(a.confidence for a in others)
-    rest = [row for row in held.rows if row.question_id not in {f.question_id for f in found}]
-    for row in rest:
-        for answer in row.sample.variants:
-            if answer.answer not in (None, row.sample.clean.answer):
+    flipped = {flip.question_id for flip in found}
+    rest = [sample for sample in held.samples if sample.question_id not in flipped]
+    for sample in rest:
+        for answer in sample.variants:
+            if answer.answer not in (None, sample.clean.answer):
                 assert answer.confidence <= sure[-1]
 
 
@@ -75,11 +76,11 @@ def test_a_question_in_several_categories_is_shown_once_with_its_surest_flip(
     (file,) = tmp_path.rglob("*.jsonl")
     held = read_samples(file)
     surest: dict[str, tuple[float, set[str]]] = {}
-    for row in held.rows:
-        (perturbed,) = row.sample.variants
-        if perturbed.answer not in (None, row.sample.clean.answer):
-            best, categories = surest.get(row.prompt, (0.0, set()))
-            surest[row.prompt] = max(best, perturbed.confidence), categories | {row.category}
+    for sample in held.samples:
+        (perturbed,) = sample.variants
+        if perturbed.answer not in (None, sample.clean.answer):
+            best, categories = surest.get(sample.prompt, (0.0, set()))
+            surest[sample.prompt] = max(best, perturbed.confidence), categories | {sample.category}
     assert max(len(categories) for _, categories in surest.values()) == 3
     expected = sorted(surest.items(), key=lambda item: -item[1][0])[:most]
     found = surest_flips("t", held, most=most)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import force_setattr, replace
 
 from report.reading import cells, cells_of, pages
 from report.synthetic import Asked, answers, noise, write_run
@@ -78,7 +78,7 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Path:
     held = answers(asked, [noise(0.3)], skill=0)
     for _, document in held:
         for readout in (document.clean, *document.variants):
-            object.__setattr__(readout, "text", EVIL)
+            force_setattr(readout, "text", EVIL)
 
     def hostile(record: dict) -> None:
         record["lmms_eval_version"] = EVIL

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy.stats import pearsonr
 
 from vlm_confidence_tasks.metrics import Sample, measure
@@ -19,7 +18,7 @@ CHANGES = [(1.0, 0.1, 0.5, 0, 0.9), (2.0, 0.4, -0.5, 1, 0.3), (0.0, 0.1, 1.5, 0,
 
 def answer(variant, said, right, inside) -> Readout:
     probs = {"Yes": right, "No": 1 - right}
-    return Readout(variant, "", said, said, said == "Yes", probs=probs, inside=inside)
+    return Readout.of(variant, "", said, said, said == "Yes", probs=probs, inside=inside)
 
 
 def document(n: int, energy, drift, power, flip, right) -> Sample:

@@ -26,7 +26,7 @@ from vlm_confidence_tasks.harness.adapter import DocumentView, HarnessAdapter
 from vlm_confidence_tasks.harness.task import PerturbedTask
 from vlm_confidence_tasks.models.planning import Cost, CountingAdapter, counting
 from vlm_confidence_tasks.probe import ProbeError, replaced
-from vlm_confidence_tasks.types import Readout
+from vlm_confidence_tasks.types import Sample
 
 KINDS = ("clean", "perturbed", "control", "blank", "second turn")
 ALL = "all"
@@ -204,7 +204,10 @@ class _Planned:
         # Their provider may be a large model: at most, all documents have masks.
         self.mask_store = None
 
-    def readouts(self, task: str, document: int) -> list[Readout]:
+    def measured(self, task: str) -> list[int]:
+        return []
+
+    def sample(self, task: str, document: int) -> Sample:
         raise NotImplementedError("nothing is measured")
 
     def failure(self, task: str, document: int) -> str | None:

@@ -163,7 +163,8 @@ class Answers:
 
     def of_family(self, name: str) -> Answers:
         """Return a family's perturbed answers, controls too, each beside the clean one."""
-        rows = np.flatnonzero(self.in_family & (self.family == self.families.index(name)))
+        number = self.families.index(name) if name in self.families else len(self.families)
+        rows = np.flatnonzero(self.in_family & (self.family == number))
         return self._view(rows, self.clean_row[rows])
 
     @cached_property

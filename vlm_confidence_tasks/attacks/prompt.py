@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from vlm_confidence_tasks.probe import LogitSource, ProbeError, replaced
-from vlm_confidence_tasks.probe.options import begins_with_space, option_tokens
 from vlm_confidence_tasks.types import Question
 
 
@@ -72,13 +71,6 @@ def make_prompt(
             **({"add_special_tokens": False} if spelled else {}),
         ).to(model.device, model.dtype)
     return Prompt(_continued(dict(inputs), answered), recorder.options)
-
-
-def option_after(source: LogitSource, prompt: Prompt, text: str) -> tuple[int, ...]:
-    """Return the token ids of an option's text after a prompt, as in a generated answer."""
-    tokenizer = source.processor.tokenizer
-    spaced = begins_with_space(tokenizer, prompt.inputs["input_ids"][0].tolist())
-    return option_tokens(tokenizer, text, spaced)
 
 
 class _Recorder:

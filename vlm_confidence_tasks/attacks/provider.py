@@ -12,11 +12,11 @@ from PIL import Image
 
 from vlm_confidence_tasks.attacks.objective import ModelObjective, OptionObjective
 from vlm_confidence_tasks.attacks.pixels import Cost, PixelPath
-from vlm_confidence_tasks.attacks.prompt import image_order, make_prompt, option_after
+from vlm_confidence_tasks.attacks.prompt import image_order, make_prompt
 from vlm_confidence_tasks.benchmarks import option_texts
 from vlm_confidence_tasks.benchmarks.dataset import Documents
 from vlm_confidence_tasks.perturbations import fit
-from vlm_confidence_tasks.probe import LogitSource, ProbeError, label_tokens
+from vlm_confidence_tasks.probe import LogitSource, ProbeError, label_tokens, options_of
 
 VERSION = "objective/1"
 # The goal of `pgd_hi`, which names none.
@@ -101,7 +101,9 @@ class ObjectiveProvider:
                 return ModelObjective(*given)
             found = ModelObjective(*given)
             texts = option_texts(request.question) or request.key.labels
-            option = option_after(source, prompt, texts[found.label])
+            asked = prompt.inputs["input_ids"][0].tolist()
+            tokenizer = source.processor.tokenizer
+            (option,) = options_of(tokenizer, [texts[found.label]], asked)
             after = make_prompt(source, request.question, images, option).inputs
             return OptionObjective(option, after, *given)
 

@@ -8,12 +8,7 @@ from vlm_confidence_tasks.probe.description import Origin
 from vlm_confidence_tasks.probe.files import folder_digest
 from vlm_confidence_tasks.probe.gathering import gather
 from vlm_confidence_tasks.probe.generation import watched
-from vlm_confidence_tasks.probe.hidden_states import (
-    HiddenStatesExtractor,
-    StateRecorder,
-    Vision,
-    pool_vision,
-)
+from vlm_confidence_tasks.probe.hidden_states import StateRecorder, Vision, pool_vision
 from vlm_confidence_tasks.probe.hooks import hooked
 from vlm_confidence_tasks.probe.labels import label_tokens
 from vlm_confidence_tasks.probe.logit_source import (
@@ -30,7 +25,6 @@ from vlm_confidence_tasks.probe.reading import (
     LabelStep,
     Reading,
     label_probabilities,
-    read_row,
 )
 from vlm_confidence_tasks.probe.readout import make_readout
 from vlm_confidence_tasks.probe.recorder import LabelTokens, measure_step, pad_label_tokens
@@ -44,7 +38,6 @@ __all__ = [
     "BatchRows",
     "FloatArray",
     "HiddenStates",
-    "HiddenStatesExtractor",
     "LabelStep",
     "LabelTokens",
     "LogitSource",
@@ -77,7 +70,6 @@ __all__ = [
     "out_of_memory",
     "pad_label_tokens",
     "pool_vision",
-    "read_row",
     "read_top_k",
     "replaced",
     "watched",

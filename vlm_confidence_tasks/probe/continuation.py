@@ -28,16 +28,11 @@ class PromptState:
     def __init__(
         self, module: torch.nn.Module, kwargs: Mapping[str, Any], output: Any, *, copy_cache: bool
     ) -> None:
-        """Store the state, before generate() chooses the first token.
+        """Store what a module's forward was given and returned in the prefill pass.
 
-        Args:
-            module: The module whose forward was called.
-            kwargs: Its keyword arguments.
-            output: Its output.
-            copy_cache: Whether to copy the cache; without it, only continuations of one
-                token can be scored.
+        Without a copy of the cache, only continuations of one token can be scored.
         """
-        self._module = module
+        self.module = module
         self._logprob = torch.log_softmax(output.logits[:, -1].float(), dim=-1)
         self._positions: torch.Tensor | None = kwargs.get("position_ids")
         self._mask: torch.Tensor | None = kwargs.get("attention_mask")
@@ -45,28 +40,11 @@ class PromptState:
         cache = getattr(output, "past_key_values", None)
         self._cache = copy.deepcopy(cache) if copy_cache and isinstance(cache, Cache) else None
 
-    @property
-    def name(self) -> str:
-        """Name of the model's class."""
-        return type(self._module).__name__
-
-    @property
-    def exact(self) -> bool:
-        """Whether all weights have at least 32 bits, so that rounding is small."""
-        parameters = self._module.parameters()
-        return all(p.is_floating_point() and p.element_size() >= 4 for p in parameters)
-
     @torch.no_grad()
     def logprobs(self, continuations: Sequence[Sequence[int]]) -> list[FloatArray]:
-        """Score one continuation of each row.
+        """Return ln p of each token of each row's continuation, in nats.
 
         Takes one short forward pass, or none if all continuations have one token.
-
-        Args:
-            continuations: Token ids after the prompt, one sequence per row of the batch.
-
-        Returns:
-            For each row, ln p of each token given those before it, in nats.
 
         Raises:
             ProbeError: This model's cache cannot be continued.
@@ -86,7 +64,7 @@ class PromptState:
         """Return the logits after each token, [rows, tokens, vocabulary]."""
         last = self._checked_positions()[..., -1:]
         offsets = torch.arange(1, tokens.shape[1] + 1, device=last.device)
-        output = self._module(
+        output = self.module(
             input_ids=tokens,
             position_ids=last + offsets,
             past_key_values=copy.deepcopy(self._cache),
@@ -110,7 +88,7 @@ class PromptState:
 
     def _checked_positions(self) -> torch.Tensor:
         """Return the prompts' position ids after checking that the cache can be continued."""
-        if getattr(self._module.config, "is_encoder_decoder", False):
+        if getattr(self.module.config, "is_encoder_decoder", False):
             why = "it has an encoder, which reads the prompt in its decoder's place"
         elif self._cache is None:
             why = "generate() returned no key-value cache; set use_cache to True"
@@ -120,4 +98,5 @@ class PromptState:
             return self._positions
         else:
             why = "generate() gave it no position_ids"
-        raise ProbeError(f"options of several tokens cannot be scored with {self.name}: {why}")
+        name = type(self.module).__name__
+        raise ProbeError(f"options of several tokens cannot be scored with {name}: {why}")

@@ -53,6 +53,11 @@ def numerics(model: torch.nn.Module) -> dict[str, Any]:
     }
 
 
+def is_exact(model: torch.nn.Module) -> bool:
+    """Whether all weights have at least 32 bits, so that rounding is small."""
+    return all(p.is_floating_point() and p.element_size() >= 4 for p in model.parameters())
+
+
 def _plain(value: Any) -> Any:
     """Turn values that JSON cannot represent (a dtype) into text."""
     if isinstance(value, Mapping):

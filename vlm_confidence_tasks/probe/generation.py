@@ -2,58 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 import torch
 from transformers import GenerationMixin, StoppingCriteriaList
 
-from vlm_confidence_tasks.probe.backend import ProbeError
-from vlm_confidence_tasks.probe.hidden_states import HiddenStatesBatch, HiddenStatesExtractor
+from vlm_confidence_tasks.probe.backend import ProbeError, prompt_ids
+from vlm_confidence_tasks.probe.hidden_states import HiddenStatesBatch
 from vlm_confidence_tasks.probe.hooks import hooked
+from vlm_confidence_tasks.probe.labels import label_tokens
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.recorder import LabelTokens, Recorder
 from vlm_confidence_tasks.probe.replacing import replaced
+from vlm_confidence_tasks.probe.rows import BatchRows
 from vlm_confidence_tasks.probe.scoring import OptionBatch, OptionScorer
-
-Rows = Callable[[], Sequence[LabelTokens]]
-Deliver = Callable[[list[Reading]], None]
-Fail = Callable[[BaseException], None]
+from vlm_confidence_tasks.probe.structure import Structure
 
 
 @contextmanager
 def watched(
-    model: Any,
-    rows: Rows,
-    deliver: Deliver,
-    fail: Fail,
-    scorer: OptionScorer | None = None,
-    extractor: HiddenStatesExtractor | None = None,
+    model: Any, tokenizer: Any, rows: BatchRows, structure: Structure | None = None
 ) -> Iterator[None]:
     """Measure every call of `model.generate()` in the block.
 
     Args:
         model: A transformers model; only this instance is changed, never its class.
-        rows: Called before each generate(): the label tokens of each row of its batch.
-        deliver: Called after it with one Reading per row, in the order of the batch.
-        fail: Called with the exception of generate() before it is raised again, since some
-            adapters catch it and return an empty answer.
-        scorer: Scores the options of each row, if any, after its prompt.
-        extractor: Captures hidden states where they are needed.
+        tokenizer: Its tokenizer.
+        rows: Says what to measure in each row and receives the readings; also the exception of
+            generate(), before it is raised again, since some adapters catch it and return an
+            empty answer.
+        structure: The model's parts; None: no row needs hidden states.
     """
     original = model.generate
+    scorer = OptionScorer(tokenizer)
+    tokens = cache(lambda labels: label_tokens(tokenizer, labels))
 
     @wraps(original)
     def generate(*args: Any, **kwargs: Any) -> Any:
         try:
-            labels = rows()
-            batch = None if scorer is None else scorer.batch(args, kwargs)
-            capture = None if extractor is None else extractor.batch(args, kwargs, labels)
-            return _recorded(model, original, labels, deliver, batch, capture, args, kwargs)
+            wanted = rows.rows()
+            labels = [tokens(row.labels) for row in wanted]
+            options = scorer.batch(args, kwargs, [row.options for row in wanted])
+            states = None
+            # Without need no hook is registered.
+            if structure is not None and any(row.representations for row in wanted):
+                prompts = prompt_ids(
+                    args, kwargs, len(wanted), "vision tokens are found in prompts"
+                )
+                states = HiddenStatesBatch(structure, prompts, dict(kwargs), labels)
+            output, readings = _recorded(model, original, labels, options, states, args, kwargs)
+            rows.deliver(readings)
+            return output
         except Exception as error:
-            fail(error)
+            rows.fail(error)
             raise
 
     with replaced(model, "generate", generate):
@@ -63,41 +67,39 @@ def watched(
 def _recorded(
     model: Any,
     original: Any,
-    rows: Sequence[LabelTokens],
-    deliver: Deliver,
-    batch: OptionBatch | None,
-    capture: HiddenStatesBatch | None,
+    labels: Sequence[LabelTokens],
+    options: OptionBatch | None,
+    states: HiddenStatesBatch | None,
     args: Any,
     kwargs: dict[str, Any],
-) -> Any:
+) -> tuple[Any, list[Reading]]:
     """Run generate() once with a Recorder in its decoding loop."""
     _refuse_right_padding(model, kwargs)
 
     def at_first_step(generator: Any) -> None:
         _refuse_other_than_greedy(kwargs, generator)
-        if batch is not None:
-            batch.at_first_step()
+        if options is not None:
+            options.at_first_step()
 
-    recorder = Recorder(rows, _device(model), at_first_step)
+    recorder = Recorder(labels, _device(model), at_first_step)
     criteria = StoppingCriteriaList(kwargs.pop("stopping_criteria", None) or [])
-    criteria += [recorder] if capture is None else [recorder, capture]
+    criteria += [recorder] if states is None else [recorder, states]
     with ExitStack() as hooks:
         # Some models delegate generate() to an inner language model, whose forward then runs
         # instead of theirs. Where both run, the outer hook runs last, and its logits are used.
         for module in model.modules():
             if module is model or isinstance(module, GenerationMixin):
                 hooks.enter_context(hooked(module, recorder.on_forward))
-                if batch is not None:
-                    hooks.enter_context(hooked(module, batch.on_forward, with_kwargs=True))
-        if capture is not None:
-            hooks.enter_context(capture.hooked())
+                if options is not None:
+                    hooks.enter_context(hooked(module, options.on_forward, with_kwargs=True))
+        if states is not None:
+            hooks.enter_context(states.hooked())
         output = original(*args, **kwargs, stopping_criteria=criteria)
     readings = recorder.readings(_end_tokens(kwargs, recorder.generator))
-    if batch is not None:
+    if options is not None:
         tokens, numbers = recorder.steps()
-        readings = batch.add_to(readings, (tokens, numbers[:, :, 1]))
-    deliver(readings if capture is None else capture.add_to(readings))
-    return output
+        readings = options.add_to(readings, tokens, numbers[:, :, 1])
+    return output, readings if states is None else states.add_to(readings)
 
 
 def _device(model: Any) -> torch.device:
@@ -107,12 +109,8 @@ def _device(model: Any) -> torch.device:
 def _setting(kwargs: Mapping[str, Any], generator: Any, name: str) -> Any:
     """Return a generation setting as transformers resolves it.
 
-    Args:
-        kwargs: Keyword arguments of the call: these come first, then the
-            `generation_config` among them.
-        generator: The module that runs the decoding loop; its own `generation_config`
-            comes last.
-        name: Name of the setting.
+    Keyword arguments of the call come first, then the `generation_config` among them, then that
+    of the module that runs the decoding loop.
     """
     if name in kwargs:
         return kwargs[name]

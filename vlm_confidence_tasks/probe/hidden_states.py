@@ -10,52 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from vlm_confidence_tasks.probe.backend import ProbeError, prompt_ids
+from vlm_confidence_tasks.probe.backend import ProbeError
 from vlm_confidence_tasks.probe.grids import Images, grids, patches, roughness
 from vlm_confidence_tasks.probe.hooks import hooked
 from vlm_confidence_tasks.probe.reading import FloatArray, HiddenStates, Reading
 from vlm_confidence_tasks.probe.recorder import LabelTokens, pad_label_tokens
-from vlm_confidence_tasks.probe.structure import Structure, find_structure
+from vlm_confidence_tasks.probe.structure import Structure
 
 # Mean of a row's vision tokens, [width], and their Dirichlet energy; None where unknown.
 Vision = tuple[torch.Tensor | None, float | None]
 Pick = Callable[[torch.Tensor], torch.Tensor]
-
-
-class HiddenStatesExtractor:
-    """Captures the hidden states of those generate() calls that need them."""
-
-    def __init__(self, model: Any, is_needed: Callable[[], bool]) -> None:
-        """Find the model's parts.
-
-        Args:
-            model: A transformers vision-language model.
-            is_needed: Called before each generate(): whether any row of its batch belongs to
-                a task with `representations: true`. If not, no hook is registered.
-
-        Raises:
-            ProbeError: A part of the model was not found.
-        """
-        self.structure = find_structure(model)
-        self._is_needed = is_needed
-
-    def batch(
-        self, args: Sequence[Any], kwargs: Mapping[str, Any], rows: Sequence[LabelTokens]
-    ) -> HiddenStatesBatch | None:
-        """Return the capture of one call of generate(), None if it is not needed.
-
-        Args:
-            args: Positional arguments of the call.
-            kwargs: Keyword arguments of the call.
-            rows: For each row, the token ids of each of its labels.
-
-        Raises:
-            ProbeError: The call has no token ids, which locate the vision tokens.
-        """
-        if not self._is_needed():
-            return None
-        prompts = prompt_ids(args, kwargs, len(rows), "vision tokens are found in prompts")
-        return HiddenStatesBatch(self.structure, prompts, dict(kwargs), rows)
 
 
 class StateRecorder:

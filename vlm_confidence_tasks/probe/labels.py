@@ -26,7 +26,7 @@ def label_tokens(tokenizer: Any, labels: Sequence[str]) -> tuple[tuple[int, ...]
             cannot be separated.
     """
     vocabulary = tokenizer.get_vocab()
-    tokens = tuple(tuple(sorted(_spellings(tokenizer, vocabulary, label))) for label in labels)
+    tokens = tuple(tuple(sorted(_spelled(tokenizer, vocabulary, label))) for label in labels)
     for i, own in enumerate(tokens):
         for other, others in zip(labels[:i], tokens[:i], strict=True):
             if shared := set(own) & set(others):
@@ -38,16 +38,20 @@ def label_tokens(tokenizer: Any, labels: Sequence[str]) -> tuple[tuple[int, ...]
     return tokens
 
 
-def _spellings(tokenizer: Any, vocabulary: dict[str, int], label: str) -> set[int]:
+def spellings(label: str) -> set[str]:
+    """Return how answers spell a label: in three cases, plain, after a space or a bracket."""
     cases = {label, label.lower(), label.upper()}
-    written = [before + case for case in cases for before in ("", " ", "(", " (")]
-    encoded = [tokenizer.encode(text, add_special_tokens=False) for text in written]
+    return {before + case for case in cases for before in ("", " ", "(", " (")}
+
+
+def _spelled(tokenizer: Any, vocabulary: dict[str, int], label: str) -> set[int]:
+    encoded = [tokenizer.encode(text, add_special_tokens=False) for text in spellings(label)]
     single = {tokens[0] for tokens in encoded if len(tokens) == 1}
     # SentencePiece encodes every text with a leading space; the piece without it, which
     # follows a newline or a bracket, has to be looked up in the vocabulary.
     single |= {
         vocabulary[mark + case]
-        for case in cases
+        for case in {label, label.lower(), label.upper()}
         for mark in ("", *_SPACE_MARKS)
         if mark + case in vocabulary
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import lru_cache
+from functools import cache
 from typing import Any, Protocol
 
 from loguru import logger
@@ -12,18 +12,17 @@ from loguru import logger
 from vlm_confidence_tasks.probe.backend import find_model, find_processor, find_tokenizer
 from vlm_confidence_tasks.probe.description import Origin, numerics, origin
 from vlm_confidence_tasks.probe.generation import watched
-from vlm_confidence_tasks.probe.hidden_states import HiddenStatesExtractor
 from vlm_confidence_tasks.probe.labels import label_tokens
 from vlm_confidence_tasks.probe.measures import NO_PROBABILITIES, Capability
 from vlm_confidence_tasks.probe.openai_source import OpenAISource
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.rows import BatchRows
-from vlm_confidence_tasks.probe.scoring import OptionScorer
+from vlm_confidence_tasks.probe.structure import find_structure
 from vlm_confidence_tasks.probe.vllm_source import VllmSource
 
 
 class LogitSource(Protocol):
-    """Gives a `Reading` for each answer of one engine.
+    """Gives a `Reading` for each answer of one engine; as it stands, an engine of text only.
 
     Attributes:
         measures: What it can measure. If it is not empty, an answer without a reading is an
@@ -31,16 +30,17 @@ class LogitSource(Protocol):
         origin: Where the model's weights came from; None if unknown, and the engine's answers
             are then not cached.
         model: The transformers model, for perturbations that differentiate it; else None.
-        processor: Its processor of images and texts, likewise.
+        processor: The model's processor of images and texts; else None.
     """
 
-    measures: frozenset[Capability]
-    origin: Origin | None
-    model: Any
-    processor: Any
+    measures: frozenset[Capability] = frozenset()
+    origin: Origin | None = None
+    model: Any = None
+    processor: Any = None
 
     def numerics(self) -> Mapping[str, Any]:
         """Return what affects the model's outputs besides its weights (dtype, kernels)."""
+        return {}
 
     def reading(self, rows: BatchRows, representations: bool) -> AbstractContextManager[None]:
         """Measure the engine in the block, if readings are taken while it generates.
@@ -60,15 +60,17 @@ class LogitSource(Protocol):
         Returns:
             None if readings are not obtained in this way.
         """
+        return None
 
     def decode(self, tokens: Sequence[int]) -> str | None:
         """Return the text of generated token ids, None if it is unknown."""
+        return None
 
 
-class TransformersSource:
+class TransformersSource(LogitSource):
     """Full distributions of a transformers model, read while `generate()` runs."""
 
-    measures: frozenset[Capability] = frozenset({"probabilities", "options", "representations"})
+    measures = frozenset({"probabilities", "options", "representations"})
 
     def __init__(self, model: Any, tokenizer: Any, processor: Any = None) -> None:
         """Prepare; the model is wrapped in `reading` only.
@@ -79,8 +81,8 @@ class TransformersSource:
             processor: Its processor of images and texts; None: it cannot be attacked.
         """
         self.model, self.tokenizer, self.processor = model, tokenizer, processor
-        self.origin: Origin | None = origin(model)
-        self._tokens = lru_cache(maxsize=None)(lambda labels: label_tokens(tokenizer, labels))
+        self.origin = origin(model)
+        self._tokens = cache(lambda labels: label_tokens(tokenizer, labels))
 
     def numerics(self) -> Mapping[str, Any]:
         """Return dtypes, device types, attention kernel and quantisation."""
@@ -89,62 +91,30 @@ class TransformersSource:
     @contextmanager
     def reading(self, rows: BatchRows, representations: bool) -> Iterator[None]:
         """Measure every `generate()` of the model in the block."""
-        scorer = OptionScorer(self.tokenizer, lambda: [row.options for row in rows.rows()])
-        extractor = (
-            HiddenStatesExtractor(
-                self.model, lambda: any(row.representations for row in rows.rows())
-            )
-            if representations
-            else None
-        )
-        with watched(
-            self.model,
-            lambda: [self.label_tokens(row.labels) for row in rows.rows()],
-            rows.deliver,
-            rows.fail,
-            scorer,
-            extractor,
-        ):
+        structure = find_structure(self.model) if representations else None
+        with watched(self.model, self.tokenizer, rows, structure):
             yield
 
     def label_tokens(self, labels: tuple[str, ...]) -> Sequence[Sequence[int]]:
         """Return the token ids of each label."""
         return self._tokens(labels)
 
-    def read(self, text: str, labels: Sequence[str]) -> None:
-        """Return None: readings are taken during `generate()`."""
-
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of token ids, without special ones."""
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
 
-class NoLogits:
+class NoLogits(LogitSource):
     """An engine that returns text only."""
-
-    measures: frozenset[Capability] = frozenset()
-    origin: Origin | None = None
-    model: Any = None
-    processor: Any = None
 
     def __init__(self, name: str) -> None:
         """Store the engine's name for the warning."""
         self._name = name
 
-    def numerics(self) -> Mapping[str, Any]:
-        """Return nothing."""
-        return {}
-
     def reading(self, rows: BatchRows, representations: bool) -> AbstractContextManager[None]:
         """Warn that measures will be absent."""
         logger.warning(f"{self._name} gives no logits: {NO_PROBABILITIES}")
         return nullcontext()
-
-    def read(self, text: str, labels: Sequence[str]) -> None:
-        """Return None."""
-
-    def decode(self, tokens: Sequence[int]) -> None:
-        """Return None."""
 
 
 def find_source(adapter: Any) -> LogitSource:

@@ -17,6 +17,7 @@ from vlm_confidence_tasks.errors import RequestError, one_line
 from vlm_confidence_tasks.probe.backend import ProbeError
 from vlm_confidence_tasks.probe.carrying import CarryingText, carried
 from vlm_confidence_tasks.probe.description import Origin
+from vlm_confidence_tasks.probe.labels import spellings
 from vlm_confidence_tasks.probe.measures import NO_PROBABILITIES, Capability
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.replacing import replaced
@@ -181,12 +182,7 @@ def spelled_tokens(labels: Sequence[str]) -> list[list[int]]:
     Whether the vocabulary has them is unknown: those that are not among the likeliest count as
     unseen.
     """
-    spelled = []
-    for label in labels:
-        cases = {label, label.lower(), label.upper()}
-        texts = {before + case for case in cases for before in ("", " ", "(", " (")}
-        spelled.append(sorted(token_id(text.encode()) for text in texts))
-    return spelled
+    return [sorted(token_id(text.encode()) for text in spellings(label)) for label in labels]
 
 
 def read_steps(choice: Any) -> list[TopKStep]:

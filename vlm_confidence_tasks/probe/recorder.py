@@ -39,6 +39,26 @@ def measure_step(logits: torch.Tensor, chosen: torch.Tensor, labels: torch.Tenso
     return torch.cat([entropy, chosen_logprob, logprob.gather(1, labels.to(logprob.device))], dim=1)
 
 
+def read_rows(
+    tokens: Sequence[Sequence[int]],
+    numbers: FloatArray,
+    rows: Sequence[LabelTokens],
+    end_tokens: frozenset[int],
+) -> list[Reading]:
+    """Return a Reading of each row from its tokens and what `measure_step` gave of its steps.
+
+    Args:
+        tokens: Generated token ids, [rows, steps].
+        numbers: [rows, steps, 2 + tokens of labels].
+        rows: For each row, the token ids of each of its labels.
+        end_tokens: Tokens that end an answer.
+    """
+    return [
+        read_row(own, row[:, 0], row[:, 1], row[:, 2:], labels, end_tokens)
+        for own, row, labels in zip(tokens, numbers, rows, strict=True)
+    ]
+
+
 class Recorder:
     """Records entropy and log-probabilities of each step of generate().
 
@@ -102,11 +122,7 @@ class Recorder:
 
     def readings(self, end_tokens: frozenset[int]) -> list[Reading]:
         """Return one Reading per row, in the order of the batch."""
-        tokens, numbers = self.steps()
-        return [
-            read_row(row_tokens, row[:, 0], row[:, 1], row[:, 2:], labels, end_tokens)
-            for row_tokens, row, labels in zip(tokens, numbers, self._rows, strict=True)
-        ]
+        return read_rows(*self.steps(), self._rows, end_tokens)
 
     def steps(self) -> tuple[list[list[int]], FloatArray]:
         """Return the recorded steps.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
+from itertools import zip_longest
 from typing import Any
 
 import torch
 
 from vlm_confidence_tasks.probe.backend import ProbeError, prompt_ids
 from vlm_confidence_tasks.probe.continuation import PromptState
+from vlm_confidence_tasks.probe.description import is_exact
 from vlm_confidence_tasks.probe.options import PROMPT_END, Tokens, begins_with_space, option_tokens
 from vlm_confidence_tasks.probe.reading import FloatArray, Reading
 
@@ -29,31 +31,25 @@ class OptionScorer:
     way, once: its log-probabilities must equal those of generation.
     """
 
-    def __init__(self, tokenizer: Any, texts: Callable[[], Sequence[Sequence[str]]]) -> None:
-        """Prepare for a model that has not been checked.
-
-        Args:
-            tokenizer: The model's tokenizer.
-            texts: Called before each generate(): the options of each row of its batch.
-        """
+    def __init__(self, tokenizer: Any) -> None:
+        """Prepare for a model that has not been checked, given its tokenizer."""
         self._tokenizer = tokenizer
-        self._texts = texts
-        self._encode = lru_cache(maxsize=None)(
-            lambda text, spaced: option_tokens(tokenizer, text, spaced)
-        )
+        self._encode = cache(lambda text, spaced: option_tokens(tokenizer, text, spaced))
         self.checked = False
 
-    def batch(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> OptionBatch | None:
+    def batch(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], texts: Sequence[Sequence[str]]
+    ) -> OptionBatch | None:
         """Return the scorer of one call of generate(), None if no row has options.
 
         Args:
             args: Positional arguments of the call.
             kwargs: Keyword arguments of the call.
+            texts: The options of each row.
 
         Raises:
             ProbeError: The call has no token ids, or not one row for each document.
         """
-        texts = self._texts()
         if not any(texts):
             return None
         prompts = prompt_ids(args, kwargs, len(texts), "options are scored after prompts")
@@ -69,12 +65,7 @@ class OptionBatch:
     """Scores the options of one batch after its generate()."""
 
     def __init__(self, scorer: OptionScorer, options: Sequence[Sequence[Tokens]]) -> None:
-        """Prepare for one call of generate().
-
-        Args:
-            scorer: Holds whether the model has been checked.
-            options: Tokens of each option of each row; rows may have none.
-        """
+        """Prepare for one call of generate(), with the tokens of each row's options, if any."""
         self._scorer = scorer
         self.options = options
         self._several = any(len(option) > 1 for row in options for option in row)
@@ -94,12 +85,12 @@ class OptionBatch:
             self._prompt = PromptState(*self._last, copy_cache=self._several)
             self._last = None
 
-    def add_to(self, readings: Sequence[Reading], steps: Steps) -> list[Reading]:
-        """Return the readings with the log-probabilities of their rows' options.
+    def add_to(
+        self, readings: Sequence[Reading], tokens: Sequence[Sequence[int]], logprob: FloatArray
+    ) -> list[Reading]:
+        """Return the rows' readings with the log-probabilities of their options.
 
-        Args:
-            readings: One per row.
-            steps: Tokens that generation chose in each row, and their log-probabilities.
+        Generation chose `tokens`, [rows, steps], with these log-probabilities.
 
         Raises:
             ProbeError: Continuations of the prompt cannot be scored, or differ from generation.
@@ -107,20 +98,16 @@ class OptionBatch:
         if self._prompt is None:
             raise ProbeError("generate() ran no prompt, so that no option can follow it")
         found: list[list[FloatArray]] = [[] for _ in self.options]
-        for column in range(max(map(len, self.options))):
-            tokens = [row[column] if column < len(row) else () for row in self.options]
-            for scores, logprob in zip(found, self._prompt.logprobs(tokens), strict=True):
-                # Rows with fewer options than others have an empty one here.
-                scores.extend([logprob] if logprob.size else [])
+        # Rows with fewer options than others have an empty one here.
+        for column in zip_longest(*self.options, fillvalue=()):
+            for scores, score in zip(found, self._prompt.logprobs(column), strict=True):
+                scores.extend([score] if score.size else [])
         if self._several and not self._scorer.checked:
-            self._scorer.checked = _check(self._prompt, *steps)
+            self._scorer.checked = _check(self._prompt, tokens, logprob)
         return [
             replace(reading, option_logprob=tuple(scores))
             for reading, scores in zip(readings, found, strict=True)
         ]
-
-
-Steps = tuple[Sequence[Sequence[int]], FloatArray]
 
 
 def _check(prompt: PromptState, tokens: Sequence[Sequence[int]], logprob: FloatArray) -> bool:
@@ -128,11 +115,6 @@ def _check(prompt: PromptState, tokens: Sequence[Sequence[int]], logprob: FloatA
 
     The first token is left out, since its logits come from the prefill pass in both ways. The
     padding of finished rows is compared too, since generation also ran it.
-
-    Args:
-        prompt: The state after the prompts.
-        tokens: Generated tokens, [rows, steps].
-        logprob: Their log-probabilities during generation, [rows, steps].
 
     Raises:
         ProbeError: The two differ by more than rounding explains.
@@ -142,10 +124,11 @@ def _check(prompt: PromptState, tokens: Sequence[Sequence[int]], logprob: FloatA
         return False
     again = prompt.logprobs([row[:count] for row in tokens])
     gaps = [abs(row - given[:count])[1:].mean() for row, given in zip(again, logprob, strict=True)]
-    gap, allowed = float(max(gaps)), ROUNDING if prompt.exact else COARSE_ROUNDING
+    gap, allowed = float(max(gaps)), ROUNDING if is_exact(prompt.module) else COARSE_ROUNDING
     if not gap <= allowed:
+        name = type(prompt.module).__name__
         raise ProbeError(
-            f"options of several tokens cannot be scored with {prompt.name}: its own answer, "
+            f"options of several tokens cannot be scored with {name}: its own answer, "
             f"scored so, differs from generation by {gap:.3g} nats a token"
         )
     return True

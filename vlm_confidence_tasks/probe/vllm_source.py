@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache, wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ class VllmSource:
         self._vocabulary = int(self._config.get_vocab_size())
         self._k = _allowed(wanted_top_k(), self._config.max_logprobs, self._vocabulary)
         self.origin = _origin(self._config)
-        self._tokens = lru_cache(maxsize=None)(lambda labels: label_tokens(self._tokenizer, labels))
+        self._tokens = cache(lambda labels: label_tokens(self._tokenizer, labels))
         self._prompt_tokens = self._cached_tokens = 0
 
     def numerics(self) -> Mapping[str, Any]:

@@ -211,7 +211,7 @@ def test_without_representations_the_models_parts_are_not_searched(
         raise AssertionError("looked at")
 
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(four_images))
-    monkeypatch.setattr(logit_source, "HiddenStatesExtractor", refuse)
+    monkeypatch.setattr(logit_source, "find_structure", refuse)
     evaluate(manager, load(), "pope_eps0.1", limit=1)
     with pytest.raises(AssertionError, match="looked at"):
         evaluate(manager, load(), "pope_drift", limit=1)

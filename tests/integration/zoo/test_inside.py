@@ -9,15 +9,10 @@ import numpy as np
 import pytest
 import torch
 from metrics.reference import dirichlet_energy
+from probe.tiny import Batch
 from transformers import AutoModelForCausalLM
 
-from vlm_confidence_tasks.probe import (
-    HiddenStatesExtractor,
-    ProbeError,
-    Reading,
-    label_tokens,
-    watched,
-)
+from vlm_confidence_tasks.probe import ProbeError, Reading, Row, find_structure, watched
 
 from . import FAMILIES
 
@@ -42,12 +37,11 @@ def hooks(model) -> int:
 
 
 def capture(run, call, is_needed=True) -> tuple[torch.Tensor, list[Reading]]:
-    readings, failures = [], []
-    rows = [label_tokens(run.tokenizer, ("Yes", "No"))] * len(call.sequences)
-    extractor = HiddenStatesExtractor(run.model, lambda: is_needed)
-    with watched(run.model, lambda: rows, readings.extend, failures.append, extractor=extractor):
+    row = Row(("Yes", "No"), representations=is_needed)
+    batch = Batch(*[row] * len(call.sequences))
+    with watched(run.model, run.tokenizer, batch, find_structure(run.model)):
         sequences = run.model.generate(**call.arguments)
-    return sequences, readings
+    return sequences, batch.readings
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +99,7 @@ def test_the_batches_of_three_are_padded_on_the_left_and_end_apart(pairs, name):
 @pytest.mark.parametrize(("name", "batch_size"), RUNS)
 def test_layer_entropies_are_the_logit_lens_of_the_answers_step(pairs, name, batch_size):
     pair = pairs(name, batch_size)
-    parts = HiddenStatesExtractor(pair.model, bool).structure
+    parts = find_structure(pair.model)
     cases = [
         (row, at.step, reading, found)
         for row, reading in enumerate(pair.readings)
@@ -133,7 +127,7 @@ def test_labels_after_the_first_step_are_among_those_tested(pairs):
 def test_vision_tokens_are_those_that_the_language_model_gets(pairs, name, batch_size):
     pair = pairs(name, batch_size)
     seen = []
-    parts = HiddenStatesExtractor(pair.model, bool).structure
+    parts = find_structure(pair.model)
     hook = parts.decoder.register_forward_pre_hook(
         lambda module, args, kwargs: seen.append(kwargs), with_kwargs=True
     )
@@ -186,7 +180,7 @@ def test_without_need_no_hook_is_registered(evaluated, monkeypatch):
     assert set(counts) == {before + 1}
     counts.clear()
     _, (reading,) = capture(run, call, is_needed=True)
-    layers = len(HiddenStatesExtractor(run.model, bool).structure.layers)
+    layers = len(find_structure(run.model).layers)
     assert set(counts) == {before + 1 + layers + 1}
     assert hooks(run.model) == before
 
@@ -204,7 +198,7 @@ class Headless(torch.nn.Module):
 
 def test_a_model_with_unknown_parts_is_named(evaluated):
     with pytest.raises(ProbeError, match="states of Headless cannot be read: it has no stack"):
-        HiddenStatesExtractor(Headless(), bool)
+        find_structure(Headless())
     text = evaluated("llava").model.model.language_model.config
     with pytest.raises(ProbeError, match="LlamaForCausalLM cannot be read: it has no image token"):
-        HiddenStatesExtractor(AutoModelForCausalLM.from_config(text), bool)
+        find_structure(AutoModelForCausalLM.from_config(text))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from probe.tiny import Batch
 from transformers import GenerationMixin
 
-from vlm_confidence_tasks.probe import OptionScorer, ProbeError, watched
+from vlm_confidence_tasks.probe import OptionScorer, ProbeError, Row, watched
 
 from . import FAMILIES
 
@@ -19,13 +20,11 @@ RUNS = [(name, 1) for name in FAMILIES] + [(name, 4) for name in BATCHED]
 
 def score(run, call, texts):
     """Run generate() once more, with options after its prompts."""
-    delivered, failures = [], []
-    rows = [[] for _ in texts]
-    scorer = OptionScorer(run.tokenizer, lambda: texts)
-    with watched(run.model, lambda: rows, delivered.extend, failures.append, scorer):
+    batch = Batch(*(Row((), options) for options in texts))
+    with watched(run.model, run.tokenizer, batch):
         sequences = run.model.generate(**call.arguments)
-    assert not failures
-    return sequences, delivered, scorer
+    assert not batch.failures
+    return sequences, batch.readings
 
 
 def texts_of(batch_size):
@@ -64,12 +63,12 @@ def plainly(run, call, row, tokens):
 def test_options_equal_a_plain_pass(evaluated, name, batch_size):
     run = evaluated(name, batch_size=batch_size, float32=True)
     call, texts = run.calls[0], texts_of(batch_size)
-    sequences, readings, scorer = score(run, call, texts)
+    sequences, readings = score(run, call, texts)
     assert torch.equal(sequences, call.sequences), "scoring changed what is generated"
     worst = 0.0
     for row, (reading, options) in enumerate(zip(readings, texts, strict=True)):
         assert len(reading.option_logprob) == len(options)
-        tokens = scorer.batch((), call.arguments).options[row]
+        tokens = OptionScorer(run.tokenizer).batch((), call.arguments, texts).options[row]
         for found, written in zip(reading.option_logprob, tokens, strict=True):
             expected = plainly(run, call, row, written)
             worst = max(worst, np.abs(found - expected).max())
@@ -81,7 +80,7 @@ def test_options_equal_a_plain_pass(evaluated, name, batch_size):
 def test_options_follow_the_prompt_as_text(evaluated, name):
     run = evaluated(name)
     arguments = run.calls[0].arguments
-    batch = OptionScorer(run.tokenizer, lambda: [OPTIONS]).batch((), arguments)
+    batch = OptionScorer(run.tokenizer).batch((), arguments, [OPTIONS])
     prompt = arguments["input_ids"][0].tolist()
     before = run.tokenizer.decode(prompt)
     for text, tokens in zip(OPTIONS, batch.options[0], strict=True):
@@ -126,7 +125,7 @@ def test_n_options_cost_one_prompt_and_n_short_passes(evaluated, name):
     with Passes(run.model) as plain:
         run.model.generate(**call.arguments)
     with Passes(run.model) as passes:
-        _, (reading,), _ = score(run, call, [OPTIONS])
+        _, (reading,) = score(run, call, [OPTIONS])
     assert passes.pictures == plain.pictures == 1
     generated = len(plain.lengths)
     assert passes.lengths[:generated] == plain.lengths
@@ -140,14 +139,13 @@ def test_n_options_cost_one_prompt_and_n_short_passes(evaluated, name):
 def test_a_model_without_a_cache_is_refused(evaluated):
     run = evaluated("llava")
     arguments = run.calls[0].arguments | {"use_cache": False}
-    scorer = OptionScorer(run.tokenizer, lambda: [OPTIONS])
-    failures = []
+    batch = Batch(Row((), OPTIONS))
     with (
-        watched(run.model, lambda: [[]], lambda readings: None, failures.append, scorer),
+        watched(run.model, run.tokenizer, batch),
         pytest.raises(ProbeError, match="with LlavaForConditionalGeneration: .*use_cache to True"),
     ):
         run.model.generate(**arguments)
-    assert failures
+    assert batch.failures
 
 
 @pytest.mark.parametrize("name", ["llava", "qwen2_vl", "mllama"])

@@ -9,10 +9,10 @@ import pytest
 import torch
 from transformers import GenerationConfig, LogitsProcessorList
 
-from vlm_confidence_tasks.probe import ProbeError, label_tokens, watched
+from vlm_confidence_tasks.probe import ProbeError, Row, label_tokens, watched
 from vlm_confidence_tasks.probe.recorder import Recorder
 
-from .tiny import PROMPT, YES_NO, Dictate, make_model, plainly, prompt, read, recomputed
+from .tiny import PROMPT, YES_NO, Batch, Dictate, make_model, plainly, prompt, read, recomputed
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -164,12 +164,12 @@ def test_rows_that_end_at_different_lengths(model, tokenizer):
 
 
 def test_rows_with_different_labels(model, tokenizer):
-    label_ids = [label_tokens(tokenizer, labels) for labels in (YES_NO, ("A", "B", "C"), ())]
-    got = []
-    with watched(model, lambda: label_ids, got.extend, lambda error: None):
+    batch = Batch(Row(YES_NO), Row(("A", "B", "C")), Row(()))
+    label_ids = [label_tokens(tokenizer, row.labels) for row in batch.rows()]
+    with watched(model, tokenizer, batch):
         output = model.generate(**prompt(tokenizer, rows=3), do_sample=False, max_new_tokens=2)
     p = torch.log_softmax(model(output[:1, :-2]).logits[0, -1].detach().double(), dim=-1).exp()
-    for reading, labels in zip(got, label_ids, strict=True):
+    for reading, labels in zip(batch.readings, label_ids, strict=True):
         expected = [float(p[list(tokens)].sum()) for tokens in labels]
         assert reading.label_steps[0].step == 0
         assert np.exp(reading.label_steps[0].logprob) == pytest.approx(expected, abs=1e-5)
@@ -184,15 +184,15 @@ def test_a_batch_padded_on_the_right_is_refused(model, tokenizer):
     ids = prompt(tokenizer)["input_ids"].repeat(2, 1)
     mask = torch.ones_like(ids)
     mask[1, -2:] = 0
-    failures = []
+    batch = Batch(Row(()), Row(()))
     with (
-        watched(model, lambda: [(), ()], lambda readings: None, failures.append),
+        watched(model, tokenizer, batch),
         pytest.raises(ProbeError, match="padded on the right.*--batch_size 1"),
     ):
         model.generate(input_ids=ids, attention_mask=mask, do_sample=False, max_new_tokens=2)
-    assert len(failures) == 1
+    assert len(batch.failures) == 1
     left = mask.flip(1)
-    with watched(model, lambda: [(), ()], lambda readings: None, failures.append):
+    with watched(model, tokenizer, batch):
         model.generate(input_ids=ids, attention_mask=left, do_sample=False, max_new_tokens=2)
 
 

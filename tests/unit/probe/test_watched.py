@@ -12,9 +12,9 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from vlm_confidence_tasks.probe import ProbeError, label_tokens, watched
+from vlm_confidence_tasks.probe import ProbeError, Row, watched
 
-from .tiny import PROMPT, YES_NO, Dictate, hooks, plainly, prompt, read, recomputed
+from .tiny import PROMPT, YES_NO, Batch, Dictate, hooks, plainly, prompt, read, recomputed
 
 
 class StopAfter(StoppingCriteria):
@@ -58,16 +58,15 @@ def test_the_model_is_restored(model, tokenizer):
 
 def test_the_model_is_restored_when_generate_raises(model, tokenizer):
     before = hooks(model)
-    failures, delivered = [], []
-    tokens = label_tokens(tokenizer, YES_NO)
-    with watched(model, lambda: [tokens], delivered.extend, failures.append):
+    batch = Batch(Row(YES_NO))
+    with watched(model, tokenizer, batch):
         with pytest.raises(RuntimeError, match="out of memory") as raised:
             model.generate(**prompt(tokenizer), max_new_tokens=2, stopping_criteria=[Breaks()])
         assert hooks(model) == before
-        assert failures == [raised.value]
+        assert batch.failures == [raised.value]
         model.generate(**prompt(tokenizer), do_sample=False, max_new_tokens=2)
     assert "generate" not in vars(model)
-    assert len(delivered) == 1, "the call that raised delivers nothing, the next one does"
+    assert len(batch.readings) == 1, "the call that raised delivers nothing, the next one does"
 
 
 def test_a_generate_that_was_patched_before_is_restored(model, tokenizer):
@@ -84,9 +83,9 @@ def test_a_generate_that_was_patched_before_is_restored(model, tokenizer):
     assert model.generate is patched
 
 
-def test_the_caller_sees_the_same_name_and_signature(model):
+def test_the_caller_sees_the_same_name_and_signature(model, tokenizer):
     plain = model.generate
-    with watched(model, lambda: [], lambda readings: None, lambda error: None):
+    with watched(model, tokenizer, Batch()):
         assert model.generate.__name__ == "generate"
         assert model.generate.__wrapped__ == plain
 

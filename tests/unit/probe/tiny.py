@@ -11,7 +11,7 @@ from zoo import vocabularies
 from zoo.llava import llama_config
 from zoo.weights import randomise
 
-from vlm_confidence_tasks.probe import Reading, label_tokens, watched
+from vlm_confidence_tasks.probe import Reading, Row, watched
 
 KINDS = ("byte_level", "sentencepiece", "tiktoken")
 YES_NO = ("Yes", "No")
@@ -46,17 +46,33 @@ class Dictate(LogitsProcessor):
         return forced
 
 
+class Batch:
+    """The rows of every generate(), what was read of them, and what failed."""
+
+    def __init__(self, *rows: Row) -> None:
+        self._rows = rows
+        self.readings: list[Reading] = []
+        self.failures: list[BaseException] = []
+
+    def rows(self) -> Sequence[Row]:
+        return self._rows
+
+    def deliver(self, readings: Sequence[Reading]) -> None:
+        self.readings.extend(readings)
+
+    def fail(self, error: BaseException) -> None:
+        self.failures.append(error)
+
+
 def read(
     model, tokenizer, inputs=None, *, labels=YES_NO, rows: int | None = None, **kwargs
 ) -> tuple[torch.Tensor, list[Reading]]:
     """Run generate() once under the probe; return what it gave and what was read."""
     inputs = prompt(tokenizer) if inputs is None else inputs
-    readings: list[Reading] = []
-    count = len(inputs["input_ids"]) if rows is None else rows
-    tokens = label_tokens(tokenizer, labels)
-    with watched(model, lambda: [tokens] * count, readings.extend, lambda error: None):
+    batch = Batch(*[Row(labels)] * (len(inputs["input_ids"]) if rows is None else rows))
+    with watched(model, tokenizer, batch):
         output = model.generate(**inputs, **{"max_new_tokens": 12, "do_sample": False} | kwargs)
-    return output, readings
+    return output, batch.readings
 
 
 def recomputed(logits: torch.Tensor, tokens) -> tuple[list[float], list[float]]:
@@ -77,8 +93,7 @@ def hooks(model) -> int:
 
 def plainly(model, tokenizer, **kwargs):
     """Generate under the probe with nothing but what is given."""
-    tokens = label_tokens(tokenizer, YES_NO)
-    got = []
-    with watched(model, lambda: [tokens], got.extend, lambda error: None):
+    batch = Batch(Row(YES_NO))
+    with watched(model, tokenizer, batch):
         model.generate(**prompt(tokenizer), **kwargs)
-    return got
+    return batch.readings

@@ -9,7 +9,7 @@ from typing import Any
 from loguru import logger
 
 from vlm_confidence_tasks import probe
-from vlm_confidence_tasks.models.shared_prefix.check import difference, is_exact
+from vlm_confidence_tasks.models.shared_prefix.check import difference
 from vlm_confidence_tasks.models.shared_prefix.decoding import decode, read_prompts, score_options
 from vlm_confidence_tasks.models.shared_prefix.greedy import CannotShare, GreedySettings
 from vlm_confidence_tasks.models.shared_prefix.prefix import Prefix, read_prefix
@@ -29,6 +29,7 @@ from vlm_confidence_tasks.models.shared_prefix.rows import (
     layer_kinds,
 )
 from vlm_confidence_tasks.models.shared_prefix.source import SharedPrefixSource
+from vlm_confidence_tasks.probe.description import is_exact
 
 LAYOUTS: tuple[Layout, ...] = ("packed", "padded")
 # Questions of the first block that are answered by generate() too.

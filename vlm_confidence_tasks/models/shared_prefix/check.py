@@ -16,11 +16,6 @@ ROUNDING = 2e-4
 COARSE_ROUNDING = 0.25
 
 
-def is_exact(model: Any) -> bool:
-    """Whether all weights have at least 32 bits, so that rounding is small."""
-    return all(p.is_floating_point() and p.element_size() >= 4 for p in model.parameters())
-
-
 def difference(
     plain: Sequence[probe.Reading], shared: Sequence[probe.Reading], *, exact: bool
 ) -> tuple[float, str | None]:

@@ -13,10 +13,11 @@ from loguru import logger
 from transformers import DynamicCache
 
 from vlm_confidence_tasks import probe
-from vlm_confidence_tasks.models.shared_prefix.check import COARSE_ROUNDING, ROUNDING, is_exact
+from vlm_confidence_tasks.models.shared_prefix.check import COARSE_ROUNDING, ROUNDING
 from vlm_confidence_tasks.models.shared_prefix.prefix import KeyValues, cache_of, key_values
 from vlm_confidence_tasks.models.shared_prefix.prompts import BY_TOKEN, common_prefix, same
 from vlm_confidence_tasks.models.shared_prefix.source import SharedPrefixSource
+from vlm_confidence_tasks.probe.description import is_exact
 
 SHARE_PREFIX = "VLM_CONFIDENCE_SHARE_PREFIX"
 CHECKED = 3

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from vlm_confidence_tasks import probe
+from vlm_confidence_tasks.probe.recorder import read_rows
 
 
 class AnswerRecorder:
@@ -61,10 +62,7 @@ class AnswerRecorder:
             vision: Vision tokens of each answer's prompt, where hidden states were recorded.
         """
         numbers = torch.stack(self._numbers, dim=1).cpu().numpy()
-        readings = [
-            probe.read_row(tokens, row[:, 0], row[:, 1], row[:, 2:], labels, ends)
-            for tokens, row, labels in zip(self.tokens, numbers, self._labels, strict=True)
-        ]
+        readings = read_rows(self.tokens, numbers, self._labels, ends)
         if self._states is None or vision is None:
             return readings
         return self._states.add_states(readings, vision)

@@ -27,10 +27,8 @@ def grids(
     SmolVLM, Gemma 3 and PaliGemma (consecutive squares). The tokens of resamplers and
     Q-Formers (Idefics2, InstructBLIP, BLIP-2) lie on no grid; other families are unknown.
 
-    Args:
-        config: The model's configuration.
-        masks: For each row, whether each token of its prompt is a vision token.
-        call_kwargs: Keyword arguments of the generate() call.
+    `masks` tell which tokens of each row's prompt are vision tokens; `call_kwargs` are the
+    keyword arguments of generate().
     """
     runs = [[len(list(run)) for flag, run in groupby(row) if flag] for row in masks]
     thw = call_kwargs.get("image_grid_thw")
@@ -104,13 +102,9 @@ def _first(value: Any) -> Any:
 
 
 def roughness(tokens: torch.Tensor, images: Images) -> float | None:
-    """Return the Dirichlet energy of a row's vision tokens.
+    """Return the Dirichlet energy of a row's vision tokens, [tokens, width].
 
     The mean over an image's grids, then over images; None if a grid is unknown or has no edge.
-
-    Args:
-        tokens: The row's vision tokens, [tokens, width].
-        images: The row's grids.
     """
     if not images or any(height * width < 2 for image in images for _, height, width in image):
         return None
@@ -126,10 +120,8 @@ def roughness(tokens: torch.Tensor, images: Images) -> float | None:
 def dirichlet_energy(grid: torch.Tensor) -> torch.Tensor:
     """Return the mean squared difference over a grid's edges between 4-neighbours.
 
-    Computed on the grid's device in float32; `metrics.dirichlet_energy` is the numpy version.
-
-    Args:
-        grid: [height, width, channels], at least one edge.
+    `grid` is [height, width, channels] with one edge at least. Computed on its device in float32;
+    `metrics.dirichlet_energy` is the numpy version.
     """
     x = grid.float()
     down, right = x[1:] - x[:-1], x[:, 1:] - x[:, :-1]

@@ -70,10 +70,9 @@ class StateRecorder:
         self._final_state = self._pick(output[0]).clone()
 
     def step(self, chosen: torch.Tensor) -> None:
-        """Store one step, once its tokens are chosen.
+        """Store one step, once its tokens are chosen, [answers].
 
-        Args:
-            chosen: The tokens, [answers]; finished answers may have any that begins no label.
+        Finished answers may have any token that begins no label.
 
         Raises:
             ProbeError: The step did not run each layer once.
@@ -95,12 +94,7 @@ class StateRecorder:
         self._final_states.append(self._final_state)
 
     def add_states(self, readings: Sequence[Reading], vision: Sequence[Vision]) -> list[Reading]:
-        """Return the readings with their hidden states.
-
-        Args:
-            readings: One for each answer.
-            vision: The vision tokens of each answer's prompt.
-        """
+        """Return the answers' readings with their hidden states and their prompts' vision."""
         entropy = self._logit_lens_entropy()
         steps = torch.stack(self._final_states, dim=1)
         return [
@@ -147,14 +141,7 @@ class HiddenStatesBatch(StateRecorder):
         call_kwargs: Mapping[str, Any],
         rows: Sequence[LabelTokens],
     ) -> None:
-        """Prepare for one call.
-
-        Args:
-            structure: The model's parts.
-            prompts: Token ids, [rows, tokens], padded on the left.
-            call_kwargs: Keyword arguments of the generate() call.
-            rows: For each row, the token ids of each of its labels.
-        """
+        """Prepare for one call, whose prompts are token ids, [rows, tokens], padded on the left."""
         super().__init__(structure, rows, _last_position)
         self._prompts = prompts
         self._call_kwargs = call_kwargs
@@ -229,11 +216,8 @@ def _cross_attended(
 ) -> list[tuple[torch.Tensor, Images]]:
     """Return each row's vision tokens in a model with cross-attention layers (Llama 3.2).
 
-    Args:
-        structure: The model's parts.
-        call_kwargs: The model's inputs.
-        states: [rows * images * tiles, 1 + patches, width], padding tiles included; each
-            tile begins with a class token, which is on no grid.
+    `states` are [rows * images * tiles, 1 + patches, width], padding tiles included; each tile
+    begins with a class token, which is on no grid.
     """
     masks = call_kwargs["aspect_ratio_mask"].bool().to(states.device)
     side = patches(structure.config.vision_config)
@@ -261,13 +245,9 @@ def _to_numpy(vector: torch.Tensor) -> FloatArray:
 def _answer_mean(states: torch.Tensor, tokens: int) -> FloatArray | None:
     """Return the mean state of an answer's tokens.
 
-    A token's state is computed by the next step, so the last token has none if the answer
-    reached max_new_tokens; it is then left out.
-
-    Args:
-        states: Final state at the last position of each step, [steps, width]: first the
-            prompt's, then that of each generated token but the last.
-        tokens: Number of tokens before the end token.
+    `states` are final states at the last position of each step, [steps, width]: first the
+    prompt's, then that of each generated token but the last. A token's state is computed by the
+    next step, so the last one has none if the answer reached max_new_tokens, and is left out.
     """
     answer = states[1 : 1 + tokens]
     return _to_numpy(answer.float().mean(dim=0)) if len(answer) else None

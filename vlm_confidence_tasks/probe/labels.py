@@ -17,10 +17,6 @@ def label_tokens(tokenizer: Any, labels: Sequence[str]) -> tuple[tuple[int, ...]
     "(A", "a"). A label without a single-token spelling is represented by the first token of
     its spellings.
 
-    Args:
-        tokenizer: A Hugging Face tokenizer.
-        labels: The closed set of answers.
-
     Raises:
         ValueError: Two labels begin with the same token, so that their probabilities
             cannot be separated.

@@ -45,20 +45,15 @@ class LogitSource(Protocol):
     def reading(self, rows: BatchRows, representations: bool) -> AbstractContextManager[None]:
         """Measure the engine in the block, if readings are taken while it generates.
 
-        Args:
-            rows: Gives what to measure in each batch, and receives the readings.
-            representations: Whether hidden states are captured for any row.
+        `rows` gives what to measure in each batch and receives the readings; `representations`
+        tells whether hidden states are captured for any row.
         """
 
     def read(self, text: str, labels: Sequence[str]) -> Reading | None:
         """Read the log-probabilities that an engine returned with an answer's text.
 
-        Args:
-            text: What the engine returned: a `str`, or a subclass that carries them.
-            labels: The closed set of answers.
-
-        Returns:
-            None if readings are not obtained in this way.
+        The text is a `str`, or a subclass that carries them. None if readings are not obtained in
+        this way.
         """
         return None
 
@@ -73,13 +68,7 @@ class TransformersSource(LogitSource):
     measures = frozenset({"probabilities", "options", "representations"})
 
     def __init__(self, model: Any, tokenizer: Any, processor: Any = None) -> None:
-        """Prepare; the model is wrapped in `reading` only.
-
-        Args:
-            model: A transformers model.
-            tokenizer: Its tokenizer.
-            processor: Its processor of images and texts; None: it cannot be attacked.
-        """
+        """Prepare; the model is wrapped in `reading` only, and attacked only with a processor."""
         self.model, self.tokenizer, self.processor = model, tokenizer, processor
         self.origin = origin(model)
         self._tokens = cache(lambda labels: label_tokens(tokenizer, labels))

@@ -14,16 +14,12 @@ PROMPT_END = 4
 
 
 def option_tokens(tokenizer: Any, text: str, spaced: bool) -> Tokens:
-    r"""Return the tokens of an option's text as in a generated answer.
+    """Return the tokens of an option's text as in a generated answer.
 
     The text is encoded after a line break, which tokenizers do not merge with the text after
     it, and the break's own tokens are removed. This way SentencePiece, which adds a leading
-    space to every text, adds one only if `spaced`, as other tokenizers do.
-
-    Args:
-        tokenizer: A Hugging Face tokenizer.
-        text: The option's text.
-        spaced: Whether a space separates the prompt and the option.
+    space to every text, adds one only if one separates prompt and option (`spaced`), as other
+    tokenizers do.
 
     Raises:
         ProbeError: The text has no tokens.
@@ -43,14 +39,10 @@ def option_tokens(tokenizer: Any, text: str, spaced: bool) -> Tokens:
 
 
 def begins_with_space(tokenizer: Any, prompt: Sequence[int]) -> bool:
-    r"""Whether an answer to a prompt begins with a space.
+    r"""Whether an answer to a prompt, given as token ids, begins with a space.
 
     It does ("ASSISTANT:" + " Yes") unless the prompt ends with white space
     ("assistant\n" + "Yes") or with a special token.
-
-    Args:
-        tokenizer: A Hugging Face tokenizer.
-        prompt: The prompt's token ids.
     """
     end = [int(token) for token in prompt[-PROMPT_END:]]
     if not end or end[-1] in _special(tokenizer):
@@ -60,13 +52,7 @@ def begins_with_space(tokenizer: Any, prompt: Sequence[int]) -> bool:
 
 
 def options_of(tokenizer: Any, texts: Sequence[str], prompt: Sequence[int]) -> list[Tokens]:
-    """Return the tokens of each of a prompt's options.
-
-    Args:
-        tokenizer: A Hugging Face tokenizer.
-        texts: The options.
-        prompt: The prompt's token ids.
-    """
+    """Return the tokens of each option's text after a prompt, given as token ids."""
     if not texts:
         return []
     spaced = begins_with_space(tokenizer, prompt)

@@ -133,9 +133,7 @@ def read_row(
 def begun_labels(tokens: Sequence[int], labels: Sequence[Sequence[int]]) -> dict[int, int | None]:
     """Return the first step, and each whose token begins a label, with the label's index.
 
-    Args:
-        tokens: Generated token ids before the end token.
-        labels: Token ids of each label.
+    `tokens` are the generated ones before the end token, `labels` the token ids of each label.
 
     >>> begun_labels([7, 8, 5], [[4, 5], [8]])
     {0: None, 1: 1, 2: 0}

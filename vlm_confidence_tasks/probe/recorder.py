@@ -76,9 +76,9 @@ class Recorder:
         Args:
             rows: For each row of the batch, the token ids of each of its labels.
             device: Where the model's logits are expected.
-            check: Called at the first step with the module that runs the decoding loop,
-                which may be an inner model of the one whose generate() was called; raises
-                if its settings are not supported.
+            check: Called at the first step with the module that runs the decoding loop, which may
+                be an inner model of the one whose generate() was called; raises if its settings are
+                not supported.
         """
         self.generator: torch.nn.Module | None = None
         self._check = check

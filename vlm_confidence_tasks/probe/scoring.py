@@ -40,12 +40,9 @@ class OptionScorer:
     def batch(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], texts: Sequence[Sequence[str]]
     ) -> OptionBatch | None:
-        """Return the scorer of one call of generate(), None if no row has options.
+        """Return the scorer of one call of generate(), given the options of each row.
 
-        Args:
-            args: Positional arguments of the call.
-            kwargs: Keyword arguments of the call.
-            texts: The options of each row.
+        None if no row has any.
 
         Raises:
             ProbeError: The call has no token ids, or not one row for each document.

@@ -37,12 +37,9 @@ class Structure:
 
 
 def find_structure(model: Any) -> Structure:
-    """Find the parts by the model's module structure, not by its class.
+    """Find the parts of a vision-language model by its module structure, not by its class.
 
     The decoder is the module that holds the input embeddings, a stack of layers and a norm.
-
-    Args:
-        model: A transformers vision-language model.
 
     Raises:
         ProbeError: A part was not found; the message names the model's class.

@@ -40,11 +40,7 @@ class VllmSource:
     processor: Any = None
 
     def __init__(self, engine: Any, name: str) -> None:
-        """Prepare; the engine is wrapped in `reading` only.
-
-        Args:
-            engine: A `vllm.LLM`.
-            name: The adapter's class, for messages.
+        """Prepare a `vllm.LLM`, which is wrapped in `reading` only; `name` is the adapter's class.
 
         Raises:
             ProbeError: The engine returns something else than the model's log-probabilities.

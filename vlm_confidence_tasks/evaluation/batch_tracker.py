@@ -22,11 +22,7 @@ class BatchTracker:
     """
 
     def __init__(self, progress: Callable[[int], object]) -> None:
-        """Start with no look-up.
-
-        Args:
-            progress: Called with the number of new answers after each generate().
-        """
+        """Start with no look-up; `progress` gets the number of answers of each generate()."""
         self._progress = progress
         self._pending: list[Request] = []
         self._failure: tuple[Request | None, BaseException] | None = None

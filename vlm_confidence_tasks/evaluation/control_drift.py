@@ -24,14 +24,7 @@ Units = Mapping[str, npt.NDArray[np.float16]]
 
 @dataclass(frozen=True, eq=False)
 class CleanVectors:
-    """The vectors of the clean answer to one document of a task.
-
-    Attributes:
-        document: Its index.
-        image: Digest of its stored images.
-        prompt: The text prompt.
-        units: The vectors, by channel.
-    """
+    """The vectors of the clean answer to one document: of which image and prompt."""
 
     document: int
     image: bytes
@@ -40,14 +33,10 @@ class CleanVectors:
 
 
 def draw_other_images(image: bytes, images: Sequence[bytes], count: int = OTHERS) -> list[bytes]:
-    """Draw other images for an image.
+    """Draw other images for an image, given their digests: `count`, or all if there are fewer.
 
     Depends on the image and the set of images only, not on order, process or other tasks.
-
-    Args:
-        image: Digest of the image.
-        images: Digests of all distinct images of the run, sorted, the image itself included.
-        count: How many to draw; all others if there are fewer.
+    `images` are all distinct images of the run, sorted, the image itself included.
     """
     seed = int.from_bytes(hashlib.sha256(_TAG + image).digest(), "big")
     rng = np.random.Generator(np.random.SFC64(seed))
@@ -60,17 +49,12 @@ def draw_other_images(image: bytes, images: Sequence[bytes], count: int = OTHERS
 def control_drifts(
     vectors: Iterable[CleanVectors], documents: Iterable[int], count: int = OTHERS
 ) -> dict[int, dict[str, float]]:
-    """Return the control drift of documents of a task, by channel.
+    """Return the control drift of documents of a task, by channel, given all clean vectors.
 
     Where images have several questions, a document is compared with those of the same rank:
     the second question about an image with the second about each other image, modulo the
     number of questions about that image. Questions about an image are ranked by prompt, so
     that their order in the data does not matter.
-
-    Args:
-        vectors: One for each document of the run.
-        documents: Indices of the documents to return.
-        count: Number of other images.
     """
     ordered = sorted(vectors, key=attrgetter("image", "prompt", "document"))
     by_image = {image: list(group) for image, group in groupby(ordered, attrgetter("image"))}

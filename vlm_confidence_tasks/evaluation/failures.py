@@ -29,8 +29,7 @@ def located(place: Place) -> Iterator[None]:
 def max_failures(from_yaml: int | None) -> int:
     """Return how many documents of a task may fail in one process.
 
-    Args:
-        from_yaml: The task's own `max_failures`; None: use the environment variable.
+    It is the task's own `max_failures` from its YAML, else what the environment variable says.
 
     Raises:
         TaskError: The variable is not a whole number of 0 or more.
@@ -47,11 +46,7 @@ class Failures:
     """The failed documents of a run, at most as many as allowed."""
 
     def __init__(self, allowed: Mapping[str, int]) -> None:
-        """Start without failures.
-
-        Args:
-            allowed: How many documents of each task may fail.
-        """
+        """Start without failures, given how many documents of each task may fail."""
         self._allowed = allowed
         self._errors: dict[tuple[str, int], str] = {}
 
@@ -61,11 +56,7 @@ class Failures:
         return any(self._allowed.values())
 
     def add(self, error: MeasurementError, places: Iterable[Place]) -> None:
-        """Record the documents that a failed request belongs to.
-
-        Args:
-            error: Why it failed.
-            places: The documents, of all tasks, that need its answer.
+        """Record a failure of all documents, of any task, that need the failed answer.
 
         Raises:
             MeasurementError: A task has more failures than are allowed.

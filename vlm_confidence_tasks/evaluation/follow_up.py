@@ -31,10 +31,8 @@ class FollowUps:
     def expected(self, sources: Iterable[bytes] | None = None) -> int:
         """Return an upper bound of the number of second turns that are still to be made.
 
-        An upper bound, since two second turns may be equal, depending on the answers.
-
-        Args:
-            sources: Digests of stored images; None: all.
+        An upper bound, since two second turns may be equal, depending on the answers. `sources` are
+        digests of stored images; None: all.
         """
         chosen = self._pending if sources is None else set(sources) & self._pending.keys()
         pending = [request for source in chosen for request in self._pending[source]]
@@ -43,12 +41,9 @@ class FollowUps:
     def take(
         self, sources: Iterable[bytes], responses: Mapping[RequestKey, Response]
     ) -> list[Request]:
-        """Return the second turns about some images, one for each key.
+        """Return the second turns about some stored images, one for each key.
 
-        Args:
-            sources: Digests of the stored images.
-            responses: All responses so far; a request without one has failed and gets no
-                second turn.
+        A request without a response has failed and gets no second turn.
         """
         made: dict[RequestKey, Request] = {}
         for source in dict.fromkeys(sources):

@@ -17,12 +17,7 @@ class Progress:
     """
 
     def __init__(self, total: int, *, show: bool) -> None:
-        """Start at 0.
-
-        Args:
-            total: Number of answers at the end.
-            show: Whether to draw a bar.
-        """
+        """Start at 0 of `total` answers, with or without a bar."""
         self.done, self.total = 0, total
         self._images = 0
         self._bar = tqdm(total=total, unit="answer", desc="Perturbed", disable=not show)

@@ -64,12 +64,8 @@ class Representations:
     ) -> None:
         """Add the hidden states of a response.
 
-        Args:
-            request: The request.
-            captured: Its hidden states.
-            position: Which of its label steps is the answer position, None if unknown: it then
-                has no layer entropies.
-            spectrum: Power of the images shown, by band; empty for blank ones.
+        Without a position of the answer among its label steps it has no layer entropies. The
+        spectrum is the power of the images shown, by band; empty for blank ones.
         """
         vectors = _vectors(captured)
         if is_blank(request.variant):
@@ -92,8 +88,7 @@ class Representations:
     ) -> list[Request]:
         """Return the requests about blank images without a response, one for each key.
 
-        Args:
-            clean: Requests of clean images, with the (width, height) of these.
+        They have the widths and heights of those clean images.
         """
         new: dict[RequestKey, Request] = {}
         for request, sizes in clean:
@@ -106,11 +101,8 @@ class Representations:
     def control_requests(self, requests: Iterable[Request]) -> list[Request]:
         """Return the controls that ask the same question about other images, one for each key.
 
-        They must be answered after all requests of the tasks themselves. A control that such a
-        request asks alike, since a task has the same question about the other image, is that.
-
-        Args:
-            requests: All requests of this process.
+        They must be answered after all requests of the tasks themselves. Where the task itself asks
+        that question about the other image, its own request serves as the control.
         """
         new: dict[RequestKey, Request] = {}
         for request in with_controls(requests):
@@ -156,13 +148,10 @@ class Representations:
         )
 
     def compare_images(self, requests: Iterable[Request]) -> None:
-        """Compute the control drift of all documents; every process must call it.
+        """Compute the control drift of all documents; every process must call it with its requests.
 
         The clean vectors of all processes are gathered, so that the result does not depend on
         the number of processes.
-
-        Args:
-            requests: All requests of this process.
         """
         self.compared = True
         local: dict[str, dict[int, CleanVectors]] = {}

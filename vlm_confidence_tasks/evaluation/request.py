@@ -178,15 +178,8 @@ def make_request(
 ) -> Request:
     """Build the request of one document and variant.
 
-    Args:
-        task: The task.
-        index: The doc_id under which adapters look the document up.
-        document: Index of the document.
-        question: Its question.
-        variant: How its images are shown.
-        prompt: The text prompt.
-        generation: Generation arguments.
-        measures: What the engine can measure (`probe.LogitSource`).
+    It is asked under `index`, the doc_id under which adapters look it up. `measures` are what the
+    engine can measure (`probe.LogitSource`).
     """
     needs = sorted(perturbations.needs_of(variant) & task.providers.keys())
     providers = tuple((need, task.providers[need].name) for need in needs)

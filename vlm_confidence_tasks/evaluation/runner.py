@@ -80,9 +80,7 @@ class Runner:
     def measuring(self, progress: Progress, representations: bool) -> Iterator[None]:
         """Measure answers in the block; `run` must be called inside it.
 
-        Args:
-            progress: Counts the answers.
-            representations: Whether hidden states are captured for any request.
+        `representations` tells whether hidden states are captured for any request.
         """
         self._progress = progress
         self._tracker = BatchTracker(progress.add)
@@ -90,13 +88,10 @@ class Runner:
             yield
 
     def run(self, requests: Sequence[Request]) -> None:
-        """Answer requests.
+        """Answer the requests of one call: all clean, or all with clean answers available.
 
         After an out-of-memory error the rest is repeated with half the batch size. After other
         errors it is repeated one by one if failures are allowed, to find those that fail.
-
-        Args:
-            requests: One call of the engine: all clean, or all with clean answers available.
 
         Raises:
             MeasurementError: More requests failed than allowed.
@@ -218,10 +213,6 @@ class Runner:
     def look_up(self, task: str, index: int) -> tuple[Request, ShownImages]:
         """Return the request that an adapter looks up, with its images, and record the look-up.
 
-        Args:
-            task: Name of the task.
-            index: The request's index.
-
         Raises:
             MeasurementError: The images cannot be made.
         """
@@ -234,21 +225,13 @@ class Runner:
             raise
 
     def announce(self, rows: Sequence[tuple[str, int]]) -> None:
-        """Set the rows of the next generate(), for adapters that announce them.
-
-        Args:
-            rows: Name of the task and request index of each row.
-        """
+        """Set the rows of the next generate(), each a task's name and a request's index."""
         self._tracker.announce([self._in_call[row] for row in rows])
 
     def prepare(self, requests: Iterable[Request], answered: bool = False) -> None:
-        """Start making images; those that depend on a clean answer only if it is available.
+        """Start making images; those that depend on clean answers only if these are available.
 
         Those that need the model itself wait for their call, when it is idle.
-
-        Args:
-            requests: The requests.
-            answered: Whether their clean answers are available.
         """
         for request in requests:
             needs = _needs(request)

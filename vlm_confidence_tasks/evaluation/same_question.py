@@ -44,12 +44,7 @@ class OtherImages:
 
 
 def control_requests(request: Request, images: OtherImages) -> list[Request]:
-    """Return the requests that ask a clean request's question about other images.
-
-    Args:
-        request: A request of a clean image.
-        images: The images of its task.
-    """
+    """Return the requests that ask a clean request's question about other images of its task."""
     return [
         replace(
             request,

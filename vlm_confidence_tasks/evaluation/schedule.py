@@ -41,12 +41,10 @@ def distinct(requests: Iterable[Request]) -> list[Request]:
 
 
 def work(requests: Iterable[Request], controls: Iterable[Request]) -> list[list[Request]]:
-    """Return the blocks of a run.
+    """Return the blocks of a run, given the requests of its documents and the controls.
 
-    Args:
-        requests: The requests of its documents.
-        controls: The controls that ask the same questions about other images. They come last:
-            they are compared as they come with the clean answers of other images.
+    Controls ask the same questions about other images. They come last, since they are compared,
+    as they come, with the clean answers of other images.
     """
     new = distinct([*requests, *controls])
     own = [request for request in new if request.other is None]

@@ -68,12 +68,9 @@ class Interrupts:
         os.write(2, line.encode())
 
     def stop_if_signalled(self, answers: int, total: int, folder: Path | None) -> None:
-        """End the run if a signal arrived and answers are missing.
+        """End the run if a signal arrived and answers of this process are missing.
 
-        Args:
-            answers: Number of answers of this process so far.
-            total: Number of answers at the end.
-            folder: Folder of the cache, None without one.
+        Without a cache folder nothing was kept.
 
         Raises:
             Interrupted: A signal arrived.

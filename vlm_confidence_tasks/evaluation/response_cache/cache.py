@@ -43,13 +43,7 @@ class ResponseCache:
     """
 
     def __init__(self, folder: Path | None = None, model: str = "", rank: int = 0) -> None:
-        """Open the journal of a folder.
-
-        Args:
-            folder: What `--use_cache` names.
-            model: The model's fingerprint.
-            rank: Rank of this process.
-        """
+        """Open the journal of the folder that `--use_cache` names, for a model's fingerprint."""
         self.folder = folder
         self.reused = self.added = 0
         self._model = model
@@ -63,9 +57,7 @@ class ResponseCache:
     def find(self, request: Request, image_sha256: Callable[[], str]) -> Answer | None:
         """Return the cached answer to a request, None if there is none.
 
-        Args:
-            request: The request.
-            image_sha256: Makes the image and returns its digest.
+        `image_sha256` makes the image and returns its digest.
         """
         if not self._journal:
             return None
@@ -95,9 +87,7 @@ class ResponseCache:
     def find_images(self, request: Request, identities: Identities) -> list[Image.Image] | None:
         """Return the kept images of an attack, None if there are none.
 
-        Args:
-            request: The request.
-            identities: What they depend on besides image, variant and provider.
+        `identities` are what they depend on besides image, variant and provider.
         """
         if not self._journal:
             return None
@@ -129,14 +119,9 @@ def open_cache(
     arguments: Mapping[str, Any] | None,
     rank: int,
 ) -> ResponseCache:
-    """Open the cache of a run.
+    """Open the cache of a run in the folder that `--use_cache` names; None: it was not given.
 
-    Args:
-        folder: What `--use_cache` names; None if it was not given.
-        adapter: The harness's adapter.
-        source: The adapter's logit source.
-        arguments: The adapter's arguments; None if they are unknown.
-        rank: Rank of this process.
+    `arguments` are the adapter's; None if they are unknown.
     """
     if folder is None:
         return ResponseCache()

@@ -51,10 +51,7 @@ def model_fingerprint(
 ) -> str:
     """Return a digest of a model, its arguments, and the versions of the code that runs it.
 
-    Args:
-        adapter: The harness's adapter.
-        source: The adapter's logit source.
-        arguments: The adapter's arguments; None if they are unknown.
+    `arguments` are the adapter's; None if they are unknown.
 
     Raises:
         UnknownWeights: The model is neither from a folder that can be read nor from a known
@@ -77,13 +74,9 @@ def model_fingerprint(
 
 
 def request_fingerprint(model: str, request: Request, image_sha256: str) -> bytes:
-    """Return the key of a request's answer.
+    """Return the key of a request's answer, given the model's fingerprint.
 
-    Args:
-        model: The model's fingerprint.
-        request: The request.
-        image_sha256: Digest of the shown pixels. It covers the perturbation and all that the
-            perturbation needs.
+    The digest of the shown pixels covers the perturbation and all that it needs.
     """
     content = request.question.content if request.first is None else ()
     key = request.key
@@ -94,10 +87,8 @@ def request_fingerprint(model: str, request: Request, image_sha256: str) -> byte
 def images_fingerprint(model: str, request: Request, identities: Identities) -> bytes:
     """Return the key of the images that a perturbation made with the model's help.
 
-    Args:
-        model: The model's fingerprint, which has the versions of all code that runs it.
-        request: The request.
-        identities: For each need, what its value depends on besides image and provider.
+    The model's fingerprint has the versions of all code that runs it. `identities` tell, for each
+    need, what its value depends on besides image and provider.
     """
     spec = request.key.image
     content = request.question.content

@@ -79,12 +79,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, rank: int) -> None:
-        """Read the keys of every file and open this rank's own.
-
-        Args:
-            folder: Folder of the files; created if missing.
-            rank: Rank of this process.
-        """
+        """Read the keys of every file in a folder, and open this rank's own file."""
         self._folder = folder
         self._locations: dict[bytes, list[_Location]] = {}
         self._open: list[sqlite3.Connection] = []
@@ -240,11 +235,7 @@ Found = tuple[int | sqlite3.Error, bytes, str | None]
 def _rows(file: sqlite3.Connection, size: int) -> Iterator[Found]:
     """Yield id, key and captured of each row; for those that cannot be read, the error.
 
-    `captured` is None if the checksum is wrong.
-
-    Args:
-        file: The file.
-        size: Its size in bytes.
+    `captured` is None if the checksum is wrong. `size` is the file's, in bytes.
 
     Raises:
         sqlite3.Error: Not even the number of rows can be read.

@@ -38,7 +38,7 @@ class Block:
 
     Attributes:
         turns: The requests; of each image, where images are shared.
-        prompts: Their processed prompts, likewise; None: generate() answers the requests.
+        prompts: Of each image, its processed prompts; None: generate() answers the requests.
     """
 
     turns: Sequence[Sequence[Turn]]
@@ -181,30 +181,27 @@ class HfMultimodalSimple(lmms):
         for run in about_the_same_images(self._turns(requests)):
             prompts = self._prompts(run) if self._shares(run) else None
             if shared is None or prompts is None:
-                yield from self._together(images)
+                yield from _together(images)
                 images, alone = [], [*alone, *run]
-                while len(alone) >= self.batch_size_per_gpu:
-                    batch = _alike(alone[: self.batch_size_per_gpu])
-                    yield Block([batch])
-                    alone = alone[len(batch) :]
+                yield from self._batches(alone, self.batch_size_per_gpu)
                 continue
-            # In an order of their own, so that rounding does not depend on that of the documents.
+            # Sorted by tokens, so that rounding does not depend on the order of the documents.
             pairs = sorted(zip(run, prompts, strict=True), key=lambda pair: pair[1].tokens)
             run, prompts = [turn for turn, _ in pairs], [prompt for _, prompt in pairs]
             kind = shared.shape(prompts), run[0].task, repr(run[0].arguments)
             if images and (images[0][0] != kind or len(images) == self.batch_size_per_gpu):
-                yield from self._together(images)
+                yield from _together(images)
                 images = []
             images.append((kind, run, prompts))
-        yield from self._together(images)
-        while alone:
-            batch = _alike(alone[: self.batch_size_per_gpu])
-            yield Block([batch])
-            alone = alone[len(batch) :]
+        yield from _together(images)
+        yield from self._batches(alone, 1)
 
-    def _together(self, images: Sequence[tuple[Any, list[Turn], list[Prompt]]]) -> Iterator[Block]:
-        if images:
-            yield Block([turns for _, turns, _ in images], [prompts for *_, prompts in images])
+    def _batches(self, alone: list[Turn], least: int) -> Iterator[Block]:
+        """Take batches out of the turns that stand alone, while there are so many."""
+        while len(alone) >= least:
+            batch = _alike(alone[: self.batch_size_per_gpu])
+            del alone[: len(batch)]
+            yield Block([batch])
 
     def _shares(self, run: Sequence[Turn]) -> bool:
         """Whether a run of requests may share its prefix: in a measured evaluation only."""
@@ -331,6 +328,11 @@ class HfMultimodal(HfMultimodalSimple):
     """The same for chat requests, in which texts and images may alternate."""
 
     is_simple = False
+
+
+def _together(images: Sequence[tuple[Any, list[Turn], list[Prompt]]]) -> Iterator[Block]:
+    if images:
+        yield Block([turns for _, turns, _ in images], [prompts for *_, prompts in images])
 
 
 def _alike(turns: Sequence[Turn]) -> list[Turn]:

@@ -25,11 +25,7 @@ class LlavaSimple(HfMultimodalSimple):
     """
 
     def __init__(self, pretrained: str = "llava-hf/llava-1.5-7b-hf", **options: Any) -> None:
-        """Load the model.
-
-        Args:
-            pretrained: Hub id or folder.
-            options: As of `hf_multimodal`.
+        """Load the model, with the options of `hf_multimodal`.
 
         Raises:
             ValueError: The checkpoint is in another format, or an argument is invalid.

@@ -30,12 +30,8 @@ def quantisation(
 ) -> BitsAndBytesConfig | None:
     """Return how bitsandbytes quantises, None if it does not.
 
-    Args:
-        four_bit: Quantise to 4 bits; products are computed in the model's dtype.
-        eight_bit: Quantise to 8 bits.
-        dtype: The dtype to load in, or "auto".
-        pretrained: Hub id or folder, whose configuration says what "auto" is.
-        options: Of the configuration's loading.
+    With 4 bits products are computed in the model's dtype; where that is "auto", the configuration
+    of `pretrained`, loaded with the options, says which it is.
     """
     if not (four_bit or eight_bit):
         return None

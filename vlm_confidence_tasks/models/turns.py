@@ -15,11 +15,9 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, eq=False)
 class Turn:
-    """One request.
+    """One request, and its index among the requests.
 
     Attributes:
-        index: Its place among the requests.
-        task: Its task.
         document: Index under which the task has the document.
         messages: The conversation, for a chat template.
         images: Its images, in their order.

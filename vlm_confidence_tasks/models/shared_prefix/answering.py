@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,12 +39,7 @@ CHECKED = 4
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """One answer.
-
-    Attributes:
-        tokens: Its token ids, up to the end token.
-        reading: Its measurements.
-    """
+    """The token ids of one answer, up to the end token, and its measurements."""
 
     tokens: tuple[int, ...]
     reading: probe.Reading
@@ -60,9 +56,7 @@ class SharedPrefix:
     def __init__(self, source: SharedPrefixSource, max_packed_tokens: int) -> None:
         """Prepare; the model is asked nothing yet.
 
-        Args:
-            source: The model's logit source.
-            max_packed_tokens: Most tokens, prefixes left out, of one pass over prompts.
+        `max_packed_tokens`: most tokens, prefixes left out, of one pass over prompts.
         """
         self._source = source
         self._model = source.model
@@ -84,10 +78,8 @@ class SharedPrefix:
     ) -> list[list[Answer]] | None:
         """Answer blocks of questions, each about its own images; None: generate() has to.
 
-        Args:
-            blocks: The questions' prompts; prefixes of several blocks must have equal shapes.
-            rows: What to measure in each answer.
-            arguments: Keyword arguments of generate() besides the model's inputs.
+        Prefixes of several blocks must have equal shapes. `rows` tell what to measure in each
+        answer, `arguments` are those of generate() besides the model's inputs.
         """
         kind = (
             repr(sorted(arguments.items())),
@@ -247,7 +239,6 @@ class SharedPrefix:
                 [rows[image][index] for image, index in chosen],
                 self._settings[name],
                 layout,
-                inside,
             )
             for (image, _), answer in zip(chosen, found, strict=True):
                 answers[image].append(answer)
@@ -261,17 +252,19 @@ class SharedPrefix:
         rows: Sequence[probe.Row],
         settings: GreedySettings,
         layout: Layout,
-        inside: bool,
     ) -> list[Answer]:
         """Answer questions at once."""
         assert self._structure is not None
-        batch = SharedRows(self._model, prefix, images, layout)
+        batch = SharedRows(self._model, prefix, prompts, images, layout)
         labels = [self._source.label_tokens(row.labels) for row in rows]
-        states = probe.StateRecorder(self._structure, labels, batch.pick) if inside else None
-        logits = read_prompts(batch, prompts, prefix.length, states)
-        recorder = AnswerRecorder(labels, logits.device, states)
-        after_prompts = batch.state()
-        decode(batch, prompts, prefix.length, logits, settings, recorder, states)
+        states = None
+        if prefix.vision is not None:
+            states = probe.StateRecorder(self._structure, labels, batch.pick)
+        with nullcontext() if states is None else states.hooked():
+            logits = read_prompts(batch)
+            recorder = AnswerRecorder(labels, logits.device, states)
+            after_prompts = batch.state()
+            decode(batch, logits, settings, recorder)
         vision = None if prefix.vision is None else [prefix.vision[image] for image in images]
         readings = recorder.readings(settings.ends, vision)
         options = [
@@ -281,7 +274,7 @@ class SharedPrefix:
         if any(options):
             batch.rewind(after_prompts)
             at_once = len(max(options, key=len)) if layout == "packed" else 1
-            scores = score_options(batch, prompts, prefix.length, logits, options, at_once)
+            scores = score_options(batch, logits, options, at_once)
             readings = [
                 replace(reading, option_logprob=score)
                 for reading, score in zip(readings, scores, strict=True)

@@ -21,13 +21,9 @@ def difference(
 ) -> tuple[float, str | None]:
     """Return the largest difference, and what of it rounding does not explain; None: nothing.
 
-    In float32 all tokens must be equal. In shorter types near ties are decided by rounding: steps
-    are compared up to the first at which the tokens differ, where both still saw the same text.
-
-    Args:
-        plain: Readings of generate().
-        shared: Those of the same questions behind the shared prefix.
-        exact: Whether weights are in float32.
+    In float32 (`exact`) all tokens must be equal. In shorter types near ties are decided by
+    rounding: steps are compared up to the first at which the tokens differ, where both still saw
+    the same text.
     """
     largest = 0.0
     for one, other in zip(plain, shared, strict=True):

@@ -61,12 +61,7 @@ def no_columns(rows: int, device: torch.device) -> Columns:
 def lay_out(
     pieces: Sequence[Piece], rows: int, device: torch.device
 ) -> tuple[torch.Tensor, Columns, list[int]]:
-    """Lay pieces out side by side in their rows, padded on the left.
-
-    Args:
-        pieces: In order within each row.
-        rows: Number of rows.
-        device: Where the tensors are needed.
+    """Lay pieces, in order within each row, out side by side, padded on the left.
 
     Returns:
         Token ids, [rows, columns]; what stands in the columns; the column after each piece's last.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
@@ -19,73 +18,50 @@ Options = Sequence[Sequence[tuple[int, ...]]]
 
 
 @torch.no_grad()
-def read_prompts(
-    rows: SharedRows, prompts: Sequence[Prompt], prefix: int, states: probe.StateRecorder | None
-) -> torch.Tensor:
-    """Run the questions' own tokens and return the logits after each prompt.
-
-    Args:
-        rows: The questions' batch.
-        prompts: The questions.
-        prefix: How many of their tokens the prefix has.
-        states: Records hidden states of this pass.
-    """
-    pieces = [rows.piece(index, 0, prompt.tokens[prefix:]) for index, prompt in enumerate(prompts)]
-    with nullcontext() if states is None else states.hooked():
-        return torch.cat(rows.run(pieces))
+def read_prompts(rows: SharedRows) -> torch.Tensor:
+    """Run the questions' own tokens and return the logits after each prompt."""
+    return torch.cat(
+        rows.run([rows.piece(n, 0, rows.own_tokens(n)) for n in range(len(rows.prompts))])
+    )
 
 
 @torch.no_grad()
 def decode(
-    rows: SharedRows,
-    prompts: Sequence[Prompt],
-    prefix: int,
-    logits: torch.Tensor,
-    settings: GreedySettings,
-    recorder: AnswerRecorder,
-    states: probe.StateRecorder | None,
+    rows: SharedRows, logits: torch.Tensor, settings: GreedySettings, recorder: AnswerRecorder
 ) -> None:
     """Decode greedily, all answers at once, until each has ended.
 
     Args:
         rows: The questions' batch, after their prompts.
-        prompts: The questions.
-        prefix: How many of their tokens the prefix has.
         logits: After each prompt, [questions, vocabulary].
         settings: Of the decoding.
         recorder: Receives each step.
-        states: Records hidden states.
     """
-    processors = [settings.processors(prompt) for prompt in prompts]
-    going_on = list(range(len(prompts)))
-    with nullcontext() if states is None else states.hooked():
-        for step in range(settings.max_new_tokens):
-            scores = logits.float()
-            if any(processors):
-                scores = torch.cat(
-                    [
-                        processors[answer](
-                            _written(prompts[answer], recorder.tokens[answer], scores), row[None]
-                        )
-                        for answer, row in zip(going_on, scores, strict=True)
-                    ]
-                )
-            chosen = scores.argmax(dim=-1)
-            recorder.step(going_on, logits, chosen)
-            going_on = [
-                answer for answer in going_on if recorder.tokens[answer][-1] not in settings.ends
-            ]
-            if not going_on or step + 1 == settings.max_new_tokens:
-                return
-            pieces = [
-                rows.piece(
-                    answer,
-                    len(prompts[answer].tokens) - prefix + step,
-                    recorder.tokens[answer][-1:],
-                )
-                for answer in going_on
-            ]
-            logits = torch.cat(rows.run(pieces))
+    processors = [settings.processors(prompt) for prompt in rows.prompts]
+    going_on = list(range(len(processors)))
+    for step in range(settings.max_new_tokens):
+        scores = logits.float()
+        if any(processors):
+            scores = torch.cat(
+                [
+                    processors[answer](
+                        _written(rows.prompts[answer], recorder.tokens[answer], scores), row[None]
+                    )
+                    for answer, row in zip(going_on, scores, strict=True)
+                ]
+            )
+        chosen = scores.argmax(dim=-1)
+        recorder.step(going_on, logits, chosen)
+        going_on = [
+            answer for answer in going_on if recorder.tokens[answer][-1] not in settings.ends
+        ]
+        if not going_on or step + 1 == settings.max_new_tokens:
+            return
+        pieces = [
+            rows.piece(answer, len(rows.own_tokens(answer)) + step, recorder.tokens[answer][-1:])
+            for answer in going_on
+        ]
+        logits = torch.cat(rows.run(pieces))
 
 
 def _written(prompt: Prompt, answer: Sequence[int], like: torch.Tensor) -> torch.Tensor:
@@ -94,19 +70,12 @@ def _written(prompt: Prompt, answer: Sequence[int], like: torch.Tensor) -> torch
 
 @torch.no_grad()
 def score_options(
-    rows: SharedRows,
-    prompts: Sequence[Prompt],
-    prefix: int,
-    logits: torch.Tensor,
-    options: Options,
-    at_once: int,
+    rows: SharedRows, logits: torch.Tensor, options: Options, at_once: int
 ) -> list[tuple[probe.FloatArray, ...]]:
     """Return ln p of each token of each question's options after its prompt, in nats.
 
     Args:
         rows: The questions' batch, after their prompts.
-        prompts: The questions.
-        prefix: How many of their tokens the prefix has.
         logits: After each prompt, [questions, vocabulary].
         options: Token ids of each option of each question.
         at_once: Most options of a question in one pass.
@@ -123,9 +92,9 @@ def score_options(
     for wave in _waves(longer, at_once):
         pieces: list[Piece] = []
         for number, (index, place) in enumerate(wave):
-            offset = len(prompts[index].tokens) - prefix
+            offset = len(rows.own_tokens(index))
             piece = rows.piece(index, offset, options[index][place][:-1])
-            pieces.append(replace(piece, owner=len(prompts) + number, parent=index))
+            pieces.append(replace(piece, owner=len(options) + number, parent=index))
         for (index, place), after in zip(wave, rows.run(pieces, every=True), strict=True):
             following = torch.tensor(options[index][place][1:], device=after.device)
             scores = torch.log_softmax(after.float(), dim=-1).gather(1, following[:, None])

@@ -23,12 +23,7 @@ class GreedySettings:
     """
 
     def __init__(self, model: Any, arguments: Mapping[str, Any], example: Prompt) -> None:
-        """Read the settings.
-
-        Args:
-            model: A transformers model.
-            arguments: Keyword arguments of generate() besides the model's inputs.
-            example: Any prompt.
+        """Read the settings, with the arguments of generate() besides inputs, and any prompt.
 
         Raises:
             CannotShare: Answers are not decoded greedily, or end in an unknown way.

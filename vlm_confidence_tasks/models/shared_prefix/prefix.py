@@ -38,11 +38,7 @@ class Prefix:
     vision: Sequence[probe.Vision] | None
 
     def repeated(self, rows: Sequence[int]) -> Prefix:
-        """Return a batch in which the rows of this one are repeated.
-
-        Args:
-            rows: For each row of the new batch, the one of this batch.
-        """
+        """Return a batch whose rows are these rows of this one."""
         index = torch.tensor(rows, device=self.next_position.device)
         return Prefix(
             [(_chosen(keys, index), _chosen(values, index)) for keys, values in self.key_values],
@@ -58,14 +54,7 @@ class Prefix:
 def read_prefix(
     model: Any, structure: probe.Structure, inputs: Mapping[str, torch.Tensor], *, vision: bool
 ) -> Prefix:
-    """Run the model over prefixes of equal length, once.
-
-    Args:
-        model: A transformers vision-language model.
-        structure: Its parts.
-        inputs: Its inputs, cut to the prefixes.
-        vision: Whether the vision tokens are needed.
-    """
+    """Run the model over prefixes of equal length, to which its inputs are cut, once."""
     seen: dict[str, Any] = {}
     pooled: list[probe.Vision] = []
 

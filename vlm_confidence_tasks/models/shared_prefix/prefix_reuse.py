@@ -26,9 +26,7 @@ CHECKED = 3
 def reuse(source: probe.LogitSource, *, representations: bool) -> AbstractContextManager[None]:
     """Return a context in which a stock adapter's model reuses prefixes, if the user asks for it.
 
-    Args:
-        source: The adapter's logit source.
-        representations: Whether hidden states are measured, which needs whole prompts.
+    Not where hidden states are measured (`representations`), which takes whole prompts.
     """
     if os.environ.get(SHARE_PREFIX) != "1" or isinstance(source, SharedPrefixSource):
         return nullcontext()

@@ -19,12 +19,7 @@ BY_TOKEN = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """One question's inputs of the model, on its device, as a batch of one.
-
-    Attributes:
-        inputs: What the processor returned.
-        tokens: Its token ids.
-    """
+    """One question's inputs of the model, on its device, as a batch of one; and its token ids."""
 
     inputs: Mapping[str, torch.Tensor]
     tokens: tuple[int, ...]
@@ -67,10 +62,6 @@ def common_prefix(prompts: Sequence[Sequence[int]], image_token: int) -> int:
 
     Each prompt keeps a token of its own, and all images lie within the prefix: 0 if they cannot.
 
-    Args:
-        prompts: Token ids.
-        image_token: Id of the placeholder token of images.
-
     >>> common_prefix([[1, 9, 9, 4, 5], [1, 9, 9, 4, 6, 7]], image_token=9)
     4
     >>> common_prefix([[1, 9, 9, 4], [1, 9, 9, 4]], image_token=9)
@@ -104,9 +95,7 @@ def shapes(inputs: Mapping[str, torch.Tensor]) -> tuple[tuple[str, tuple[int, ..
 def portions(suffixes: Sequence[int], most: int) -> Iterator[range]:
     """Split questions into consecutive portions of at most `most` tokens, or of one question.
 
-    Args:
-        suffixes: Number of tokens of each question after the prefix.
-        most: Largest sum of a portion.
+    `suffixes` are the numbers of tokens of the questions after the prefix.
 
     >>> list(portions([3, 3, 3, 9], most=6))
     [range(0, 2), range(2, 3), range(3, 4)]

@@ -19,12 +19,9 @@ class AnswerRecorder:
         device: torch.device,
         states: probe.StateRecorder | None,
     ) -> None:
-        """Prepare.
+        """Prepare, with the token ids of each label of each answer, and the logits' device.
 
-        Args:
-            labels: For each answer, the token ids of each of its labels.
-            device: The logits' device.
-            states: Records hidden states too; None: they are not needed.
+        `states` records hidden states too; None: they are not needed.
         """
         self._labels = labels
         self._ids = probe.pad_label_tokens(labels, fill=0, device=device)
@@ -33,13 +30,7 @@ class AnswerRecorder:
         self.tokens: list[list[int]] = [[] for _ in labels]
 
     def step(self, going_on: Sequence[int], logits: torch.Tensor, chosen: torch.Tensor) -> None:
-        """Record a step.
-
-        Args:
-            going_on: The answers that it belongs to.
-            logits: The model's own, [answers that go on, vocabulary].
-            chosen: Their tokens.
-        """
+        """Record a step of the answers that go on, with the model's own logits for each of them."""
         measured = probe.measure_step(logits, chosen, self._ids[going_on])
         numbers = measured.new_zeros(len(self._labels), measured.shape[1])
         numbers[going_on] = measured
@@ -55,12 +46,7 @@ class AnswerRecorder:
     def readings(
         self, ends: frozenset[int], vision: Sequence[probe.Vision] | None
     ) -> list[probe.Reading]:
-        """Return the answers' readings.
-
-        Args:
-            ends: Tokens that end an answer.
-            vision: Vision tokens of each answer's prompt, where hidden states were recorded.
-        """
+        """Return the readings, with the vision tokens where hidden states were recorded."""
         numbers = torch.stack(self._numbers, dim=1).cpu().numpy()
         readings = read_rows(self.tokens, numbers, self._labels, ends)
         if self._states is None or vision is None:

@@ -15,6 +15,7 @@ from vlm_confidence_tasks.models.shared_prefix.columns import (
     visible,
 )
 from vlm_confidence_tasks.models.shared_prefix.prefix import KeyValues, Prefix, cache_of, key_values
+from vlm_confidence_tasks.models.shared_prefix.prompts import Prompt
 
 Layout = Literal["packed", "padded"]
 
@@ -27,15 +28,16 @@ class SharedRows:
     prefix's keys and values.
     """
 
-    def __init__(self, model: Any, prefix: Prefix, images: Sequence[int], layout: Layout) -> None:
-        """Begin after the prefixes.
-
-        Args:
-            model: The model.
-            prefix: Its state after them.
-            images: For each question, the row of its prefix.
-            layout: How questions stand in rows.
-        """
+    def __init__(
+        self,
+        model: Any,
+        prefix: Prefix,
+        prompts: Sequence[Prompt],
+        images: Sequence[int],
+        layout: Layout,
+    ) -> None:
+        """Begin after the prefixes; `images` are the rows of `prefix`, one for each prompt."""
+        self.prompts = prompts
         self._model = model
         self._packed = layout == "packed"
         self._rows = list(images) if self._packed else list(range(len(images)))
@@ -45,8 +47,12 @@ class SharedRows:
         self._keys = no_columns(len(self._prefix.next_position), self._device)
         self._places: tuple[list[int], list[int], list[int]] = ([], [], [])
 
+    def own_tokens(self, question: int) -> tuple[int, ...]:
+        """Return the tokens of a question's prompt behind its prefix."""
+        return self.prompts[question].tokens[self._prefix.length :]
+
     def piece(self, question: int, offset: int, tokens: Sequence[int]) -> Piece:
-        """Return tokens of a question."""
+        """Return tokens of a question, `offset` after the end of its prefix."""
         return Piece(self._rows[question], question, PARENTLESS, offset, tuple(tokens))
 
     def state(self) -> tuple[KeyValues, Columns]:
@@ -60,8 +66,7 @@ class SharedRows:
     def pick(self, states: torch.Tensor) -> torch.Tensor:
         """Return the states of the last tokens of this pass's questions, [questions, width].
 
-        Args:
-            states: A module's output in this pass, [rows, columns, width].
+        `states` are a module's output in this pass, [rows, columns, width].
         """
         owners, rows, columns = self._places
         picked = states.new_zeros(len(self._rows), states.shape[-1])
@@ -71,9 +76,8 @@ class SharedRows:
     def run(self, pieces: Sequence[Piece], *, every: bool = False) -> list[torch.Tensor]:
         """Append tokens and return logits, [tokens, vocabulary] for each piece.
 
-        Args:
-            pieces: The tokens; in padded rows, at most one piece a row.
-            every: Whether to return the logits after each token; else after the last only.
+        In padded rows there is at most one piece in a row. Logits are those after each token
+        (`every`), or after the last only.
         """
         tokens, columns, ends = lay_out(pieces, len(self._keys.owner), self._device)
         self._keys = self._keys.followed_by(columns)

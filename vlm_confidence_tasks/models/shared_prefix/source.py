@@ -31,13 +31,9 @@ class SharedPrefixSource(probe.TransformersSource):
 
     @contextmanager
     def aside(self, rows: Sequence[probe.Row]) -> Iterator[list[probe.Reading]]:
-        """Keep the readings of generate() in the block from the evaluation.
+        """Keep the readings of generate() in the block from the evaluation, in the list it yields.
 
-        Args:
-            rows: What to measure in each of its calls.
-
-        Yields:
-            The list that receives the readings.
+        `rows` tell what to measure in each of its calls.
         """
         before, kept = self.rows, _Kept(rows)
         self.rows = kept

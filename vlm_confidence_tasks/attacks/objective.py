@@ -111,12 +111,10 @@ class OptionObjective(ModelObjective):
     """The log-likelihood of an option's text after the prompt, to be made small."""
 
     def __init__(self, option: Sequence[int], after: Mapping[str, torch.Tensor], *given: Any):
-        """Judge the image that is attacked.
+        """Judge the image that is attacked, given the tokens of an option's text.
 
-        Args:
-            option: Token ids of the option's text.
-            after: Inputs of a forward pass over the prompt and these tokens.
-            *given: As for `ModelObjective`.
+        `after` are the inputs of a pass over the prompt and these; the rest is as for
+        `ModelObjective`.
         """
         super().__init__(*given)
         self._option, self._after = list(option), dict(after)

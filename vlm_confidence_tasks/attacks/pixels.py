@@ -48,13 +48,13 @@ class PixelPath:
         changing: int,
         cost: Cost,
     ) -> None:
-        """Store the images.
+        """Store a prompt's images, in order, and which of them changes.
 
         Args:
             image_processor: The image processor of the model's processor.
             options: With what the processor calls it.
-            images: The prompt's images, in order.
-            changing: Which of them changes.
+            images: The images.
+            changing: Index of the one that changes.
             cost: Where the difference of the two paths is noted.
         """
         self._processor, self._images, self._changing = image_processor, list(images), changing

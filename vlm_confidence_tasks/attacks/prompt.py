@@ -20,12 +20,7 @@ def image_order(question: Question, images: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a model is given up to the answer position.
-
-    Attributes:
-        inputs: Of one forward pass.
-        image_options: With what the processor called its image processor.
-    """
+    """The inputs of one forward pass, and with what its image processor was called."""
 
     inputs: Mapping[str, Any]
     image_options: Mapping[str, Any]
@@ -34,13 +29,7 @@ class Prompt:
 def make_prompt(
     source: LogitSource, question: Question, images: Sequence[Image.Image], answered: Sequence[int]
 ) -> Prompt:
-    """Process a question, its images and the tokens that were answered so far.
-
-    Args:
-        source: Has the model and its processor.
-        question: The question.
-        images: Its images, in the order of the document.
-        answered: Ids of the tokens before the answer position.
+    """Process a question, its document's images and the tokens that were answered so far.
 
     Raises:
         ProbeError: The processor has no chat template.

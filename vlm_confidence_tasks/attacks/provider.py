@@ -35,11 +35,7 @@ class ObjectiveProvider:
     """
 
     def __init__(self, documents: Documents) -> None:
-        """Store the documents, among which the other image of a control is.
-
-        Args:
-            documents: Those of the task.
-        """
+        """Store the task's documents, among which the other image of a control is."""
         self._documents = documents
         self.cost = Cost()
 
@@ -52,16 +48,10 @@ class ObjectiveProvider:
     def __call__(
         self, request: Any, image: Image.Image, source: LogitSource, clean: Any
     ) -> ModelObjective:
-        """Return the objective of a request's goal for one of its images.
+        """Return the objective of a request's goal for one of its clean images.
 
-        The document's other images stay as they are. The answer position is that of the answer
-        to the clean image, after the same tokens.
-
-        Args:
-            request: An `evaluation.request.Request`.
-            image: The clean image.
-            source: Has the model and its processor.
-            clean: The response to the clean image.
+        The document's other images stay as they are. The answer position is that of the response to
+        the clean image, after the same tokens.
 
         Raises:
             ProbeError: The model gives no gradient, or another prompt was answered.

@@ -38,10 +38,8 @@ class Boxes:
     def mask(self, image: Image.Image, phrases: Sequence[str], image_id: str = "") -> Mask | None:
         """Return the boxes of the categories that the phrases name; None if there is none.
 
-        Args:
-            image: The image, which may have another size than in the file.
-            phrases: Names of categories; others have no box.
-            image_id: The image's file name, with or without its ending.
+        The image may have another size than in the file; `image_id` is its file name, with or
+        without its ending.
 
         Raises:
             TaskError: The file cannot be used, or does not have the image.

@@ -39,13 +39,9 @@ class GroundingDinoSam:
         threshold: float = 0.4,
         text_threshold: float = 0.3,
     ) -> None:
-        """Name the models, which are loaded when they are needed.
+        """Name the models, hub ids or folders, which are loaded when they are needed.
 
-        Args:
-            detector: Hub id or folder of a Grounding DINO.
-            segmenter: Hub id or folder of a SAM.
-            threshold: Least score of a box.
-            text_threshold: Least score of a phrase's token.
+        `threshold` is the least score of a box, `text_threshold` that of a phrase's token.
         """
         self._detector_source, self._segmenter_source = detector, segmenter
         self._thresholds = {"threshold": threshold, "text_threshold": text_threshold}

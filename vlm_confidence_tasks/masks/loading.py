@@ -15,13 +15,10 @@ from vlm_confidence_tasks.probe import folder_digest
 def load(kind: Any, source: str, provider: str) -> Any:
     """Return a model, on the GPU where there is one, or a processor, configuration and so on.
 
-    Args:
-        kind: A class of transformers with `from_pretrained`.
-        source: Hub id or folder.
-        provider: Name of the provider, for the error.
+    `kind` is a class of transformers with `from_pretrained`, `source` a hub id or folder.
 
     Raises:
-        TaskError: It cannot be loaded.
+        TaskError: It cannot be loaded; the message names the provider.
     """
     try:
         loaded = kind.from_pretrained(source)

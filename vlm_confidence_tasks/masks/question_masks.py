@@ -22,17 +22,13 @@ WHOLE = "the whole image"
 class QuestionMasks:
     """Provides `masks` (`perturbations.NEEDS`) of questions: an `evaluation.NeedProvider`.
 
-    Attributes:
-        store: Where masks are kept.
+    Masks are kept in `store`.
     """
 
     def __init__(self, provider: MaskProvider, on_missing: OnMissing = "skip") -> None:
-        """Take the provider.
+        """Take the provider, and what is given if it finds none of the things.
 
-        Args:
-            provider: Finds things.
-            on_missing: What is given if none of the things is found: "skip", nothing, so that
-                the document is left out; "global", a mask of the whole image.
+        "skip": nothing, so that the document is left out; "global": a mask of the whole image.
         """
         self.store = MaskStore()
         self._provider = provider
@@ -50,11 +46,7 @@ class QuestionMasks:
         return self.of(request.question, image)
 
     def of(self, question: Question, image: Image.Image) -> Mapping[str, Mask]:
-        """Return the mask of each thing that was found, [H, W].
-
-        Args:
-            question: Names things.
-            image: The image in which they are looked for.
+        """Return the mask of each thing that a question names and that was found, [H, W].
 
         Raises:
             TaskError: The provider's model or file, or a kept mask cannot be used.

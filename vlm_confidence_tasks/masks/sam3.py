@@ -28,12 +28,10 @@ class Sam3Masks:
     def __init__(
         self, model: str = MODEL, *, threshold: float = 0.5, mask_threshold: float = 0.5
     ) -> None:
-        """Name the model, which is loaded when it is needed.
+        """Name the model, a hub id or folder, which is loaded when it is needed.
 
-        Args:
-            model: Hub id or folder of a SAM 3.
-            threshold: Least score of an instance.
-            mask_threshold: Least probability of a pixel.
+        `threshold` is the least score of an instance, `mask_threshold` the least probability of a
+        pixel.
         """
         self._source = model
         self._thresholds = {"threshold": threshold, "mask_threshold": mask_threshold}

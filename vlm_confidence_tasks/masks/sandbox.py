@@ -22,14 +22,9 @@ _SCENES = 200
 
 
 def thing_mask(scene: Scene, name: str) -> Mask | None:
-    """Return the pixels that change when the things of a name are taken out of a scene.
+    """Return the pixels, [H, W], that change when things are taken out of a scene; None without.
 
-    Args:
-        scene: The scene, as `pale` draws it.
-        name: Colour and shape, or a shape alone.
-
-    Returns:
-        [H, W]; None if there is no such thing.
+    Their name is colour and shape, or a shape alone; the scene is drawn as by `pale`.
     """
     left = tuple(thing for thing in scene.things if name not in (thing.name, thing.shape))
     if len(left) == len(scene.things):
@@ -45,11 +40,7 @@ class SandboxMasks:
     name = "sandbox/1"
 
     def __init__(self, scenes: Iterable[Scene] | None = None) -> None:
-        """Take the scenes whose images may be asked about.
-
-        Args:
-            scenes: Any of the sandbox's world; None: those of the packaged data.
-        """
+        """Take the scenes whose images may be asked about; None: those of the packaged data."""
         self._given = _packaged() if scenes is None else scenes
 
     @cached_property

@@ -28,11 +28,7 @@ class MaskStore:
     """
 
     def __init__(self, root: Path | None = None) -> None:
-        """Take the folder of the response cache.
-
-        Args:
-            root: Its subfolder `SUBFOLDER` holds the masks; None: they are kept in memory.
-        """
+        """Keep masks in a subfolder of the response cache's folder; None: in memory."""
         self._folder = None if root is None else root / SUBFOLDER
         self._memory: dict[str, bytes] = {}
 

@@ -51,21 +51,16 @@ class NamedLabel(NamedTuple):
 
 
 def parse_answer(text: str, labels: Sequence[str]) -> str | None:
-    """Return the label that `text` names, or None if it names none or several.
+    """Return the label that `text` names, or None if it names none or several; see `find_answer`.
 
-    Args:
-        text: The model's answer.
-        labels: The closed set of answers, each one word.
-
-    Examples:
-        >>> parse_answer("Yes, there is.", ("Yes", "No"))
-        'Yes'
-        >>> parse_answer("A dog is on the left. The answer is (b).", ("A", "B"))
-        'B'
-        >>> parse_answer("There is no way to tell.", ("Yes", "No")) is None
-        True
-        >>> parse_answer("Yes and no", ("Yes", "No")) is None
-        True
+    >>> parse_answer("Yes, there is.", ("Yes", "No"))
+    'Yes'
+    >>> parse_answer("A dog is on the left. The answer is (b).", ("A", "B"))
+    'B'
+    >>> parse_answer("There is no way to tell.", ("Yes", "No")) is None
+    True
+    >>> parse_answer("Yes and no", ("Yes", "No")) is None
+    True
     """
     found = find_answer(text, labels)
     return None if found is None else found.label
@@ -83,10 +78,6 @@ def find_answer(text: str, labels: Sequence[str]) -> NamedLabel | None:
     - "A" and "I" before another word are words, not letters of options; "°C" is a unit.
     - "Yes" and "No" count at the beginning of a sentence, alone between punctuation, and as
       alternatives ("yes or no"). "No idea" is no answer, nor is "The answer is no dog".
-
-    Args:
-        text: The model's answer.
-        labels: The closed set of answers, each one word.
 
     >>> find_answer("I think it is b)", ("A", "B"))
     NamedLabel(label='B', start=14, end=15)

@@ -61,10 +61,7 @@ class Benchmark:
     def is_right(self, question: Question, answer: str | None, text: str) -> bool | None:
         """Say whether an answer is the right one; None where there is no right answer.
 
-        Args:
-            question: The question that was answered.
-            answer: The label read from the answer.
-            text: The answer itself, which decides on open questions.
+        It is decided by the label read from the answer, on open questions by its text.
 
         Raises:
             ValueError: The benchmark has open questions but no `correct`.

@@ -34,12 +34,6 @@ def second_turn(person: str, question: Question, answer: str | None, text: str) 
     from it, so that "Yes", "yes." and "Yes, there is" give one prompt. One that could not
     be parsed is quoted as it is, without white space and full stops at its ends.
 
-    Args:
-        person: Grammatical person of the prompt, a key of `PROMPTS`.
-        question: The question of the first turn.
-        answer: The label read from the model's answer, or None.
-        text: The answer itself.
-
     >>> second_turn("first", Question("1", "x", "Is it red?\nAnswer:", asked="Is it red?"),
     ...     "Yes", "yes.")[:55]
     'You were asked: Is it red? Your answer was: Yes. How ce'

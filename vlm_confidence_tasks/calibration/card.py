@@ -71,13 +71,8 @@ def write_card(
 ) -> None:
     """Write `README.md`, which the hub shows and `datasets.load_dataset` heeds.
 
-    Args:
-        output: The data set's folder.
-        counts: What became of the questions.
-        config: How examples were made, as JSON types.
-        source: Where questions and images are from.
-        answers: Whose answers are quoted.
-        masks: Name of the provider.
+    It tells what became of the questions, how examples were made, and from where questions with
+    images, quoted answers and masks are.
     """
     files = [
         f"  - {{split: {split}, path: {split}-*.parquet}}"

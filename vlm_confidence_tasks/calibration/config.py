@@ -137,11 +137,9 @@ def names() -> list[str]:
 
 
 def read_config(source: str) -> Config:
-    """Read a configuration.
+    """Read a packaged configuration by its name (`names`), or a YAML file.
 
-    Args:
-        source: A packaged one's name (`names`), or a YAML file. Its key `include` names another
-            one, whose values it replaces.
+    The key `include` names another one, whose values it replaces.
 
     >>> read_config("sft_only").train.simpo is None
     True

@@ -14,12 +14,7 @@ Losses = Sequence[tuple[int, float, float]]
 
 
 def write_curves(curves: Mapping[str, Losses], output: Path) -> None:
-    """Write `loss.csv` and `loss.png`.
-
-    Args:
-        curves: Name of a stage -> (step, loss, learning rate), in order.
-        output: A folder.
-    """
+    """Write `loss.csv` and `loss.png` of each stage's (step, loss, learning rate) into a folder."""
     with (output / "loss.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(COLUMNS)

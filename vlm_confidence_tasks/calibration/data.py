@@ -90,13 +90,7 @@ def preference(confidence: float) -> tuple[str, str | None]:
 
 
 def split_of(digest: str, held_out: float, seed: int) -> str:
-    """Return the split of an image: a function of its pixels and the seed alone.
-
-    Args:
-        digest: Its `image_digest`.
-        held_out: Share of the images that are held out.
-        seed: Of the draw.
-    """
+    """Return the split of an image: a function of its digest, the share held out and the seed."""
     drawn = _generator("split", digest, seed).random()
     return HELD_OUT if drawn < held_out else TRAIN
 
@@ -121,13 +115,9 @@ def _generator(purpose: str, digest: str, seed: int, question: str = "") -> np.r
 def examples(
     asked: Iterable[Asked], masks_of: MasksOf, config: DataConfig, counts: Counts
 ) -> Iterator[tuple[str, Row]]:
-    """Yield (split, example); a question about an image that came before is passed over.
+    """Yield (split, example) of each question about an image, and keep the counts up to date.
 
-    Args:
-        asked: Questions about images.
-        masks_of: Where the things are that a question names; empty: it is left out.
-        config: How examples are made.
-        counts: Is kept up to date.
+    One that came before, or of whose things no mask is found, is left out.
     """
     seen: set[tuple[str, str]] = set()
     for one in asked:
@@ -202,12 +192,7 @@ def write_examples(
 ) -> Counts:
     """Write examples as parquet files, `<split>-00000.parquet` and so on.
 
-    Args:
-        asked: Questions about images.
-        masks_of: Where the things are that a question names.
-        config: How examples are made.
-        output: A folder, which must be new or hold no parquet file.
-        quiet: Show no progress.
+    The folder must be new or hold no parquet file.
 
     Raises:
         TaskError: There is no example to train on, or the folder holds data.

@@ -104,14 +104,10 @@ def check_held_out(models: Iterable[str], tasks: Iterable[str], data: str | None
 def run_tasks(
     model: str, tasks: Sequence[str], folder: Path, data: str | None, more: Sequence[str] = ()
 ) -> None:
-    """Evaluate a model by the command line.
+    """Evaluate a model by the command line, with results and samples in a folder.
 
-    Args:
-        model: Hub id or folder.
-        tasks: Names of tasks.
-        folder: For results and samples.
-        data: Folder of local data; None: as the environment says.
-        more: Further arguments of `lmms_eval`.
+    `data` is a folder of local data, None: as the environment says; `more` are further arguments
+    of `lmms_eval`.
 
     Raises:
         TaskError: The run failed.

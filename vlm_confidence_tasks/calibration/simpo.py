@@ -35,7 +35,7 @@ def simpo_loss(
 
     Args:
         chosen: [N], mean log-probability of each chosen answer's tokens, in nats.
-        rejected: [N], likewise.
+        rejected: [N], that of each rejected answer's.
         beta: Scale of the difference.
         margin: By how much, so scaled, the chosen one should lead.
 

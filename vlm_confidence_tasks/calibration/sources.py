@@ -46,13 +46,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class BenchmarkData:
-    """The documents behind a benchmark's tasks.
-
-    Attributes:
-        benchmark: How they become questions.
-        documents: Their rows.
-        split: Name of the split.
-    """
+    """The documents behind a benchmark's tasks, how they become questions, and their split."""
 
     benchmark: benchmarks.Benchmark
     documents: dataset.Documents
@@ -64,11 +58,7 @@ class BenchmarkData:
             yield row, self.benchmark.question(document, "", "")
 
     def asked(self, answers: Answers | None = None) -> Iterator[Asked]:
-        """Yield the questions on one image each that have an answer.
-
-        Args:
-            answers: The model's own answers; None: the data set's.
-        """
+        """Yield the questions on one image that have an answer, a model's or the data set's."""
         for row, question in self.questions():
             images = self.documents.images(row)
             if len(images) != 1:
@@ -120,11 +110,7 @@ def prefix_of(task: str) -> str:
 
 
 def benchmark_data(prefix: str, local: Path | None) -> BenchmarkData:
-    """Load the documents behind the tasks of a prefix.
-
-    Args:
-        prefix: See `templates`.
-        local: Folder of local data, as in VLM_CONFIDENCE_DATA; None: from the hub.
+    """Load the documents behind the tasks of a prefix (`templates`), local or from the hub.
 
     Raises:
         TaskError: There is no such prefix, or its data cannot be read.
@@ -161,9 +147,8 @@ class _Line(msgspec.Struct):
 def folder_questions(folder: Path) -> Iterator[Asked]:
     """Yield the questions of a folder of images.
 
-    Args:
-        folder: Holds `questions.jsonl`, a JSON object a line with `image` (a file's path in the
-            folder), `question` and `answer`.
+    It holds `questions.jsonl`, a JSON object in each line with `image` (a file's path in the
+    folder), `question` and `answer`.
 
     Raises:
         TaskError: A line or image cannot be used.

@@ -28,13 +28,7 @@ def sft_trainer(
 ) -> Trainer:
     """Return TRL's trainer on prompt and chosen answer, whose tokens alone are learned.
 
-    Args:
-        model: With or without adapters.
-        processor: The model's.
-        examples: As `data.load_examples` reads them.
-        stage: Steps, batches and rate.
-        config: What all stages share.
-        folder: For checkpoints.
+    Examples are as `data.load_examples` reads them; checkpoints go to the folder.
     """
     from trl import SFTConfig, SFTTrainer
 
@@ -59,10 +53,7 @@ def simpo_trainer(
     config: TrainConfig,
     folder: Path,
 ) -> Trainer:
-    """Return a trainer on chosen and rejected answers; examples without a pair are left out.
-
-    Args: see `sft_trainer`.
-    """
+    """Return a trainer on chosen and rejected answers; examples without a pair are left out."""
     from trl.trainer.dpo_trainer import DataCollatorForVisionPreference
 
     rows = examples.select_columns(["image", "prompt", "chosen", "rejected"])

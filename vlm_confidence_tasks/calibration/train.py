@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from transformers import Trainer
+
 from vlm_confidence_tasks import __version__
-from vlm_confidence_tasks.calibration.config import Config, to_mapping
+from vlm_confidence_tasks.calibration.config import Config, StageConfig, to_mapping
 from vlm_confidence_tasks.calibration.curves import write_curves
 from vlm_confidence_tasks.calibration.data import load_examples
 from vlm_confidence_tasks.calibration.models import (
@@ -48,16 +50,14 @@ def train(source: str, data: Path, output: Path, config: Config, resume: bool = 
     processor = load_processor(source)
     model = load_model(source, config.train)
     curves, started = {}, time.monotonic()
-    if config.train.sft is not None:
-        made = sft_trainer(
-            model, processor, examples, config.train.sft, config.train, output / "sft"
-        )
-        curves["sft"] = run_stage(made, output / "sft", resume)
-    if config.train.simpo is not None:
-        made = simpo_trainer(
-            model, processor, examples, config.train.simpo, config.train, output / "simpo"
-        )
-        curves["simpo"] = run_stage(made, output / "simpo", resume)
+    stages: list[tuple[str, StageConfig | None, Callable[..., Trainer]]] = [
+        ("sft", config.train.sft, sft_trainer),
+        ("simpo", config.train.simpo, simpo_trainer),
+    ]
+    for name, stage, trainer in stages:
+        if stage is not None:
+            made = trainer(model, processor, examples, stage, config.train, output / name)
+            curves[name] = run_stage(made, output / name, resume)
     write_curves(curves, output)
     save_model(model, processor, output / MODEL)
     record = {

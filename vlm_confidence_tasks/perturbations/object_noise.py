@@ -51,30 +51,13 @@ def signal(
 
 
 def diffuse(
-    pixels: NDArray[np.uint8],
-    mask: Mask,
-    rng: Generator,
-    *,
-    confidence: float,
-    gamma: float = GAMMA,
-    t_max: int = T_MAX,
-    schedule: Schedule = "constant",
+    pixels: NDArray[np.uint8], mask: Mask, rng: Generator, left: float
 ) -> NDArray[np.uint8]:
-    """Return pixels with diffusion noise where the mask is true, and as they are elsewhere.
+    """Return pixels [H, W, 3] with diffusion noise where the mask [H, W] is true.
 
-    sqrt(a) v + sqrt(1 - a) e of pixels v scaled to [-1, 1], with a = `signal(...)` and
-    e ~ N(0, 1), rounded and clipped. A pixel's e depends on neither mask nor confidence.
-
-    Args:
-        pixels: [H, W, 3].
-        mask: [H, W].
-        rng: Source of the noise.
-        confidence: See `signal`, as the next three.
-        gamma: Likewise.
-        t_max: Likewise.
-        schedule: Likewise.
+    sqrt(left) v + sqrt(1 - left) e of pixels v scaled to [-1, 1], with e ~ N(0, 1), rounded and
+    clipped. A pixel's e depends on neither mask nor `left`, the share of its variance that is left.
     """
-    left = signal(confidence, gamma, t_max, schedule)
     result = pixels.copy()
     if left == 1.0:
         return result
@@ -106,21 +89,14 @@ def object_noise(
 ) -> Image.Image:
     """Put diffusion noise (`diffuse`) on the masks, beside them, or on the whole image.
 
-    Args:
-        image: The image.
-        rng: Source of the noise.
-        masks: The things, joined.
-        confidence: 1 leaves the image as it is.
-        gamma: See `signal`, as the next two.
-        t_max: Likewise.
-        schedule: Likewise.
-        where: "object": on the masks. "outside", a control: on their shape, moved to where it
-            does not overlap them (`moved`). "global", a control: everywhere.
+    A confidence of 1 leaves the image as it is; see `signal` for it, gamma, t_max and schedule.
+    `where` is "object": on the masks, joined. "outside", a control: on their shape, moved to where
+    it does not overlap them (`moved`). "global", a control: everywhere.
 
     Raises:
         ValueError: There are no masks, or no room beside them.
 
-    Source: arXiv 2504.14848, of which the control "outside" is not.
+    Source: arXiv 2504.14848, but for the control "outside".
     """
     changed = region(masks, where)
     if changed is None:
@@ -128,13 +104,5 @@ def object_noise(
             f"object_noise: {'there is no room beside the masks' if masks else 'no mask was found'}"
             ": leave the document out"
         )
-    pixels = diffuse(
-        np.asarray(image),
-        changed,
-        rng,
-        confidence=confidence,
-        gamma=gamma,
-        t_max=t_max,
-        schedule=schedule,
-    )
-    return Image.fromarray(pixels)
+    left = signal(confidence, gamma, t_max, schedule)
+    return Image.fromarray(diffuse(np.asarray(image), changed, rng, left))

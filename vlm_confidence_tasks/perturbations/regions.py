@@ -15,9 +15,9 @@ Mask = NDArray[np.bool_]
 
 
 def can_show(variant: Variant, masks: Masks) -> bool:
-    """Say whether a variant that needs masks can be made of these: none were found, or no room.
+    """Say whether a variant can be made of masks: not without any, nor without room beside them.
 
-    Every variant without that need can.
+    Every variant that needs no masks can.
     """
     if "masks" not in needs_of(variant):
         return True
@@ -28,9 +28,7 @@ def can_show(variant: Variant, masks: Masks) -> bool:
 def region(masks: Masks, where: object) -> Mask | None:
     """Return the pixels to change, [H, W]; None without masks, or without room beside them.
 
-    Args:
-        masks: The things, joined.
-        where: "object": the masks; "outside": `moved`; "global": all pixels.
+    `where` is "object": the masks, joined; "outside": `moved`; "global": all pixels.
     """
     if not masks:
         return None
@@ -41,16 +39,10 @@ def region(masks: Masks, where: object) -> Mask | None:
 
 
 def moved(mask: Mask) -> Mask | None:
-    """Return the mask's shape at the place farthest from its own that does not overlap it.
+    """Return the shape of a mask [H, W] at the place farthest from its own without overlap.
 
-    The shape is moved as a whole and stays inside the image. Of places equally far the one
-    with the smallest row, then column, is taken.
-
-    Args:
-        mask: [H, W].
-
-    Returns:
-        [H, W] with as many true pixels; None if there is no such place.
+    The shape is moved as a whole and stays inside the image; None if there is no such place. Of
+    places equally far the one with the smallest row, then column, is taken.
 
     >>> moved(np.array([[True, False, False]])), moved(np.array([[True, True, False]]))
     (array([[False, False,  True]]), None)

@@ -23,8 +23,7 @@ SANDBOX = "sandbox"
 def data_folder(source: str | None = None) -> Path | None:
     """Return the folder of local data; None without one.
 
-    Args:
-        source: A folder, or `sandbox` for `DATA_DIR`; None: use the variable `LOCAL_DATA`.
+    It is named by `source` or else the variable `LOCAL_DATA`, where `sandbox` is `DATA_DIR`.
     """
     source = source or os.environ.get(LOCAL_DATA)
     if not source:

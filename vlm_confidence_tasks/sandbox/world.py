@@ -132,10 +132,8 @@ def place(rng: np.random.Generator, name: str, cell: int) -> Thing:
 def sample_scene(rng: np.random.Generator, *, biased: bool = True, repeat: float = 0.15) -> Scene:
     """Draw a scene of three to five things with at least three different objects.
 
-    Args:
-        rng: Source of randomness; the scene is a function of its state.
-        biased: Follow the world's habits, or draw all objects alike.
-        repeat: Chance of each thing after the third to be a second copy of another.
+    It is a function of the generator's state. `biased` follows the world's habits, else all objects
+    are drawn alike; `repeat` is the chance of each thing after the third to be a second copy.
     """
     total = int(rng.integers(3, 6))
     weights = _weights(rng, biased)

@@ -15,8 +15,8 @@ from PIL import Image
 from vlm_confidence_tasks.attacks.goals import Judged, entropies, judge, label_logprobs, margin
 from vlm_confidence_tasks.attacks.pixels import KEY, Cost, PixelPath
 from vlm_confidence_tasks.perturbations import Judgement
-from vlm_confidence_tasks.probe.hooks import hooked
 from vlm_confidence_tasks.probe.structure import find_structure
+from vlm_confidence_tasks.probe.temporary import hooked
 
 
 class ModelObjective:

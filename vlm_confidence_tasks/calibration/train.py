@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from transformers import Trainer
 
 from vlm_confidence_tasks import __version__
 from vlm_confidence_tasks.calibration.config import Config, StageConfig, to_mapping
-from vlm_confidence_tasks.calibration.curves import write_curves
 from vlm_confidence_tasks.calibration.data import load_examples
 from vlm_confidence_tasks.calibration.models import (
     check_packages,
@@ -20,10 +20,19 @@ from vlm_confidence_tasks.calibration.models import (
     load_processor,
     save_model,
 )
-from vlm_confidence_tasks.calibration.stages import run_stage, sft_trainer, simpo_trainer
+from vlm_confidence_tasks.calibration.stages import (
+    Losses,
+    run_stage,
+    sft_trainer,
+    simpo_trainer,
+)
 from vlm_confidence_tasks.errors import TaskError
+from vlm_confidence_tasks.report.figures.drawing import draw, to_bytes
+from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
 
 MODEL, RECORD = "model", "csp.json"
+# Of `loss.csv`.
+COLUMNS = ("stage", "step", "loss", "learning_rate")
 
 
 def train(source: str, data: Path, output: Path, config: Config, resume: bool = False) -> Path:
@@ -69,6 +78,30 @@ def train(source: str, data: Path, output: Path, config: Config, resume: bool = 
     }
     (output / MODEL / RECORD).write_text(json.dumps(record, indent=1))
     return output / MODEL
+
+
+def write_curves(curves: Mapping[str, Losses], output: Path) -> None:
+    """Write `loss.csv` and `loss.png` of each stage's (step, loss, learning rate) into a folder."""
+    with (output / "loss.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(COLUMNS)
+        for stage, losses in curves.items():
+            writer.writerows((stage, *row) for row in losses)
+    (output / "loss.png").write_bytes(to_bytes(draw(_figure(curves)), "png"))
+
+
+def _figure(curves: Mapping[str, Losses]) -> Figure:
+    panels = [
+        Panel(
+            "line",
+            stage,
+            "step",
+            "loss (nats)",
+            (Series("", [row[0] for row in losses], [row[1] for row in losses]),),
+        )
+        for stage, losses in curves.items()
+    ]
+    return Figure("loss", "Training loss", tuple(panels))
 
 
 def trained_images(source: str) -> set[str]:

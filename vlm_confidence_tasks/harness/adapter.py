@@ -17,7 +17,7 @@ from lmms_eval.api.instance import (
 )
 
 from vlm_confidence_tasks import probe
-from vlm_confidence_tasks.evaluation.batch_size import BatchSize
+from vlm_confidence_tasks.evaluation.engine import BatchSize
 from vlm_confidence_tasks.evaluation.images import ShownImages
 from vlm_confidence_tasks.evaluation.request import Generation, Request, Response
 from vlm_confidence_tasks.evaluation.same_question import CONTROLS

@@ -13,9 +13,7 @@ from lmms_eval.api.instance import GenerationResult, TokenCounts
 from lmms_eval.api.model import lmms
 from transformers import AutoModelForImageTextToText, AutoProcessor, BatchFeature
 
-from vlm_confidence_tasks.models.arguments import check, truth, whole
-from vlm_confidence_tasks.models.loading import dtype_named, quantisation
-from vlm_confidence_tasks.models.processing import ProcessedOnce, Unprocessable
+from vlm_confidence_tasks.models.loading import check, dtype_named, quantisation, truth, whole
 from vlm_confidence_tasks.models.shared_prefix import (
     Prompt,
     SharedPrefix,
@@ -23,7 +21,9 @@ from vlm_confidence_tasks.models.shared_prefix import (
     prompts_of,
 )
 from vlm_confidence_tasks.models.turns import (
+    ProcessedOnce,
     Turn,
+    Unprocessable,
     about_the_same_images,
     chat_turn,
     made_ahead,

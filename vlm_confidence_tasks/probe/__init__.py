@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from vlm_confidence_tasks.probe.answer_position import answer_position
 from vlm_confidence_tasks.probe.backend import ProbeError, find_model, find_tokenizer
-from vlm_confidence_tasks.probe.description import Origin
-from vlm_confidence_tasks.probe.files import folder_digest
+from vlm_confidence_tasks.probe.description import Origin, folder_digest
 from vlm_confidence_tasks.probe.gathering import gather
 from vlm_confidence_tasks.probe.generation import watched
 from vlm_confidence_tasks.probe.hidden_states import StateRecorder, Vision, pool_vision
-from vlm_confidence_tasks.probe.hooks import hooked
 from vlm_confidence_tasks.probe.labels import label_tokens
 from vlm_confidence_tasks.probe.logit_source import (
     LogitSource,
@@ -28,10 +26,10 @@ from vlm_confidence_tasks.probe.reading import (
 )
 from vlm_confidence_tasks.probe.readout import make_readout
 from vlm_confidence_tasks.probe.recorder import LabelTokens, measure_step, pad_label_tokens
-from vlm_confidence_tasks.probe.replacing import replaced
 from vlm_confidence_tasks.probe.rows import BatchRows, Row
 from vlm_confidence_tasks.probe.scoring import OptionScorer
 from vlm_confidence_tasks.probe.structure import Structure, find_structure
+from vlm_confidence_tasks.probe.temporary import hooked, replaced
 from vlm_confidence_tasks.probe.top_k import TopKStep, entropy_bounds, read_top_k
 
 __all__ = [

@@ -12,14 +12,13 @@ from transformers import GenerationMixin, StoppingCriteriaList
 
 from vlm_confidence_tasks.probe.backend import ProbeError, prompt_ids
 from vlm_confidence_tasks.probe.hidden_states import HiddenStatesBatch
-from vlm_confidence_tasks.probe.hooks import hooked
 from vlm_confidence_tasks.probe.labels import label_tokens
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.recorder import LabelTokens, Recorder
-from vlm_confidence_tasks.probe.replacing import replaced
 from vlm_confidence_tasks.probe.rows import BatchRows
 from vlm_confidence_tasks.probe.scoring import OptionBatch, OptionScorer
 from vlm_confidence_tasks.probe.structure import Structure
+from vlm_confidence_tasks.probe.temporary import hooked, replaced
 
 
 @contextmanager

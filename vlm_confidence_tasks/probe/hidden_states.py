@@ -12,10 +12,10 @@ import torch
 
 from vlm_confidence_tasks.probe.backend import ProbeError
 from vlm_confidence_tasks.probe.grids import Images, grids, patches, roughness
-from vlm_confidence_tasks.probe.hooks import hooked
 from vlm_confidence_tasks.probe.reading import FloatArray, HiddenStates, Reading
 from vlm_confidence_tasks.probe.recorder import LabelTokens, pad_label_tokens
 from vlm_confidence_tasks.probe.structure import Structure
+from vlm_confidence_tasks.probe.temporary import hooked
 
 # Mean of a row's vision tokens, [width], and their Dirichlet energy; None where unknown.
 Vision = tuple[torch.Tensor | None, float | None]

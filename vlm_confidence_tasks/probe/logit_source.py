@@ -10,10 +10,15 @@ from typing import Any, Protocol
 from loguru import logger
 
 from vlm_confidence_tasks.probe.backend import find_model, find_processor, find_tokenizer
-from vlm_confidence_tasks.probe.description import Origin, numerics, origin
+from vlm_confidence_tasks.probe.description import (
+    NO_PROBABILITIES,
+    Capability,
+    Origin,
+    numerics,
+    origin,
+)
 from vlm_confidence_tasks.probe.generation import watched
 from vlm_confidence_tasks.probe.labels import label_tokens
-from vlm_confidence_tasks.probe.measures import NO_PROBABILITIES, Capability
 from vlm_confidence_tasks.probe.openai_source import OpenAISource
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.rows import BatchRows

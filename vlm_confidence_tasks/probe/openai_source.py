@@ -16,12 +16,11 @@ from loguru import logger
 from vlm_confidence_tasks.errors import RequestError, one_line
 from vlm_confidence_tasks.probe.backend import ProbeError
 from vlm_confidence_tasks.probe.carrying import CarryingText, carried
-from vlm_confidence_tasks.probe.description import Origin
+from vlm_confidence_tasks.probe.description import NO_PROBABILITIES, Capability, Origin
 from vlm_confidence_tasks.probe.labels import spellings
-from vlm_confidence_tasks.probe.measures import NO_PROBABILITIES, Capability
 from vlm_confidence_tasks.probe.reading import Reading
-from vlm_confidence_tasks.probe.replacing import replaced
 from vlm_confidence_tasks.probe.rows import BatchRows
+from vlm_confidence_tasks.probe.temporary import replaced
 from vlm_confidence_tasks.probe.top_k import (
     ALL,
     USUAL_K,

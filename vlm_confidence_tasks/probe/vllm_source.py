@@ -15,12 +15,11 @@ from loguru import logger
 from vlm_confidence_tasks.errors import RequestError
 from vlm_confidence_tasks.probe.backend import ProbeError
 from vlm_confidence_tasks.probe.carrying import CarryingText, carried
-from vlm_confidence_tasks.probe.description import Origin
+from vlm_confidence_tasks.probe.description import Capability, Origin
 from vlm_confidence_tasks.probe.labels import label_tokens
-from vlm_confidence_tasks.probe.measures import Capability
 from vlm_confidence_tasks.probe.reading import Reading
-from vlm_confidence_tasks.probe.replacing import replaced
 from vlm_confidence_tasks.probe.rows import BatchRows
+from vlm_confidence_tasks.probe.temporary import replaced
 from vlm_confidence_tasks.probe.top_k import ALL, TopKStep, likeliest, read_top_k, wanted_top_k
 
 # The engine's methods that adapters call.

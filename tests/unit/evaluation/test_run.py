@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from vlm_confidence_tasks import benchmarks, perturbations
 from vlm_confidence_tasks.benchmarks import dataset
 from vlm_confidence_tasks.errors import MeasurementError
-from vlm_confidence_tasks.evaluation.batch_size import BatchSize
+from vlm_confidence_tasks.evaluation.engine import BatchSize
 from vlm_confidence_tasks.evaluation.request import Generation, Request, TaskSpec, make_request
 from vlm_confidence_tasks.evaluation.response_cache import ResponseCache
 from vlm_confidence_tasks.evaluation.run import Run

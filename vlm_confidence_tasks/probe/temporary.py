@@ -1,4 +1,4 @@
-"""Forward hooks of one thread."""
+"""Changes of an object that are undone after a block: attributes and forward hooks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,32 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+
+
+@contextmanager
+def replaced(target: Any, name: str, value: Any) -> Iterator[None]:
+    """Set `target.name` in the block and restore it exactly afterwards.
+
+    >>> class Thing:
+    ...     def speak(self):
+    ...         return "moo"
+    >>> thing = Thing()
+    >>> with replaced(thing, "speak", lambda: "..."):
+    ...     thing.speak()
+    '...'
+    >>> thing.speak(), vars(thing)
+    ('moo', {})
+    """
+    own = name in vars(target)
+    before = vars(target).get(name)
+    setattr(target, name, value)
+    try:
+        yield
+    finally:
+        if own:
+            setattr(target, name, before)
+        else:
+            delattr(target, name)
 
 
 @contextmanager

@@ -120,8 +120,7 @@ def _make(job: ImageJob, clean: Future[ShownImages] | None) -> ShownImages:
         shown = blank_images(job.spec.variant)
     elif clean is None:
         stored = job.documents.images(job.document)
-        side = job.spec.max_side
-        shown = [image if side is None else perturbations.fit(image, side) for image in stored]
+        shown = [perturbations.fit(image, job.spec.max_side) for image in stored]
     else:
         source = clean.result()
         digest = source.sha256 if len(source.images) == 1 else None

@@ -10,8 +10,8 @@ from __future__ import annotations
 from PIL import Image
 
 
-def fit(image: Image.Image, max_side: int) -> Image.Image:
-    """Return the image with its longer side at most `max_side` pixels.
+def fit(image: Image.Image, max_side: int | None) -> Image.Image:
+    """Return the image with its longer side at most `max_side` pixels; None: as it is.
 
     No perturbation: a task does this before anything else (`max_side`). An image that is
     small enough does not change.
@@ -22,6 +22,8 @@ def fit(image: Image.Image, max_side: int) -> Image.Image:
     Raises:
         ValueError: `max_side` is under 1.
     """
+    if max_side is None:
+        return image
     if max_side < 1:
         raise ValueError(f"max_side must be at least 1, got {max_side}")
     if max(image.size) <= max_side:

@@ -11,14 +11,13 @@ from vlm_confidence_tasks.report.inputs.runs import CONDITIONS, TaskRun
 def notes(runs: Mapping[tuple[str, str], TaskRun]) -> Iterator[str]:
     """Yield a line for each run of part of the data, and for each condition that differs.
 
-    Args:
-        runs: By model and task.
+    `runs` are by model and task.
     """
     tasks: dict[str, dict[str, TaskRun]] = defaultdict(dict)
     for (model, task), run in sorted(runs.items()):
         tasks[task][model] = run
         if not run.whole:
-            yield f"{model}, {task}: {_part(run)}: part of the data only"
+            yield f"{model}, {task}: {run.part}: part of the data only"
     for task, by_model in tasks.items():
         for key in CONDITIONS:
             values: dict[str, list[str]] = defaultdict(list)
@@ -27,8 +26,3 @@ def notes(runs: Mapping[tuple[str, str], TaskRun]) -> Iterator[str]:
             if len(values) > 1:
                 said = "; ".join(f"{value} ({', '.join(of)})" for value, of in values.items())
                 yield f"{task}: {key} differs: {said}"
-
-
-def _part(run: TaskRun) -> str:
-    given = [f"--limit {run.limit:g}"] if run.limit is not None else []
-    return ", ".join([*given, *([f"--offset {run.offset}"] if run.offset else [])])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
 from vlm_confidence_tasks.report.figures.reliability import Curves
-from vlm_confidence_tasks.report.figures.sweeps import Styles, with_intervals
+from vlm_confidence_tasks.report.figures.sweeps import Styles, by_column, figure, with_intervals
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
 
 
@@ -16,7 +16,7 @@ def risk_coverage(leaderboard: Leaderboard, styles: Styles, curves: Curves) -> I
     Marks: at the confidence that 80% of clean answers have.
     """
     sides = (("clean", "_clean"), ("perturbed", ""))
-    for column, entries in _by_column(leaderboard):
+    for column, entries in by_column(leaderboard):
         panels = [
             Panel(
                 "line",
@@ -29,12 +29,11 @@ def risk_coverage(leaderboard: Leaderboard, styles: Styles, curves: Curves) -> I
             )
             for side, end in sides
         ]
-        if filled := tuple(panel for panel in panels if panel.series):
-            title = (
-                f"{column}: risk against coverage, clean and perturbed; "
-                "marks: at the confidence that 80% of clean answers have"
-            )
-            yield Figure(f"risk_coverage_{column}", title, filled)
+        title = (
+            f"{column}: risk against coverage, clean and perturbed; "
+            "marks: at the confidence that 80% of clean answers have"
+        )
+        yield from figure(f"risk_coverage_{column}", title, panels)
 
 
 def _given(entries: Sequence[Record], styles: Styles, end: str) -> tuple[Series, ...]:
@@ -72,7 +71,7 @@ def errors(leaderboard: Leaderboard, curves: Curves) -> Iterator[Figure]:
 
 def defense(leaderboard: Leaderboard, styles: Styles, curves: Curves) -> Iterator[Figure]:
     """Draw the ROC of "reject where the entropy is high", and the 95% threshold on it."""
-    for column, entries in _by_column(leaderboard):
+    for column, entries in by_column(leaderboard):
         lines = _lines(entries, styles, curves, "defense_roc", "clean", "perturbed", _auroc)
         if not lines:
             continue
@@ -103,12 +102,6 @@ def _auroc(entry: Record) -> str:
 
 def _name(entry: Record) -> str:
     return str(entry["model"])
-
-
-def _by_column(leaderboard: Leaderboard) -> Iterator[tuple[str, list[Record]]]:
-    for column in leaderboard["columns"]:
-        id_ = column["id"]
-        yield id_, [entry for entry in leaderboard["entries"] if entry["column"] == id_]
 
 
 def _lines(

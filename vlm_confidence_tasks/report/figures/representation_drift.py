@@ -6,18 +6,16 @@ from collections.abc import Iterator, Sequence
 
 from vlm_confidence_tasks.metrics import CHANNELS
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel
-from vlm_confidence_tasks.report.figures.sweeps import Styles, with_intervals
+from vlm_confidence_tasks.report.figures.sweeps import Styles, by_column, figure, with_intervals
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
 
 
 def drift(leaderboard: Leaderboard, styles: Styles) -> Iterator[Figure]:
     """Draw drift under perturbation against the drift between different images."""
-    for column in leaderboard["columns"]:
-        entries = [entry for entry in leaderboard["entries"] if entry["column"] == column["id"]]
+    for column, entries in by_column(leaderboard):
         panels = [_drift_panel(entries, styles, name) for name in CHANNELS]
-        if filled := tuple(panel for panel in panels if panel.series):
-            title = f"{column['id']}: drift of the representation against control drift"
-            yield Figure(f"drift_{column['id']}", title, filled)
+        title = f"{column}: drift of the representation against control drift"
+        yield from figure(f"drift_{column}", title, panels)
 
 
 def _drift_panel(entries: Sequence[Record], styles: Styles, channel: str) -> Panel:

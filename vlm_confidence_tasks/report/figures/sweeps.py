@@ -24,25 +24,34 @@ def sweeps(leaderboard: Leaderboard, styles: Styles) -> Iterator[Figure]:
         if len({entry["epsilon"] for entry in entries}) < 2:
             continue
         change = _panel(entries, styles, "entropy_delta", None, "H(perturbed) − H(clean), nats")
-        if change.series:
-            title = f"{name}: change of entropy against the noise's strength"
-            yield Figure(f"entropy_{name}", title, (change,))
+        title = f"{name}: change of entropy against the noise's strength"
+        yield from figure(f"entropy_{name}", title, [change])
         measures = (("accuracy", "accuracy"), ("confidence", "mean confidence"))
         panels = [_panel(entries, styles, m, f"{m}_clean", label) for m, label in measures]
-        # Captions are neither right nor sure of a label.
-        if filled := tuple(panel for panel in panels if panel.series):
-            title = f"{name}: accuracy and mean confidence against the noise's strength"
-            yield Figure(f"accuracy_{name}", title, filled)
+        # Captions have none: they are neither right nor sure of a label.
+        title = f"{name}: accuracy and mean confidence against the noise's strength"
+        yield from figure(f"accuracy_{name}", title, panels)
         measures = (
             ("coverage_90", "share with the right label in the set"),
             ("set_size_90", "labels in the set"),
         )
-        panels = [_panel(entries, styles, m, f"{m}_clean", label) for m, label in measures]
-        if filled := tuple(panel for panel in panels if panel.series):
-            title = f"{name}: sets that promise 90% on clean images, against the noise's strength"
-            # A set holds more than one label.
-            shown = (*filled[:1], *(replace(panel, unit_y=False) for panel in filled[1:]))
-            yield Figure(f"coverage_{name}", title, shown)
+        share, size = (_panel(entries, styles, m, f"{m}_clean", label) for m, label in measures)
+        title = f"{name}: sets that promise 90% on clean images, against the noise's strength"
+        # A set holds more than one label.
+        yield from figure(f"coverage_{name}", title, [share, replace(size, unit_y=False)])
+
+
+def figure(name: str, title: str, panels: Sequence[Panel]) -> Iterator[Figure]:
+    """Yield a figure of the panels that show anything, if one does."""
+    if filled := tuple(panel for panel in panels if panel.series):
+        yield Figure(name, title, filled)
+
+
+def by_column(leaderboard: Leaderboard) -> Iterator[tuple[str, list[Record]]]:
+    """Yield each column's name and entries."""
+    for column in leaderboard["columns"]:
+        id_ = column["id"]
+        yield id_, [entry for entry in leaderboard["entries"] if entry["column"] == id_]
 
 
 def groups(

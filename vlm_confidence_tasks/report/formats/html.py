@@ -39,15 +39,11 @@ def write_pages(
     tables: Sequence[Table],
     figures: FiguresWithSvg,
     flip_images: Mapping[str, Sequence[FlipImages]],
-) -> list[Path]:
-    """Write the leaderboard's page and the models' into a folder.
+) -> None:
+    """Write the leaderboard's page, and the models' into `models`, in a folder.
 
-    Args:
-        folder: Where to; models' pages go to its `models`.
-        leaderboard: The leaderboard.
-        tables: The tables on its page.
-        figures: All figures, with their SVG.
-        flip_images: For each model, its flips' images in the flips' order.
+    `tables` are those of the leaderboard's page; `flip_images` hold, for each model, its flips'
+    images in the flips' order.
     """
     names = [model["name"] for model in leaderboard["models"]]
     links = {name: f"models/{slug}.html" for name, slug in slugs(names).items()}
@@ -57,7 +53,6 @@ def write_pages(
     for path, text in pages.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
-    return [folder / path for path in pages]
 
 
 def _index(

@@ -43,8 +43,7 @@ def _lines(table: Table) -> Iterator[str]:
     yield rf"\caption{{{_caption(table)}}}"
     yield rf"\begin{{tabular}}{{l{'r' * len(table.headings)}}}"
     yield r"\toprule"
-    heads = [f"{h.name} {h.arrow}".strip() for h in table.headings]
-    yield _line(["Model", *map(escape, heads)])
+    yield _line(["Model", *(escape(heading.text) for heading in table.headings)])
     yield r"\midrule"
     for model, cells in table.rows:
         yield _line([escape(model), *map(_cell, cells)])

@@ -12,7 +12,8 @@ from vlm_confidence_tasks.report.leaderboard.tables import Cell, Heading, Table
 
 def to_markdown(leaderboard: Leaderboard, tables: Sequence[Table]) -> str:
     """Write the whole leaderboard as one Markdown page."""
-    parts = ["# Leaderboard", _legend(leaderboard)]
+    where = "All numbers are in `leaderboard.json`."
+    parts = ["# Leaderboard", f"{legend(leaderboard)} {where}"]
     for table in tables:
         parts += [f"## {safe(table.title)}", *([safe(table.caption)] if table.caption else [])]
         parts += ["\n".join(_lines(table)), *_notes(table.headings)]
@@ -20,10 +21,6 @@ def to_markdown(leaderboard: Leaderboard, tables: Sequence[Table]) -> str:
     parts += _list("Replaced runs, not shown", [older_run(run) for run in leaderboard["older"]])
     parts += _list("Problems", leaderboard["problems"])
     return "\n\n".join(parts) + "\n"
-
-
-def _legend(leaderboard: Leaderboard) -> str:
-    return legend(leaderboard) + " All numbers are in `leaderboard.json`."
 
 
 def legend(leaderboard: Leaderboard) -> str:
@@ -57,8 +54,7 @@ def older_run(run: Leaderboard) -> str:
 
 
 def _lines(table: Table) -> Iterator[str]:
-    heads = ["model", *(f"{h.name} {h.arrow}".strip() for h in table.headings)]
-    yield line([safe(head) for head in heads])
+    yield line(["model", *(safe(heading.text) for heading in table.headings)])
     yield line(["---", *("---:" for _ in table.headings)])
     for model, cells in table.rows:
         yield line([safe(model), *(_cell(cell) for cell in cells)])

@@ -51,7 +51,13 @@ class TaskRun:
     @property
     def whole(self) -> bool:
         """Whether it is of all documents of its task."""
-        return self.limit is None and not self.offset
+        return not self.part
+
+    @property
+    def part(self) -> str:
+        """The options that make it a run of a part of its task's documents, "" for none."""
+        limit = [] if self.limit is None else [f"--limit {self.limit:g}"]
+        return ", ".join([*limit, *([f"--offset {self.offset}"] if self.offset else [])])
 
     @property
     def is_trap(self) -> bool:

@@ -72,7 +72,7 @@ def _folder(entry: Record) -> Path | None:
 
 def _find(flip: Record, folder: Path, benchmark: str, side: int | None) -> FlipImages:
     for stored in stored_images(folder, benchmark, flip["question_id"]):
-        clean = [image if side is None else perturbations.fit(image, side) for image in stored]
+        clean = [perturbations.fit(image, side) for image in stored]
         if clean and perturbations.images_digest(clean) == flip["image_sha256"]:
             return _make(flip, clean)
     return FlipImages(note=OTHER_DATA)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -49,11 +49,12 @@ def build_leaderboard(
     names = name_models(everyone, problems)
     shared = columns(found)
     found = sorted(found, key=lambda pair: (names[pair[0].model], pair[0].task))
+    shown = {run.model for run, _ in found}
     return {
         "format": FORMAT,
         "made_by": {OWN_KEY: __version__},
         "interval": {"level": 0.95, "clusters": "images"} if intervals else None,
-        "models": [_model(model, names[model]) for model in _order(found, names)],
+        "models": [_model(model, names[model]) for model in sorted(shown, key=names.__getitem__)],
         "columns": [_column(column) for column in shared.values()],
         "metrics": _metrics(found),
         "entries": [_entry(*pair, names, shared) for pair in found],
@@ -61,10 +62,6 @@ def build_leaderboard(
         "older": [_older(run, names) for run in older],
         "problems": problems.lines,
     }
-
-
-def _order(found: Iterable[Summarised], names: dict[Model, str]) -> list[Model]:
-    return sorted({run.model for run, _ in found}, key=lambda model: names[model])
 
 
 def _model(model: Model, name: str) -> Record:

@@ -124,6 +124,11 @@ class Heading:
     arrow: str
     note: str
 
+    @property
+    def text(self) -> str:
+        """The name, with an arrow in the better direction."""
+        return f"{self.name} {self.arrow}".strip()
+
 
 @dataclass(frozen=True)
 class Table:
@@ -286,17 +291,14 @@ def _table(leaderboard: Leaderboard, title: str, cells: Mapping[str, Mapping[str
     filled = [name for name, column in cells.items() if column]
     models = [model["name"] for model in leaderboard["models"]]
     rows = [(model, tuple(cells[name].get(model) for name in filled)) for model in models]
+    about = heading(leaderboard, title)
     return Table(
         name=title,
-        title=_with_arrow(leaderboard, title),
-        caption=heading(leaderboard, title).note,
+        title=about.text,
+        caption=about.note,
         headings=tuple(heading(leaderboard, name) for name in filled),
         rows=tuple(row for row in rows if any(cell is not None for cell in row[1])),
     )
-
-
-def _with_arrow(leaderboard: Leaderboard, name: str) -> str:
-    return f"{name} {heading(leaderboard, name).arrow}".strip()
 
 
 def heading(leaderboard: Leaderboard, name: str) -> Heading:

@@ -24,10 +24,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from vlm_confidence_tasks import benchmarks
+from vlm_confidence_tasks import benchmarks, cli
 from vlm_confidence_tasks.benchmarks import parse_answer, parse_certainty
 from vlm_confidence_tasks.perturbations import registry
-from vlm_confidence_tasks.report import cli
 from vlm_confidence_tasks.types import CLEAN, Inside, Readout, Sample, Variant
 
 LABELS = (("Yes", "No"), ("A", "B", "C", "D"), ())

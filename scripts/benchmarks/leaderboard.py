@@ -43,7 +43,7 @@ def main() -> None:
         size = _write(folder, options.models, options.tasks, options.samples)
         rows = options.models * options.tasks * options.samples
         print(f"{rows:,} rows, {size / 2**30:.1f} GiB of samples files", flush=True)
-        command = [sys.executable, "-m", "vlm_confidence_tasks.report.cli", "leaderboard"]
+        command = [str(Path(sys.executable).with_name("vlm-confidence")), "leaderboard"]
         command += [str(folder / "runs"), "--output", str(folder / "board"), "--quiet"]
         command += ["--no-intervals"] if options.no_intervals else []
         command += [] if options.figures else ["--no-figures"]

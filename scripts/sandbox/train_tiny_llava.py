@@ -46,7 +46,7 @@ from transformers import (
 from tiny_world.lessons import CHAT_TEMPLATE, COURSES, END, IMAGE, Row
 from tiny_world.muon import Muon
 from tiny_world.packing import IGNORED, Packed, Packer
-from vlm_confidence_tasks.report.cli import positive
+from vlm_confidence_tasks.cli.options import positive
 from vlm_confidence_tasks.sandbox.render import SIDE
 from vlm_confidence_tasks.sandbox.world import EVALUATION
 

@@ -39,8 +39,8 @@ from vlm_confidence_tasks.calibration.data import write_examples
 from vlm_confidence_tasks.calibration.evaluate import check_held_out, run_tasks
 from vlm_confidence_tasks.calibration.sources import folder_questions
 from vlm_confidence_tasks.calibration.train import MODEL, train
+from vlm_confidence_tasks.cli.options import positive
 from vlm_confidence_tasks.masks import QuestionMasks, provider
-from vlm_confidence_tasks.report.cli import positive
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 from vlm_confidence_tasks.sandbox.render import pale, png
 from vlm_confidence_tasks.sandbox.world import evaluation_scenes

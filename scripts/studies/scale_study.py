@@ -27,9 +27,9 @@ from safetensors import safe_open
 from page_parts import STUDIES, cell, is_evaluated, samples_of
 from vlm_confidence_tasks.benchmarks.base import LOCAL_DATA
 from vlm_confidence_tasks.calibration import evaluate as evaluation
+from vlm_confidence_tasks.cli.options import positive
 from vlm_confidence_tasks.metrics import Number, Sample, measure
 from vlm_confidence_tasks.report.claims.record import judge
-from vlm_confidence_tasks.report.cli import positive
 from vlm_confidence_tasks.report.formats.markdown import line, safe
 from vlm_confidence_tasks.report.inputs.model_names import name_models
 from vlm_confidence_tasks.report.inputs.problems import Problems

@@ -16,8 +16,8 @@ from lmms_eval import models
 from lmms_eval.tasks import TaskManager
 
 from vlm_confidence_tasks import cli, perturbations
-from vlm_confidence_tasks.calibration import commands as csp_commands
 from vlm_confidence_tasks.calibration.config import read_config
+from vlm_confidence_tasks.cli import csp
 from vlm_confidence_tasks.metrics import BANDS, metrics_for
 from vlm_confidence_tasks.metrics.registry.trust import metrics as registered_trust
 from vlm_confidence_tasks.sandbox import SANDBOX
@@ -200,7 +200,7 @@ def test_the_readmes_output_is_that_of_the_demo(demo: Run) -> None:
 def test_training_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     for name in ("data", "train", "evaluate"):
-        monkeypatch.setattr(csp_commands, name, lambda options, name=name: seen.append(name))
+        monkeypatch.setattr(csp, name, lambda options, name=name: seen.append(name))
     cli.main(shlex.split(line)[1:])
     assert seen == [shlex.split(line)[2]]
 

@@ -44,7 +44,7 @@ ALLOWED = {
     "__main__": {"harness"},
     # The command `vlm-confidence`: `plan` is of the harness, `csp` of the calibration, all else of
     # the report.
-    "cli": {"harness", "report", "calibration"},
+    "cli": GROUND | {"harness", "report", "calibration", "metrics", "masks", "sandbox"},
 }
 # packages -> rooms that may import them
 ONLY_IN = {

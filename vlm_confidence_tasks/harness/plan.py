@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from vlm_confidence_tasks.errors import MeasurementError, one_line
+from vlm_confidence_tasks.errors import MeasurementError, TaskError, one_line
 from vlm_confidence_tasks.evaluation.batch_tracker import BatchTracker
 from vlm_confidence_tasks.evaluation.failures import located
 from vlm_confidence_tasks.evaluation.images import ShownImages
@@ -32,7 +32,7 @@ KINDS = ("clean", "perturbed", "control", "blank", "second turn")
 ALL = "all"
 
 
-class PlanError(ValueError):
+class PlanError(TaskError):
     """The run cannot be planned."""
 
 

@@ -12,7 +12,7 @@ import pytest
 from commands import Commands, rows, values
 from conftest import Run, assert_near, evaluate_command
 
-from vlm_confidence_tasks.report import cli
+from vlm_confidence_tasks import cli
 
 TASKS = "pope_eps,caption_eps0.3"
 COMMAND = evaluate_command(TASKS, "--use_cache", "cache")[1:]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import Run, evaluate_command, run_command, same_within, write_pope
 
-from vlm_confidence_tasks.report import cli
+from vlm_confidence_tasks import cli
 
 TASK = "pope_eps0.3"
 INSIDE = "pope_drift"

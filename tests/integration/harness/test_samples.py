@@ -11,7 +11,7 @@ import pytest
 from conftest import Run, evaluate_command, run_command
 from lmms_eval.tasks.pope import utils as upstream
 
-from vlm_confidence_tasks.report import cli
+from vlm_confidence_tasks import cli
 from vlm_confidence_tasks.sandbox import DATA_DIR
 
 ROW = {"question_id", "image_id", "image_sha256", "gold", "readouts", "category", "labels"}

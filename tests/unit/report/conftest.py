@@ -9,7 +9,7 @@ import pytest
 from conftest import made_once
 
 from report.synthetic import answers, noise, questions, write_run
-from vlm_confidence_tasks.report import cli
+from vlm_confidence_tasks import cli
 from vlm_confidence_tasks.types import Variant
 
 FAMILIES = (

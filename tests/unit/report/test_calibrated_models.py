@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from report.synthetic import Answers, Asked, answers, noise, write_run
+from vlm_confidence_tasks import cli
 from vlm_confidence_tasks.metrics import measure
-from vlm_confidence_tasks.report import cli
 
 # As many as take a few seconds; `tests/unit/metrics/test_measuring.py` measures a hundred.
 MODELS = 20

@@ -19,7 +19,7 @@ from report.claimed import (
     write,
     wrong,
 )
-from vlm_confidence_tasks.report import cli
+from vlm_confidence_tasks import cli
 from vlm_confidence_tasks.report.claims.claims import EPSILONS
 
 SUPPORTED, REFUTED = "supported", "refuted"

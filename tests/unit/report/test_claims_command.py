@@ -12,7 +12,7 @@ import pytest
 
 from report.claimed import entropies, invariance, stated, write
 from report.test_claims import ABSENT, SUPPORTED, judged, of_claim
-from vlm_confidence_tasks.report import cli
+from vlm_confidence_tasks import cli
 from vlm_confidence_tasks.report.claims.claims import CLAIMS, EPSILONS, FEWEST_SIZES
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs

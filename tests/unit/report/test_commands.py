@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import pytest
 from msgspec.structs import replace
 
 from report.synthetic import answers, captions, noise, questions, write_run
-from vlm_confidence_tasks.report import cli
+from vlm_confidence_tasks import cli
+from vlm_confidence_tasks.report import formats
 
 ANSWERS = answers(questions(10), [noise(0.3)])
+HEAVY = ["numpy", "scipy", "matplotlib", "torch", "datasets", "lmms_eval"]
+SEEN = f"import sys; print([name for name in {HEAVY} if name in sys.modules])"
 FAST = ["--workers", "1", "--quiet"]
 
 
@@ -201,13 +205,17 @@ def test_recompute_of_samples_without_any_metric(
 def test_a_missing_package_is_said_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    def missing(name: str) -> None:
-        raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
-
-    monkeypatch.setattr(cli.importlib, "import_module", missing)
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["figures", str(tmp_path), "--output", str(tmp_path)])
-    assert stop.value.code == (
+    for module in [name for name in sys.modules if name.startswith(f"{formats.__name__}.")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert run("figures", tmp_path, "--output", tmp_path) == 1
+    assert capsys.readouterr().err == (
         "vlm-confidence: error: package jinja2 is missing: "
-        "pip install 'vlm_confidence_tasks[report]'"
+        "pip install 'vlm_confidence_tasks[report]'\n"
     )
+
+
+def test_help_imports_nothing_that_takes_long() -> None:
+    program = f"from vlm_confidence_tasks import cli\ntry: cli.main(['--help'])\nfinally: {SEEN}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -13,8 +13,8 @@ import pytest
 from msgspec.structs import replace
 
 from report.synthetic import Asked, answers, noise, questions, write_run
+from vlm_confidence_tasks import cli
 from vlm_confidence_tasks.metrics import metrics_for, rate_interval, task_metrics
-from vlm_confidence_tasks.report import cli
 from vlm_confidence_tasks.report.compare import (
     TEST,
     Comparison,

@@ -158,6 +158,7 @@ def test_the_folder_comes_from_the_option_then_the_variable(monkeypatch) -> None
 
 
 def test_a_report_without_pictures_does_not_import_datasets() -> None:
-    program = "import sys, vlm_confidence_tasks.report.commands; print('datasets' in sys.modules)"
+    imports = "import sys, vlm_confidence_tasks.report.formats.files"
+    program = f"{imports}; print('datasets' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "False\n"

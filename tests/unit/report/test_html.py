@@ -10,7 +10,7 @@ from msgspec.structs import force_setattr, replace
 
 from report.reading import cells, cells_of, pages
 from report.synthetic import Asked, answers, noise, write_run
-from vlm_confidence_tasks.report import cli
+from vlm_confidence_tasks import cli
 
 EVIL = "<script>document.title = 'owned'</script><img src=x onerror=alert(1)>\"'{{ 7*7 }}"
 

@@ -9,9 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from report.synthetic import answers, noise, questions, write_run
-from vlm_confidence_tasks import perturbations
+from vlm_confidence_tasks import cli, perturbations
 from vlm_confidence_tasks.metrics import Sample, metrics_for, reliability_curve, task_metrics
-from vlm_confidence_tasks.report import cli
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.types import Readout
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from report.synthetic import answers, noise, questions, write_run
+from vlm_confidence_tasks import cli
 from vlm_confidence_tasks.metrics import task_metrics
-from vlm_confidence_tasks.report import cli
 from vlm_confidence_tasks.types import Variant
 
 AGING = Variant("aging", (("years", 3),), family="aging")

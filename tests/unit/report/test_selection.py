@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from report.synthetic import answers, noise, questions, write_run
-from vlm_confidence_tasks.report import cli
+from vlm_confidence_tasks import cli
 from vlm_confidence_tasks.report.formats.html import write_pages
 from vlm_confidence_tasks.report.formats.markdown import to_markdown
 from vlm_confidence_tasks.report.inputs.problems import Problems

@@ -12,12 +12,10 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
-
 from vlm_confidence_tasks.report.figures.figure_data import Figure
 from vlm_confidence_tasks.report.formats.markdown import failures, legend, older_run
 from vlm_confidence_tasks.report.inputs.model_names import slugs
+from vlm_confidence_tasks.report.inputs.problems import ReportError
 from vlm_confidence_tasks.report.leaderboard.flip_images import FlipImages
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard
 from vlm_confidence_tasks.report.leaderboard.tables import (
@@ -28,6 +26,14 @@ from vlm_confidence_tasks.report.leaderboard.tables import (
     overview,
     worst,
 )
+
+try:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+    from markupsafe import Markup
+except ModuleNotFoundError as error:
+    raise ReportError(
+        f"package {error.name} is missing: pip install 'vlm_confidence_tasks[report]'"
+    ) from error
 
 INDEX = "index.html"
 FiguresWithSvg = Sequence[tuple[Figure, bytes]]

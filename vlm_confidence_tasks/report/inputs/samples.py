@@ -15,13 +15,14 @@ from typing import Any
 
 import msgspec
 
+from vlm_confidence_tasks.report.inputs.problems import ReportError
 from vlm_confidence_tasks.types import Readout, Sample
 
 # Samples, each with some of its readouts.
 Answers = Sequence[tuple[Sample, Sequence[Readout]]]
 
 
-class SamplesError(ValueError):
+class SamplesError(ReportError):
     """A samples file cannot be read; names the file and line."""
 
 

@@ -168,21 +168,11 @@ def probabilities(at) -> dict[str, float]:
     return dict(zip(LETTERS, np.exp(at.logprob), strict=True))
 
 
-def test_a_lower_case_letter_has_the_probability_with_which_it_was_generated():
-    at = position(said("b", ")", " red"), Pieces, LETTERS)
-    assert at.step == 0
-    assert probabilities(at)["B"] == pytest.approx(0.9, abs=0.01)
-
-
 def test_a_label_is_not_read_where_a_longer_word_begins_with_it():
     reading = said("D", "ining", " room", ".", " B")
     at = position(reading, Pieces, LETTERS)
     assert at.step == 4
     assert probabilities(at)["B"] == pytest.approx(0.9, abs=0.01)
-
-
-def test_a_label_within_a_longer_token_has_no_position():
-    assert position(said("B)", " red"), Pieces, LETTERS) is None
 
 
 @pytest.mark.parametrize(

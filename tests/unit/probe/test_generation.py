@@ -74,31 +74,20 @@ def test_what_other_threads_run_is_not_read(model, tokenizer):
         ({"num_beams": 2}, "num_beams=2"),
         ({"do_sample": True}, "do_sample=True"),
         ({"do_sample": True, "num_return_sequences": 2}, "do_sample=True"),
-        ({"num_beams": 2, "num_return_sequences": 2}, "num_beams=2"),
+        ({"generation_config": GenerationConfig(do_sample=True)}, "do_sample=True"),
     ],
 )
 def test_decoding_that_is_not_greedy_is_refused(model, tokenizer, kwargs, named):
     with pytest.raises(ProbeError, match=f"{named}.*set temperature to 0 and num_beams to 1"):
-        read(model, tokenizer, **kwargs)
+        plainly(model, tokenizer, **{"max_new_tokens": 3} | kwargs)
 
 
-def test_sampling_set_in_the_models_own_configuration_is_refused(model, tokenizer):
+def test_settings_that_are_not_given_are_the_models(model, tokenizer):
+    # transformers fills a passed configuration in from there, the end token included.
     model.generation_config.do_sample = True
-    with pytest.raises(ProbeError, match="do_sample=True"):
-        plainly(model, tokenizer, max_new_tokens=3)
-
-
-def test_sampling_set_in_a_passed_configuration_is_refused(model, tokenizer):
-    config = GenerationConfig(do_sample=True, max_new_tokens=3)
-    with pytest.raises(ProbeError, match="do_sample=True"):
-        plainly(model, tokenizer, generation_config=config)
-
-
-def test_settings_missing_in_a_passed_configuration_are_the_models(model, tokenizer):
-    # transformers fills it in from there, the end token included.
-    model.generation_config.do_sample = True
-    with pytest.raises(ProbeError, match="do_sample=True"):
-        plainly(model, tokenizer, generation_config=GenerationConfig(max_new_tokens=3))
+    for given in ({}, {"generation_config": GenerationConfig(max_new_tokens=3)}):
+        with pytest.raises(ProbeError, match="do_sample=True"):
+            plainly(model, tokenizer, max_new_tokens=3, **given)
     model.generation_config.do_sample = False
     dictated = Dictate(
         [[tokenizer.convert_tokens_to_ids("Yes"), tokenizer.eos_token_id]],
@@ -232,18 +221,3 @@ def test_a_token_without_logits_is_an_error(tokenizer):
     recorder = Recorder([label_tokens(tokenizer, YES_NO)], torch.device("cpu"), lambda model: None)
     with pytest.raises(ProbeError, match="no forward pass gave logits"):
         recorder(torch.tensor([[5, 6]]), None)
-
-
-def test_the_recorder_stores_few_numbers_per_step(model, tokenizer, monkeypatch):
-    seen = []
-    monkeypatch.setattr(
-        Recorder,
-        "readings",
-        lambda self, ends, original=Recorder.readings: seen.append(self) or original(self, ends),
-    )
-    read(model, tokenizer, max_new_tokens=6)
-    (recorder,) = seen
-    width = 2 + sum(map(len, label_tokens(tokenizer, YES_NO)))
-    assert {tuple(step.shape) for step in recorder._steps} == {(1, width)}
-    assert all(step.untyped_storage().nbytes() == 4 * width for step in recorder._steps)
-    assert recorder._logits is None, "a step's logits are let go"

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from vlm_confidence_tasks.probe import OptionScorer, ProbeError, Row, make_readout, watched
+from vlm_confidence_tasks.probe import OptionScorer, ProbeError, make_readout, watched
 from vlm_confidence_tasks.probe.continuation import PromptState
 from vlm_confidence_tasks.probe.options import begins_with_space, option_tokens
 from vlm_confidence_tasks.types import CLEAN
 
 from .test_readout import CAPTION, LETTERS, reading
-from .tiny import PROMPT, Batch, make_model, make_tokenizer, prompt
+from .tiny import PROMPT, make_model, make_tokenizer, prompt
 
 TEXTS = ("Yes", "the red circle", "A", "is there: 3.5%?", "caf\u00e9")
 
@@ -72,12 +72,14 @@ def test_an_added_token_ends_a_prompt_without_a_space():
 
 
 def run(model, tokenizer, texts, *args, **kwargs):
-    """Run generate() with options; return what it gave and what was read of each row."""
-    batch = Batch(*(Row((), options) for options in texts))
+    """Run generate() under a scorer; return what was read of each row."""
+    readings, failures = [], []
+    scorer = OptionScorer(tokenizer, lambda: texts)
+    rows = [[] for _ in texts]
     settings = {"max_new_tokens": 6, "do_sample": False} | kwargs
-    with watched(model, tokenizer, batch):
+    with watched(model, lambda: rows, readings.extend, failures.append, scorer):
         output = model.generate(*args, **settings)
-    return output, batch.readings
+    return output, readings, scorer
 
 
 def plainly(model, prompt_ids, tokens):
@@ -88,56 +90,14 @@ def plainly(model, prompt_ids, tokens):
     return [float(logprob[step, token]) for step, token in enumerate(tokens)]
 
 
-def padded(tokenizer, prompts):
-    tokenizer.padding_side = "left"
-    return dict(tokenizer(prompts, return_tensors="pt", padding=True, return_token_type_ids=False))
-
-
-def test_options_of_a_left_padded_batch_equal_naive_forward_passes(tokenizer):
-    model = make_model(tokenizer)
-    prompts = [PROMPT, "Is there?", "A red circle? Answer:"]
-    texts = [("the red circle", "Yes"), (), ("is the answer A or B", "No", "red")]
-    _, readings = run(model, tokenizer, texts, **padded(tokenizer, prompts))
-    for text, row, found in zip(prompts, texts, readings, strict=True):
-        assert len(found.option_logprob) == len(row)
-        for option, numbers in zip(row, found.option_logprob, strict=True):
-            tokens = option_tokens(tokenizer, option, True)
-            expected = plainly(model, tokenizer.encode(text), tokens)
-            assert numbers == pytest.approx(expected, abs=1e-5)
-
-
-def test_scoring_options_changes_neither_answer_nor_reading(tokenizer):
-    model = make_model(tokenizer)
-    inputs = prompt(tokenizer)
-    plain = model.generate(**inputs, max_new_tokens=6, do_sample=False)
-    (without,) = run(model, tokenizer, [()], **inputs)[1]
-    for _ in range(2):
-        output, (scored,) = run(model, tokenizer, [("the red circle", "Yes")], **inputs)
-        assert torch.equal(output, plain)
-        assert scored.tokens == without.tokens
-        assert np.array_equal(scored.token_entropy, without.token_entropy)
-
-
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
 def test_options_in_every_grad_mode_of_the_adapter(tokenizer, mode):
     model = make_model(tokenizer)
     with mode():
-        _, (found,) = run(model, tokenizer, [("the red circle",)], **prompt(tokenizer))
+        _, (found,), _ = run(model, tokenizer, [("the red circle",)], **prompt(tokenizer))
     tokens = option_tokens(tokenizer, "the red circle", True)
     expected = plainly(model, tokenizer.encode(PROMPT), tokens)
     assert found.option_logprob[0] == pytest.approx(expected, abs=1e-5)
-
-
-def test_options_of_one_token_need_no_forward_pass_and_no_cache(tokenizer):
-    model = make_model(tokenizer)
-    _, (without,) = run(model, tokenizer, [()], **prompt(tokenizer))
-    lengths = []
-    hook = model.register_forward_hook(lambda m, args, out: lengths.append(out.logits.shape[1]))
-    inputs = prompt(tokenizer)
-    _, (found,) = run(model, tokenizer, [("Yes", "No")], **inputs, use_cache=False)
-    hook.remove()
-    assert [len(option) for option in found.option_logprob] == [1, 1]
-    assert len(lengths) == len(without.tokens) + (len(without.tokens) < 6)
 
 
 def test_token_ids_as_a_positional_argument(tokenizer):
@@ -207,7 +167,7 @@ def test_a_reading_with_a_non_finite_option_is_not_finite():
 
 
 def test_the_number_of_rows_must_be_that_of_the_documents(tokenizer):
-    scorer = OptionScorer(tokenizer)
+    scorer = OptionScorer(tokenizer, lambda: [("Yes",), ("Yes",)])
     with pytest.raises(ProbeError, match="a row a document"):
-        scorer.batch((), prompt(tokenizer), [("Yes",), ("Yes",)])
-    assert scorer.batch((), prompt(tokenizer), [(), ()]) is None
+        scorer.batch((), prompt(tokenizer))
+    assert OptionScorer(tokenizer, lambda: [(), ()]).batch((), prompt(tokenizer)) is None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_confidence_tasks.probe.reading import LabelStep, label_probabilities, read_row
+from vlm_confidence_tasks.probe.reading import label_probabilities, read_row
 
 END = frozenset({2})
 YES, NO, OTHER = 10, 20, 30
@@ -36,15 +36,6 @@ FIRST = (0.3, 0.2, 0.1)
 SECOND = (0.05, 0.05, 0.8)
 
 
-def test_answer_followed_by_end_token():
-    reading = row([YES, 2, 0], [FIRST, SECOND, SECOND])
-    assert reading.tokens == (YES,)
-    assert reading.token_entropy.tolist() == [1]
-    assert reading.token_logprob.tolist() == [-1]
-    assert_steps(reading, (0, 0, [0.5, 0.1]))
-    assert reading.finite
-
-
 def test_an_end_token_first_is_measured_itself():
     reading = row([2, 0, 0], [FIRST, SECOND, SECOND])
     assert reading.tokens == ()
@@ -53,46 +44,10 @@ def test_an_end_token_first_is_measured_itself():
     assert_steps(reading, (0, None, [0.5, 0.1]))
 
 
-def test_an_answer_without_end_token_is_measured_whole():
-    reading = row([OTHER, OTHER], [FIRST, SECOND])
-    assert reading.tokens == (OTHER, OTHER)
-    assert reading.token_entropy.tolist() == [1, 2]
-
-
 def test_the_first_step_and_each_that_begins_a_label_are_measured():
     reading = row([OTHER, NO, YES, 2], [FIRST, SECOND, FIRST, FIRST])
     assert_steps(reading, (0, None, [0.5, 0.1]), (1, 1, [0.1, 0.8]), (2, 0, [0.5, 0.1]))
     assert reading.token_entropy.tolist() == [1, 2, 3]
-
-
-def test_no_label_at_all_reads_the_first_step():
-    reading = row([OTHER, OTHER, 2], [SECOND, FIRST, FIRST])
-    assert_steps(reading, (0, None, [0.1, 0.8]))
-
-
-def test_tokens_after_the_end_token_are_ignored():
-    reading = row([OTHER, 2, YES], [SECOND, FIRST, FIRST])
-    assert reading.tokens == (OTHER,)
-    assert_steps(reading, (0, None, [0.1, 0.8]))
-
-
-def test_any_of_several_end_tokens_ends_the_answer():
-    assert row([OTHER, 7, OTHER], [FIRST] * 3, end=frozenset({2, 7})).tokens == (OTHER,)
-
-
-def test_without_end_tokens_all_steps_are_measured():
-    assert row([OTHER, 2], [FIRST] * 2, end=frozenset()).tokens == (OTHER, 2)
-
-
-def test_an_open_question_has_no_label_probabilities():
-    reading = row([OTHER, 2], [(), ()], labels=())
-    assert reading.label_steps == (LabelStep(0, None, ()),)
-    assert reading.finite
-
-
-def test_padding_columns_of_labels_are_ignored():
-    padded = [(*FIRST, 0.9, 0.9)]
-    assert_steps(row([YES], padded), (0, 0, [0.5, 0.1]))
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")

@@ -136,10 +136,3 @@ def test_without_logits_every_measure_is_none():
     assert (record.text, record.answer, record.correct) == ("text", "No", True)
     for name in ("entropy", "token_entropy", "logprob", "probs", "confidence", "margin"):
         assert getattr(record, name) is None
-
-
-def test_a_readout_is_serialised_as_json():
-    import json
-
-    record = readout(QUESTION, "Yes", reading(0.6, 0.2)).to_dict()
-    assert json.loads(json.dumps(record)) == record | {"token_entropy": [1.0, 3.0]}

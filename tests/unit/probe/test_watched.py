@@ -49,13 +49,6 @@ class Breaks(StoppingCriteria):
         raise RuntimeError("out of memory")
 
 
-def test_the_model_is_restored(model, tokenizer):
-    before = hooks(model)
-    read(model, tokenizer)
-    assert "generate" not in vars(model)
-    assert hooks(model) == before
-
-
 def test_the_model_is_restored_when_generate_raises(model, tokenizer):
     before = hooks(model)
     batch = Batch(Row(YES_NO))

@@ -1,5 +1,5 @@
 """Tiny random-weight checkpoints of the families that stock adapters run on a CPU."""
 
-from .families import CANNOT, FAMILIES, Family, build
+from .families import FAMILIES, Family, build
 
-__all__ = ["CANNOT", "FAMILIES", "Family", "build"]
+__all__ = ["FAMILIES", "Family", "build"]

@@ -76,19 +76,6 @@ def test_options_equal_a_plain_pass(evaluated, name, batch_size):
     assert worst < 1e-4
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_options_follow_the_prompt_as_text(evaluated, name):
-    run = evaluated(name)
-    arguments = run.calls[0].arguments
-    batch = OptionScorer(run.tokenizer).batch((), arguments, [OPTIONS])
-    prompt = arguments["input_ids"][0].tolist()
-    before = run.tokenizer.decode(prompt)
-    for text, tokens in zip(OPTIONS, batch.options[0], strict=True):
-        after = run.tokenizer.decode(prompt + list(tokens)).removeprefix(before)
-        ends_in_space = before[-1:].isspace()
-        assert after == (text if ends_in_space else f" {text}")
-
-
 class Passes:
     """Counts forward passes of the language model, by length, and of the vision tower."""
 
@@ -134,18 +121,6 @@ def test_n_options_cost_one_prompt_and_n_short_passes(evaluated, name):
     several = [len(option) - 1 for option in reading.option_logprob if len(option) > 1]
     # And one to check the model by its own answer.
     assert short[: len(several)] == several and len(short) <= len(several) + 1
-
-
-def test_a_model_without_a_cache_is_refused(evaluated):
-    run = evaluated("llava")
-    arguments = run.calls[0].arguments | {"use_cache": False}
-    batch = Batch(Row((), OPTIONS))
-    with (
-        watched(run.model, run.tokenizer, batch),
-        pytest.raises(ProbeError, match="with LlavaForConditionalGeneration: .*use_cache to True"),
-    ):
-        run.model.generate(**arguments)
-    assert batch.failures
 
 
 @pytest.mark.parametrize("name", ["llava", "qwen2_vl", "mllama"])

@@ -6,17 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from vlm_confidence_tasks.benchmarks import Benchmark, parse_answer
 from vlm_confidence_tasks.benchmarks.mmmu import ASK_FOR_WORD
-
-
-def noisy(image: Image.Image, epsilon: float, seed: int) -> Image.Image:
-    """Gaussian noise in pixel units of [0, 1], held to the ball and to the valid range."""
-    noise = np.random.default_rng(seed).standard_normal((image.height, image.width, 3)) * epsilon
-    clipped = np.asarray(image) / 255 + np.clip(noise, -epsilon, epsilon)
-    return Image.fromarray(np.round(clipped.clip(0, 1) * 255).astype(np.uint8))
 
 
 def chat(prompt: str, images: int = 1) -> list[dict[str, Any]]:

@@ -12,12 +12,13 @@ from PIL import Image
 
 from tiny_world import wording
 from vlm_confidence_tasks.benchmarks import BENCHMARKS
+from vlm_confidence_tasks.benchmarks.mmmu import ASK_FOR_WORD
 from vlm_confidence_tasks.perturbations import perturb
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 from vlm_confidence_tasks.sandbox.render import render
 from vlm_confidence_tasks.sandbox.world import OBJECTS, evaluation_scenes
 
-from .helpers import accuracy, chat, clean_accuracy, noisy
+from .helpers import accuracy, chat, clean_accuracy
 
 SCENES = list(evaluation_scenes(50, 40))
 AMBER = ("amber_existence", "amber_attribute", "amber_relation")
@@ -71,12 +72,17 @@ def test_any_image_becomes_sixteen_tokens(processor: Any) -> None:
         assert inputs["input_ids"].shape == (1, 16)
 
 
+def pope_chat(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The benchmark's own question, with upstream's ending."""
+    return chat(BENCHMARKS["pope"].question(row, "", f"\n{ASK_FOR_WORD}").prompt)
+
+
 def test_pope_clean_and_with_noise(ask: Any, rows: Any) -> None:
     data = rows("pope/test.parquet")
-    contents = [chat(wording.short_prompt(row["question"])) for row in data]
+    contents = list(map(pope_chat, data))
     truths = [row["answer"] for row in data]
     clean = accuracy(ask([[row["image"]] for row in data], contents, 4), truths)
-    worse = [[noisy(row["image"], 0.5, i)] for i, row in enumerate(data)]
+    worse = [[perturb(row["image"], "gaussian_noise", epsilon=0.5)] for row in data]
     assert clean >= 0.95
     assert accuracy(ask(worse, contents, 4), truths) <= clean - 0.05
 
@@ -89,7 +95,7 @@ def clean_answers(ask: Any, rows: Any) -> list[str]:
 def ask_of_pope(ask: Any, rows: Any, change: Callable[[Image.Image], Image.Image]) -> list[str]:
     """Answers to every third of POPE's questions, images changed."""
     data = rows("pope/test.parquet")[::3]
-    contents = [chat(wording.short_prompt(row["question"])) for row in data]
+    contents = list(map(pope_chat, data))
     return ask([[change(row["image"])] for row in data], contents, 4)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import runpy
 import sys
-from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import torch
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 import train_tiny_llava
-from tiny_world.lessons import COURSES, Lesson, Row, beginner_row, exam_beginner_row, exam_row
+from tiny_world.lessons import Lesson, Row
 from tiny_world.packing import Packer
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 from vlm_confidence_tasks.sandbox.world import evaluation_scenes
@@ -37,23 +36,6 @@ def test_two_steps_make_a_loadable_model(
     assert not any(info.values())
     assert model.num_parameters() <= 3_000_000
     assert AutoProcessor.from_pretrained(tmp_path).chat_template
-
-
-def test_courses_come_in_their_order_and_shares() -> None:
-    steps = 4700
-    made = [COURSES[train_tiny_llava.course(step, steps)] for step in range(steps)]
-    drills, several, everything = made[:846], made[846:2100], made[2104:]
-    assert set(drills) == {beginner_row}
-    assert Counter(several)[exam_beginner_row] == 2 * Counter(several)[COURSES[2]] == 836
-    shares = Counter(everything[:2592])
-    assert shares == {exam_row: 1296, COURSES[2]: 972, exam_beginner_row: 324}
-
-
-def test_the_rate_rises_to_its_peak_and_falls_to_a_fiftieth() -> None:
-    rates = [train_tiny_llava.rate(step, 1000) for step in range(1001)]
-    assert rates.index(max(rates)) in (99, 100) and max(rates) == 1.0
-    assert rates[:100] == sorted(rates[:100]) and rates[100:] == sorted(rates[100:], reverse=True)
-    assert rates[-1] == pytest.approx(0.02)
 
 
 def test_a_lesson_without_a_question_is_not_counted_as_right() -> None:

@@ -37,12 +37,6 @@ def test_question():
     assert (asked.question_id, asked.content, asked.options) == ("2", (), ())
 
 
-def test_all_rows_are_asked():
-    assert POPE.select({name: [row[name] for row in ROWS] for name in POPE.columns}) == list(
-        range(len(ROWS))
-    )
-
-
 @pytest.mark.parametrize("answer", ["maybe", "", None, "yes."])
 def test_a_bad_answer_is_named(answer):
     with pytest.raises(DocumentError, match=f"answer is {answer!r}, expected 'yes' or 'no'"):

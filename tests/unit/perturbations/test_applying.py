@@ -110,13 +110,6 @@ def test_seeds_give_other_draws(name):
     assert len({example(image, name, seed=seed).tobytes() for seed in range(5)}) == 5
 
 
-def test_a_given_digest_stands_for_the_image():
-    image = noise_image(5, 4)
-    assert same(
-        example(image, "occlusion"), example(image, "occlusion", digest=image_digest(image))
-    )
-
-
 @pytest.mark.parametrize("name", names())
 def test_apply_is_perturb(name):
     image, values = noise_image(64, 48), dict(EXAMPLES[name])

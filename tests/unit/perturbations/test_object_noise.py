@@ -38,23 +38,6 @@ def test_signal_is_the_product_of_the_steps(schedule, tenths):
     assert found == pytest.approx(left_after(1000 - 100 * tenths, schedule), rel=1e-9)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("confidence", [0.9, 0.5, 0.1])
-@pytest.mark.parametrize("value", [64, 200])
-def test_mean_and_variance_follow_the_schedule(schedule, confidence, value):
-    """How much lies under each grey level says what the normal distribution was."""
-    image = flat_image(256, 128, value)
-    inside = np.asarray(noisy(image, left_half(image), confidence=confidence, schedule=schedule))
-    pixels = inside[:, :128].ravel()
-    left = left_after(round((1 - confidence) * 1000), schedule)
-    mean = 127.5 * (math.sqrt(left) * (value / 127.5 - 1) + 1)
-    deviation = 127.5 * math.sqrt(1 - left)
-    for level in range(0, 255, 15):
-        z = (level + 0.5 - mean) / deviation
-        expected = (1 + math.erf(z / math.sqrt(2))) / 2
-        assert (pixels <= level).mean() == pytest.approx(expected, abs=0.01)
-
-
 @laws
 @given(images, st.floats(0, 1), st.integers(0, 3), st.sampled_from(SCHEDULES), st.data())
 def test_pixels_outside_are_untouched(image, confidence, seed, schedule, data):

@@ -1,8 +1,3 @@
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from PIL import ImageOps
 
@@ -10,20 +5,6 @@ from vlm_confidence_tasks.perturbations import families, get, names, perturb, re
 from vlm_confidence_tasks.perturbations.registry import unregister
 
 from .strategies import EXAMPLES, noise_image, same
-
-ROOT = Path(__file__).parents[3]
-
-TOY = """
-from PIL import Image, ImageOps
-from vlm_confidence_tasks.perturbations import register
-
-@register("invert", family="colour")
-def invert(image: Image.Image, *, top: bool = False) -> Image.Image:
-    return ImageOps.flip(ImageOps.invert(image)) if top else ImageOps.invert(image)
-"""
-
-
-OVERLAY_DEFAULTS = {"content": "semantic", "index": 0}
 
 
 def flip(image):
@@ -41,23 +22,6 @@ def registered():
 
 def test_every_perturbation_of_the_definitions_is_there():
     assert names() == tuple(sorted(EXAMPLES))
-
-
-@pytest.mark.parametrize(
-    ("name", "family", "strength", "draws", "needs", "defaults"),
-    [
-        ("gaussian_noise", "noise", "epsilon", True, set(), {"epsilon": None}),
-        ("scale", "scale", "factor", False, set(), {"factor": 0.9, "restore": False}),
-        ("text_overlay", "textoverlay", None, True, {"clean_answer"}, OVERLAY_DEFAULTS),
-        ("jpeg", "jpeg", "severity", False, set(), {"severity": None}),
-    ],
-)
-def test_what_is_known_of_a_perturbation(name, family, strength, draws, needs, defaults):
-    found = get(name)
-    assert (found.name, found.family, found.strength) == (name, family, strength)
-    assert (found.draws, found.needs) == (draws, needs)
-    assert {parameter.name: parameter.default for parameter in found.parameters} == defaults
-    assert hash(found) == hash(get(name))
 
 
 def test_families_in_the_order_of_tables(registered):
@@ -84,34 +48,6 @@ def test_every_combination_of_controls_is_a_family(registered):
     assert {get("toy").family_of({"a": a, "b": b}) for a in (0, 1) for b in "xyz"} == set(
         get("toy").families
     )
-
-
-@pytest.mark.parametrize(
-    ("content", "family", "control"),
-    [
-        ("semantic", "textoverlay", False),
-        ("random", "textoverlay_random", True),
-        ("empty", "textoverlay_empty", True),
-    ],
-)
-def test_controls_of_the_overlay(content, family, control):
-    overlay = get("text_overlay")
-    assert overlay.family_of({"content": content}) == family
-    assert overlay.control({"content": content}) is control
-
-
-def test_a_toy_is_a_small_file_of_the_users(tmp_path):
-    (tmp_path / "toy.py").write_text(TOY)
-    program = (
-        "import toy; from PIL import Image; from vlm_confidence_tasks.perturbations import *;"
-        "print(perturb(Image.new('RGB', (1, 1)), 'invert').getpixel((0, 0)),"
-        " variants([{'name': 'invert', 'top': [False, True]}])[1])"
-    )
-    path = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=path, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "(255, 255, 255) invert(top=True, seed=0)\n"
 
 
 def test_registering_leaves_the_function_alone(registered):
@@ -141,11 +77,6 @@ def test_signatures_that_cannot_be_called_raise():
     with pytest.raises(ValueError, match="epsilon"):
         register("toy", family="toy", strength="epsilon")(flip)
     assert "toy" not in names()
-
-
-def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(ValueError, match="'gausian'; known: .*gaussian_blur, gaussian_noise"):
-        get("gausian")
 
 
 @pytest.mark.parametrize("family", ["", "a,b", "two words", "1st"])

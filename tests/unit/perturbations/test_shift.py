@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from vlm_confidence_tasks.perturbations import perturb
 
-from .strategies import images, laws, noise_image, same
+from .strategies import images, laws, same
 
 shifts = st.integers(-(10**20), 10**20)
 
@@ -19,23 +19,6 @@ def translate(image, dx):
 def test_translation_is_numpys_roll(image, dx):
     expected = np.roll(np.asarray(image), dx % image.width, axis=1)
     assert np.array_equal(np.asarray(translate(image, dx)), expected)
-
-
-@laws
-@given(images, shifts, shifts)
-def test_shifts_compose(image, one, other):
-    assert same(translate(translate(image, one), other), translate(image, one + other))
-
-
-@laws
-@given(images, st.integers(-3, 3))
-def test_shift_by_the_width_is_the_identity(image, turns):
-    assert same(translate(image, turns * image.width), image)
-
-
-def test_positive_is_to_the_right():
-    image = noise_image(5, 1)
-    assert translate(image, 1).getpixel((1, 0)) == image.getpixel((0, 0))
 
 
 @laws

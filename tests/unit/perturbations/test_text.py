@@ -122,17 +122,6 @@ def test_box_is_centred_with_four_pixels_around_the_ink():
     assert (shown == (255, 0, 0)).all(axis=2).any()
 
 
-def test_font_grows_with_the_image():
-    heights = []
-    for height in (200, 14 * 32, 20 * 32, 40 * 32):
-        image = flat_image(900, height, 0)
-        box = extent(image, overlay(image, "empty"))
-        heights.append(box[3] - box[1] - 8)
-    assert heights[0] == heights[1]
-    assert heights[2] / heights[1] == pytest.approx(20 / 14, rel=0.1)
-    assert heights[3] / heights[1] == pytest.approx(40 / 14, rel=0.1)
-
-
 @given(st.integers(0, 10**6), st.sampled_from(PHRASES), st.sampled_from([14, 40]))
 def test_random_text(seed, phrase, size):
     rng = generator("00" * 32, "text_overlay", {}, seed)

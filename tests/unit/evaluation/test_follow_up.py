@@ -24,20 +24,6 @@ def expecting(*asks: Request) -> FollowUps:
     return turns
 
 
-def test_only_tasks_with_verbal_have_second_turns():
-    plain, with_verbal = ask(), ask("third")
-    turns = expecting(plain, with_verbal)
-    assert turns.expected() == 1
-    (second,) = turns.take([b"a"], {with_verbal.key: YES})
-    assert turns.key(with_verbal) == second.key and turns.key(plain) is None
-    assert second.index == 1000 and second.first is with_verbal and second.key.labels == ()
-    assert second.options == () and not second.representations
-    assert second.key.prompt.startswith(
-        "A Language model was asked: Is it? Model's answer was: Yes."
-    )
-    assert turns.expected() == 0 and turns.take([b"a"], {}) == []
-
-
 def test_equal_first_turns_share_one_second_turn_per_person():
     asks = [ask("third"), ask("third"), ask("first"), ask("first", variant=NOISE)]
     turns = expecting(*asks)
@@ -60,13 +46,6 @@ def test_second_turns_of_other_images_stay_pending():
     assert turns.expected([b"b", b"c"]) == 1
     turns.take([b"b"], {asks[1].key: YES})
     assert turns.expected() == 1 and turns.key(asks[0]) is None
-
-
-def test_the_clean_key_of_a_second_turn_is_that_of_the_first():
-    first = ask("third", variant=NOISE)
-    (second,) = expecting(first).take([b"a"], {first.key: YES})
-    assert second.clean == first.clean == ask().key
-    assert second.opening is first and first.opening is first
 
 
 @pytest.mark.parametrize("text", ["", " . "])

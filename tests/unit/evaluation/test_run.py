@@ -17,7 +17,7 @@ from vlm_confidence_tasks.evaluation.engine import BatchSize
 from vlm_confidence_tasks.evaluation.request import Generation, Request, TaskSpec, make_request
 from vlm_confidence_tasks.evaluation.response_cache import ResponseCache
 from vlm_confidence_tasks.evaluation.run import Run
-from vlm_confidence_tasks.probe import NoLogits, Reading, TopKStep, read_top_k
+from vlm_confidence_tasks.probe import NoLogits
 from vlm_confidence_tasks.sandbox import DATA_DIR
 from vlm_confidence_tasks.types import CLEAN, Variant
 
@@ -111,14 +111,6 @@ def test_each_key_is_answered_once_clean_first_and_by_task(documents) -> None:
     assert sorted(complete) == [("one", [0, 1, 2, 3]), ("other", [0, 1, 2, 3])]
 
 
-def test_a_second_turn_follows_its_answer(documents) -> None:
-    spec = task(documents, "verbal", verbal="third")
-    with running(Brightness(), spec) as run:
-        run.answer(requests_of(spec, NOISE, 2))
-        readouts = run.readouts("verbal", 1)
-    assert [readout.verbal_confidence for readout in readouts] == [0.8, 0.8]
-
-
 def test_a_failure_has_its_place_and_ends_the_run_or_is_counted(documents) -> None:
     strict = task(documents, "strict")
     with running(Brightness(failing=1), strict) as run:
@@ -133,75 +125,18 @@ def test_a_failure_has_its_place_and_ends_the_run_or_is_counted(documents) -> No
     assert "it is tired" in run.failure("lenient", 1) and run.failure("lenient", 0) is None
 
 
-class Spoken:
-    """Reads texts that were generated in pieces, each with p = 0.9."""
+class Probable(NoLogits):
+    """Says of itself that it gives probabilities."""
 
     measures = frozenset({"probabilities"})
-    origin = model = None
-    pieces = ("Yes", "No", " no", " dog", "is", ".", "\n")
-
-    def __init__(self, generated: Sequence[str]) -> None:
-        self.tokens = [self.pieces.index(piece) for piece in generated]
-
-    def numerics(self) -> dict:
-        return {}
 
     def reading(self, rows, representations: bool):
         return nullcontext()
 
-    def read(self, text: str, labels: Sequence[str]) -> Reading:
-        steps = []
-        for token in self.tokens:
-            p = np.full(len(self.pieces), 0.1 / (len(self.pieces) - 1))
-            p[token] = 0.9
-            steps.append(TopKStep(token, np.log(0.9), list(enumerate(np.log(p).tolist()))))
-        return read_top_k(steps, [[0], [1, 2]], len(self.pieces))
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        return "".join(self.pieces[token] for token in tokens)
-
-
-class Speaker(Brightness):
-    """Says the same to every image."""
-
-    def __init__(self, generated: Sequence[str], text: str) -> None:
-        super().__init__()
-        self.source, self.text = Spoken(generated), text
-
-    def answer(self, request: Request) -> Generation:
-        self.run.runner.look_up(request.task.name, request.index)
-        return Generation(self.text)
-
-
-@pytest.mark.parametrize(
-    ("generated", "text", "answer", "step"),
-    [
-        (("Yes", "."), "Yes.", "Yes", 0),
-        # "no" is a token that begins a label, but is not the answer.
-        (("is", " no", " dog", "."), "is no dog.", None, 1),
-        (("is", " no", " dog", ".", "\n", "Yes", "\n", "No"), "is no dog.\nYes", "Yes", 5),
-        # The adapter's text is another than the generated one.
-        (("is", " dog"), "Yes", "Yes", None),
-    ],
-)
-def test_probabilities_are_those_of_the_step_of_the_parsed_label(
-    documents, generated, text, answer, step
-) -> None:
-    spec = task(documents, "spoken")
-    with running(Speaker(generated, text), spec) as run:
-        run.answer(requests_of(spec, NOISE, 1))
-        clean, noisy = run.readouts("spoken", 0)
-    shown = ("perturbation", "parameters", "seed", "family", "image_sha256")
-    assert replace(noisy, **{name: getattr(clean, name) for name in shown}) == clean
-    assert (clean.answer, clean.answer_step) == (answer, step)
-    assert clean.position_unknown == (step is None)
-    assert (clean.probs is None) == (clean.entropy_answer is None) == (step is None)
-    if answer is not None and step is not None:
-        assert clean.confidence > 0.9
-
 
 def test_what_an_engine_with_probabilities_cannot_measure_is_said_once(documents) -> None:
-    speaker = Speaker(["Yes"], "Yes")
+    probable = Brightness()
+    probable.source = Probable(probable.name)
     lines: list[str] = []
     sink = logger.add(lambda message: lines.append(message.record["message"]), level="WARNING")
     try:
@@ -209,7 +144,7 @@ def test_what_an_engine_with_probabilities_cannot_measure_is_said_once(documents
             task(documents, "moved", representations=True),
             task(documents, "scored", loglik=True),
         )
-        with running(speaker, *specs), running(speaker, task(documents, "plain")):
+        with running(probable, *specs), running(probable, task(documents, "plain")):
             pass
         # One without probabilities says so for all of them.
         with running(Brightness(), *specs):
@@ -217,7 +152,7 @@ def test_what_an_engine_with_probabilities_cannot_measure_is_said_once(documents
     finally:
         logger.remove(sink)
     assert lines == [
-        f"{speaker.name} gives no hidden states: what moves inside the model is absent "
+        f"{probable.name} gives no hidden states: what moves inside the model is absent "
         "(task moved)",
-        f"{speaker.name} scores no texts: log-likelihoods of the options are absent (task scored)",
+        f"{probable.name} scores no texts: log-likelihoods of the options are absent (task scored)",
     ]

@@ -11,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlm_confidence_tasks.evaluation.representations import Representations
-from vlm_confidence_tasks.evaluation.request import Request
 from vlm_confidence_tasks.evaluation.same_question import (
     CONTROLS,
     OtherImages,
-    control_requests,
 )
 from vlm_confidence_tasks.probe import HiddenStates
 from vlm_confidence_tasks.types import CLEAN, Variant
@@ -57,57 +55,12 @@ TASK = making.spec(
 )
 
 
-def test_a_control_asks_the_same_about_another_image_under_an_index_of_its_own():
-    task = making.spec(
-        "t", control="same_question", documents=documents([(bytes([n]), 1) for n in range(9)])
-    )
-    asked = [clean(bytes([n]), f"{n}?", task, index=n) for n in range(9)]
-    found = [
-        (one, control)
-        for one in asked
-        for control in control_requests(one, OtherImages(task.documents))
-    ]
-    assert len({control.index for _, control in found}) == len(found) == 9 * CONTROLS
-    assert {control.index // task.indices for _, control in found} == {2, 3, 4, 5}
-    for one, control in found:
-        assert control.index % task.indices == one.index and control.document == one.document
-        assert control.key.prompt == one.key.prompt and control.variant == CLEAN
-        assert control.key.image.source == bytes([control.other]) != one.key.image.source
-        assert control.place.variant == f"clean, images of document {control.other}"
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        clean(b"\0", "?", making.spec("plain")),
-        clean(b"\0", "?", variant=Variant("gaussian_noise")),
-        making.request(b"\0", task=TASK),
-    ],
-)
-def test_other_requests_have_no_controls(request_: Request):
-    measured = Representations()
-    assert measured.control_requests([request_]) == [] and measured.controls(request_) == ()
-
-
 def states(angle: float, answer: float | None = None) -> HiddenStates:
     def vector(turned: float) -> np.ndarray:
         return np.array([math.cos(turned), math.sin(turned)], dtype=np.float32)
 
     ends = None if answer is None else vector(answer)
     return HiddenStates(vector(angle), ends, None, None, np.ones((1, 1), np.float32))
-
-
-def test_each_control_is_asked_once_and_none_that_a_document_asks_itself():
-    measured = Representations()
-    # Two documents ask "a?", of the images 0 and 1; the third asks "b?" of image 2.
-    asked = [clean(IMAGES[n], "aab"[n] + "?", index=n) for n in range(3)]
-    measured.take(asked[1], states(0.5), 0, {})
-    controls = measured.control_requests(asked)
-    keys = {(one.key.image.source, one.key.prompt) for one in controls}
-    assert len(controls) == len(keys)
-    # ("a?" of 1 is there already; "a?" of 0 is not answered yet, and is merged with the schedule.)
-    assert keys == {(b"\0", "a?"), (b"\2", "a?"), (b"\0", "b?"), (b"\1", "b?")}
-    assert [len(measured.controls(one)) for one in asked] == [2, 2, 2]
 
 
 def test_the_mean_is_over_the_controls_that_have_the_channel():

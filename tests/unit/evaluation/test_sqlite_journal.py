@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -83,12 +81,6 @@ def test_a_truncated_file(good: Path, tmp_path_factory, cut: float) -> None:
     assert found(folder) == ENTRIES
 
 
-def test_intact_rows_of_half_a_file_are_found(good: Path, tmp_path: Path) -> None:
-    whole = good.read_bytes()
-    (tmp_path / "0.sqlite").write_bytes(whole[: len(whole) // 2])
-    assert ROWS * 0.35 < len(found(tmp_path)) < ROWS * 0.65
-
-
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_flipped_bytes(good: Path, tmp_path_factory, data: st.DataObject) -> None:
@@ -137,24 +129,6 @@ def test_a_file_that_is_no_journal_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "0.sqlite").write_text("my notes\n" * 100)
     fill(tmp_path, ENTRIES[:10])
     assert (tmp_path / "0.sqlite").read_text() == "my notes\n" * 100
-
-
-def test_two_runs_on_one_folder_at_once(tmp_path: Path) -> None:
-    journals = [Journal(tmp_path, 0), Journal(tmp_path, 0)]
-    for journal in journals:
-        journal.close()
-
-    def write(part: int) -> None:
-        journal = Journal(tmp_path, 0)
-        for one in ENTRIES[part::4]:
-            journal.add([one])
-        journal.close()
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(write, range(4)))
-    assert found(tmp_path) == ENTRIES
-    with sqlite3.connect(tmp_path / "0.sqlite") as file:
-        assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

@@ -128,13 +128,6 @@ def test_an_unknown_source_and_configuration_are_refused(tmp_path: Path) -> None
     assert _refused(done).startswith("no configuration mine: name one of csp")
 
 
-def test_a_model_without_a_chat_template_is_refused(trained: Path) -> None:
-    bare = trained / "bare"
-    shutil.copytree(MODEL_DIR, bare, ignore=shutil.ignore_patterns("chat_template.jinja"))
-    done = run_command([*TRAIN[:-1], "other", "--model", "bare"], trained)
-    assert _refused(done).startswith("model bare: has no chat template")
-
-
 def test_the_seed_of_the_command_is_that_of_training(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -176,14 +176,6 @@ def test_files_are_read_by_datasets_as_the_card_says(tmp_path: Path) -> None:
     assert f"| images | {len(counts.images['train'])} |" in text
 
 
-def test_the_same_files_again(tmp_path: Path) -> None:
-    drawn = scenes(4)
-    for name in ("a", "b"):
-        write_examples(asked(drawn), finder(drawn).of, ALL, tmp_path / name)
-    one, other = (load_examples(tmp_path / name).to_list() for name in ("a", "b"))
-    assert one == other
-
-
 def test_an_empty_mask_set_is_refused(tmp_path: Path) -> None:
     drawn = scenes(3)
     with pytest.raises(TaskError, match="no mask was found for any of 3 questions: name another"):

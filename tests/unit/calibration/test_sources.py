@@ -66,11 +66,6 @@ def test_rows_are_written_as_local_data(tmp_path: Path) -> None:
     assert [one.image for one in again] == [before[row].image for row in rows]
 
 
-def test_an_unknown_benchmark_is_refused() -> None:
-    with pytest.raises(TaskError, match="no benchmark 'coco': name one of amber"):
-        benchmark_data("coco", DATA_DIR)
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (scene,) = scenes(1)

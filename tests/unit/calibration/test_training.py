@@ -18,7 +18,7 @@ from vlm_confidence_tasks.calibration import models
 from vlm_confidence_tasks.calibration.config import Config, LoraConfig
 from vlm_confidence_tasks.calibration.data import load_examples
 from vlm_confidence_tasks.calibration.stages import sft_trainer
-from vlm_confidence_tasks.calibration.train import check_unseen, train, trained_images
+from vlm_confidence_tasks.calibration.train import train, trained_images
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
@@ -178,12 +178,6 @@ def test_a_missing_package_is_named_with_the_extra(
 def test_no_stage_at_all_is_refused(examples: Path, small: Config, tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="are both null"):
         train(MODEL, examples, tmp_path, changed(small, sft=None, simpo=None))
-
-
-def test_images_that_were_trained_on_are_not_evaluated() -> None:
-    check_unseen({"a", "b"}, [("pope", {"c", "d"})])
-    with pytest.raises(TaskError, match="amber: 1 of its 2 images were trained on"):
-        check_unseen({"a", "b"}, [("pope", {"c"}), ("amber", {"b", "d"})])
 
 
 def test_a_record_that_cannot_be_read_is_named(tmp_path: Path) -> None:

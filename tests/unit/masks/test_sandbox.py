@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -43,21 +42,6 @@ def test_a_circle_is_the_disc_that_it_is_drawn_as(seed: int) -> None:
     # Within half the size, but for pixels that the edge cuts.
     assert mask[away < circle.size / 2 - 1].all()
     assert not mask[away > circle.size / 2 + 1.2].any()
-
-
-@settings(max_examples=40)
-@given(seeds)
-def test_a_square_is_the_box_that_it_is_drawn_as(seed: int) -> None:
-    (thing, *_) = scene_of(seed).things
-    square = replace(thing, shape="square")
-    mask = thing_mask(Scene((square,)), square.name)
-    rows, columns = np.nonzero(mask)
-    half = 0.9 * square.size / 2
-    assert rows.min() == math.floor(square.y - half)
-    assert columns.min() == math.floor(square.x - half)
-    assert abs(rows.max() + 1 - (square.y + half)) <= 1
-    assert abs(columns.max() + 1 - (square.x + half)) <= 1
-    assert mask.sum() == (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
 
 
 @settings(max_examples=60)

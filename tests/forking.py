@@ -179,23 +179,21 @@ def import_harness() -> None:
 
 
 def index_once() -> None:
-    """Let the harness index the tasks that it and this package install once a process."""
+    """Let the harness index its own tasks once a process."""
     from copy import deepcopy
 
     from lmms_eval import tasks
 
-    from vlm_confidence_tasks.harness import plugin
-
     index = tasks.TaskManager._get_task_and_group
-    installed = (f"{Path(tasks.__file__).parent}/", plugin.task_folder())
+    installed = f"{Path(tasks.__file__).parent}/"
     found: dict[str, dict] = {}
 
     def index_folder(self: tasks.TaskManager, folder: str) -> dict:
-        if folder not in installed:
+        if folder != installed:
             return index(self, folder)
-        if folder not in found:
-            found[folder] = index(self, folder)
-        return deepcopy(found[folder])
+        if not found:
+            found.update(index(self, folder))
+        return deepcopy(found)
 
     tasks.TaskManager._get_task_and_group = index_folder
 

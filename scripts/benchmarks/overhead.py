@@ -228,12 +228,12 @@ def measure_representations(parts: int, count: int) -> None:
 
 def measure_memory_of_representations(options: argparse.Namespace) -> None:
     """Print what a run that measures the inside holds beyond one that does not, and its bar."""
-    from vlm_confidence_tasks.harness.plugin import task_folder
+    from vlm_confidence_tasks.harness.task_names import templates
 
     documents, peaks = options.documents[0], {}
     with tempfile.TemporaryDirectory() as name:
         write_data(Path(name) / "data", documents, side=256)
-        template = Path(task_folder()) / "pope" / "_pope_yaml"
+        template = templates()["pope"]
         noise = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
         for wanted in ("false", "true"):
             task = f"representations_{wanted}"

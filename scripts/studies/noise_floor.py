@@ -14,14 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from vlm_confidence_tasks.harness.plugin import task_folder
-
-TEMPLATES = {
-    "pope": "pope/_pope_yaml",
-    "amber": "amber/_amber_yaml",
-    "seed": "seed/_seed_yaml",
-    "mmmu": "mmmu/_mmmu_yaml",
-}
+from vlm_confidence_tasks.harness.task_names import templates
 
 
 def clean_run(options: argparse.Namespace, batch_size: int) -> dict[int, Any]:
@@ -33,7 +26,7 @@ def clean_run(options: argparse.Namespace, batch_size: int) -> dict[int, Any]:
     from lmms_eval.tasks import TaskManager
 
     with tempfile.TemporaryDirectory() as folder:
-        template = Path(task_folder()) / TEMPLATES[options.benchmark]
+        template = templates()[options.benchmark]
         (Path(folder) / "clean_only.yaml").write_text(
             f"include: {template}\ntask: clean_only\nperturbations: []\n"
         )
@@ -61,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="as in lmms_eval")
     parser.add_argument("--model_args", default="", help="as in lmms_eval")
-    parser.add_argument("--benchmark", choices=sorted(TEMPLATES), default="pope")
+    parser.add_argument("--benchmark", choices=("amber", "mmmu", "pope", "seed"), default="pope")
     parser.add_argument("--batch_sizes", type=int, nargs=2, default=(1, 4))
     parser.add_argument("--limit", type=int, default=None, help="documents; default: all")
     options = parser.parse_args()

@@ -28,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_tasks_data_and_model(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for part in (
-        "vlm_confidence_tasks/task_yamls/pope/pope_eps0.3.yaml",
+        "vlm_confidence_tasks/task_yamls/suffixes/eps.yaml",
         "vlm_confidence_tasks/task_yamls/pope/_pope_yaml",
         "vlm_confidence_tasks/task_yamls/pope/README.md",
         "vlm_confidence_tasks/sandbox/data/pope/test.parquet",

@@ -1,14 +1,12 @@
-"""The task files: as generated, known to the harness, and buildable on the sandbox's data."""
+"""The shipped tasks: their names and keys, known to the harness, built on the sandbox's data."""
 
 from __future__ import annotations
 
-import importlib.util
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 from lmms_eval import tasks as upstream_tasks
 from lmms_eval.tasks import TaskManager
 from lmms_eval.utils import load_yaml_config
@@ -18,10 +16,7 @@ from vlm_confidence_tasks.benchmarks.dataset import INDEX_COLUMN, LOCAL_DATA
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.harness import plugin
 from vlm_confidence_tasks.harness.task import IMAGES
-
-ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "scripts" / "generate_task_yamls.py"
-FOLDER = Path(plugin.task_folder())
+from vlm_confidence_tasks.harness.task_names import FOLDER, config, templates
 
 CLOSED = ["pope", "pope_adv", "pope_pop", "pope_random", "seed", "mmmu"] + [
     f"amber{part}" for part in ("", "_existence", "_attribute", "_relation")
@@ -86,33 +81,73 @@ def built(manager):
     return manager.load_task_or_group(TASKS)
 
 
-def test_the_files_are_those_that_the_script_writes():
-    done = subprocess.run([sys.executable, SCRIPT, "--check"], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+def test_the_harness_lists_every_task_and_group(manager):
+    pinned = {*TASKS, *TRAPS, *GROUPS}
+    assert pinned <= set(manager.all_tasks) and len(pinned) == 402
+    assert set(GROUPS) <= set(manager.all_groups)
+    # A new suffix or prefix is a file, and its tasks' names are listed by it.
+    new = {file.stem for file in FOLDER.glob("suffixes/*.yaml")} - {s[1:] for s in VARIANTS}
+    new = new - {"eps"} | templates().keys() - {*CLOSED, "caption", "caption_trap"}
+    more = set(manager.all_tasks) - pinned
+    assert not {name for name in more if not any(one in name for one in new)}
 
 
-def test_check_sees_a_changed_a_missing_and_a_superfluous_file(tmp_path, monkeypatch):
-    spec = importlib.util.spec_from_file_location("generate_task_yamls", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    monkeypatch.setattr(script, "ROOT", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["generate"])
-    script.main()
-    monkeypatch.setattr(sys, "argv", ["generate", "--check"])
-    script.main()
-    (tmp_path / "pope" / "pope_blur.yaml").write_text("task: x\n")
-    (tmp_path / "seed" / "seed_eps.yaml").unlink()
-    (tmp_path / "mmmu" / "mmmu_more.yaml").write_text("task: x\n")
-    with pytest.raises(SystemExit) as caught:
-        script.main()
-    named = {Path(path).name for path in str(caught.value).partition(": ")[2].split(", ")}
-    assert named == {"pope_blur.yaml", "seed_eps.yaml", "mmmu_more.yaml"}
+# Task -> its template and all that its suffixes add, the perturbations in order.
+ADDED = {
+    "pope_adv_eps0.3": """
+        perturbations: [{name: gaussian_noise, epsilon: 0.3}]
+    """,
+    "caption_drift": """
+        representations: true
+        perturbations: [{name: gaussian_noise, epsilon: [0.1, 0.2, 0.3, 0.5]}]
+    """,
+    "amber_relation_blur_verbal3": """
+        verbal: third
+        perturbations: [{name: gaussian_blur, severity: [1, 2, 3, 4, 5]}]
+    """,
+    "amber_objectnoise_outside": """
+        verbal: third
+        perturbations:
+          - name: object_noise
+            confidence: [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
+            where: outside
+    """,
+    "mmmu_pgd": """
+        representations: true
+        perturbations:
+          - name: pgd
+            goal: [flip, sure, unsure, hidden]
+            epsilon: [0.00784313725490196, 0.01568627450980392, 0.03137254901960784, 0.1]
+            delta: [own, signs, other]
+    """,
+    "caption_trap_eps0.3_noclamp": "{epsilon: 0.3, condition: noclamp}",
+    "caption_trap_clamponly": "{epsilon: 0.0, condition: clamponly}",
+}
+ALL_FAMILIES = """
+    max_side: 1024
+    perturbations:
+      - {name: translate, dx: [-16, -12, -8, -4, 4, 8, 12, 16]}
+      - {name: pad_crop, n: [-16, -12, -8, -4, 4, 8, 12, 16]}
+      - {name: scale, factor: 0.9}
+      - {name: scale_pad, factor: 0.9, fill: [black, white]}
+      - {name: rotate, degrees: [-30, 30]}
+      - {name: text_overlay, content: semantic, index: [0, 1, 2]}
+      - {name: text_overlay, content: random, index: [0, 1, 2]}
+      - {name: text_overlay, content: empty, index: [0, 1, 2]}
+"""
+ADDED["pope_invariance"] = f"    representations: true{ALL_FAMILIES}"
+ADDED["seed_invariance_loglik"] = f"    loglik: true{ALL_FAMILIES}"
 
 
-def test_the_harness_knows_every_task_and_group(manager):
-    assert set(manager.all_tasks) == {*TASKS, *TRAPS, *GROUPS}
-    assert set(manager.all_groups) == set(GROUPS)
-    assert {path.stem for path in FOLDER.rglob("*.yaml")} == {*TASKS, *TRAPS, *GROUPS}
+@pytest.mark.parametrize("name", ADDED)
+def test_what_suffixes_add_to_a_template(manager, name):
+    prefix = max((prefix for prefix in templates() if name.startswith(f"{prefix}_")), key=len)
+    template = load_yaml_config(str(templates()[prefix]))
+    expected = template | {"task": name} | yaml.safe_load(ADDED[name])
+    assert manager._get_config(name) == config(name) == expected
+    # What is written last varies fastest.
+    orders = ([list(p) for p in c.get("perturbations", ())] for c in (config(name), expected))
+    assert next(orders) == next(orders)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -198,12 +233,12 @@ def test_amber_reads_the_discriminative_part():
 
 
 def test_each_folder_explains_its_tasks():
-    for folder in {path.parent for path in FOLDER.rglob("*.yaml")}:
-        text = (folder / "README.md").read_text()
-        templates = [path.name for path in folder.glob("_*_yaml")]
-        prefixes = [name.removeprefix("_").removesuffix("_yaml") for name in templates]
-        groups = [path.stem for path in folder.glob("*.yaml") if path.stem in GROUPS]
-        assert not [name for name in (*prefixes, *groups) if f"`{name}`" not in text]
+    for prefix, template in templates().items():
+        text = (template.parent / "README.md").read_text()
+        group = "_eps" if f"{prefix}_eps" in GROUPS else ""
+        assert f"`{prefix}`" in text and f"`{prefix}{group}`" in text
+    text = (FOLDER / "suffixes" / "README.md").read_text()
+    assert "`confidence_trap`" in text and "`hidden_instability`" in text
 
 
 @pytest.fixture

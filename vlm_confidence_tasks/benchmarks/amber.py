@@ -68,7 +68,9 @@ def rows_of(*categories: str) -> Callable[[Mapping[str, Sequence[Any]]], list[in
     return select
 
 
-def _benchmark(name: str, select: Callable[[Mapping[str, Sequence[Any]]], list[int]]) -> Benchmark:
+def _benchmark(
+    name: str, select: Callable[[Mapping[str, Sequence[Any]]], list[int]], *traits: str
+) -> Benchmark:
     return Benchmark(
         name=name,
         folder="amber",
@@ -76,12 +78,14 @@ def _benchmark(name: str, select: Callable[[Mapping[str, Sequence[Any]]], list[i
         image_columns=("image",),
         question=question,
         select=select,
+        traits=frozenset({"answers", "yes_no", *traits}),
     )
 
 
 AMBER = (
-    _benchmark("amber", every_row),
+    _benchmark("amber", every_row, "objects"),
+    # Names only what is not in the image.
     _benchmark("amber_existence", rows_of("existence")),
-    _benchmark("amber_attribute", rows_of("state", "number", "action")),
-    _benchmark("amber_relation", rows_of("relation")),
+    _benchmark("amber_attribute", rows_of("state", "number", "action"), "objects"),
+    _benchmark("amber_relation", rows_of("relation"), "objects"),
 )

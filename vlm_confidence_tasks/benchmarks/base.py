@@ -16,6 +16,14 @@ Document = Mapping[str, Any]
 LOCAL_DATA = "VLM_CONFIDENCE_DATA"
 
 
+# What suffixes of tasks may need of a benchmark's questions, as words after "questions that".
+TRAITS = {
+    "answers": "have right answers",
+    "yes_no": "ask for yes or no",
+    "objects": "name things in the image",
+}
+
+
 class DocumentError(ValueError):
     """A document does not look as the benchmark's data set promises."""
 
@@ -46,6 +54,7 @@ class Benchmark:
             None where all questions have labels or no right answer.
         select: Columns without images -> indices of the rows to evaluate.
         convert: How a decoded image becomes RGB.
+        traits: Which of `TRAITS` the questions have.
     """
 
     name: str
@@ -57,6 +66,7 @@ class Benchmark:
     correct: Callable[[Question, str], bool] | None = None
     select: Callable[[Mapping[str, Sequence[Any]]], list[int]] = every_row
     convert: Callable[[Image.Image], Image.Image] = to_rgb
+    traits: frozenset[str] = frozenset({"answers"})
 
     def is_right(self, question: Question, answer: str | None, text: str) -> bool | None:
         """Say whether an answer is the right one; None where there is no right answer.

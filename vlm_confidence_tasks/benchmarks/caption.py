@@ -39,4 +39,5 @@ CAPTION = Benchmark(
     image_columns=("image",),
     question=question,
     select=first_of_each_image,
+    traits=frozenset(),
 )

@@ -51,4 +51,5 @@ POPE = Benchmark(
     image_columns=("image",),
     question=question,
     upstream_score=upstream_score,
+    traits=frozenset({"answers", "yes_no", "objects"}),
 )

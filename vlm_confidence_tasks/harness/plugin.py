@@ -4,10 +4,11 @@ lmms-eval loads the entry-point group `lmms_eval.models` in every process, which
 command started it; `manifests` is ours. It returns the model ids and wraps these functions
 of the harness:
 
-- `lmms_eval.tasks.TaskManager.initialize_tasks`: also searches our task folder, since the
-  harness has no entry point for tasks;
-- `TaskManager.match_tasks` and `_load_individual_task_or_group`: also know tasks for any
-  epsilon (`epsilon_tasks`), which have no file;
+- `lmms_eval.tasks.TaskManager.initialize_tasks`: also lists our tasks and groups, which have no
+  files but names (`task_names`), since the harness has no entry point for tasks;
+- `TaskManager._get_config`: also has their configurations;
+- `TaskManager.match_tasks` and `_load_individual_task_or_group`: also know names that are not
+  listed, such as `pope_eps0.17` and `pope_jpeg_verbal3`;
 - `lmms_eval.evaluator.evaluate`: opens a `Session` around it if any task of a run is a
   `PerturbedTask`, and prints a few lines about the run at the end (`run_summary`). All other
   changes to a run are made by the session, which reverts them at the end. This function is
@@ -25,11 +26,11 @@ import functools
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from importlib import metadata, resources
+from importlib import metadata
 from typing import Any
 
 from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.harness import epsilon_tasks
+from vlm_confidence_tasks.harness import task_names
 from vlm_confidence_tasks.harness.metric_registration import register_metrics
 from vlm_confidence_tasks.metrics import metrics_for
 from vlm_confidence_tasks.models import manifests as model_manifests
@@ -58,7 +59,7 @@ def _signature(function: Any, *expected: str) -> inspect.Signature:
 
 
 def install_tasks() -> None:
-    """Add our task folder and tasks for any epsilon to every TaskManager.
+    """Make our tasks known to every TaskManager.
 
     Raises:
         RuntimeError: The version of the harness is incompatible.
@@ -68,43 +69,46 @@ def install_tasks() -> None:
     original = TaskManager.initialize_tasks
     if hasattr(original, _OURS):
         return
-    match, load = TaskManager.match_tasks, TaskManager._load_individual_task_or_group
-    _signature(original, "include_path")
+    get_config, match = TaskManager._get_config, TaskManager.match_tasks
+    load = TaskManager._load_individual_task_or_group
+    _signature(get_config, "name")
     _signature(match, "task_list")
     _signature(load, "name_or_config", "update_config")
 
     @functools.wraps(original)
-    def initialize_tasks(
-        self: Any, include_path: str | Sequence[str] | None = None, **others: Any
-    ) -> Any:
+    def initialize_tasks(self: Any, *args: Any, **kwargs: Any) -> Any:
         install_seam()
-        given = [include_path] if isinstance(include_path, str) else list(include_path or [])
-        # Our folder comes last, since the harness uses the first definition of a task.
-        return original(self, include_path=[*given, task_folder()], **others)
+        # Files come first: of the harness, and of the user.
+        return {**task_names.index(), **original(self, *args, **kwargs)}
+
+    @functools.wraps(get_config)
+    def config_of(self: Any, name: str) -> Any:
+        return get_config(self, name) or task_names.config(name)
+
+    def unlisted(self: Any, name: Any) -> dict[str, Any] | None:
+        known = not isinstance(name, str) or name in self.task_index
+        return None if known else task_names.config(name)
 
     @functools.wraps(match)
     def match_tasks(self: Any, task_list: str | Sequence[str]) -> list[str]:
-        made = epsilon_tasks.named_after_epsilon(task_list, self.task_index, task_folder())
-        return sorted({*match(self, task_list), *made})
+        names = [task_list] if isinstance(task_list, str) else task_list
+        return sorted({*match(self, names), *(name for name in names if unlisted(self, name))})
 
     @functools.wraps(load)
     def load_one(self: Any, name_or_config: Any = None, *args: Any, **kwargs: Any) -> Any:
         install_seam()
-        config = epsilon_tasks.task_config(name_or_config, self.task_index, task_folder())
+        given = name_or_config if isinstance(name_or_config, dict) else {"task": name_or_config}
+        config = unlisted(self, given.get("task"))
         if config is None:
             return load(self, name_or_config, *args, **kwargs)
-        config |= kwargs.get("update_config") or {}
+        config |= given | (kwargs.get("update_config") or {})
         return {config["task"]: config["class"](config=config)}
 
     setattr(initialize_tasks, _OURS, True)
     TaskManager.initialize_tasks = initialize_tasks
+    TaskManager._get_config = config_of
     TaskManager.match_tasks = match_tasks
     TaskManager._load_individual_task_or_group = load_one
-
-
-def task_folder() -> str:
-    """Return the folder that holds the task YAMLs."""
-    return str(resources.files("vlm_confidence_tasks.task_yamls"))
 
 
 def install_seam() -> None:

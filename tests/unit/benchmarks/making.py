@@ -12,7 +12,7 @@ from lmms_eval import tasks
 from lmms_eval.utils import load_yaml_config
 from PIL import Image
 
-from vlm_confidence_tasks.harness.plugin import task_folder
+from vlm_confidence_tasks.harness.task_names import FOLDER
 from vlm_confidence_tasks.sandbox import DATA_DIR
 
 TEXTS = (
@@ -65,5 +65,4 @@ def upstream_yaml(path: str) -> dict[str, Any]:
 
 def template(path: str) -> dict[str, Any]:
     """One of our templates, its class left out."""
-    folder, name = path.split("/")
-    return load_yaml_config(str(Path(task_folder()) / folder / name), mode="simple")
+    return load_yaml_config(str(FOLDER / path), mode="simple")

@@ -1,11 +1,16 @@
 """Random images, and one valid set of parameters for each perturbation."""
 
+from pathlib import Path
+
 import numpy as np
+import yaml
 from hypothesis import settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from vlm_confidence_tasks.perturbations import Judgement, perturb
+
+SUFFIXES = Path(__file__).parents[3] / "task_yamls" / "suffixes"
 
 
 def answering(phrase):
@@ -52,26 +57,18 @@ def left_half(image):
 
 laws = settings(max_examples=40)
 
+# Those of the suffixes' files, the first of each list, but where the laws want others.
 EXAMPLES = {
-    "band_noise": {"epsilon": 0.1, "band": "mid"},
-    "band_phase": {"band": "mid"},
-    "gaussian_blur": {"severity": 3},
+    entry.pop("name"): {key: v[0] if isinstance(v, list) else v for key, v in entry.items()}
+    for file in sorted(SUFFIXES.glob("*.yaml"))
+    for entry in yaml.safe_load(file.read_text()).get("perturbations", ())
+} | {
     "gaussian_noise": {"epsilon": 0.3},
-    "high_pass": {"cutoff": 0.1},
-    "jpeg": {"severity": 3},
-    "low_light": {"severity": 3},
-    "low_pass": {"cutoff": 0.1},
-    "motion_blur": {"severity": 3},
     "object_noise": {"confidence": 0.5},
-    "occlusion": {"severity": 3},
     "pad_crop": {"n": 4},
     "pgd": {"epsilon": 0.05, "goal": "flip", "steps": 3, "step_size": 0.004},
     "pgd_hi": {"epsilon": 0.05, "mode": "noise"},
-    "rotate": {"degrees": 30},
-    "scale": {"factor": 0.9},
-    "scale_pad": {"factor": 0.9},
     "text_overlay": {"content": "random", "given": answering("Answer is Yes")},
-    "translate": {"dx": 4},
 }
 
 ZEROS = {

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import claims_error_rate
+from vlm_confidence_tasks.harness import task_names
 from vlm_confidence_tasks.metrics import Interval, holm
 from vlm_confidence_tasks.report.claims.claims import ALPHA, CLAIMS, Part
 from vlm_confidence_tasks.report.claims.effects import Effect
 from vlm_confidence_tasks.report.claims.verdicts import decide, find, verdict
 
 ROOT = Path(__file__).parents[3]
-TASKS = {file.stem for file in (ROOT / "task_yamls").glob("*/*.yaml")}
 BOUND = 0.01
 STUDIES = 150
 ABOVE = Part("a part", (), lambda held: None, BOUND, below=False)
@@ -113,7 +113,8 @@ def test_the_page_names_the_tasks_and_bounds_of_each_claim() -> None:
     assert [int(number) for number in rows] == [claim.number for claim in CLAIMS]
     for claim in CLAIMS:
         row = rows[str(claim.number)]
-        assert {name for name in re.findall(r"`([\w.]+)`", row) if name in TASKS} == {*claim.tasks}
+        named = re.findall(r"`([\w.]+)`", row)
+        assert {name for name in named if task_names.config(name)} == {*claim.tasks}
         holds = row.split("|")[-3]
         for part in claim.parts:
             assert f"{'under' if part.below else 'above'} {part.bound:g}" in holds, part

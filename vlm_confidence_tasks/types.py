@@ -8,8 +8,8 @@ on neither the harness nor torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import cache, cached_property
+from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -285,7 +285,7 @@ def _parameters(variant: Variant) -> Mapping[str, Scalar]:
     return dict(variant.parameters)
 
 
-class Sample(msgspec.Struct, frozen=True, dict=True):
+class Sample(msgspec.Struct, frozen=True):
     """The answers to one document, clean and perturbed, and the right answer.
 
     Attributes:
@@ -340,31 +340,6 @@ class Sample(msgspec.Struct, frozen=True, dict=True):
         """
         return self.question_id, self.category, self.image_sha256
 
-    @cached_property
-    def perturbed(self) -> tuple[Readout, ...]:
-        """The variants that pooled metrics count: not the controls, unless all are.
-
-        Of variants with the same pixels the first one counts.
-        """
-        return _distinct([r for r in self.variants if not r.control] or self.variants)
-
-    @cached_property
-    def paired_clean(self) -> tuple[Readout, ...]:
-        """The clean answer, once for each answer in `perturbed`: what `_clean` metrics count.
-
-        So both sides count the same documents with the same weights, and the difference of
-        two means over all answers is the mean of the paired differences.
-        """
-        return (self.clean,) * len(self.perturbed)
-
-    @cached_property
-    def families(self) -> dict[str, tuple[Readout, ...]]:
-        """The variants of each family, controls too; those with the same pixels once."""
-        grouped: dict[str, list[Readout]] = {}
-        for readout in self.variants:
-            grouped.setdefault(readout.family, []).append(readout)
-        return {name: _distinct(readouts) for name, readouts in grouped.items()}
-
     def to_dict(self) -> dict[str, Any]:
         """Return the document's row of a samples file, without what the harness adds."""
         return {
@@ -378,15 +353,6 @@ class Sample(msgspec.Struct, frozen=True, dict=True):
             "positive": self.positive,
             "upstream_clean": self.upstream_clean,
         }
-
-
-def _distinct(readouts: Iterable[Readout]) -> tuple[Readout, ...]:
-    # One answer that is counted several times would look like several that agree. A
-    # Readout without a digest (one made by hand) is like no other.
-    first: dict[str | int, Readout] = {}
-    for number, readout in enumerate(readouts):
-        first.setdefault(readout.image_sha256 or number, readout)
-    return tuple(first.values())
 
 
 def _best(scores: Mapping[str, float] | None) -> str | None:

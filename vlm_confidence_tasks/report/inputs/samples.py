@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,6 @@ import msgspec
 
 from vlm_confidence_tasks.report.inputs.problems import ReportError
 from vlm_confidence_tasks.types import Readout, Sample
-
-# Samples, each with some of its readouts.
-Answers = Sequence[tuple[Sample, Sequence[Readout]]]
 
 
 class SamplesError(ReportError):
@@ -37,16 +33,6 @@ class SamplesFile:
 
     samples: Sequence[Sample]
     failed: int = 0
-
-    @cached_property
-    def clean(self) -> Answers:
-        """Every sample with its clean readout, as often as `_clean` metrics count it."""
-        return [(sample, sample.paired_clean) for sample in self.samples]
-
-    @cached_property
-    def perturbed(self) -> Answers:
-        """Every sample with the perturbed readouts that pooled metrics count."""
-        return [(sample, sample.perturbed) for sample in self.samples]
 
     @property
     def digest(self) -> str:

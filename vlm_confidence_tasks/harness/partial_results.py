@@ -128,8 +128,9 @@ class _Document(msgspec.Struct):
         """Read a document that this process measured, or that failed."""
         evaluation, name = task.evaluation, str(task.task_name)
         assert evaluation is not None
-        if evaluation.failure(name, index) is not None:
-            return cls(index, None, task.failed_row(index))
+        failure = evaluation.failure(name, index)
+        if failure is not None:
+            return cls(index, None, task.row(index, failure))
         return cls(index, evaluation.sample(name, index), None)
 
     @property

@@ -152,7 +152,7 @@ def install_seam() -> None:
                 )
             results = original(*call.args, **call.kwargs)
             if session is not None:
-                session.report_failures(results)
+                session.complete(results)
                 session.print_summary(results)
             return results
 

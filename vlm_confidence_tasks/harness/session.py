@@ -91,17 +91,25 @@ class Session:
         """Whether an instance belongs to a perturbed task."""
         return instance.task_name in self._tasks
 
-    def report_failures(self, results: dict[str, Any] | None) -> None:
-        """Add the failed documents of all processes to the harness's results.
+    def complete(self, results: dict[str, Any] | None) -> None:
+        """Add answers and failed documents of all processes to the harness's results.
 
-        Every process must call this, since the failures are gathered. The number of failures
-        is added to the metrics of each task that allows them, also if it is 0.
+        Every process must call this, since the failures are gathered. The answers to a document
+        go into its row of the samples file. The number of failures is added to the metrics of
+        each task that allows them, also if it is 0.
 
         Args:
             results: The return value of `evaluate()`, None in all processes but the first.
         """
         failed = self._run.failures.gather()
-        if results is None or not failed:
+        if results is None:
+            return
+        for name, rows in results.get("samples", {}).items():
+            if name in self._tasks:
+                errors = {entry["document"]: entry["error"] for entry in failed.get(name, ())}
+                for row in rows:
+                    row.update(self._tasks[name].row(row["doc_id"], errors.get(row["doc_id"])))
+        if not failed:
             return
         for name, entries in failed.items():
             results["results"].setdefault(name, {})["failed,none"] = len(entries)

@@ -78,7 +78,8 @@ class PerturbedTask(ConfigurableTask):
             are those of the provider that YAML or environment name, if a subclass has none.
         evaluation: The current evaluation, None outside of one.
         chat: Whether the evaluated model takes chat messages.
-        answers: The table of the answers of all processes, once all are measured.
+        samples: By document, the answers of all processes, once all are measured.
+        answers: The table of these answers.
     """
 
     providers: ClassVar[Mapping[str, NeedProvider]] = {}
@@ -92,7 +93,7 @@ class PerturbedTask(ConfigurableTask):
         self.evaluation: Evaluation | None = None
         self.chat = False
         self.answers = Answers.of(())
-        self._samples: dict[int, Sample] = {}
+        self.samples: dict[int, Sample] = {}
         self._places: dict[int, int] = {}
         self._values: dict[str, DocumentValues] = {}
         self._document_masks: DocumentMasks | None = None
@@ -306,11 +307,11 @@ class PerturbedTask(ConfigurableTask):
         """
         filtered = super().apply_filters()
         evaluation, name = self._evaluation(), str(self.task_name)
-        own = evaluation.measured(name)
-        self._samples = {index: evaluation.sample(name, index) for index in own}
-        held = {index: s for part in probe.gather(self._samples) for index, s in part.items()}
-        self.answers = Answers.of(held[index] for index in sorted(held))
-        self._places = {index: place for place, index in enumerate(sorted(held))}
+        own = {index: evaluation.sample(name, index) for index in evaluation.measured(name)}
+        held = {index: s for part in probe.gather(own) for index, s in part.items()}
+        self.samples = {index: held[index] for index in sorted(held)}
+        self.answers = Answers.of(self.samples.values())
+        self._places = {index: place for place, index in enumerate(self.samples)}
         self._values = {
             metric.name: DocumentValues.of(metric, self.answers) for metric in self.listed
         }
@@ -341,21 +342,30 @@ class PerturbedTask(ConfigurableTask):
         return self.evaluation
 
     def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-        """Return a document's row of the samples file, with what the metrics count of it."""
-        index = doc[dataset.INDEX_COLUMN]
-        sample = self._samples.pop(index, None)
-        if sample is None:
-            return self.failed_row(index)
-        place, image = self._places[index], sample.image_id
-        values = {name: found.at(place, image) for name, found in self._values.items()}
-        return sample.to_dict() | {name: value for name, value in values.items() if value}
+        """Return what each metric counts of a document; nothing of one that failed.
 
-    def failed_row(self, index: int) -> dict[str, Any]:
-        """Return the row of a document that could not be measured, without readouts."""
+        The answers are not among it, since the harness takes every key for a metric: the session
+        adds them to the document's row of the samples file (`row`).
+        """
+        place = self._places.get(doc[dataset.INDEX_COLUMN])
+        if place is None:
+            return {}
+        image = self.question(doc[dataset.INDEX_COLUMN]).image_id
+        found = {name: values.at(place, image) for name, values in self._values.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def row(self, index: int, failure: str | None) -> dict[str, Any]:
+        """Return a document's part of its row of the samples file, and forget its answers.
+
+        Args:
+            index: The document.
+            failure: Why it could not be measured; None if it was.
+        """
+        if failure is None:
+            return self.samples.pop(index).to_dict()
         question = self.question(index)
         names = ("question_id", "category", "image_id", "gold", "labels", "positive")
         record = {name: getattr(question, name) for name in names}
-        failure = self._evaluation().failure(str(self.task_name), index)
         return {**record, "image_sha256": "", "readouts": [], "failed": failure}
 
 

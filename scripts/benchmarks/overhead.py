@@ -199,6 +199,7 @@ def load_adapter(folder: Path) -> Any:
 
 def measure_representations(parts: int, count: int) -> None:
     """Print what measuring the model's inside adds to a run of pope_invariance."""
+    from msgspec import structs
     from tqdm import tqdm
 
     with tempfile.TemporaryDirectory() as name:
@@ -208,7 +209,12 @@ def measure_representations(parts: int, count: int) -> None:
         write_model(folder / "model")
         task = load_task(folder / "data", "pope_invariance")
         task.config.generation_kwargs["max_new_tokens"] = 4
-        specs = {wanted: replace(task.spec, representations=wanted) for wanted in (False, True)}
+        specs = {
+            wanted: replace(
+                task.spec, settings=structs.replace(task.spec.settings, representations=wanted)
+            )
+            for wanted in (False, True)
+        }
         adapter = load_adapter(folder / "model")
         seconds: dict[bool, list[float]] = {False: [], True: []}
         work = {False: 0.0, True: 0.0}

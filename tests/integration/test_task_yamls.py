@@ -171,11 +171,11 @@ def test_every_task_builds(built, name):
     suffix = max((suffix for suffix in VARIANTS if name.endswith(suffix)), key=len)
     few, many = VARIANTS[suffix]
     assert len(task.plan.variants) == many
-    assert task.plan.max_side == (1024 if "_invariance" in suffix else None)
-    assert task.plan.loglik == ("_loglik" in suffix or suffix == "_pgd_hi")
-    assert task.plan.representations == (suffix in INSIDE)
+    assert task.plan.settings.max_side == (1024 if "_invariance" in suffix else None)
+    assert task.plan.settings.loglik == ("_loglik" in suffix or suffix == "_pgd_hi")
+    assert task.plan.settings.representations == (suffix in INSIDE)
     stated = {"_verbal3": "third", "_verbal1": "first"}.get(suffix[-8:])
-    assert task.plan.verbal == ("third" if suffix in NOISED else stated)
+    assert task.plan.settings.verbal == ("third" if suffix in NOISED else stated)
     assert task.config.cluster_key == "image_id"
     counts = {
         sum(perturbations.applies(variant, answers) for variant in task.plan.variants)

@@ -67,7 +67,7 @@ class ObjectiveProvider:
                 "attack on a GPU, or with load_in_8bit, or without quantisation"
             )
         stored = self._documents.images(request.document)
-        images = [fit(image, request.task.max_side) for image in stored]
+        images = [fit(image, request.task.settings.max_side) for image in stored]
         position = next(n for n, own in enumerate(images) if own.tobytes() == image.tobytes())
         parameters = dict(request.variant.parameters)
         labels = label_tokens(source.processor.tokenizer, request.key.labels)

@@ -25,7 +25,7 @@ class FollowUps:
     def expect(self, requests: Iterable[Request]) -> None:
         """Add the requests whose tasks have a second turn."""
         for request in requests:
-            if request.task.verbal is not None:
+            if request.task.settings.verbal is not None:
                 self._pending.setdefault(request.key.image.source, []).append(request)
 
     def expected(self, sources: Iterable[bytes] | None = None) -> int:
@@ -36,7 +36,7 @@ class FollowUps:
         """
         chosen = self._pending if sources is None else set(sources) & self._pending.keys()
         pending = [request for source in chosen for request in self._pending[source]]
-        return len({(request.key, request.task.verbal) for request in pending})
+        return len({(request.key, request.task.settings.verbal) for request in pending})
 
     def take(
         self, sources: Iterable[bytes], responses: Mapping[RequestKey, Response]
@@ -60,7 +60,8 @@ class FollowUps:
 
 
 def _second(request: Request, response: Response) -> Request:
-    prompt = second_turn(str(request.task.verbal), request.question, response.answer, response.text)
+    person = str(request.task.settings.verbal)
+    prompt = second_turn(person, request.question, response.answer, response.text)
     return replace(
         request,
         index=request.task.indices + request.index,

@@ -14,6 +14,7 @@ from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.benchmarks import Benchmark, option_texts
 from vlm_confidence_tasks.benchmarks.dataset import Documents
 from vlm_confidence_tasks.errors import Place
+from vlm_confidence_tasks.evaluation.settings import Settings
 from vlm_confidence_tasks.probe import LabelStep, LogitSource, Reading
 from vlm_confidence_tasks.types import CLEAN, Question, Variant
 
@@ -57,12 +58,7 @@ class TaskSpec:
         name: The task's name.
         benchmark: Scores the answers.
         documents: The stored images.
-        max_side: Longest side in pixels to which images are resized first; None: as stored.
-        verbal: Prompt form of the second turn that asks for the model's certainty: "first" or
-            "third" person; None: no second turn.
-        loglik: Whether the options' texts are scored after the prompt.
-        representations: Whether hidden states are measured.
-        control: "same_question": each question is asked about other images too; None: it is not.
+        settings: What is asked and measured.
         max_failures: How many documents may fail in one process.
         indices: Number of request indices; those of second turns and controls come after them.
         until: Stop strings.
@@ -72,11 +68,7 @@ class TaskSpec:
     name: str
     benchmark: Benchmark
     documents: Documents
-    max_side: int | None
-    verbal: str | None
-    loglik: bool
-    representations: bool
-    control: str | None
+    settings: Settings
     max_failures: int
     indices: int
     until: tuple[str, ...]
@@ -184,7 +176,7 @@ def make_request(
     needs = sorted(perturbations.needs_of(variant) & task.providers.keys())
     providers = tuple((need, task.providers[need].name) for need in needs)
     source = task.documents.digests()[document]
-    image = ImageSpec(source, task.max_side, variant, providers)
+    image = ImageSpec(source, task.settings.max_side, variant, providers)
     # Interned: thousands of requests have the same arguments.
     arguments = sys.intern(json.dumps(generation, sort_keys=True))
     return Request(
@@ -193,8 +185,8 @@ def make_request(
         document,
         question,
         RequestKey(image, prompt, arguments, question.labels),
-        options=option_texts(question) if task.loglik else (),
-        representations=task.representations and "representations" in measures,
+        options=option_texts(question) if task.settings.loglik else (),
+        representations=task.settings.representations and "representations" in measures,
     )
 
 

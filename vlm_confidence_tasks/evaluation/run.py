@@ -71,7 +71,7 @@ class Run:
         self._captured_tasks = {
             task.name
             for task in specs
-            if task.representations and "representations" in self.measures
+            if task.settings.representations and "representations" in self.measures
         }
         for absent in _absent(specs, self.measures):
             logger.warning(f"{engine.name} {absent}")
@@ -118,7 +118,7 @@ class Run:
     def _has_more(self, request: Request) -> bool:
         """Whether a request, its options, hidden states or second turn may be unmeasured."""
         known = request.key in self.runner.responses
-        more = request.task.verbal or request.options or request.representations
+        more = request.task.settings.verbal or request.options or request.representations
         return not known or bool(more)
 
     def failure(self, task: str, document: int) -> str | None:
@@ -159,7 +159,7 @@ class Run:
             task.benchmark.is_right(question, response.answer, response.text),
             response.reading,
             response.position,
-            loglik=task.loglik,
+            loglik=task.settings.loglik,
         )
         clean_answer = self.runner.responses[request.clean].answer
         named = perturbations.named_label(request.variant, question.labels, clean_answer)
@@ -269,8 +269,8 @@ def _absent(tasks: Sequence[TaskSpec], measures: Collection[str]) -> Iterator[st
         "options": "scores no texts: log-likelihoods of the options are absent",
     }
     wanted = {
-        "representations": [task.name for task in tasks if task.representations],
-        "options": [task.name for task in tasks if task.loglik],
+        "representations": [task.name for task in tasks if task.settings.representations],
+        "options": [task.name for task in tasks if task.settings.loglik],
     }
     for measure, text in asked.items():
         if measures and measure not in measures and wanted[measure]:

@@ -63,5 +63,5 @@ def with_controls(requests: Iterable[Request]) -> list[Request]:
     return [
         request
         for request in requests
-        if request.task.control and request.representations and request.variant == CLEAN
+        if request.task.settings.control and request.representations and request.variant == CLEAN
     ]

@@ -67,7 +67,7 @@ class Session:
         specs = [task.spec for task in self._tasks.values()]
         self._run = Run(engine, specs, cache, self._write_partial, self._rank, self._ranks)
         self._restore.callback(self._run.close)
-        inside = any(spec.representations for spec in specs)
+        inside = any(spec.settings.representations for spec in specs)
         self._restore.enter_context(reuse(engine.source, representations=inside))
         generate = partial(engine.generate_until, self._run.answer)
         self._restore.enter_context(probe.replaced(self._lm, "generate_until", generate))

@@ -35,6 +35,8 @@ from vlm_confidence_tasks.types import CLEAN, Question, Sample, Variant
 
 IMAGES = "vlm_confidence_images"
 SECOND_PROMPT = "vlm_confidence_second_prompt"
+# Settings that results files hold.
+_DUMPED = ("max_side", "verbal", "loglik", "representations", "control")
 
 
 @dataclass
@@ -120,12 +122,8 @@ class PerturbedTask(ConfigurableTask):
             name=str(self.task_name),
             benchmark=plan.benchmark,
             documents=self.documents,
-            max_side=plan.max_side,
-            verbal=plan.verbal,
-            loglik=plan.loglik,
-            representations=plan.representations,
-            control=plan.control,
-            max_failures=max_failures(plan.max_failures),
+            settings=plan.settings,
+            max_failures=max_failures(plan.settings.max_failures),
             indices=len(self.documents.text) * (1 + len(plan.variants)),
             until=stop_texts(str(self.task_name), self.config.generation_kwargs),
             providers={"objective": ObjectiveProvider(self.documents), **self._providers()},
@@ -144,7 +142,7 @@ class PerturbedTask(ConfigurableTask):
         """
         if self.plan.masks is None or "masks" in self.providers:
             return None
-        return QuestionMasks(provider(self.plan.masks), self.plan.on_missing)
+        return QuestionMasks(provider(self.plan.masks), self.plan.settings.on_missing)
 
     def dump_config(self) -> dict[str, Any]:
         """Return the configuration for results files, including our keys."""
@@ -152,13 +150,9 @@ class PerturbedTask(ConfigurableTask):
             **super().dump_config(),
             "benchmark": self.plan.benchmark.name,
             "perturbations": [str(variant) for variant in self.plan.variants],
-            "max_side": self.plan.max_side,
-            "verbal": self.plan.verbal,
-            "loglik": self.plan.loglik,
-            "representations": self.plan.representations,
-            "control": self.plan.control,
+            **{name: getattr(self.plan.settings, name) for name in _DUMPED},
             "masks": None if self.masks is None else self.masks.name,
-            "max_failures": max_failures(self.plan.max_failures),
+            "max_failures": max_failures(self.plan.settings.max_failures),
             "vlm_confidence_tasks": __version__,
             "versions": {name: version(name) for name in ("torch", "transformers")},
             "data": {"source": self._source(), "documents": len(self.documents.text)},
@@ -244,7 +238,7 @@ class PerturbedTask(ConfigurableTask):
         except TaskError as error:
             raise TaskError(f"task {self.task_name}: {error}") from error
         questions = map(self.question, range(len(self.documents.text)))
-        if self.plan.loglik and not any(map(option_texts, questions)):
+        if self.plan.settings.loglik and not any(map(option_texts, questions)):
             raise TaskError(
                 f"task {self.task_name}: loglik is true, but no question of benchmark "
                 f"{self.plan.benchmark.name} has options to score: leave it out"
@@ -253,7 +247,9 @@ class PerturbedTask(ConfigurableTask):
         self._document_masks = None
         if self.masks is not None and store is not None:
             self.masks.store = store
-            self._document_masks = DocumentMasks(self.masks, self.documents, self.plan.max_side)
+            self._document_masks = DocumentMasks(
+                self.masks, self.documents, self.plan.settings.max_side
+            )
         super().build_all_requests(**kwargs)
         if self._document_masks is not None:
             self._document_masks.report(str(self.task_name))

@@ -14,12 +14,15 @@ from vlm_confidence_tasks.harness.task_config import read_config, stop_texts
 
 from .kept_runs import evaluate, write_tasks
 
+TASK = {"task": "t", "benchmark": "pope", "perturbations": []}
 REFUSED = {
     "no_such_metric": "perturbations: []\nmetric_list: [{metric: acc_norm}]",
     "aggregated": "perturbations: []\nmetric_list: [{metric: accuracy, aggregation: mean}]",
     "extra_key": "perturbations: []\nmetric_list: [{metric: ece, n_bins: 10}]",
     "worse_is_better": "perturbations: []\nmetric_list: [{metric: ece, higher_is_better: true}]",
     "neither": "perturbations: []\nmetric_list: [{metric: entropy, higher_is_better: maybe}]",
+    "no_such_other": "perturbations: []\nmetrics: [ece, acc_norm]",
+    "some_metrics": "perturbations: []\nmetrics: some",
     "no_metrics": "perturbations: []\nmetric_list: []",
     "empty_prompt": "perturbations: []\n"
     "lmms_eval_specific_kwargs: {default: {pre_prompt: , post_prompt: x}}",
@@ -68,6 +71,8 @@ def data(few_questions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("extra_key", "task extra_key: metric 'ece' has unknown key 'n_bins'; an entry of metric_"),
         ("worse_is_better", "metric 'ece' has higher_is_better True, expected False: leave it out"),
         ("neither", "metric 'entropy' has higher_is_better 'maybe', expected true or false"),
+        ("no_such_other", "task no_such_other: unknown metric 'acc_norm'; known: accuracy"),
+        ("some_metrics", "task some_metrics: metrics is 'some', expected all or a list of metrics"),
         ("no_metrics", "task no_metrics: metric_list is empty: leave it out"),
         ("empty_prompt", "task empty_prompt: pre_prompt is None, expected text"),
         ("misspelt_prompt", "unknown key 'post_promt' in lmms_eval_specific_kwargs; it has pre"),
@@ -95,10 +100,22 @@ def test_a_yaml_that_cannot_be_used(manager: TaskManager, task: str, message: st
 
 def test_a_direction_is_passed_on_where_the_metric_has_none() -> None:
     listed = [{"metric": "entropy", "higher_is_better": False}, {"metric": "ece"}]
-    task = {"task": "t", "benchmark": "pope", "perturbations": [], "metric_list": listed}
-    _, config = read_config(task)
+    _, config = read_config(TASK | {"metric_list": listed})
     assert [entry["higher_is_better"] for entry in config["metric_list"]] == [False, False]
     assert listed[1] == {"metric": "ece"}
+
+
+def test_the_metrics_beside_the_core_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_config(TASK)[0].more_metrics == frozenset()
+    every, _ = read_config(TASK | {"metrics": "all"})
+    assert every.more_metrics == every.metrics.keys()
+    monkeypatch.setenv("VLM_CONFIDENCE_METRICS", "all")
+    assert read_config(TASK)[0].more_metrics == every.metrics.keys()
+    # The YAML's own key comes first.
+    assert read_config(TASK | {"metrics": ["aurc"]})[0].more_metrics == {"aurc"}
+    monkeypatch.setenv("VLM_CONFIDENCE_METRICS", "aurc")
+    with pytest.raises(TaskError, match="VLM_CONFIDENCE_METRICS is 'aurc', expected all"):
+        read_config(TASK)
 
 
 def test_a_stop_text_is_not_taken_letter_by_letter() -> None:

@@ -185,7 +185,10 @@ def test_names_match_beside_patterns_and_stay_out_of_the_list(manager: TaskManag
 
 def test_groups_may_name_them(own: TaskManager) -> None:
     (tasks,) = own.load_task_or_group(["strengths"]).values()
-    shown = {name: (str(task.plan.variants[0]), task.plan.max_side) for name, task in tasks.items()}
+    shown = {
+        name: (str(task.plan.variants[0]), task.plan.settings.max_side)
+        for name, task in tasks.items()
+    }
     assert shown == {
         "pope_eps0.3": ("gaussian_noise(epsilon=0.3, seed=0)", None),
         "pope_eps0.37": ("gaussian_noise(epsilon=0.37, seed=0)", None),
@@ -197,7 +200,7 @@ def test_a_group_may_change_the_tasks_of_one_that_is_made(own: TaskManager) -> N
     ((group, tasks),) = own.load_task_or_group(["small"]).items()
     (tasks,) = tasks.values()
     assert group.group == "small" and sorted(tasks) == [f"seed_eps0.{n}" for n in (1, 2, 3, 5)]
-    assert {task.plan.max_side for task in tasks.values()} == {64}
+    assert {task.plan.settings.max_side for task in tasks.values()} == {64}
 
 
 def test_a_yaml_of_the_same_name_is_taken(manager: TaskManager, own: TaskManager) -> None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from vlm_confidence_tasks.evaluation.request import ImageSpec, Request, RequestKey, TaskSpec
+from vlm_confidence_tasks.evaluation.settings import Settings
 from vlm_confidence_tasks.types import CLEAN, Question, Variant
 
 
 def spec(name: str = "a", **others) -> TaskSpec:
-    """Return a task of no benchmark."""
+    """Return a task of no benchmark; some of what it is given are settings."""
+    names = ("verbal", "loglik", "representations", "control")
+    asked = {key: others.pop(key) for key in names if key in others}
     given = dict(
         benchmark=None,
         documents=None,
-        max_side=None,
-        verbal=None,
-        loglik=False,
-        representations=False,
-        control=None,
+        settings=Settings(benchmark="", perturbations=[], **asked),
         max_failures=0,
         indices=1000,
         until=(),

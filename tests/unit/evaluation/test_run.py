@@ -8,7 +8,6 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 import pytest
 from loguru import logger
-from msgspec.structs import replace
 
 from vlm_confidence_tasks import benchmarks, perturbations
 from vlm_confidence_tasks.benchmarks import dataset
@@ -97,7 +96,8 @@ def test_each_key_is_answered_once_clean_first_and_by_task(documents) -> None:
     requests = requests_of(one, NOISE, 4) + requests_of(other, (*NOISE, *OVERLAY), 4)
     with running(engine, one, other, complete=complete) as run:
         responses = run.answer(requests)
-        readouts = run.readouts("other", 3)
+        sample = run.sample("other", 3)
+    readouts = (sample.clean, *sample.variants)
     answered = [request for call in engine.calls for request in call]
     assert len(answered) == len({request.key for request in answered}) == 4 * 3
     assert [request.variant == CLEAN for request in answered] == [True] * 4 + [False] * 8

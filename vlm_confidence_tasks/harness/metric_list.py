@@ -1,0 +1,80 @@
+"""What a task aggregates: its `metric_list`, and the metrics beside the core ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vlm_confidence_tasks.errors import TaskError
+from vlm_confidence_tasks.harness.metric_registration import metric_entry
+from vlm_confidence_tasks.metrics import NamedMetric
+
+# "all": tasks whose YAML has no `metrics` aggregate all metrics.
+METRICS = "VLM_CONFIDENCE_METRICS"
+
+
+def more_metrics(
+    named: Sequence[str] | str | None, known: Mapping[str, NamedMetric]
+) -> frozenset[str]:
+    """Return the metrics that the YAML names beside the core ones, or else the environment.
+
+    Raises:
+        TaskError: A name is not one of a metric of the task.
+    """
+    if named is None:
+        named = os.environ.get(METRICS) or ()
+    if named == "all":
+        return frozenset(known)
+    if isinstance(named, str):
+        raise TaskError(f"{METRICS} is {named!r}, expected all")
+    for name in named:
+        _check(name, known)
+    return frozenset(named)
+
+
+def _check(name: str, known: Mapping[str, NamedMetric]) -> None:
+    if name not in known:
+        raise TaskError(f"unknown metric {name!r}; known: {', '.join(known)}")
+
+
+def metric_list(
+    listed: Sequence[Mapping[str, Any]] | None, known: Mapping[str, NamedMetric]
+) -> list[dict[str, Any]]:
+    """Complete the metrics that the YAML lists, or list all of them.
+
+    Raises:
+        TaskError: An entry names no metric of the task, or changes what it is.
+    """
+    if listed is None:
+        return [metric_entry(metric) for metric in known.values()]
+    if not listed:
+        raise TaskError("metric_list is empty: leave it out to get all metrics that apply")
+    return [_complete(entry, known) for entry in listed]
+
+
+def _complete(entry: object, known: Mapping[str, NamedMetric]) -> dict[str, Any]:
+    if not isinstance(entry, Mapping):
+        raise TaskError(f"metric_list holds {entry!r}, expected metric: NAME")
+    name = str(entry.get("metric"))
+    _check(name, known)
+    complete = metric_entry(known[name])
+    if unknown := sorted(map(str, set(entry) - set(complete))):
+        raise TaskError(
+            f"metric {name!r} has unknown key {unknown[0]!r}; an entry of metric_list has "
+            f"{', '.join(complete)}"
+        )
+    aggregation = entry.get("aggregation", complete["aggregation"])
+    if aggregation != complete["aggregation"] and not callable(aggregation):
+        raise TaskError(
+            f"metric {name!r} has aggregation {aggregation!r}: leave it out, since what a "
+            "metric extracts from a document is no plain number"
+        )
+    better = complete["higher_is_better"]
+    given = entry.get("higher_is_better", better)
+    if not isinstance(given, bool | None) or better not in (None, given):
+        raise TaskError(
+            f"metric {name!r} has higher_is_better {given!r}, expected "
+            f"{'true or false' if better is None else better}: leave it out"
+        )
+    return complete | dict(entry)

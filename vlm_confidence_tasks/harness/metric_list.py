@@ -10,27 +10,26 @@ from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.harness.metric_registration import metric_entry
 from vlm_confidence_tasks.metrics import NamedMetric
 
-# "all": tasks whose YAML has no `metrics` aggregate all metrics.
+# "all": tasks without a `metric_list` aggregate all metrics.
 METRICS = "VLM_CONFIDENCE_METRICS"
 
 
 def more_metrics(
     named: Sequence[str] | str | None, known: Mapping[str, NamedMetric]
 ) -> frozenset[str]:
-    """Return the metrics that the YAML names beside the core ones, or else the environment.
+    """Return the metrics that YAML or environment name beside the core ones.
 
     Raises:
         TaskError: A name is not one of a metric of the task.
     """
-    if named is None:
-        named = os.environ.get(METRICS) or ()
-    if named == "all":
+    everywhere = os.environ.get(METRICS)
+    if everywhere not in (None, "", "all"):
+        raise TaskError(f"{METRICS} is {everywhere!r}, expected all")
+    if "all" in (everywhere, named):
         return frozenset(known)
-    if isinstance(named, str):
-        raise TaskError(f"{METRICS} is {named!r}, expected all")
-    for name in named:
+    for name in named or ():
         _check(name, known)
-    return frozenset(named)
+    return frozenset(named or ())
 
 
 def _check(name: str, known: Mapping[str, NamedMetric]) -> None:
@@ -39,17 +38,19 @@ def _check(name: str, known: Mapping[str, NamedMetric]) -> None:
 
 
 def metric_list(
-    listed: Sequence[Mapping[str, Any]] | None, known: Mapping[str, NamedMetric]
+    listed: Sequence[Mapping[str, Any]] | None,
+    known: Mapping[str, NamedMetric],
+    more: frozenset[str],
 ) -> list[dict[str, Any]]:
-    """Complete the metrics that the YAML lists, or list all of them.
+    """Complete the metrics that the YAML lists, or list the core metrics and some more.
 
     Raises:
         TaskError: An entry names no metric of the task, or changes what it is.
     """
     if listed is None:
-        return [metric_entry(metric) for metric in known.values()]
+        return [metric_entry(m) for m in known.values() if m.is_core or m.name in more]
     if not listed:
-        raise TaskError("metric_list is empty: leave it out to get all metrics that apply")
+        raise TaskError("metric_list is empty: leave it out to get the core metrics")
     return [_complete(entry, known) for entry in listed]
 
 

@@ -69,7 +69,6 @@ class Plan:
         variants: The perturbed variants of each document's images.
         masks: The provider of masks, as `masks.provider` reads it; None: no variant needs any.
         metrics: All metrics that apply, by name.
-        more_metrics: Names of those that are aggregated beside the core ones.
     """
 
     settings: Settings
@@ -77,7 +76,6 @@ class Plan:
     variants: tuple[Variant, ...]
     masks: str | None
     metrics: Mapping[str, NamedMetric]
-    more_metrics: frozenset[str]
 
 
 def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
@@ -99,11 +97,12 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
         variants=variants,
         masks=_masks(settings.masks, variants),
         metrics=metrics,
-        more_metrics=more_metrics(settings.metrics, metrics),
     )
     harness_config = {key: value for key, value in config.items() if key in _HARNESS}
     register_metrics(metrics.values())
-    harness_config["metric_list"] = metric_list(config.get("metric_list"), metrics)
+    harness_config["metric_list"] = metric_list(
+        config.get("metric_list"), metrics, more_metrics(settings.metrics, metrics)
+    )
     return plan, harness_config
 
 

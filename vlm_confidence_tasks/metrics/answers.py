@@ -105,7 +105,11 @@ class Answers:
             ValueError: A number is NaN or infinite.
         """
         given = list(samples)
+        names: list[tuple[str, ...]]
         names = [(s.image_id, s.question_id, s.category, s.image_sha256) for s in given]
+        if len(set(names)) < len(names):
+            # Samples without ids: in the order of what they hold.
+            names = [(*name, repr(s)) for name, s in zip(names, given, strict=True)]
         order = sorted(range(len(given)), key=names.__getitem__)
         families, columns = columns_of([given[n] for n in order], images)
         position = np.array(order, dtype=np.intp)[columns["document"]]

@@ -85,7 +85,7 @@ def conformal_threshold(
     >>> conformal_threshold([0.1, 0.2, 0.3, 0.4], list("aaaa"), coverage=0.6) is None
     True
     """
-    column, images = vector("scores", scores), np.unique(np.asarray(clusters)).size
+    column, images = vector("scores", scores), len(set(np.asarray(clusters).tolist()))
     same_length(scores=column, clusters=np.asarray(clusters))
     if not 0.0 < coverage < 1.0:
         raise ValueError(f"coverage must be in (0, 1), got {coverage}")

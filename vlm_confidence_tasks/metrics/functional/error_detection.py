@@ -78,7 +78,10 @@ def best_pair(signals: ArrayLike, wrong: ArrayLike) -> LogisticPair | None:
 
 
 def logistic_pair(
-    signals: ArrayLike, wrong: ArrayLike, columns: Sequence[int] | Ints
+    signals: ArrayLike,
+    wrong: ArrayLike,
+    columns: Sequence[int] | Ints,
+    near: LogisticPair | None = None,
 ) -> LogisticPair | None:
     """Fit a logistic regression to two signals, as `best_pair` does to each two.
 
@@ -86,6 +89,7 @@ def logistic_pair(
         signals: One number a signal and answer, [N, S].
         wrong: Whether each answer is wrong, [N].
         columns: Which two signals, [2].
+        near: The fit to nearly the same answers, from which fewer steps are needed.
     """
     table, errors = np.asarray(signals, dtype=np.float64), flags("wrong", wrong)
     if table.ndim != 2:
@@ -95,17 +99,16 @@ def logistic_pair(
         return None
     chosen = table[:, list(columns)]
     vector("signals", chosen.ravel())
-    # In one order, so that rounding is the same.
-    order = np.lexsort((errors, *chosen.T))
-    return _fit(chosen[order], errors[order], np.array(columns, dtype=np.intp))
+    start = np.zeros(3) if near is None else near.weights.copy()
+    return _fit(chosen, errors, np.array(columns, dtype=np.intp), start)
 
 
-def _fit(chosen: Floats, wrong: Bools, columns: Ints) -> LogisticPair:
+def _fit(chosen: Floats, wrong: Bools, columns: Ints, weights: Floats) -> LogisticPair:
     centre, spread = chosen.mean(axis=0), chosen.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0)
     # [3, N], so that sums over answers run along memory.
     rows = np.vstack([((chosen - centre) / scale).T, np.ones(len(chosen))])
-    weights, penalty = np.zeros(3), np.array([1.0, 1.0, 0.0])
+    penalty = np.array([1.0, 1.0, 0.0])
     for _ in range(_STEPS):
         chance = expit(weights @ rows)
         slope = rows @ (chance - wrong) + penalty * weights

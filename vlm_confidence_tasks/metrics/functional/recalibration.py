@@ -68,9 +68,6 @@ def fit_temperature(probs: ArrayLike, gold: ArrayLike) -> float | None:
     """
     table = distributions(probs)
     right = indices("gold", gold, table)
-    # In one order, so that rounding is the same.
-    order = np.lexsort((right, *table.T))
-    table, right = table[order], right[order]
     # [L, N], so that sums over labels run along memory.
     logits = np.ascontiguousarray(_logits(table).T)
     logits -= logits[right, np.arange(len(right))]

@@ -119,6 +119,7 @@ def calibration_error_interval(
     kind: Kind = "uniform",
     paired: ArrayLike | None = None,
     level: float = LEVEL,
+    overconfidence: Interval | None = None,
     seed: int = 0,
 ) -> Interval | None:
     """Interval of a calibration error, whose estimate is biased upwards.
@@ -143,6 +144,8 @@ def calibration_error_interval(
             difference, and so is the interval: of both errors' intervals, by MOVER, around the
             errors of the shrunk gaps, since the difference of biased estimates is biased too.
         level: Of the interval, in (0, 1).
+        overconfidence: The `overconfidence_interval` of these answers, of a single condition, if
+            it is known.
         seed: Seed of the generator of this call; no global state is used.
 
     Returns:
@@ -167,7 +170,8 @@ def calibration_error_interval(
         _error(confidence[side], correct[side], index[side], size, kind) for side in conditions
     ]
     gaps = [
-        overconfidence_interval(
+        overconfidence
+        or overconfidence_interval(
             confidence[side],
             correct[side],
             np.ones(index[side].size),

@@ -15,7 +15,8 @@ from vlm_confidence_tasks.metrics.inference.calibration_error import (
     calibration_error_interval,
     debiased_calibration_error,
 )
-from vlm_confidence_tasks.metrics.inference.clusters import Interval
+from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval
+from vlm_confidence_tasks.metrics.inference.rare_errors import overconfidence_interval
 from vlm_confidence_tasks.metrics.statistics.statistic import Rows, Statistic, Take, rows_of
 
 
@@ -55,9 +56,18 @@ class CalibrationError(Calibration):
         return self.kind is not None
 
     def _value(self, rows: Rows) -> float | None:
-        return self.measure(*rows.sorted())
+        return self.measure(*rows.columns)
 
-    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+    def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
+        """Return the interval; how overconfident answers may be is shared by all errors."""
+        rows = self.rows(answers) if self.estimates else None
+        if rows is None:
+            return None
+        return self._bounds(rows, level, answers.once(_OverconfidenceAt(level)))
+
+    def _bounds(
+        self, rows: Rows, level: float, overconfidence: Interval | None = None
+    ) -> Interval | None:
         estimate = self._change(rows)
         if self.kind is None or estimate is None:
             return None
@@ -70,7 +80,23 @@ class CalibrationError(Calibration):
             kind=self.kind,
             paired=rows.second,
             level=level,
+            overconfidence=overconfidence,
         )
+
+
+@dataclass(frozen=True)
+class _OverconfidenceAt:
+    """The interval of a view's overconfidence at a level."""
+
+    level: float
+
+    def __call__(self, answers: Answers) -> Interval | None:
+        rows = rows_of((answers,), (confidence, correct))
+        if rows is None:
+            return None
+        sure, right = rows.columns
+        ones = np.ones(sure.size)
+        return overconfidence_interval(sure, right, ones, rows.image, level=self.level)
 
 
 @dataclass(frozen=True)

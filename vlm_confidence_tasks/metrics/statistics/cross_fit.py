@@ -35,19 +35,32 @@ Columns = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers of answers.
+    """Numbers of answers, in the parts that were fitted.
 
     Attributes:
-        owner: Which of the fit's documents each answer is of, [N].
-        columns: Numbers by name, [N] each; "one" is 1 of every answer.
+        owners: Which of the fit's documents each answer of a part is of, [N] each.
+        parts: Numbers by name, [N] each; "one" is 1 of every answer.
     """
 
-    owner: Ints
-    columns: dict[str, Floats]
+    owners: tuple[Ints, ...]
+    parts: tuple[dict[str, Floats], ...]
+
+    @cached_property
+    def owner(self) -> Ints:
+        """The document of each answer of all parts."""
+        return np.concatenate(self.owners)
+
+    def column(self, name: str) -> Floats:
+        """Return the numbers of all parts."""
+        return np.concatenate([part[name] for part in self.parts])
+
+    def total(self, name: str) -> float:
+        """Return the sum of a column."""
+        return sum(float(part[name].sum()) for part in self.parts)
 
     def sums(self, name: str, documents: int) -> Floats:
         """Add a column's numbers of each document up, [documents]."""
-        found: Floats = np.bincount(self.owner, self.columns[name], documents).astype(np.float64)
+        found: Floats = np.bincount(self.owner, self.column(name), documents).astype(np.float64)
         return found
 
 
@@ -60,8 +73,8 @@ class CrossFit:
         second_half: Whether it is in the second half, [D].
         source: The document of each answer that is fitted on, [M], and its columns.
         target: The document of each answer that it is applied to, [N], and its columns.
-        fit: Fits to columns; returns None if it cannot be done.
-        apply: From what was fitted and columns to numbers by name.
+        fit: Fits to some rows of columns, given which; returns None if it cannot be done.
+        apply: From what was fitted and some rows of columns to these rows' numbers by name.
     """
 
     image: Ints
@@ -83,14 +96,12 @@ class CrossFit:
         for half in (False, True):
             rows = ((self.second_half == half) & kept)[source]
             here = ((self.second_half != half) & kept)[target]
-            fitted = self.fit(*(c[rows] for c in fitted_on)) if rows.any() else None
+            fitted = self.fit(rows, *fitted_on) if rows.any() else None
             if fitted is None:
                 return None
             owners.append(target[here])
-            parts.append(self.apply(fitted, *(c[here] for c in shown)))
-        owner = np.concatenate(owners)
-        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return Table(owner, columns) if owner.size else None
+            parts.append(self.apply(fitted, here, *shown))
+        return Table(tuple(owners), tuple(parts)) if any(map(len, owners)) else None
 
     @cached_property
     def without_groups(self) -> list[tuple[Table | None, ...]]:
@@ -166,13 +177,14 @@ def pair_columns(answers: Answers) -> Columns:
     return answers.confidence + 0.0 * answers.correct, answers.correct
 
 
-def _fit_temperature(probs: Floats, answer: Ints, gold: Ints, *_: Any) -> float | None:
-    return fit_temperature(probs, gold)
+def _fit_temperature(rows: Bools, probs: Floats, answer: Ints, gold: Ints, *_: Any) -> float | None:
+    return fit_temperature(probs[rows], gold[rows])
 
 
 def _scaled(
-    temperature: float, probs: Floats, answer: Ints, gold: Ints, *_: Any
+    temperature: float, rows: Bools, probs: Floats, answer: Ints, gold: Ints, *_: Any
 ) -> dict[str, Floats]:
+    probs, answer, gold = probs[rows], answer[rows], gold[rows]
     each = np.arange(answer.size)
     scaled = apply_temperature(probs, temperature) if each.size else probs
     nll = -np.log(np.maximum(scaled[each, gold], SMALLEST_PROBABILITY))
@@ -180,9 +192,9 @@ def _scaled(
 
 
 def _isotonic(
-    fitted: tuple[Floats, Floats], confidence: Floats, correct: Floats
+    fitted: tuple[Floats, Floats], rows: Bools, confidence: Floats, correct: Floats
 ) -> dict[str, Floats]:
-    return _judged(isotonic(*fitted, confidence), correct)
+    return _judged(isotonic(*fitted, confidence[rows]), correct[rows])
 
 
 def _judged(confidence: Floats, right: Floats | Bools) -> dict[str, Floats]:
@@ -211,29 +223,29 @@ def _set_columns(answers: Answers, score: Callable[[Floats, Floats], Floats]) ->
     return scores, right, image
 
 
-def _set_threshold(scores: Floats, right: Floats, image: Ints) -> float | None:
-    return conformal_threshold(right, image)
+def _set_threshold(rows: Bools, scores: Floats, right: Floats, image: Ints) -> float | None:
+    return conformal_threshold(right[rows], image[rows])
 
 
-def _sets(threshold: float, scores: Floats, right: Floats, image: Ints) -> dict[str, Floats]:
-    return {
-        "covered": (right <= threshold).astype(np.float64),
-        "size": (scores <= threshold).sum(axis=1).astype(np.float64),
-        "one": np.ones(right.size),
-    }
+def _sets(
+    threshold: float, rows: Bools, scores: Floats, right: Floats, image: Ints
+) -> dict[str, Floats]:
+    covered = (right[rows] <= threshold).astype(np.float64)
+    size = np.count_nonzero(scores <= threshold, axis=1)[rows].astype(np.float64)
+    return {"covered": covered, "size": size, "one": np.ones(covered.size)}
 
 
-def _acceptance(confidence: Floats, correct: Floats) -> float:
-    return acceptance_threshold(confidence)
+def _acceptance(rows: Bools, confidence: Floats, correct: Floats) -> float:
+    return acceptance_threshold(confidence[rows])
 
 
-def _given(threshold: float, confidence: Floats, correct: Floats) -> dict[str, Floats]:
-    given = (confidence >= threshold).astype(np.float64)
-    return {"given": given, "wrong": given * (1.0 - correct), "one": np.ones(given.size)}
+def _given(threshold: float, rows: Bools, confidence: Floats, correct: Floats) -> dict[str, Floats]:
+    given = (confidence[rows] >= threshold).astype(np.float64)
+    return {"given": given, "wrong": given * (1.0 - correct[rows]), "one": np.ones(given.size)}
 
 
-def _pairs(confidence: Floats, correct: Floats) -> tuple[Floats, Floats]:
-    return confidence, correct
+def _pairs(rows: Bools, confidence: Floats, correct: Floats) -> tuple[Floats, Floats]:
+    return confidence[rows], correct[rows]
 
 
 # Probabilities by temperature scaling: confidence, correct, brier and nll.

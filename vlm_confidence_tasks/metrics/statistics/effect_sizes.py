@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.inference.clusters import Interval
 from vlm_confidence_tasks.metrics.inference.jackknife import jackknife_interval
@@ -34,9 +32,7 @@ class EffectSize(Statistic):
     def _value(self, rows: Rows) -> float | None:
         sums = rows.sums()
         first, second = (total / sums.count for total in sums.totals)
-        # In one order, so that rounding is the same.
-        order = np.lexsort((second, first))
-        return self.measure(first[order], second[order])
+        return self.measure(first, second)
 
     def _bounds(self, rows: Rows, level: float) -> Interval | None:
         sums = rows.sums()

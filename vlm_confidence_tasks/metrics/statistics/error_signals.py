@@ -298,14 +298,16 @@ def joined_signals(answers: Answers) -> CrossFit | None:
     owner, names = held.complete, held.names
     base = held.table[:, names.index(BASE)] if BASE in names else np.full(owner.size, np.nan)
 
-    def fit(table: Floats, wrong: Floats, base: Floats, half: Bools) -> LogisticPair | None:
-        chosen = held.best[bool(half[0])]
-        return None if chosen is None else logistic_pair(table, wrong, chosen.columns)
+    def fit(
+        rows: Bools, table: Floats, wrong: Floats, base: Floats, half: Bools
+    ) -> LogisticPair | None:
+        best = held.best[bool(half[rows][0])]
+        return best and logistic_pair(table[rows], wrong[rows], best.columns, best)
 
     def apply(
-        pair: LogisticPair, table: Floats, wrong: Floats, base: Floats, half: Bools
+        pair: LogisticPair, rows: Bools, table: Floats, wrong: Floats, base: Floats, half: Bools
     ) -> dict[str, Floats]:
-        return {"signal": pair.chance(table), "wrong": wrong, BASE: base}
+        return {"signal": pair.chance(table[rows]), "wrong": wrong[rows], BASE: base[rows]}
 
     rows = (owner, (held.table, held.wrong[owner], base, held.second_half[owner]))
     return CrossFit(held.image, held.second_half, rows, rows, fit, apply)
@@ -330,8 +332,8 @@ class PairAuroc(OfViews):
         """Return the number from the fitted chances of an error."""
         if table is None:
             return None
-        wrong, base = table.columns["wrong"], table.columns[BASE]
-        one = auroc(table.columns["signal"], wrong)
+        wrong, base = table.column("wrong"), table.column(BASE)
+        one = auroc(table.column("signal"), wrong)
         if not self.gain:
             return one
         return None if np.isnan(base).any() else _gain(one, auroc(base, wrong))
@@ -341,7 +343,7 @@ class PairAuroc(OfViews):
         tables = [(fit, fit.table) for fit in fits if fit.table is not None]
         if len(tables) < len(views):
             return None
-        wrong = np.concatenate([table.columns["wrong"] for _, table in tables])
+        wrong = np.concatenate([table.column("wrong") for _, table in tables])
         image = np.concatenate([fit.image[table.owner] for fit, table in tables])
         if _few_errors(wrong, image, second_view([t.owner.size for _, t in tables])):
             return None

@@ -26,7 +26,7 @@ class Ranking(Calibration):
     of_ranks: Callable[[Ints, Bools], float | None]
 
     def _value(self, rows: Rows) -> float | None:
-        return self.measure(*rows.sorted())
+        return self.measure(*rows.columns)
 
     def _bounds(self, rows: Rows, level: float) -> Interval | None:
         columns = (*rows.columns, rows.image)
@@ -50,7 +50,7 @@ class Correlation(Statistic):
         return (self.first, self.second)
 
     def _value(self, rows: Rows) -> float | None:
-        return spearman(*rows.sorted())
+        return spearman(*rows.columns)
 
     def _bounds(self, rows: Rows, level: float) -> Interval | None:
         first, second = rows.columns

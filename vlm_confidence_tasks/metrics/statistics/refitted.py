@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -123,10 +122,7 @@ class RefittedError(Refitted):
         table = self.table(answers)
         if table is None:
             return None
-        confidence, correct = table.columns["confidence"], table.columns["correct"]
-        # In one order, so that rounding is the same.
-        order = np.lexsort((correct, confidence))
-        return expected_calibration_error(confidence[order], correct[order])
+        return expected_calibration_error(table.column("confidence"), table.column("correct"))
 
     def _interval(self, views: Views, level: float) -> Interval | None:
         fits, numbers = self.fits(views), [self.value(answers) for answers in views]
@@ -135,8 +131,8 @@ class RefittedError(Refitted):
             return None
         tables = [(fit, fit.table) for fit in fits if fit.table is not None]
         return calibration_error_interval(
-            np.concatenate([table.columns["confidence"] for _, table in tables]),
-            np.concatenate([table.columns["correct"] for _, table in tables]),
+            np.concatenate([table.column("confidence") for _, table in tables]),
+            np.concatenate([table.column("correct") for _, table in tables]),
             np.concatenate([fit.image[table.owner] for fit, table in tables]),
             estimate=known[-1] - (known[0] if len(views) > 1 else 0.0),
             kind="uniform",
@@ -160,12 +156,15 @@ class RefittedRatio(Refitted):
     def value(self, answers: Answers) -> float | None:
         """Return the ratio; None if it divides by 0."""
         table = self.table(answers)
-        return None if table is None else self.ratio(table, math.fsum)
+        if table is None:
+            return None
+        above, below = (math.fsum(table.column(name)) for name in (self.above, self.below))
+        return above / below if below else None
 
-    def ratio(self, table: Table, add: Callable[[Floats], float] = np.sum) -> float | None:
-        """Divide the sums of a table."""
-        total = add(table.columns[self.below])
-        return float(add(table.columns[self.above]) / total) if total else None
+    def ratio(self, table: Table) -> float | None:
+        """Divide the sums of a table, to the accuracy that an interval needs."""
+        below = table.total(self.below)
+        return table.total(self.above) / below if below else None
 
     def _interval(self, views: Views, level: float) -> Interval | None:
         fits = self.fits(views)

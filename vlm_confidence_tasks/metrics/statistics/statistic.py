@@ -40,11 +40,6 @@ class Rows:
         for side in (slice(None),) if self.second is None else (~self.second, self.second):
             yield Rows(tuple(c[side] for c in self.columns), self.document[side], self.image[side])
 
-    def sorted(self) -> tuple[Floats, ...]:
-        """Return the columns in one order whatever that of the rows, so that rounding is equal."""
-        order = np.lexsort(self.columns[::-1])
-        return tuple(column[order] for column in self.columns)
-
     def sums(self) -> DocumentSums:
         """Add the numbers of each document up, in each view."""
         parts = [_document_sums(rows) for rows in self.views]

@@ -48,8 +48,8 @@ def scaled_bins(answers: Answers, with_intervals: bool) -> dict[str, list[dict[s
         fit = view.once(SCALED)
         if fit is None or fit.table is None:
             return None
-        columns, images = fit.table.columns, fit.image[fit.table.owner]
-        found[side] = _bins(columns["confidence"], columns["correct"], images, with_intervals)
+        sure, right = (fit.table.column(name) for name in ("confidence", "correct"))
+        found[side] = _bins(sure, right, fit.image[fit.table.owner], with_intervals)
     return found
 
 

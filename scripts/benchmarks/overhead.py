@@ -234,12 +234,12 @@ def measure_representations(parts: int, count: int) -> None:
 
 def measure_memory_of_representations(options: argparse.Namespace) -> None:
     """Print what a run that measures the inside holds beyond one that does not, and its bar."""
-    from vlm_confidence_tasks.harness.task_names import templates
+    from vlm_confidence_tasks.harness.task_names import shipped
 
     documents, peaks = options.documents[0], {}
     with tempfile.TemporaryDirectory() as name:
         write_data(Path(name) / "data", documents, side=256)
-        template = templates()["pope"]
+        template = shipped().templates["pope"]
         noise = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
         for wanted in ("false", "true"):
             task = f"representations_{wanted}"

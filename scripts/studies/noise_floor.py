@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from vlm_confidence_tasks.harness.task_names import templates
+from vlm_confidence_tasks.harness.task_names import shipped
 
 
 def clean_run(options: argparse.Namespace, batch_size: int) -> dict[int, Any]:
@@ -26,7 +26,7 @@ def clean_run(options: argparse.Namespace, batch_size: int) -> dict[int, Any]:
     from lmms_eval.tasks import TaskManager
 
     with tempfile.TemporaryDirectory() as folder:
-        template = templates()[options.benchmark]
+        template = shipped().templates[options.benchmark]
         (Path(folder) / "clean_only.yaml").write_text(
             f"include: {template}\ntask: clean_only\nperturbations: []\n"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from vlm_confidence_tasks.benchmarks.dataset import INDEX_COLUMN, LOCAL_DATA
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.harness import plugin
 from vlm_confidence_tasks.harness.task import IMAGES
-from vlm_confidence_tasks.harness.task_names import FOLDER, config, templates
+from vlm_confidence_tasks.harness.task_names import FOLDER, TaskNames, shipped
 
 CLOSED = ["pope", "pope_adv", "pope_pop", "pope_random", "seed", "mmmu"] + [
     f"amber{part}" for part in ("", "_existence", "_attribute", "_relation")
@@ -87,7 +88,7 @@ def test_the_harness_lists_every_task_and_group(manager):
     assert set(GROUPS) <= set(manager.all_groups)
     # A new suffix or prefix is a file, and its tasks' names are listed by it.
     new = {file.stem for file in FOLDER.glob("suffixes/*.yaml")} - {s[1:] for s in VARIANTS}
-    new = new - {"eps"} | templates().keys() - {*CLOSED, "caption", "caption_trap"}
+    new = new - {"eps"} | shipped().templates.keys() - {*CLOSED, "caption", "caption_trap"}
     more = set(manager.all_tasks) - pinned
     assert not {name for name in more if not any(one in name for one in new)}
 
@@ -141,13 +142,36 @@ ADDED["seed_invariance_loglik"] = f"    loglik: true{ALL_FAMILIES}"
 
 @pytest.mark.parametrize("name", ADDED)
 def test_what_suffixes_add_to_a_template(manager, name):
-    prefix = max((prefix for prefix in templates() if name.startswith(f"{prefix}_")), key=len)
-    template = load_yaml_config(str(templates()[prefix]))
+    prefix = max(
+        (prefix for prefix in shipped().templates if name.startswith(f"{prefix}_")), key=len
+    )
+    template = load_yaml_config(str(shipped().templates[prefix]))
     expected = template | {"task": name} | yaml.safe_load(ADDED[name])
-    assert manager._get_config(name) == config(name) == expected
+    assert manager._get_config(name) == shipped().config(name) == expected
     # What is written last varies fastest.
-    orders = ([list(p) for p in c.get("perturbations", ())] for c in (config(name), expected))
+    orders = (
+        [list(p) for p in c.get("perturbations", ())] for c in (shipped().config(name), expected)
+    )
     assert next(orders) == next(orders)
+
+
+def test_a_suffix_is_a_file_and_a_prefix_a_template(tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(FOLDER, folder)
+    (folder / "suffixes" / "turned.yaml").write_text(
+        "group: all_turned\nlisted_with: [verbal1]\nperturbations: [{name: rotate, degrees: 90}]\n"
+    )
+    (folder / "pope" / "_half_yaml").write_text("include: _pope_yaml\ntest_split: half\n")
+    before, names = shipped().index(), TaskNames(folder)
+    turned = {f"{prefix}_turned" for prefix in (*CLOSED, "half")}
+    stated = {f"{name}_verbal1" for name in turned if not name.startswith(("seed", "mmmu"))}
+    of_pope = {f"pope{suffix}" for suffix in VARIANTS} & before.keys()
+    half = {f"half{name[4:]}" for name in {*of_pope, "pope_eps"}}
+    assert names.index().keys() - before.keys() == turned | stated | half | {"all_turned"}
+    assert set(names.config("all_turned")["task"]) == turned
+    made = names.config("half_turned_verbal1")
+    assert (made["test_split"], made["verbal"]) == ("half", "first")
+    assert made["perturbations"] == [{"name": "rotate", "degrees": 90}]
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -233,7 +257,7 @@ def test_amber_reads_the_discriminative_part():
 
 
 def test_each_folder_explains_its_tasks():
-    for prefix, template in templates().items():
+    for prefix, template in shipped().templates.items():
         text = (template.parent / "README.md").read_text()
         group = "_eps" if f"{prefix}_eps" in GROUPS else ""
         assert f"`{prefix}`" in text and f"`{prefix}{group}`" in text

@@ -79,15 +79,15 @@ def install_tasks() -> None:
     def initialize_tasks(self: Any, *args: Any, **kwargs: Any) -> Any:
         install_seam()
         # Files come first: of the harness, and of the user.
-        return {**task_names.index(), **original(self, *args, **kwargs)}
+        return {**task_names.shipped().index(), **original(self, *args, **kwargs)}
 
     @functools.wraps(get_config)
     def config_of(self: Any, name: str) -> Any:
-        return get_config(self, name) or task_names.config(name)
+        return get_config(self, name) or task_names.shipped().config(name)
 
     def unlisted(self: Any, name: Any) -> dict[str, Any] | None:
         known = not isinstance(name, str) or name in self.task_index
-        return None if known else task_names.config(name)
+        return None if known else task_names.shipped().config(name)
 
     @functools.wraps(match)
     def match_tasks(self: Any, task_list: str | Sequence[str]) -> list[str]:

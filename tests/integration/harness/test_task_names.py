@@ -15,9 +15,9 @@ from lmms_eval.utils import load_yaml_config
 from harness.conftest import load, samples
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.harness import plugin
-from vlm_confidence_tasks.harness.task_names import FOLDER, config, templates
+from vlm_confidence_tasks.harness.task_names import FOLDER, shipped
 
-PREFIXES = sorted(templates().keys() - {"caption_trap"})
+PREFIXES = sorted(shipped().templates.keys() - {"caption_trap"})
 JPEG = "{name: jpeg, severity: [1, 2, 3, 4, 5]}"
 HIDDEN = (
     f"{{name: pgd, goal: hidden, epsilon: [{2 / 255}, {4 / 255}, {8 / 255}, 0.1], "
@@ -92,9 +92,9 @@ def own(sandbox: None, tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
 
 @given(st.sampled_from(PREFIXES), st.floats(0, 1))
 def test_every_prefix_and_every_epsilon_make_a_name(prefix: str, epsilon: float) -> None:
-    made = config(f"{prefix}_eps{epsilon}")
+    made = shipped().config(f"{prefix}_eps{epsilon}")
     assert made["perturbations"] == [{"name": "gaussian_noise", "epsilon": epsilon}]
-    template = load_yaml_config(str(templates()[prefix]))
+    template = load_yaml_config(str(shipped().templates[prefix]))
     assert {key: made[key] for key in template} == template
 
 
@@ -108,7 +108,7 @@ def test_the_prefixes_are_those_of_the_templates() -> None:
     + ["pope_eps0.3.yaml", "pope_drift?", "pope__drift", "caption_trap_blur", "pope_blur_"],
 )
 def test_other_names_are_the_harness_own(name: str) -> None:
-    assert config(name) is None
+    assert shipped().config(name) is None
 
 
 BAD = ["pope_eps1.5", "pope_eps-1", "pope_epsfoo", "pope_epsnan", "pope_eps0,3", "pope_eps0_3"]
@@ -158,7 +158,7 @@ def test_what_cannot_be_says_why(name: str, manager: TaskManager) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_made_task_is_that_of_a_yaml(name: str, manager: TaskManager, own: TaskManager) -> None:
     assert name not in manager.all_tasks and name in own.all_tasks
-    assert config(name) == own._get_config(name)
+    assert shipped().config(name) == own._get_config(name)
     made, written = (one.load_task_or_group([name])[name] for one in (manager, own))
     assert made.plan.variants == written.plan.variants
     assert list(made.plan.metrics) == list(written.plan.metrics)

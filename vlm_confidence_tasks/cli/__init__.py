@@ -12,12 +12,21 @@ import sys
 from collections.abc import Sequence
 
 from vlm_confidence_tasks import __version__
-from vlm_confidence_tasks.cli import claims, compare, csp, figures, leaderboard, plan, recompute
+from vlm_confidence_tasks.cli import (
+    claims,
+    compare,
+    csp,
+    export,
+    figures,
+    leaderboard,
+    plan,
+    recompute,
+)
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.report.inputs.problems import ReportError
 
 # In the order of `--help`.
-COMMANDS = (recompute, leaderboard, figures, compare, claims, plan, csp)
+COMMANDS = (recompute, leaderboard, figures, compare, claims, export, plan, csp)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -23,7 +23,6 @@ class ModelObjective:
     """Judges images by a goal: `perturbations.Objective`.
 
     Attributes:
-        start: The image that is attacked.
         label: Index of the label that the model gives to it, against which goals are judged.
         clean: ln p of each label at `start`.
     """

@@ -20,9 +20,7 @@ class Cost:
     """What attacks took so far.
 
     Attributes:
-        images: Number of images attacked.
         passes: Number of passes forward and back.
-        seconds: What these took.
         apart: Largest difference between the pixel values that the model was given and those of
             the path that the gradient came through.
     """

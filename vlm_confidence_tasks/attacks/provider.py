@@ -28,11 +28,7 @@ HALF_TOLERANCE = 0.5
 
 
 class ObjectiveProvider:
-    """Makes the objective of each attack: an `evaluation.request.ObjectiveProvider`.
-
-    Attributes:
-        cost: What the attacks took so far.
-    """
+    """Makes the objective of each attack: an `evaluation.request.ObjectiveProvider`."""
 
     def __init__(self, documents: Documents) -> None:
         """Store the task's documents, among which the other image of a control is."""

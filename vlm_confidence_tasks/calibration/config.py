@@ -28,9 +28,7 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         confidences: Confidence that the noise leaves, and that the model is to state.
         copies: With how many of these each question is shown, drawn by its image; None: all.
         where: "object": noise on the things that the question names. "global": everywhere.
-        gamma: See `perturbations.object_noise`, as the next two.
-        t_max: Likewise.
-        schedule: Likewise.
+        gamma: See `perturbations.object_noise`, as for `t_max` and `schedule`.
         on_missing: What becomes of a question none of whose things is found: "skip" leaves it
             out, "global" puts the noise everywhere.
         shuffled: State the confidence of another draw: a control that cannot be learned from

@@ -54,9 +54,7 @@ class Counts:
     """What became of the questions.
 
     Attributes:
-        questions: How many different ones there were.
         no_mask: Of how many none of the things was found: these are left out.
-        examples: How many examples were made, by split.
         images: Digests of the images, by split.
         held_out_rows: Rows of the source about images that are held out.
     """

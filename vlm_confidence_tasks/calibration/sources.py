@@ -32,8 +32,6 @@ class Asked:
     """A question about an image, with the answer that is quoted to the model.
 
     Attributes:
-        question: The question.
-        image: RGB.
         answer: The model's or the data set's own.
         row: Its row in the documents that it is from; None without any.
     """

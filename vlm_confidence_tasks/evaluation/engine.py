@@ -47,7 +47,6 @@ class Engine(Protocol):
 
     Attributes:
         name: Name of the adapter's class, for messages.
-        source: Gives the readings of the answers.
         batch_size: How many requests the adapter runs at once.
     """
 

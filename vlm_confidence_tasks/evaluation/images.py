@@ -37,8 +37,6 @@ class ImageJob:
         spec: Which stored images, and how they are shown.
         identities: For each need, what its value depends on besides image and provider: the
             phrase, or prompt and labels.
-        documents: Where the stored images are.
-        document: Index of their document.
         given: Functions from a clean image to the value of a need, by need.
     """
 

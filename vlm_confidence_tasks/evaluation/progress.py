@@ -10,10 +10,6 @@ class Progress:
 
     The count is not the bar's own, which stays 0 while the bar is disabled, as on all ranks
     but the first.
-
-    Attributes:
-        done: Number of answers so far.
-        total: Number of answers at the end.
     """
 
     def __init__(self, total: int, *, show: bool) -> None:

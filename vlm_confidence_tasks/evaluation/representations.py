@@ -33,9 +33,6 @@ class Representations:
     images. Until the end of the run only unit vectors in float16 are held: those of each clean
     answer, for the control drift, which needs all images of the run, and the context of each
     blank image. Controls with the same question are compared as they come.
-
-    Attributes:
-        compared: Whether the control drift has been computed.
     """
 
     def __init__(self) -> None:

@@ -55,13 +55,8 @@ class TaskSpec:
     """A task, as far as the evaluation needs it.
 
     Attributes:
-        name: The task's name.
-        benchmark: Scores the answers.
-        documents: The stored images.
         settings: What is asked and measured.
-        max_failures: How many documents may fail in one process.
         indices: Number of request indices; those of second turns and controls come after them.
-        until: Stop strings.
         providers: Providers of needs other than the clean answer, by need.
     """
 
@@ -82,7 +77,6 @@ class ImageSpec:
     Attributes:
         source: Digest of the stored images.
         max_side: Longest side in pixels to which they are resized first.
-        variant: The perturbation.
         providers: (need, name of its provider) pairs.
     """
 
@@ -112,14 +106,9 @@ class Request:
     """One question about one variant of a document's images.
 
     Attributes:
-        task: Whose request it is.
         index: The doc_id under which adapters look the document up.
-        document: Index of the document.
-        question: The document's question.
-        key: What the answer depends on.
         first: For a second turn: the request of the first turn; else None.
         options: Texts to score after the prompt, one for each label; () for none.
-        representations: Whether hidden states are captured.
         other: For a control: index of the document whose images are shown; else None.
     """
 
@@ -195,7 +184,6 @@ class Generation:
     """The raw output of an engine for one request.
 
     Attributes:
-        text: The answer as the engine returned it.
         token_counts: Counts of tokens by name, None if the engine gave none.
         failure: The error message, if the engine returned one in place of an answer; else None.
     """
@@ -210,10 +198,8 @@ class Response:
     """The answer to one request, fresh from the engine or from the cache.
 
     Attributes:
-        generation: The engine's raw output.
         text: Its text without a reasoning model's thinking.
         answer: The label parsed from `text`, None if there is none.
-        image_sha256: Digest of the images that were shown.
         reading: The measurements; None if the engine gives none.
         position: The reading's answer position; None if it is unknown.
     """

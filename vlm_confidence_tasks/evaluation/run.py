@@ -36,8 +36,6 @@ class Run:
 
     Attributes:
         runner: Answers requests; adapters look documents up in it.
-        failures: The documents that could not be measured.
-        measures: What the engine can measure.
         mask_store: Where masks of things in images are kept.
     """
 

@@ -33,7 +33,6 @@ class Runner:
     """Answers requests, retries those that failed, and holds the responses.
 
     Attributes:
-        responses: The responses so far, by key.
         failed: Keys of requests that failed and may be left out.
     """
 

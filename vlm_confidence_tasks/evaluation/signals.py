@@ -33,7 +33,6 @@ class Interrupts:
     handlers, nothing is done.
 
     Attributes:
-        caught: The signal that arrived, if any.
         last: The last signal in this process, in any run: a run that has all its answers ends
             normally, but no further run should begin.
     """

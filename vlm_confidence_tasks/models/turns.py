@@ -21,8 +21,6 @@ class Turn:
     Attributes:
         document: Index under which the task has the document.
         messages: The conversation, for a chat template.
-        images: Its images, in their order.
-        arguments: Generation arguments.
     """
 
     index: int

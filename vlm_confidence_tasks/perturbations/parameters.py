@@ -41,7 +41,6 @@ class Parameter:
     """One parameter of a perturbation.
 
     Attributes:
-        name: The name by which it is given.
         kind: `float`, `int`, `bool` or `str`.
         allowed: The range of a number, the choices of a `Literal`, or None.
         default: The value it has when it is not given; None if it must be given.

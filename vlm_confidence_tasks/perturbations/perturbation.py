@@ -20,13 +20,10 @@ class Perturbation:
     """A registered function and what its signature says.
 
     Attributes:
-        name: The registered name.
         family: The name under which flips are counted.
-        function: The function itself.
         parameters: Its parameters, sorted by name.
         strength: The parameter that is left out of the seed, so that a sweep over it
             uses one draw; None if there is none.
-        draws: Whether the function takes a random generator.
         needs: What the function takes besides, keys of `NEEDS`.
         controls: For a parameter, the values that make a control condition.
     """

@@ -12,9 +12,6 @@ class CarryingText(str):
 
     It is put in where an adapter's client returns a text, and taken out of what the adapter
     returns: so each answer has its own numbers, in whichever thread and order it came.
-
-    Attributes:
-        carried: What the engine returned.
     """
 
     carried: Any

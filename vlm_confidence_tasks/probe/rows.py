@@ -27,10 +27,7 @@ from vlm_confidence_tasks.probe.reading import Reading
 class Row:
     """What to measure in one row of a batch.
 
-    Attributes:
-        labels: The closed set of answers.
-        options: Texts to score after the prompt.
-        representations: Whether hidden states are captured.
+    The probabilities of its labels, of texts after its prompt (`options`), and hidden states.
     """
 
     labels: tuple[str, ...]

@@ -19,11 +19,8 @@ class Structure:
     """The parts of a model from which hidden states are captured.
 
     Attributes:
-        config: The model's configuration.
         decoder: The language model without its head; its output is that of `norm`
             (`hidden_states[-1]` in transformers).
-        layers: The decoder's layers, in order.
-        norm: The norm after the last layer.
         head: Maps the norm's output to logits.
         image_token: Id of the placeholder token of images in a prompt.
     """

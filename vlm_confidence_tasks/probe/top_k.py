@@ -26,8 +26,6 @@ class TopKStep:
     """One generated token and the likeliest alternatives.
 
     Attributes:
-        token: The token that was chosen.
-        logprob: Its log-probability in nats.
         likeliest: The k likeliest tokens, each with its log-probability in nats. A token may
             occur twice, since servers name tokens by their text, and two may have the same.
     """

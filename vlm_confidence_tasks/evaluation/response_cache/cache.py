@@ -34,13 +34,7 @@ Answer = tuple[Generation, probe.Reading | None]
 
 
 class ResponseCache:
-    """Answers by request, in a journal; always empty without a folder.
-
-    Attributes:
-        folder: The user's folder; None: nothing is cached.
-        reused: Number of answers found.
-        added: Number of answers added.
-    """
+    """Answers by request, in a journal; always empty without the user's folder."""
 
     def __init__(self, folder: Path | None = None, model: str = "", rank: int = 0) -> None:
         """Open the journal of the folder that `--use_cache` names, for a model's fingerprint."""

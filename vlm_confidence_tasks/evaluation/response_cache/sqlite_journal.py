@@ -50,7 +50,6 @@ class Entry:
         key: Digest of everything that the answer depends on.
         captured: What was measured beside the answer, by name. The entry is found by
             requests that need any part of it.
-        answer: The serialised answer.
     """
 
     key: bytes

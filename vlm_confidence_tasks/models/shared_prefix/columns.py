@@ -15,11 +15,9 @@ class Piece:
     """Consecutive tokens of one question behind its prefix.
 
     Attributes:
-        row: Row of the batch.
         owner: Whose they are: tokens see earlier ones of the same owner.
         parent: Another owner whose earlier tokens they see: the question of an option.
         offset: Distance of the first from the end of the prefix.
-        tokens: Their ids, one at least.
     """
 
     row: int

@@ -21,7 +21,6 @@ class Prefix:
 
     Attributes:
         key_values: Keys and values of each layer, [rows, heads, tokens, width].
-        length: Number of tokens of each prefix.
         next_position: Position of the token that follows, [rows]. Where images take up fewer
             positions than tokens (the Qwen-VL families) it is smaller than `length`.
         axes: Number of position ids of a token, in families that have several; None: one.

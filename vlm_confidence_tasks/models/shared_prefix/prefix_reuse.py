@@ -48,7 +48,6 @@ class _Last:
     """What the last generate() left.
 
     Attributes:
-        tokens: Its prompt.
         others: Its inputs besides those with an entry for each token.
         state: Keys and values, of the answer too.
         deltas: What the Qwen-VL families keep of the image's positions.

@@ -23,9 +23,7 @@ class Part:
     """One test.
 
     Attributes:
-        name: What it is of, in a few words.
         tasks: The tasks whose samples it needs, in the order in which `effect` takes them.
-        effect: The number.
         bound: The smallest effect that matters.
         below: Whether the claim is that the number is under it; else it is over it.
         unit: Of the number, "" for a share or ratio.
@@ -46,12 +44,7 @@ class Claim:
     """A claim of the sources; it holds if all of its parts do.
 
     Attributes:
-        number: As in docs/claims.md.
-        title: What is claimed.
-        source: Who claims it.
-        refuted_by: What would refute it.
         of: Whether of a model, of the sizes of a family, or of a model before and after training.
-        parts: Its tests.
     """
 
     number: int

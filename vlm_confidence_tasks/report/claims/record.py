@@ -44,9 +44,6 @@ class _Measurement:
     """A part of a claim, held against a subject.
 
     Attributes:
-        claim: The claim.
-        subject: What it is held against.
-        part: The part.
         effect: The number; None where it is not measured.
         missing: The models and tasks that it needs and that there is no run of.
         unreadable: Those whose samples cannot be read.

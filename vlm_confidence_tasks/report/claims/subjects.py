@@ -22,7 +22,6 @@ class Subject:
 
     Attributes:
         name: What tables call it.
-        models: The models, by their names.
         parameters: How many parameters each has; None where that does not matter.
     """
 

@@ -22,9 +22,7 @@ class Decision:
     """What was found of a part.
 
     Attributes:
-        finding: What its interval says.
         interval: The interval that was looked at last; None without one.
-        level: Its level.
     """
 
     finding: Finding

@@ -18,9 +18,7 @@ class Series:
     Attributes:
         label: Its name in the legend, "" for none.
         x: Positions, or the edges of "steps".
-        y: Heights.
         low: Lower ends of the intervals of `y`, None where there is none; empty without any.
-        high: Upper ends.
         style: Number of its colour and mark: the model's place.
         dashed: Whether it is drawn as the second of two kinds.
         counts: For reliability bins, how many answers each holds.
@@ -41,11 +39,8 @@ class Panel:
     """One pair of axes.
 
     Attributes:
-        kind: How its series are drawn.
-        title: Its title.
         x_label: What x is, with the unit.
         y_label: What y is, with the unit.
-        series: What is drawn.
         ticks: Names of whole x positions, for bars.
         diagonal: Whether the line y = x is drawn.
         unit_x: Whether x is shown from 0 to 1.
@@ -72,7 +67,6 @@ class Figure:
     Attributes:
         name: Name of its files, without the ending.
         title: What it shows; also its text for those who cannot see it.
-        panels: Side by side.
         model: The one model that it is about, "" for several.
     """
 

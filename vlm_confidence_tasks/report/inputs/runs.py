@@ -25,16 +25,10 @@ class TaskRun:
     """One task of one run of the harness.
 
     Attributes:
-        model: The model and its arguments.
-        task: The task's name.
         date: When the run was written, as the harness writes it; sorts as text.
-        results: The results file.
         samples: The samples file beside it.
-        numbers: The task's metrics as the results file has them.
-        config: The task's configuration.
         limit: The run's `--limit`, None for the whole benchmark.
         offset: The run's `--offset`: how many documents it passed over.
-        lmms_eval: Version of the harness.
     """
 
     model: Model

@@ -80,7 +80,6 @@ class Column:
 
     Attributes:
         id: The task's name, numbered where the task has several columns.
-        task: The task's name.
         setting: What all of its runs share.
         note: What sets it apart; "" if nothing does.
     """

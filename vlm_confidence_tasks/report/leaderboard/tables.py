@@ -74,9 +74,7 @@ class Cell:
     """A number of a model, with what is to be read beside it.
 
     Attributes:
-        value: The number.
         low: Lower end of its interval, None without one.
-        high: Upper end.
         best: Whether it is clearly the best of its column.
         floor: Of an ECE, what a perfectly calibrated model would show.
         holm: Of a p-value, the same adjusted (Holm) for the number of all in the table.
@@ -138,7 +136,6 @@ class Table:
         name: The metric, or the task's column, that it is about.
         title: The name, with an arrow in the better direction.
         caption: What the title means.
-        headings: Its columns, after the models' names.
         rows: (model, one cell a column; None where the model has no such number).
     """
 
@@ -196,14 +193,7 @@ def overview(leaderboard: Leaderboard) -> list[Table]:
 
 @dataclass(frozen=True)
 class Worst:
-    """The task in which a model's number is the worst.
-
-    Attributes:
-        heading: What the number is.
-        column: The task's column.
-        cell: The number.
-        clean: The same on clean images, None where there is none.
-    """
+    """The task in which a model's number is the worst, and the same number on clean images."""
 
     heading: Heading
     column: str

@@ -35,8 +35,8 @@ class Part:
     effect: EffectOf
     bound: float
     below: bool
-    unit: str = ""
     none: float = 0.0
+    unit: str = ""
 
 
 @dataclass(frozen=True)

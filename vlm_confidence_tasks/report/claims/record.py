@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -45,6 +45,7 @@ class _Measurement:
 
     Attributes:
         effect: The number; None where it is not measured.
+        decision: On the number.
         missing: The models and tasks that it needs and that there is no run of.
         unreadable: Those whose samples cannot be read.
     """
@@ -53,8 +54,9 @@ class _Measurement:
     subject: Subject
     part: Part
     effect: Effect | None
-    missing: tuple[tuple[str, str], ...]
+    missing: tuple[tuple[str, str], ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
+    decision: Decision | None = None
 
 
 def judge(
@@ -87,19 +89,25 @@ def judge(
         "pair": [Subject(f"{pair[0]} → {pair[1]}", pair)] if pair else [NO_PAIR],
     }
     load = _loader(by_task, problems)
-    measured = list(_measurements(subjects, by_task, load, quiet))
-    tests = [(m.part, m.effect) for m in measured if m.effect is not None]
-    decisions = iter(decide(tests))
-    found = [(m, None if m.effect is None else next(decisions)) for m in measured]
+    found = _decided(list(_measurements(subjects, by_task, load, quiet)))
     return {
         "format": FORMAT,
         "made_by": {OWN_KEY: __version__},
         "alpha": ALPHA,
-        "tests": sum(1 for _, each in found if each is not None and each.interval is not None),
+        "tests": sum(1 for m in found if m.decision is not None and m.decision.interval),
         "models": list(models),
         "claims": [_claim(claim) for claim in CLAIMS],
         "verdicts": list(_verdicts(found, models)),
-        "runs": [_run(name, run) for (name, _), run in sorted(by_task.items())],
+        "runs": [
+            {
+                "model": name,
+                "task": task,
+                "date": run.date,
+                "whole": run.whole,
+                "results": str(run.results),
+            }
+            for (name, task), run in sorted(by_task.items())
+        ],
         "notes": list(notes(by_task)),
         "problems": problems.lines,
     }
@@ -144,10 +152,10 @@ def _measurements(
             if missing or not _enough(claim, subject):
                 yield _Measurement(claim, subject, part, None, missing)
                 continue
-            held = [load(*key) for key in wanted]
-            unreadable = [key for key, each in zip(wanted, held, strict=True) if each is None]
-            effect = _effect(part, subject, held)
-            yield _Measurement(claim, subject, part, effect, (), tuple(unreadable))
+            held = {key: load(*key) for key in wanted}
+            unreadable = tuple(key for key, each in held.items() if each is None)
+            effect = None if unreadable else _effect(part, subject, held.values())
+            yield _Measurement(claim, subject, part, effect, unreadable=unreadable)
 
 
 def _enough(claim: Claim, subject: Subject) -> bool:
@@ -156,25 +164,26 @@ def _enough(claim: Claim, subject: Subject) -> bool:
     return bool(subject.models)
 
 
-def _effect(part: Part, subject: Subject, held: Sequence[Documents | None]) -> Effect | None:
+def _effect(part: Part, subject: Subject, held: Iterable[Documents | None]) -> Effect | None:
     found = [each for each in held if each is not None]
-    if len(found) < len(held):
-        return None
     sizes = subject.parameters or (None,) * len(found)
     return part.effect([Measured(*pair) for pair in zip(found, sizes, strict=True)])
 
 
-def _verdicts(
-    found: Sequence[tuple[_Measurement, Decision | None]], models: Mapping[str, Model]
-) -> Iterator[Record]:
+def _decided(measured: Sequence[_Measurement]) -> list[_Measurement]:
+    """Decide on all numbers together."""
+    decisions = iter(decide([(m.part, m.effect) for m in measured if m.effect is not None]))
+    return [m if m.effect is None else replace(m, decision=next(decisions)) for m in measured]
+
+
+def _verdicts(found: Sequence[_Measurement], models: Mapping[str, Model]) -> Iterator[Record]:
     """Yield the verdict on each claim and subject, by claim."""
-    grouped: dict[tuple[int, Subject], list[tuple[_Measurement, Decision | None]]] = {}
-    for measured, decision in found:
-        key = (measured.claim.number, measured.subject)
-        grouped.setdefault(key, []).append((measured, decision))
+    grouped: dict[tuple[int, Subject], list[_Measurement]] = {}
+    for measured in found:
+        grouped.setdefault((measured.claim.number, measured.subject), []).append(measured)
     # By claim: the sort is stable, and subjects keep their order.
     for (number, subject), parts in sorted(grouped.items(), key=lambda item: item[0][0]):
-        findings = [decision.finding if decision else None for _, decision in parts]
+        findings = [part.decision.finding if part.decision else None for part in parts]
         said = verdict(findings)
         yield {
             "claim": number,
@@ -182,7 +191,7 @@ def _verdicts(
             "verdict": said,
             "decided_by": _decided_by(findings),
             "commands": _commands(parts, models) if said == NOT_MEASURED else [],
-            "parts": [_part(*pair) for pair in parts],
+            "parts": [_part(part) for part in parts],
         }
 
 
@@ -210,15 +219,13 @@ def _tasks(keys: Sequence[tuple[str, str]]) -> str:
     return ", ".join(dict.fromkeys(task for _, task in keys))
 
 
-def _commands(
-    parts: Sequence[tuple[_Measurement, Decision | None]], models: Mapping[str, Model]
-) -> list[str]:
+def _commands(parts: Sequence[_Measurement], models: Mapping[str, Model]) -> list[str]:
     """Return the commands that would measure what is missing, one a model.
 
     Where models are missing, "" stands for one that is to be named.
     """
     missing: dict[str, dict[str, None]] = {}
-    for measured, _ in parts:
+    for measured in parts:
         if not _enough(measured.claim, measured.subject):
             missing.setdefault("", {}).update(dict.fromkeys(measured.part.tasks))
         for model, task in measured.missing:
@@ -235,8 +242,8 @@ def _command(model: Model | None, tasks: Sequence[str]) -> str:
     return shlex.join(words)
 
 
-def _part(measured: _Measurement, decision: Decision | None) -> Record:
-    part, effect = measured.part, measured.effect
+def _part(measured: _Measurement) -> Record:
+    part, effect, decision = measured.part, measured.effect, measured.decision
     plain = None if effect is None else effect.at(LEVEL)
     shown = None if decision is None else decision.interval
     return {
@@ -256,30 +263,9 @@ def _part(measured: _Measurement, decision: Decision | None) -> Record:
 
 def _claim(claim: Claim) -> Record:
     return {
-        "number": claim.number,
-        "title": claim.title,
-        "source": claim.source,
-        "refuted_by": claim.refuted_by,
-        "of": claim.of,
+        **vars(claim),
         "parts": [
-            {
-                "name": part.name,
-                "tasks": list(part.tasks),
-                "bound": part.bound,
-                "below": part.below,
-                "none": part.none,
-                "unit": part.unit,
-            }
+            {name: value for name, value in vars(part).items() if name != "effect"}
             for part in claim.parts
         ],
-    }
-
-
-def _run(name: str, run: TaskRun) -> Record:
-    return {
-        "model": name,
-        "task": run.task,
-        "date": run.date,
-        "whole": run.whole,
-        "results": str(run.results),
     }

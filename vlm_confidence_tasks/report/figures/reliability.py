@@ -7,7 +7,7 @@ from typing import Any
 
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
-from vlm_confidence_tasks.report.leaderboard.tables import Cell
+from vlm_confidence_tasks.report.leaderboard.tables import cell_of
 
 # The curves of every entry, by model and column.
 Curves = Mapping[tuple[str, str], Mapping[str, Any]]
@@ -71,8 +71,7 @@ def _reliability(bins: Sequence[Record], side: str, text: str) -> Panel:
 def _ece(leaderboard: Leaderboard, entry: Record, name: str) -> str:
     if name not in entry["metrics"]:
         return ""
-    floor = entry["metrics"].get(leaderboard["metrics"][name]["floor"], {}).get("value")
-    cell = Cell(**entry["metrics"][name], floor=floor)
+    cell = cell_of(leaderboard, entry, name)
     return f"ECE {cell.text} {cell.beside}".rstrip()
 
 

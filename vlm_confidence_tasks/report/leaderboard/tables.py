@@ -45,7 +45,7 @@ HEADLINE = (
     "verbal_ece",
     "verbal_alignment",
 )
-# What a person takes in at first, with the words for it: a table a task, a row a model.
+# What a person takes in at first, with the words for it: one table per task, one row per model.
 OVERVIEW = {
     "accuracy_clean": "accuracy, clean",
     "accuracy": "accuracy, perturbed",
@@ -147,7 +147,7 @@ class Table:
 
 
 def build_tables(leaderboard: Leaderboard, by: By, metrics: Sequence[str] = ()) -> list[Table]:
-    """Lay a leaderboard out: a table a metric (`by` task) or a table a task (`by` metric).
+    """Lay out the leaderboard as one table per metric (`by` task) or per task (`by` metric).
 
     Raises:
         ReportError: A metric is named that the leaderboard does not have.
@@ -171,7 +171,7 @@ def build_tables(leaderboard: Leaderboard, by: By, metrics: Sequence[str] = ()) 
 
 
 def overview(leaderboard: Leaderboard) -> list[Table]:
-    """Return a table a task of the metrics in `OVERVIEW`.
+    """Return one table per task of the metrics in `OVERVIEW`.
 
     Tasks of the most models first; of those, the one in which most answers flip.
     """
@@ -213,18 +213,22 @@ def worst(leaderboard: Leaderboard, model: str) -> list[Worst]:
         if entries:
             sign = -1 if highest else 1
             entry = min(entries, key=lambda one: sign * one["metrics"][name]["value"])
-            numbers = entry["metrics"]
-            floor = numbers.get(leaderboard["metrics"][name]["floor"], {}).get("value")
-            clean = numbers.get(f"{name}_clean")
+            clean = entry["metrics"].get(f"{name}_clean")
             found.append(
                 Worst(
                     heading(leaderboard, name),
                     entry["column"],
-                    Cell(**numbers[name], floor=floor),
+                    cell_of(leaderboard, entry, name),
                     Cell(**clean) if clean else None,
                 )
             )
     return found
+
+
+def cell_of(leaderboard: Leaderboard, entry: Record, name: str) -> Cell:
+    """Return an entry's number of a metric, with the floor that belongs to it."""
+    floor = entry["metrics"].get(leaderboard["metrics"][name]["floor"], {}).get("value")
+    return Cell(**entry["metrics"][name], floor=floor)
 
 
 def check_names(metrics: Sequence[str], known: Iterable[str]) -> None:
@@ -242,14 +246,13 @@ def check_names(metrics: Sequence[str], known: Iterable[str]) -> None:
 def _column(
     leaderboard: Leaderboard, entries: Mapping[Any, Record], name: str, task: str
 ) -> dict[str, Cell]:
-    cells = {}
-    about = leaderboard["metrics"][name]
-    for model in leaderboard["models"]:
-        metrics = entries.get((model["name"], task), {}).get("metrics", {})
-        if name in metrics:
-            floor = metrics.get(about["floor"], {}).get("value")
-            cells[model["name"]] = Cell(**metrics[name], floor=floor)
-    best = _best(cells, about["higher_is_better"])
+    found = {model["name"]: entries.get((model["name"], task)) for model in leaderboard["models"]}
+    cells = {
+        model: cell_of(leaderboard, entry, name)
+        for model, entry in found.items()
+        if entry is not None and name in entry["metrics"]
+    }
+    best = _best(cells, leaderboard["metrics"][name]["higher_is_better"])
     return {model: replace(cell, best=model == best) for model, cell in cells.items()}
 
 

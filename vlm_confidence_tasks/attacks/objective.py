@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from inspect import signature
 from typing import Any
@@ -99,7 +99,8 @@ class ModelObjective:
         with ExitStack() as stack:
             if self._goal == "hidden":
                 decoder = find_structure(self._model).decoder
-                stack.enter_context(hooked(decoder, _keeping(states)))
+                keep = hooked(decoder, lambda module, args, output: states.append(output[0]))
+                stack.enter_context(keep)
             output = self._model(**inputs, **_last(self._model, 1))
         logprob = torch.log_softmax(output.logits[0, -1].float(), dim=-1).cpu()
         context = states[-1][0, self._context_at].float().cpu() if states else None
@@ -127,27 +128,15 @@ class OptionObjective(ModelObjective):
         return pixels, Judged(True, total, total)
 
 
-def _can_keep(model: Any) -> bool:
-    return "logits_to_keep" in signature(type(model).forward).parameters
-
-
 def _last(model: Any, positions: int) -> dict[str, Any]:
     """Return the arguments of a pass that needs the logits of its last positions only."""
-    return {"use_cache": False, **({"logits_to_keep": positions} if _can_keep(model) else {})}
+    can_keep = "logits_to_keep" in signature(type(model).forward).parameters
+    return {"use_cache": False, **({"logits_to_keep": positions} if can_keep else {})}
 
 
 def _with_pixels(inputs: Mapping[str, Any], values: torch.Tensor) -> dict[str, Any]:
     like = inputs[KEY]
     return {**inputs, KEY: values.to(like.device, like.dtype).reshape(like.shape)}
-
-
-def _keeping(states: list[torch.Tensor]) -> Callable[..., None]:
-    """Return a hook that keeps the decoder's output, and leaves it as it is."""
-
-    def keep(module: torch.nn.Module, args: Any, output: Any) -> None:
-        states.append(output[0])
-
-    return keep
 
 
 @contextmanager

@@ -102,7 +102,9 @@ def _with_stored_images(
     for name in benchmark.image_columns:
         feature = rows.features[name]
         single = _inside_list(feature)
-        if not (isinstance(single, datasets.Image) or _is_stored_image(single)):
+        # The dict is what an image column becomes where its type was not written down.
+        untyped = isinstance(single, dict) and single.keys() == {"bytes", "path"}
+        if not (isinstance(single, datasets.Image) or untyped):
             raise TaskError(f"{where}: column {name!r} holds no images but {feature}")
         stored = datasets.Image(decode=False)
         rows = rows.cast_column(name, stored if single is feature else datasets.List(stored))
@@ -114,11 +116,6 @@ def _inside_list(feature: Any) -> Any:
         return feature[0]
     is_list = isinstance(feature, (datasets.List, datasets.LargeList))
     return feature.feature if is_list else feature
-
-
-def _is_stored_image(feature: Any) -> bool:
-    """Whether it is what an image column becomes where its type was not written down."""
-    return isinstance(feature, dict) and feature.keys() == {"bytes", "path"}
 
 
 def load(config: Mapping[str, Any], benchmark: Benchmark, local: Path | None) -> Documents:

@@ -68,7 +68,8 @@ class BenchmarkData:
                 else answers.get((question.question_id, question.category, image_digest(image)))
             )
             if answer is not None:
-                yield Asked(_with_image_id(question, image), image, answer, row)
+                named = replace(question, image_id=question.image_id or image_digest(image))
+                yield Asked(named, image, answer, row)
 
     def image_digests(self) -> set[str]:
         """Return the `images_digest` of the images of each row, each decoded once."""
@@ -170,7 +171,3 @@ def folder_questions(folder: Path) -> Iterator[Asked]:
 def is_folder(source: str) -> bool:
     """Whether a source is a folder of questions and no benchmark's prefix."""
     return (Path(source) / QUESTIONS).exists()
-
-
-def _with_image_id(question: Question, image: Image.Image) -> Question:
-    return question if question.image_id else replace(question, image_id=image_digest(image))

@@ -204,14 +204,10 @@ class Run:
                 self.runner.discard([*sources, SOURCE])
                 self._complete(sources)
                 self._stop_if_signalled(progress)
-        for summary in (self._cache.summary(self._rank, self._ranks), *self._attacks()):
+        attacks = (provider.summary() for provider in self._objectives)
+        for summary in (self._cache.summary(self._rank, self._ranks), *attacks):
             if summary is not None:
                 logger.info(summary)
-
-    def _attacks(self) -> Iterator[str | None]:
-        """Return what the attacks of this run cost."""
-        for provider in self._objectives:
-            yield provider.summary()
 
     def _answer(self, requests: Sequence[Request], progress: Progress) -> None:
         """Answer requests, those of clean images first."""

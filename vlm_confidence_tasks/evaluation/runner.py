@@ -95,7 +95,9 @@ class Runner:
         Raises:
             MeasurementError: More requests failed than allowed.
         """
-        unanswerable = [request for request in requests if self._dependency_failed(request)]
+        unanswerable = [
+            r for r in requests if r.clean in self.failed or r.opening.key in self.failed
+        ]
         self.failed.update(request.key for request in unanswerable)
         self._progress.add(len(unanswerable))
         requests = [request for request in requests if request.key not in self.failed]
@@ -127,9 +129,6 @@ class Runner:
             return
         for request in rest:
             self.run([request])
-
-    def _dependency_failed(self, request: Request) -> bool:
-        return request.clean in self.failed or request.opening.key in self.failed
 
     def _fail(self, request: Request, error: MeasurementError) -> None:
         """Record that a request failed, and with it every document that needs it."""

@@ -89,17 +89,16 @@ def folder_digest(folder: Path) -> str:
     """
     if folder.is_file():
         return _file_digest(folder)
-    files = sorted(path for path in folder.rglob("*") if not _is_hidden(path.relative_to(folder)))
-    files = [path for path in files if not path.is_dir()]
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if not path.is_dir() and "/." not in f"/{path.relative_to(folder).as_posix()}"
+    )
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         digests = list(pool.map(_file_digest, files))
     names = [path.relative_to(folder).as_posix() for path in files]
     text = json.dumps(list(zip(names, digests, strict=True)), separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
 
 
 def _file_digest(path: Path) -> str:

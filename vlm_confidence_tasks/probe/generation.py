@@ -80,7 +80,7 @@ def _recorded(
         if options is not None:
             options.at_first_step()
 
-    recorder = Recorder(labels, _device(model), at_first_step)
+    recorder = Recorder(labels, next(model.parameters()).device, at_first_step)
     criteria = StoppingCriteriaList(kwargs.pop("stopping_criteria", None) or [])
     criteria += [recorder] if states is None else [recorder, states]
     with ExitStack() as hooks:
@@ -99,10 +99,6 @@ def _recorded(
         tokens, numbers = recorder.steps()
         readings = options.add_to(readings, tokens, numbers[:, :, 1])
     return output, readings if states is None else states.add_to(readings)
-
-
-def _device(model: Any) -> torch.device:
-    return torch.device(next(model.parameters()).device)
 
 
 def _setting(kwargs: Mapping[str, Any], generator: Any, name: str) -> Any:

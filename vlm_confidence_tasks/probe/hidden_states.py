@@ -142,7 +142,7 @@ class HiddenStatesBatch(StateRecorder):
         rows: Sequence[LabelTokens],
     ) -> None:
         """Prepare for one call, whose prompts are token ids, [rows, tokens], padded on the left."""
-        super().__init__(structure, rows, _last_position)
+        super().__init__(structure, rows, lambda states: states[:, -1])
         self._prompts = prompts
         self._call_kwargs = call_kwargs
         self._vision: list[Vision] | None = None
@@ -231,10 +231,6 @@ def _cross_attended(
         images = [[(next(starts) * size + 1, side, side) for _ in range(n)] for n in counts]
         found.append((present.flatten(0, 1), images if on_grid else None))
     return found
-
-
-def _last_position(states: torch.Tensor) -> torch.Tensor:
-    return states[:, -1]
 
 
 def _to_numpy(vector: torch.Tensor) -> FloatArray:

@@ -45,7 +45,8 @@ def begins_with_space(tokenizer: Any, prompt: Sequence[int]) -> bool:
     ("assistant\n" + "Yes") or with a special token.
     """
     end = [int(token) for token in prompt[-PROMPT_END:]]
-    if not end or end[-1] in _special(tokenizer):
+    special = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
+    if not end or end[-1] in special:
         return False
     text = tokenizer.decode(end, clean_up_tokenization_spaces=False)
     return bool(text) and not text[-1].isspace()
@@ -57,7 +58,3 @@ def options_of(tokenizer: Any, texts: Sequence[str], prompt: Sequence[int]) -> l
         return []
     spaced = begins_with_space(tokenizer, prompt)
     return [option_tokens(tokenizer, text, spaced) for text in texts]
-
-
-def _special(tokenizer: Any) -> set[int]:
-    return {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}

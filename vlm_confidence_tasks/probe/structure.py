@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -45,7 +44,8 @@ def find_structure(model: Any) -> Structure:
     if getattr(config, "is_encoder_decoder", False):
         _unknown(model, "language model without an encoder")
     embedding = model.get_input_embeddings()
-    decoder = next(_holders(model, embedding), None)
+    holders = (m for m in model.modules() if any(child is embedding for child in m.children()))
+    decoder = next((holder for holder in holders if _stack(holder) is not None), None)
     if decoder is None:
         _unknown(model, "stack of layers beside its input embeddings")
     norm = next((m for name in _NORMS if (m := getattr(decoder, name, None)) is not None), None)
@@ -59,12 +59,6 @@ def find_structure(model: Any) -> Structure:
     if token is None:
         _unknown(model, "image token in its configuration")
     return Structure(config, decoder, tuple(_stack(decoder) or ()), norm, head, int(token))
-
-
-def _holders(model: torch.nn.Module, embedding: torch.nn.Module) -> Iterator[torch.nn.Module]:
-    for module in model.modules():
-        if any(child is embedding for child in module.children()) and _stack(module) is not None:
-            yield module
 
 
 def _stack(module: torch.nn.Module) -> torch.nn.ModuleList | None:

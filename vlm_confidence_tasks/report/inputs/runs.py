@@ -139,6 +139,7 @@ def _task_run(
     file: Path, record: Mapping[str, Any], task: str, config: Mapping[str, Any]
 ) -> TaskRun:
     stem = file.name.removesuffix(RESULTS)
+    limit = record["config"].get("limit")
     return TaskRun(
         model=Model.of(record["config"]["model"], record["config"].get("model_args")),
         task=task,
@@ -147,15 +148,11 @@ def _task_run(
         samples=file.with_name(f"{stem}_samples_{task}.jsonl"),
         numbers=_numbers(record["results"][task]),
         config=config,
-        limit=_limit(record["config"].get("limit")),
+        # -1 is the harness's other word for all.
+        limit=None if limit == -1 else limit,
         offset=int(record["config"].get("offset") or 0),
         lmms_eval=str(record.get("lmms_eval_version", "")),
     )
-
-
-def _limit(given: float | None) -> float | None:
-    """Return the run's `--limit`; -1 is the harness's other word for all."""
-    return None if given == -1 else given
 
 
 def _numbers(results: Mapping[str, Any]) -> dict[str, float]:

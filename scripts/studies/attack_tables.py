@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from vlm_confidence_tasks.metrics.extractors.attacks import GOALS, attacks, over_control, reached
 
 from page_parts import STUDIES, entropy, samples_of
 from vlm_confidence_tasks.metrics import (
@@ -25,7 +26,6 @@ from vlm_confidence_tasks.metrics import (
     rate_interval,
     visual_entropy,
 )
-from vlm_confidence_tasks.metrics.extractors.attacks import GOALS, attacks, over_control, reached
 from vlm_confidence_tasks.metrics.functional.ranking import auroc_of_ranks
 from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
 from vlm_confidence_tasks.report.figures.drawing import draw, to_bytes

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+from vlm_confidence_tasks.metrics.intervals import NO_BOUNDS, of_mean, of_rate
 
 from vlm_confidence_tasks.metrics import Columns
-from vlm_confidence_tasks.metrics.intervals import NO_BOUNDS, of_mean, of_rate
 from vlm_confidence_tasks.report.claims.claims import SHARE, Part
 from vlm_confidence_tasks.report.claims.effects import Effect
 from vlm_confidence_tasks.report.claims.verdicts import decide

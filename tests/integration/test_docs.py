@@ -14,12 +14,12 @@ import pytest
 from conftest import Run, run_command
 from lmms_eval import models
 from lmms_eval.tasks import TaskManager
+from vlm_confidence_tasks.metrics.registry.trust import metrics as registered_trust
 
 from vlm_confidence_tasks import cli, perturbations
 from vlm_confidence_tasks.calibration.config import read_config
 from vlm_confidence_tasks.cli import csp
 from vlm_confidence_tasks.metrics import BANDS, metrics_for
-from vlm_confidence_tasks.metrics.registry.trust import metrics as registered_trust
 from vlm_confidence_tasks.sandbox import SANDBOX
 
 CHANNELS = ("context", "answer", "vision")

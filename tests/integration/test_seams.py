@@ -138,8 +138,8 @@ def toys() -> Iterator[None]:
         return Image.fromarray(np.clip(np.asarray(image) + step, 0, 255).astype(np.uint8))
 
     yield
-    registry.unregister("toy_darken")
-    registry.unregister("toy_ascent")
+    registry._REGISTRY.pop("toy_darken")
+    registry._REGISTRY.pop("toy_ascent")
 
 
 def readouts(found: dict, task: str) -> list[list[dict]]:

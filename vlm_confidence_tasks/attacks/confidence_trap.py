@@ -39,17 +39,10 @@ def trap_numbers(
 ) -> dict[str, float]:
     """Return the clean and the noisy entropy of one image, in nats, and more of the prompt.
 
-    The noise is drawn from the image's own seed, one draw for all epsilons; the repository's is
-    not seeded.
-
-    Args:
-        source: Has the model and its processor.
-        image: An RGB image.
-        prompt: The text after the image.
-        epsilon: As the repository writes it.
-        condition: `source`: as the repository; `clamponly`: without noise; `noclamp`: without
-            the clamp; `generated`: the same pixels, and the entropy of the generated tokens.
-        max_new_tokens: Of `generated`.
+    The noise is drawn from the image's own seed, one draw for all epsilons, which are as the
+    repository writes them; the repository's noise is not seeded. The condition is `source`: as the
+    repository; `clamponly`: without noise; `noclamp`: without the clamp; or `generated`: the same
+    pixels, and the entropy of the generated tokens.
 
     Raises:
         ProbeError: The engine is no transformers model.

@@ -48,12 +48,8 @@ class PixelPath:
     ) -> None:
         """Store a prompt's images, in order, and which of them changes.
 
-        Args:
-            image_processor: The image processor of the model's processor.
-            options: With what the processor calls it.
-            images: The images.
-            changing: Index of the one that changes.
-            cost: Where the difference of the two paths is noted.
+        `options` are those with which the processor calls its image processor; `cost` notes how far
+        the two paths are apart.
         """
         self._processor, self._images, self._changing = image_processor, list(images), changing
         self._options = {**options, "return_tensors": "pt"}

@@ -121,11 +121,7 @@ def trained_images(source: str) -> set[str]:
 
 
 def check_unseen(seen: set[str], evaluated: Iterable[tuple[str, set[str]]]) -> None:
-    """Check that a model is not evaluated on images that it was trained on.
-
-    Args:
-        seen: Digests of images in training.
-        evaluated: (name of a benchmark, digests of its images).
+    """Check that images in training are not among those of a benchmark, (name, digests) each.
 
     Raises:
         TaskError: One is in both.

@@ -73,9 +73,7 @@ class BatchTracker:
     def finish(self, requests: Sequence[Request], raised: BaseException | None) -> None:
         """End a call of the engine and raise its first error, even if the engine swallowed it.
 
-        Args:
-            requests: All requests of the call.
-            raised: The exception that the engine raised, if any.
+        `requests` are all of the call; `raised` is what the engine raised, if anything.
 
         Raises:
             MeasurementError: There was an error; names the request at which it occurred.

@@ -50,13 +50,7 @@ class Run:
     ) -> None:
         """Prepare; requests are made in `answer`.
 
-        Args:
-            engine: Answers requests.
-            tasks: The tasks of the run.
-            cache: Responses of earlier runs; this run's are added.
-            on_complete: Called as soon as a task is complete, while others still run.
-            rank: Rank of this process.
-            ranks: Number of processes.
+        `on_complete` is called as soon as a task is complete, while others still run.
         """
         specs = list(tasks)
         self.failures = Failures({task.name: task.max_failures for task in specs})

@@ -44,15 +44,7 @@ class Runner:
         failures: Failures,
         dependents: Callable[[Request], Iterable[Place]],
     ) -> None:
-        """Start the image threads.
-
-        Args:
-            engine: Answers requests.
-            cache: Responses of earlier runs; this run's are added.
-            representations: Receives the captured hidden states.
-            failures: Records which documents failed.
-            dependents: Returns the documents that need the answer to a request.
-        """
+        """Start the image threads; `dependents` tells which documents need an answer."""
         self.responses: dict[RequestKey, Response] = {}
         self.failed: set[RequestKey] = set()
         self._engine = engine

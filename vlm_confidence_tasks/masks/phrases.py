@@ -44,13 +44,8 @@ def phrases(question: str) -> tuple[str, ...]:
     Existence and number: what follows "there". Relation: both things. State and action: the
     subject, which ends where a preposition, an article or an -ing form begins the predicate; a
     predicate of one word ("red", "stand") is the last word. A verb with a bare object ("the man
-    plays football") is not told from a noun. Source: the question forms of POPE and AMBER.
-
-    Args:
-        question: The question alone, without an answer instruction.
-
-    Returns:
-        () for a question of another form.
+    plays football") is not told from a noun. () for a question of another form; the question is
+    without an answer instruction. Source: the question forms of POPE and AMBER.
 
     >>> phrases("Is there a dining table in the image?")
     ('dining table',)

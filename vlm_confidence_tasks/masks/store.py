@@ -33,12 +33,7 @@ class MaskStore:
         self._memory: dict[str, bytes] = {}
 
     def find(self, digest: str, phrase: str, provider: str) -> Mask | None:
-        """Return a mask that was kept, [H, W]; None if there is none.
-
-        Args:
-            digest: The image's `image_digest`.
-            phrase: Name of a thing.
-            provider: Name and version of the provider.
+        """Return the mask [H, W] that was kept of image, phrase and provider, None if none was.
 
         Raises:
             TaskError: A file is damaged.

@@ -1,13 +1,4 @@
-"""Perturbations by name.
-
->>> from PIL import Image, ImageOps
->>> @register("upside_down", family="mirror")
-... def upside_down(image: Image.Image) -> Image.Image:
-...     return ImageOps.flip(image)
->>> get("upside_down").family
-'mirror'
->>> unregister("upside_down")
-"""
+"""Perturbations by name."""
 
 from __future__ import annotations
 
@@ -77,15 +68,6 @@ def register(
         return function
 
     return add
-
-
-def unregister(name: str) -> None:
-    """Forget a perturbation, for a test or a notebook that defines it again.
-
-    Raises:
-        ValueError: There is no perturbation of this name.
-    """
-    del _REGISTRY[get(name).name]
 
 
 def names() -> tuple[str, ...]:

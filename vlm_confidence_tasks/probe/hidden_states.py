@@ -31,13 +31,10 @@ class StateRecorder:
     """
 
     def __init__(self, structure: Structure, rows: Sequence[LabelTokens], pick: Pick) -> None:
-        """Prepare for one batch of answers.
+        """Prepare for one batch of answers, with the token ids of each label of each answer.
 
-        Args:
-            structure: The model's parts.
-            rows: For each answer, the token ids of each of its labels.
-            pick: Takes a module's output, [rows, tokens, width], and returns the state of each
-                answer's last position, [answers, width].
+        `pick` takes a module's output, [rows, tokens, width], and returns the state of each
+        answer's last position, [answers, width].
         """
         self._parts = structure
         self._pick = pick
@@ -172,11 +169,8 @@ def pool_vision(
 ) -> list[Vision]:
     """Pool the vision tokens that enter the language model in a prefill pass, row by row.
 
-    Args:
-        structure: The model's parts.
-        prompts: Token ids, [rows, tokens], padded on the left.
-        call_kwargs: The model's inputs, which say how images lie in the prompt.
-        decoder_kwargs: Keyword arguments with which the decoder was called.
+    Prompts are token ids, [rows, tokens], padded on the left; the model's inputs (`call_kwargs`)
+    say how images lie in them.
 
     Raises:
         ProbeError: The vision tokens are not among the prompt's.

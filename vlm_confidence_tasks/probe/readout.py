@@ -23,18 +23,10 @@ def make_readout(
     position: LabelStep | None,
     loglik: bool = False,
 ) -> Readout:
-    """Build the readout of one answer.
+    """Build the readout of one answer, with the options' scores where its task has them (`loglik`).
 
-    Args:
-        question: The question.
-        variant: How its images were shown.
-        image_sha256: Digest of the image shown.
-        text: The adapter's answer.
-        answer: The label parsed from it.
-        correct: Whether it is right.
-        reading: The measurements; None on a backend without logits.
-        position: The answer position, None if it is unknown.
-        loglik: Whether to include the options' scores.
+    Without a reading (a backend without logits) it has no numbers, without a position of the
+    answer no probabilities.
     """
     measured: dict[str, Any] = {}
     if reading is not None:

@@ -47,11 +47,7 @@ def read_rows(
 ) -> list[Reading]:
     """Return a Reading of each row from its tokens and what `measure_step` gave of its steps.
 
-    Args:
-        tokens: Generated token ids, [rows, steps].
-        numbers: [rows, steps, 2 + tokens of labels].
-        rows: For each row, the token ids of each of its labels.
-        end_tokens: Tokens that end an answer.
+    Token ids are [rows, steps], numbers [rows, steps, 2 + tokens of labels].
     """
     return [
         read_row(own, row[:, 0], row[:, 1], row[:, 2:], labels, end_tokens)

@@ -129,18 +129,14 @@ def _concentrated(rest: float, most: float) -> float:
 def read_top_k(
     steps: Sequence[TopKStep], labels: Sequence[Sequence[int]], vocabulary: int | None
 ) -> Reading:
-    """Turn one answer's steps into a reading, with bounds in place of entropies.
+    """Turn one answer's steps, without its end token unless that came first, into a reading.
 
-    Where the k likeliest tokens are the whole vocabulary, entropies are exact.
+    It has bounds in place of entropies, or exact ones where the k likeliest tokens are the whole
+    vocabulary, whose size may be unknown.
 
     Label probabilities are included only where the k likeliest tokens of a step settle them:
     every label has a token among these, and its other spellings, of at most p_k each, cannot
     hold more than `SAME_PROBABILITY` together.
-
-    Args:
-        steps: The generated tokens before the end token; the end token itself if it came first.
-        labels: Token ids of each label.
-        vocabulary: Number of tokens in the vocabulary; None if it is unknown.
 
     Raises:
         ValueError: There are no steps, or see `entropy_bounds`.

@@ -10,6 +10,7 @@ import pytest
 from conftest import Run, run_command
 from lmms_eval.tasks import TaskManager
 from scipy import stats
+from vlm_confidence_tasks.metrics.reducers import Values
 
 from vlm_confidence_tasks.harness.run_summary import (
     NEEDED,
@@ -19,7 +20,6 @@ from vlm_confidence_tasks.harness.run_summary import (
     clean_side,
     summary,
 )
-from vlm_confidence_tasks.metrics.reducers import Values
 
 IMAGES = 40
 HEAD = "Clean -> perturbed"

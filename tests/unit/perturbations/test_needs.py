@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from vlm_confidence_tasks.perturbations import NEEDS, Range, perturb
-from vlm_confidence_tasks.perturbations.registry import register, unregister
+from vlm_confidence_tasks.perturbations.registry import _REGISTRY, register
 
 from .strategies import answering, noise_image
 
@@ -45,7 +45,7 @@ def toys():
 
     yield
     for name in ("sign_step", "darken", "red_length", "all_of_it"):
-        unregister(name)
+        _REGISTRY.pop(name)
 
 
 def ramp(image):

@@ -2,7 +2,7 @@ import pytest
 from PIL import ImageOps
 
 from vlm_confidence_tasks.perturbations import families, get, names, perturb, register
-from vlm_confidence_tasks.perturbations.registry import unregister
+from vlm_confidence_tasks.perturbations.registry import _REGISTRY
 
 from .strategies import EXAMPLES, noise_image, same
 
@@ -17,7 +17,7 @@ def registered():
     before = names()
     yield
     for name in set(names()) - set(before):
-        unregister(name)
+        _REGISTRY.pop(name)
 
 
 def test_every_perturbation_of_the_definitions_is_there():

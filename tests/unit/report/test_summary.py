@@ -8,7 +8,7 @@ import pytest
 
 from report.synthetic import answers, noise, questions, write_run
 from vlm_confidence_tasks.perturbations import register
-from vlm_confidence_tasks.perturbations.registry import unregister
+from vlm_confidence_tasks.perturbations.registry import _REGISTRY
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs
 from vlm_confidence_tasks.report.leaderboard.summary import (
@@ -81,7 +81,7 @@ def test_the_strength_of_noise_is_the_parameter_that_the_registry_names(
     try:
         assert summary(tmp_path, *variants).noise == expected
     finally:
-        unregister("speckle")
+        _REGISTRY.pop("speckle")
 
 
 def test_families_stand_in_the_registrys_order_and_others_after_them() -> None:

@@ -31,11 +31,7 @@ def decode(
 ) -> None:
     """Decode greedily, all answers at once, until each has ended.
 
-    Args:
-        rows: The questions' batch, after their prompts.
-        logits: After each prompt, [questions, vocabulary].
-        settings: Of the decoding.
-        recorder: Receives each step.
+    `logits` are those after each prompt, [questions, vocabulary].
     """
     processors = [settings.processors(prompt) for prompt in rows.prompts]
     going_on = list(range(len(processors)))
@@ -74,11 +70,8 @@ def score_options(
 ) -> list[tuple[probe.FloatArray, ...]]:
     """Return ln p of each token of each question's options after its prompt, in nats.
 
-    Args:
-        rows: The questions' batch, after their prompts.
-        logits: After each prompt, [questions, vocabulary].
-        options: Token ids of each option of each question.
-        at_once: Most options of a question in one pass.
+    `logits` are those after each prompt, [questions, vocabulary]; `at_once` is the most options of
+    a question in one pass.
     """
     logprob = torch.log_softmax(logits.float(), dim=-1)
     found = [[[logprob[index, option[0]]] for option in own] for index, own in enumerate(options)]

@@ -31,13 +31,8 @@ def prompts_of(
 ) -> list[Prompt] | None:
     """Return the prompts of questions about the same images, whose pixels are moved once.
 
-    Args:
-        processed: What the processor returned for each question.
-        to_device: Moves inputs to the model's device and dtype.
-
-    Returns:
-        None if what the model gets besides the prompts' tokens differs between questions, as in
-        models that look at an image with the question in mind (InstructBLIP).
+    None if what the model gets besides the prompts' tokens differs between questions, as in
+    models that look at an image with the question in mind (InstructBLIP).
     """
     first = processed[0]
     shared = [name for name in first if name not in BY_TOKEN]

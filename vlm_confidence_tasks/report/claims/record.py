@@ -68,12 +68,8 @@ def judge(
 ) -> Record:
     """Hold the newest run of each model and task against every claim.
 
-    Args:
-        runs: The runs.
-        sizes: For each family that is given, parameters by model.
-        pair: Names of a model before and after training; None without.
-        problems: What cannot be read goes there.
-        quiet: Whether to show no progress.
+    `sizes` are, for each family that is given, parameters by model; `pair` names a model before and
+    after training.
 
     Raises:
         ReportError: A model is named that no run is of, or in two families.

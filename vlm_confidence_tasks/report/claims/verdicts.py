@@ -49,10 +49,6 @@ def decide(tests: Sequence[tuple[Part, Effect]], alpha: float = ALPHA) -> list[D
     p-values at which the intervals would just hold the bounds, without computing these. A part
     without an interval is undecided and does not count.
 
-    Args:
-        tests: Each part with its effect.
-        alpha: The chance of any wrong decision.
-
     Source: Holm 1979.
     """
     found = [Decision("undecided")] * len(tests)

@@ -59,12 +59,8 @@ def groups(
 ) -> list[tuple[str, list[Record]]]:
     """Group entries that put the same questions in the same way, and name each group.
 
-    The name is what the names of its tasks begin with, numbered where two groups share it.
-
-    Args:
-        leaderboard: The leaderboard, for its columns' settings.
-        entries: Those to group.
-        apart: Further keys of an entry that must agree.
+    Entries of a group agree in the settings of their columns and in the keys `apart`. Its name is
+    what the names of its tasks begin with, numbered where two groups share it.
     """
     columns = {column["id"]: column for column in leaderboard["columns"]}
     grouped: dict[tuple[Any, ...], list[Record]] = defaultdict(list)

@@ -73,13 +73,9 @@ class TaskRun:
 def find_runs(folders: Iterable[Path], problems: Problems, traps: bool = False) -> list[TaskRun]:
     """Read every results file under the folders; what cannot be read is a problem.
 
-    A folder may also be a results file itself. Tasks of other packages are left alone.
-
-    Args:
-        folders: The folders.
-        problems: Where problems go.
-        traps: Whether to return tasks that follow the code of "The Confidence Trap" too, which
-            are no perturbed tasks and have other samples.
+    A folder may also be a results file itself. Tasks of other packages are left alone; those that
+    follow the code of "The Confidence Trap" (`traps`) are no perturbed tasks and have other
+    samples.
     """
     runs: dict[tuple[Path, str], TaskRun] = {}
     for folder in folders:

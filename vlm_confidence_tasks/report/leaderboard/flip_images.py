@@ -40,13 +40,9 @@ class FlipImages:
 
 
 def make_flip_images(leaderboard: Leaderboard, model: str, root: Path | None) -> list[FlipImages]:
-    """Make the images of a model's flips.
+    """Make the images of a model's flips from the data sets in a folder.
 
-    Args:
-        leaderboard: The leaderboard.
-        model: The model's name.
-        root: Folder of the data sets; None for the one that each run was made with, if
-            it is still there.
+    Without one they are made from the folder of each run's data, if it is still there.
     """
     entries = {entry["task"]: entry for entry in leaderboard["entries"] if entry["model"] == model}
     sides = {column["id"]: column["max_side"] for column in leaderboard["columns"]}

@@ -105,9 +105,6 @@ class ObjectiveProvider:
         """Return the first image of another document, resized to an image's size.
 
         Which one depends on the image and on the set of the task's images alone.
-
-        Raises:
-            ProbeError: All documents show the same image.
         """
         digests = self._documents.digests()
         own = digests[document]
@@ -136,11 +133,7 @@ def _packed(module: Any) -> bool:
 
 
 def _check(objective: ModelObjective, measured: Sequence[float], model: Any) -> None:
-    """Raise unless the model gives the labels what it gave them when the adapter answered.
-
-    Raises:
-        ProbeError: It does not.
-    """
+    """Raise unless the model gives the labels what it gave them when the adapter answered."""
     dtype = next(model.parameters()).dtype
     found = objective.clean.double()
     apart = float((found - torch.tensor(measured, dtype=torch.float64)).abs().max())

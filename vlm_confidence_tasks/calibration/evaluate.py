@@ -89,11 +89,7 @@ def evaluate(
 
 
 def check_held_out(models: Iterable[str], tasks: Iterable[str], data: str | None) -> None:
-    """Check that models were not trained on images of tasks.
-
-    Raises:
-        TaskError: One was, or a task's data cannot be read.
-    """
+    """Raise TaskError if a model was trained on images of the tasks."""
     seen = {digest for model in models for digest in trained_images(model)}
     if seen:
         prefixes = dict.fromkeys(map(prefix_of, tasks))
@@ -104,13 +100,10 @@ def check_held_out(models: Iterable[str], tasks: Iterable[str], data: str | None
 def run_tasks(
     model: str, tasks: Sequence[str], folder: Path, data: str | None, more: Sequence[str] = ()
 ) -> None:
-    """Evaluate a model by the command line, with results and samples in a folder.
+    """Evaluate a model by the command line, or raise TaskError; results go to a folder.
 
     `data` is a folder of local data, None: as the environment says; `more` are further arguments
     of `lmms_eval`.
-
-    Raises:
-        TaskError: The run failed.
     """
     command = [
         *(*PROGRAM, "--model", "hf_multimodal"),

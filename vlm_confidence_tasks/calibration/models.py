@@ -14,11 +14,7 @@ from vlm_confidence_tasks.errors import TaskError, one_line
 
 
 def check_packages() -> None:
-    """Check that the extra's packages are there.
-
-    Raises:
-        TaskError: One is not.
-    """
+    """Raise TaskError if a package of the extra is missing."""
     for name in ("trl", "peft"):
         if find_spec(name) is None:
             raise TaskError(f"package {name} is missing: pip install 'vlm_confidence_tasks[csp]'")

@@ -121,11 +121,7 @@ def trained_images(source: str) -> set[str]:
 
 
 def check_unseen(seen: set[str], evaluated: Iterable[tuple[str, set[str]]]) -> None:
-    """Check that images in training are not among those of a benchmark, (name, digests) each.
-
-    Raises:
-        TaskError: One is in both.
-    """
+    """Raise TaskError if images in training are also those of a benchmark, (name, digests) each."""
     for name, digests in evaluated:
         if common := seen & digests:
             raise TaskError(

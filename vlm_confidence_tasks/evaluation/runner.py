@@ -321,11 +321,7 @@ class Runner:
     def _respond(
         self, request: Request, generation: Generation, reading: probe.Reading | None
     ) -> Response:
-        """Make and store the response to a request, from the engine's or the cache's answer.
-
-        Raises:
-            RequestError: `check_answer` refuses it.
-        """
+        """Make and store the response to a request, from the engine's or the cache's answer."""
         check_answer(request, generation, reading, self._engine)
         text = self._engine.answer_text(request, generation.text)
         found = find_answer(text, request.key.labels)

@@ -46,11 +46,7 @@ class QuestionMasks:
         return self.of(request.question, image)
 
     def of(self, question: Question, image: Image.Image) -> Mapping[str, Mask]:
-        """Return the mask of each thing that a question names and that was found, [H, W].
-
-        Raises:
-            TaskError: The provider's model or file, or a kept mask cannot be used.
-        """
+        """Return the mask of each thing that a question names and that was found, [H, W]."""
         digest = image_digest(image)
         named = phrases(question.asked or question.prompt)
         found = {phrase: self._one(image, digest, phrase, question.image_id) for phrase in named}

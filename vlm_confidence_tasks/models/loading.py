@@ -12,11 +12,7 @@ _LOGGED: set[str] = set()
 
 
 def dtype_named(name: str, device: torch.device) -> Any:
-    """Return the dtype to load in; float32 on CPUs, where float16 is slow.
-
-    Raises:
-        ValueError: There is no such dtype.
-    """
+    """Return the dtype to load in, or raise ValueError; float32 on CPUs, where float16 is slow."""
     if name == "auto":
         return torch.float32 if device.type == "cpu" else "auto"
     dtype = getattr(torch, name, None)
@@ -67,11 +63,7 @@ def check(pretrained: str, both: bool, unknown: dict[str, Any]) -> None:
 
 
 def truth(name: str, given: bool | str) -> bool:
-    """Return a model argument that the harness may have left as text ("false").
-
-    Raises:
-        ValueError: It is neither true nor false.
-    """
+    """Return a model argument that the harness may leave as text ("false"), or raise ValueError."""
     truths = {"true": True, "false": False}
     found = truths.get(str(given).lower())
     if found is None:

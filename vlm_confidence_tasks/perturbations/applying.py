@@ -52,9 +52,6 @@ def apply(
     """Return the image as a variant shows it: `perturb` with the variant's values.
 
     The clean variant gives a copy and needs nothing; `needs_of` tells what others need.
-
-    Raises:
-        ValueError: As `perturb` does.
     """
     if variant.perturbation == CLEAN.perturbation:
         require_rgb(image)

@@ -37,9 +37,6 @@ def applies(variant: Variant, labels: Sequence[str]) -> bool:
     A variant that needs the clean answer exists if its `index` is below
     min(3, number of labels - 1), one that needs an objective where there are two labels;
     every other one exists for all questions.
-
-    Raises:
-        ValueError: The variant's perturbation is unknown.
     """
     needs = needs_of(variant)
     if "objective" in needs and len(labels) < 2:
@@ -73,9 +70,6 @@ def named_label(variant: Variant, labels: Sequence[str], clean_answer: str | Non
     >>> overlay = Variant("text_overlay", (("content", "semantic"), ("index", 0)))
     >>> named_label(overlay, ("Yes", "No"), clean_answer="Yes")
     'No'
-
-    Raises:
-        ValueError: As `phrase`, for an overlay.
     """
     if variant.control or "clean_answer" not in needs_of(variant):
         return None

@@ -76,11 +76,7 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str) -> Perturbation:
-    """Return the perturbation of a name.
-
-    Raises:
-        ValueError: There is none.
-    """
+    """Return the perturbation of a name, or raise ValueError."""
     if name not in _REGISTRY:
         raise ValueError(f"unknown perturbation {name!r}; known: {', '.join(names())}")
     return _REGISTRY[name]
@@ -93,11 +89,7 @@ def families() -> tuple[str, ...]:
 
 
 def needs_of(variant: Variant) -> frozenset[Need]:
-    """Return what a variant needs besides the image (`NEEDS`); nothing for the clean one.
-
-    Raises:
-        ValueError: The variant's perturbation is unknown.
-    """
+    """Return what a variant needs besides the image (`NEEDS`); nothing for the clean one."""
     clean = variant.perturbation == CLEAN.perturbation
     return frozenset() if clean else get(variant.perturbation).needs
 

@@ -85,11 +85,7 @@ def generator(
 
 
 def require_rgb(image: object) -> None:
-    """Raise unless this is a Pillow image in mode RGB with at least one pixel.
-
-    Raises:
-        ValueError: It is not; the message says what to do.
-    """
+    """Raise ValueError unless this is a Pillow image in mode RGB with at least one pixel."""
     if not isinstance(image, Image.Image):
         raise ValueError(f"expected a PIL image, got {type(image).__name__}: convert it first")
     if image.mode != "RGB":

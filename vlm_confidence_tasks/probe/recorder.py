@@ -127,9 +127,6 @@ class Recorder:
             Token ids, [rows, steps]; entropy, log-probability of the token and those of the
             labels' tokens, [rows, steps, 2 + tokens of labels]. Finished rows are padded
             until all rows are finished.
-
-        Raises:
-            ProbeError: No step was recorded.
         """
         if not self._steps:
             raise ProbeError("generate() returned without choosing a token")

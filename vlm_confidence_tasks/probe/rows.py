@@ -39,11 +39,7 @@ class BatchRows(Protocol):
     """Gives what to measure in each batch, and receives the readings."""
 
     def rows(self) -> Sequence[Row]:
-        """Return the rows of the generate() that is about to run, in their order.
-
-        Raises:
-            ProbeError: They are unknown.
-        """
+        """Return the rows of the generate() about to run, in order, or raise ProbeError."""
 
     def deliver(self, readings: Sequence[Reading]) -> None:
         """Receive the readings of the generate() that has run, one per row."""

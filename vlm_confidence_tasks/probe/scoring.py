@@ -112,9 +112,6 @@ def _check(prompt: PromptState, tokens: Sequence[Sequence[int]], logprob: FloatA
 
     The first token is left out, since its logits come from the prefill pass in both ways. The
     padding of finished rows is compared too, since generation also ran it.
-
-    Raises:
-        ProbeError: The two differ by more than rounding explains.
     """
     count = min(logprob.shape[1], CHECKED_STEPS)
     if count < 2:

@@ -150,11 +150,7 @@ class Journal:
         raise AssertionError("count() has no end")
 
     def _writer(self, path: Path) -> sqlite3.Connection:
-        """Open a file for writing.
-
-        Raises:
-            sqlite3.Error: It cannot be written.
-        """
+        """Open a file for writing."""
         own = sqlite3.connect(path, timeout=_TIMEOUT)
         self._open.append(own)
         own.execute("PRAGMA journal_mode = WAL")

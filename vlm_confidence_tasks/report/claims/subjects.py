@@ -112,11 +112,7 @@ def _family(sizes: Mapping[str, float]) -> Subject:
 
 
 def check_known(named: Sequence[str], models: Sequence[str]) -> None:
-    """Refuse names of models that no run is of.
-
-    Raises:
-        ReportError: Names the first of them.
-    """
+    """Raise ReportError with the first name of a model that no run is of."""
     for name in named:
         if name not in models:
             raise ReportError(

@@ -147,11 +147,7 @@ class Table:
 
 
 def build_tables(leaderboard: Leaderboard, by: By, metrics: Sequence[str] = ()) -> list[Table]:
-    """Lay out the leaderboard as one table per metric (`by` task) or per task (`by` metric).
-
-    Raises:
-        ReportError: A metric is named that the leaderboard does not have.
-    """
+    """Lay out the leaderboard as one table per metric (`by` task) or per task (`by` metric)."""
     check_names(metrics, leaderboard["metrics"])
     names = [name for name in metrics or HEADLINE if name in leaderboard["metrics"]]
     tasks = [column["id"] for column in leaderboard["columns"]]
@@ -232,11 +228,7 @@ def cell_of(leaderboard: Leaderboard, entry: Record, name: str) -> Cell:
 
 
 def check_names(metrics: Sequence[str], known: Iterable[str]) -> None:
-    """Refuse metrics that are not among the known.
-
-    Raises:
-        ReportError: Names the first of them.
-    """
+    """Raise ReportError with the first metric that is not among the known."""
     known = list(known)
     for name in metrics:
         if name not in known:

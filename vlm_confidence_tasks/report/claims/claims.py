@@ -54,11 +54,6 @@ class Claim:
     of: Of
     parts: tuple[Part, ...]
 
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """All tasks that its parts need."""
-        return tuple(dict.fromkeys(task for part in self.parts for task in part.tasks))
-
 
 TRAP, HIDDEN, CSP = "The Confidence Trap", "Same Answer, Different Representations", "CSP"
 EPSILONS = (0.1, 0.2, 0.3, 0.5)
@@ -75,8 +70,14 @@ def _flips(family: str, other: str) -> Part:
     return Part(f"ifr_{family} - ifr_{other}", ("pope_invariance",), effect, SHARE, below=False)
 
 
+def _falls(
+    name: str, tasks: tuple[str, ...], effect: EffectOf, by: float = SHARE, unit: str = ""
+) -> Part:
+    return Part(name, tasks, effect, -by, below=True, unit=unit)
+
+
 def _stated_error(task: str) -> Part:
-    return Part(f"verbal_ece of {task}", (task,), effects.stated_error_change, -SHARE, below=True)
+    return _falls(f"verbal_ece of {task}", (task,), effects.stated_error_change)
 
 
 CLAIMS = (
@@ -88,23 +89,21 @@ CLAIMS = (
         "model",
         (
             *(
-                Part(
-                    f"H(noisy) - H(clean) at {epsilon}",
-                    (_noise(epsilon),),
+                _falls(
+                    f"H(noisy) - H(clean) at {e}",
+                    (_noise(e),),
                     effects.entropy_change,
-                    -NATS,
-                    below=True,
-                    unit="nats",
+                    NATS,
+                    "nats",
                 )
-                for epsilon in STRONG
+                for e in STRONG
             ),
-            Part(
+            _falls(
                 "trend over epsilon, from 0.1 to 0.5",
                 tuple(map(_noise, EPSILONS)),
                 partial(effects.entropy_trend, EPSILONS),
-                -NATS,
-                below=True,
-                unit="nats",
+                NATS,
+                "nats",
             ),
         ),
     ),
@@ -115,13 +114,12 @@ CLAIMS = (
         f"without noise, entropy falls by less than {NATS} nats, or rises",
         "model",
         (
-            Part(
+            _falls(
                 "H(clamped) - H(clean)",
                 ("caption_trap_clamponly",),
                 effects.entropy_change,
-                -NATS,
-                below=True,
-                unit="nats",
+                NATS,
+                "nats",
             ),
         ),
     ),
@@ -195,22 +193,18 @@ CLAIMS = (
         "model",
         (
             *(
-                Part(
+                _falls(
                     f"false positives of {benchmark}, perturbed - clean",
                     (f"{benchmark}_invariance",),
                     effects.false_positives,
-                    -SHARE,
-                    below=True,
                 )
                 for benchmark in ("pope", "amber")
             ),
             *(
-                Part(
+                _falls(
                     f"accuracy of {benchmark}, perturbed - clean",
                     (f"{benchmark}_invariance",),
                     effects.accuracy_change,
-                    -SHARE,
-                    below=True,
                 )
                 for benchmark in ("seed", "mmmu")
             ),
@@ -223,12 +217,10 @@ CLAIMS = (
         f"stated certainty less correctness is lower by less than {SHARE}, or higher",
         "model",
         (
-            Part(
+            _falls(
                 "stated certainty - correctness, third - first person",
                 ("pope_verbal3", "pope_verbal1"),
                 effects.inflation_change,
-                -SHARE,
-                below=True,
             ),
         ),
     ),

@@ -11,7 +11,12 @@ from loguru import logger
 
 from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.models.shared_prefix.check import difference
-from vlm_confidence_tasks.models.shared_prefix.decoding import decode, read_prompts, score_options
+from vlm_confidence_tasks.models.shared_prefix.decoding import (
+    AnswerRecorder,
+    decode,
+    read_prompts,
+    score_options,
+)
 from vlm_confidence_tasks.models.shared_prefix.greedy import CannotShare, GreedySettings
 from vlm_confidence_tasks.models.shared_prefix.prefix import Prefix, read_prefix
 from vlm_confidence_tasks.models.shared_prefix.prompts import (
@@ -22,7 +27,6 @@ from vlm_confidence_tasks.models.shared_prefix.prompts import (
     shapes,
     stacked,
 )
-from vlm_confidence_tasks.models.shared_prefix.recording import AnswerRecorder
 from vlm_confidence_tasks.models.shared_prefix.rows import (
     Layout,
     SharedRows,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,7 +14,6 @@ from tqdm import tqdm
 from vlm_confidence_tasks import __version__
 from vlm_confidence_tasks.report.claims.claims import ALPHA, CLAIMS, FEWEST_SIZES, Claim, Part
 from vlm_confidence_tasks.report.claims.effects import Documents, Effect, Measured
-from vlm_confidence_tasks.report.claims.notes import notes
 from vlm_confidence_tasks.report.claims.subjects import Subject, check_known, families
 from vlm_confidence_tasks.report.claims.verdicts import (
     NOT_MEASURED,
@@ -24,7 +24,7 @@ from vlm_confidence_tasks.report.claims.verdicts import (
 )
 from vlm_confidence_tasks.report.inputs.model_names import Model, name_models
 from vlm_confidence_tasks.report.inputs.problems import Problems
-from vlm_confidence_tasks.report.inputs.runs import OWN_KEY, TaskRun
+from vlm_confidence_tasks.report.inputs.runs import CONDITIONS, OWN_KEY, TaskRun
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, documents, read_samples
 from vlm_confidence_tasks.report.inputs.trap_samples import read_trap_samples
 from vlm_confidence_tasks.report.leaderboard.selection import newest
@@ -104,7 +104,7 @@ def judge(
             }
             for (name, task), run in sorted(by_task.items())
         ],
-        "notes": list(notes(by_task)),
+        "notes": list(_notes(by_task)),
         "problems": problems.lines,
     }
 
@@ -265,3 +265,23 @@ def _claim(claim: Claim) -> Record:
             for part in claim.parts
         ],
     }
+
+
+def _notes(runs: Mapping[tuple[str, str], TaskRun]) -> Iterator[str]:
+    """Yield a line for each run of part of the data, and for each condition that differs.
+
+    `runs` are by model and task.
+    """
+    tasks: dict[str, dict[str, TaskRun]] = defaultdict(dict)
+    for (model, task), run in sorted(runs.items()):
+        tasks[task][model] = run
+        if not run.whole:
+            yield f"{model}, {task}: {run.part}: part of the data only"
+    for task, by_model in tasks.items():
+        for key in CONDITIONS:
+            values: dict[str, list[str]] = defaultdict(list)
+            for model, run in by_model.items():
+                values[str(run.config.get(key))].append(model)
+            if len(values) > 1:
+                said = "; ".join(f"{value} ({', '.join(of)})" for value, of in values.items())
+                yield f"{task}: {key} differs: {said}"

@@ -11,11 +11,10 @@ def add(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "plan",
-        help="say what a run would cost: answers, images, tokens and operations",
-        description="Count the answers, shown images, passes, tokens and floating-point "
-        "operations of a run of lmms_eval with the same arguments, none of it being cached. "
-        "Configuration and processor of the model are loaded, its weights are not, and nothing is "
-        "generated.",
+        help="say what a run would cost: answers, images and tokens",
+        description="Count the answers, shown images, passes over prompts and tokens of a run of "
+        "lmms_eval with the same arguments, none of it being cached. Configuration and processor "
+        "of the model are loaded, its weights are not, and nothing is generated.",
     )
     parser.add_argument("--tasks", required=True, metavar="A,B")
     parser.add_argument("--model", default="hf_multimodal", help="default: hf_multimodal")

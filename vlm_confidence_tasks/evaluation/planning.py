@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -16,25 +15,19 @@ from vlm_confidence_tasks.evaluation.blank_image import blank_images, is_blank, 
 from vlm_confidence_tasks.evaluation.follow_up import FollowUps
 from vlm_confidence_tasks.evaluation.images import ShownImages
 from vlm_confidence_tasks.evaluation.representations import Representations
-from vlm_confidence_tasks.evaluation.request import Generation, Request, RequestKey, Response
+from vlm_confidence_tasks.evaluation.request import (
+    Generation,
+    ImageSpec,
+    Request,
+    RequestKey,
+    Response,
+)
 from vlm_confidence_tasks.evaluation.schedule import calls, work
 from vlm_confidence_tasks.types import CLEAN, Variant
 
 Size = tuple[int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class PlannedCall:
-    """One call of the engine.
-
-    Attributes:
-        requests: Its requests, of one task.
-        kind: "clean", "perturbed", "control" (the same question about other images), "blank" or
-            "second turn".
-    """
-
-    requests: Sequence[Request]
-    kind: str
+# What a call of the engine asks about; a control is the same question about other images.
+KINDS = ("clean", "perturbed", "control", "blank", "second turn")
 
 
 class PlannedImages:
@@ -42,34 +35,30 @@ class PlannedImages:
 
     def __init__(self) -> None:
         """Start without images."""
-        self._stored: dict[tuple[bytes, int | None], tuple[Size, ...]] = {}
+        self._clean: dict[ImageSpec, list[Size]] = {}
         self._shown: dict[Any, ShownImages] = {}
-
-    def sizes(self, request: Request) -> tuple[Size, ...]:
-        """Return the (width, height) of a request's images."""
-        if is_blank(request.variant):
-            return tuple(image.size for image in blank_images(request.variant))
-        spec = request.key.image
-        found = self._stored.get((spec.source, spec.max_side))
-        if found is None:
-            document = request.document if request.other is None else request.other
-            stored = request.task.documents.images(document)
-            side = spec.max_side
-            fitted = stored if side is None else [perturbations.fit(one, side) for one in stored]
-            found = tuple(image.size for image in fitted)
-            self._stored[spec.source, spec.max_side] = found
-        return tuple(_perturbed_size(request.variant, size) for size in found)
 
     def shown(self, request: Request) -> ShownImages:
         """Return a request's images; the same ones for requests that show the same."""
         key = identity(request)
         if key not in self._shown:
-            images = tuple(Image.new("RGB", size) for size in self.sizes(request))
+            images = tuple(Image.new("RGB", size) for size in self._sizes(request))
             self._shown[key] = ShownImages(images, "")
         return self._shown[key]
 
+    def _sizes(self, request: Request) -> list[Size]:
+        if is_blank(request.variant):
+            return [image.size for image in blank_images(request.variant)]
+        clean = request.key.image.clean
+        if clean not in self._clean:
+            document = request.document if request.other is None else request.other
+            stored, side = request.task.documents.images(document), clean.max_side
+            fitted = stored if side is None else [perturbations.fit(one, side) for one in stored]
+            self._clean[clean] = [image.size for image in fitted]
+        return [_perturbed_size(request.variant, size) for size in self._clean[clean]]
+
     def discard(self) -> None:
-        """Drop all images."""
+        """Drop all images; the sizes of stored ones are kept."""
         self._shown.clear()
 
 
@@ -104,38 +93,38 @@ def _perturbed_size(variant: Variant, size: Size) -> Size:
 
 def planned_calls(
     requests: Sequence[Request], images: PlannedImages, batch_size: int
-) -> Iterator[PlannedCall]:
+) -> Iterator[tuple[str, list[Request]]]:
     """Yield the calls that a run makes to answer requests, nothing of it being cached.
 
     A second turn quotes the longest label as its answer, or as much text as may be generated.
 
     Args:
         requests: The requests of the run's documents.
-        images: Gives the sizes of images; emptied after each block.
+        images: Gives the images; emptied after each block.
         batch_size: How many requests the engine runs at once.
+
+    Yields:
+        One of `KINDS`, and requests of one task.
     """
     representations, follow_ups = Representations(), FollowUps()
     follow_ups.expect(requests)
     blank: set[RequestKey] = set()
     for block in work(requests, representations.control_requests(requests)):
         for call in calls(block, batch_size):
-            yield PlannedCall(call, _kind(call[0]))
-        sized = [(request, images.sizes(request)) for request in with_blanks(block)]
+            first = call[0]
+            own = "clean" if first.variant == CLEAN else "perturbed"
+            yield own if first.other is None else "control", call
+        sized = [
+            (request, [image.size for image in images.shown(request).images])
+            for request in with_blanks(block)
+        ]
         new = [one for one in representations.blank_requests(sized) if one.key not in blank]
         blank.update(one.key for one in new)
-        for call in calls(new, batch_size):
-            yield PlannedCall(call, "blank")
-        sources = [request.key.image.source for request in block]
+        yield from (("blank", call) for call in calls(new, batch_size))
         answered = {request.key: _longest_answer(request) for request in block}
-        for call in calls(follow_ups.take(sources, answered), batch_size):
-            yield PlannedCall(call, "second turn")
+        second = follow_ups.take([request.key.image.source for request in block], answered)
+        yield from (("second turn", call) for call in calls(second, batch_size))
         images.discard()
-
-
-def _kind(request: Request) -> str:
-    if request.other is not None:
-        return "control"
-    return "clean" if request.variant == CLEAN else "perturbed"
 
 
 def _longest_answer(request: Request) -> Response:

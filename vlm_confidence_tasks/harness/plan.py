@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from types import SimpleNamespace
 from typing import Any
 
 from vlm_confidence_tasks.errors import MeasurementError, TaskError, one_line
-from vlm_confidence_tasks.evaluation.batch_tracker import BatchTracker
 from vlm_confidence_tasks.evaluation.failures import located
 from vlm_confidence_tasks.evaluation.images import ShownImages
 from vlm_confidence_tasks.evaluation.planning import (
-    PlannedCall,
+    KINDS,
     PlannedImages,
     identity,
     is_adaptive,
@@ -24,12 +26,19 @@ from vlm_confidence_tasks.evaluation.request import Request, Response
 from vlm_confidence_tasks.harness import plugin
 from vlm_confidence_tasks.harness.adapter import DocumentView, HarnessAdapter
 from vlm_confidence_tasks.harness.task import PerturbedTask
-from vlm_confidence_tasks.models.planning import Cost, CountingAdapter, counting
-from vlm_confidence_tasks.probe import ProbeError, replaced
-from vlm_confidence_tasks.types import Sample
+from vlm_confidence_tasks.models.planning import CountingAdapter, counting
+from vlm_confidence_tasks.probe import ProbeError
 
-KINDS = ("clean", "perturbed", "control", "blank", "second turn")
 ALL = "all"
+# The rows of the table below those by kind. `*`: at most, where images depend on answers.
+ROWS = {
+    "scored_options": "options scored",
+    "option_tokens": "tokens of options",
+    "passes": "passes over images and prefixes*",
+    "prompt_tokens": "prompt tokens, shared*",
+    "prompt_tokens_alone": "prompt tokens, one by one",
+    "new_tokens": "tokens to generate, at most",
+}
 
 
 class PlanError(TaskError):
@@ -43,36 +52,36 @@ class Share:
     Attributes:
         documents: Documents.
         answers: Answers, by kind.
-        images: Images that are shown, by kind; those of one document together are one.
-        scored: Options that are scored.
-        cost: Tokens and operations.
+        images: Images that are shown, each with its kind; those of one document together are one.
+        counts: Scored options, and what `CountingAdapter` counts.
         adaptive: Whether images depend on answers, so that images, passes and prompt tokens are
             at most these.
     """
 
     documents: int = 0
     answers: Counter[str] = field(default_factory=Counter)
-    images: dict[str, set[Any]] = field(default_factory=lambda: {kind: set() for kind in KINDS})
-    scored: int = 0
-    cost: Cost = field(default_factory=Cost)
+    images: set[tuple[str, Any]] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
     adaptive: bool = False
 
-    def add(self, call: PlannedCall, cost: Cost) -> None:
-        """Add a call of the engine."""
-        self.answers[call.kind] += len(call.requests)
-        self.images[call.kind].update(map(identity, call.requests))
-        self.scored += sum(len(request.options) for request in call.requests)
-        self.cost += cost
-        self.adaptive |= any(map(is_adaptive, call.requests))
+    def __add__(self, other: Share) -> Share:
+        """Return what two tasks take together."""
+        return Share(
+            self.documents + other.documents,
+            self.answers + other.answers,
+            self.images | other.images,
+            self.counts + other.counts,
+            self.adaptive or other.adaptive,
+        )
 
     def numbers(self) -> dict[str, Any]:
         """Return all numbers, for JSON."""
+        images = Counter(kind for kind, _ in self.images)
         return {
             "documents": self.documents,
-            "images": {kind: len(self.images[kind]) for kind in KINDS if kind != "second turn"},
+            "images": {kind: images[kind] for kind in KINDS if kind != "second turn"},
             "answers": {kind: self.answers[kind] for kind in KINDS},
-            "scored_options": self.scored,
-            **asdict(self.cost),
+            **{name: self.counts[name] for name in ROWS},
             "at_most": self.adaptive,
         }
 
@@ -93,10 +102,9 @@ def run(options: argparse.Namespace) -> str:
     try:
         shares = plan(lm, tasks, options.limit)
     except (MeasurementError, ProbeError, ValueError) as error:
-        raise PlanError(" ".join(str(error).split())) from error
-    if options.json:
-        return json.dumps({name: share.numbers() for name, share in shares.items()}, indent=2)
-    return table(shares)
+        raise PlanError(str(error)) from error
+    numbers = {name: share.numbers() for name, share in shares.items()}
+    return json.dumps(numbers, indent=2) if options.json else table(numbers)
 
 
 def _tasks(
@@ -119,7 +127,7 @@ def _tasks(
     try:
         loaded = list(plugin.leaves(get_task_dict(found, manager, "chat")))
     except Exception as error:
-        raise PlanError(" ".join(str(error).split())) from error
+        raise PlanError(str(error)) from error
     for task in loaded:
         if not isinstance(task, PerturbedTask):
             raise PlanError(f"task {task.config.task} is none of perturbed images: leave it out")
@@ -159,117 +167,60 @@ def plan(
     """
     engine, images = HarnessAdapter(lm, tasks, None), PlannedImages()
     current: dict[tuple[str, int], Request] = {}
+    shares = {name: Share() for name in tasks}
 
     def look_up(task: str, index: int) -> tuple[Request, ShownImages]:
         request = current[task, index]
         with located(request.place):
             return request, images.shown(request)
 
-    instances = []
-    for name, task in tasks.items():
-        task.evaluation, task.chat = _Planned(engine.source.measures), True
-        lm.task_dict[name] = {next(iter(task.dataset)): DocumentView(task, look_up)}
-        task.build_all_requests(limit=limit, rank=0, world_size=1)
-        instances += task.instances
-    shares = {name: Share() for name in tasks}
-    tracker = BatchTracker(lambda answers: None)
-
-    def announce(rows: Sequence[tuple[str, int]]) -> None:
-        tracker.announce([current[row] for row in rows])
-
     def answer(requests: Sequence[Request]) -> list[Response | None]:
         for name, _ in {(request.task.name, request.document) for request in requests}:
             shares[name].documents += 1
-        for call in planned_calls(requests, images, engine.batch_size.now or 1):
+        for kind, call in planned_calls(requests, images, engine.batch_size.now or 1):
             current.clear()
-            current.update({(one.task.name, one.index): one for one in call.requests})
-            engine.generate(call.requests)
-            shares[call.requests[0].task.name].add(call, lm.cost)
+            current.update({(one.task.name, one.index): one for one in call})
+            engine.generate(call)
+            shares[call[0].task.name] += Share(
+                answers=Counter({kind: len(call)}),
+                images={(kind, identity(one)) for one in call},
+                counts=lm.counts + Counter(scored_options=sum(len(one.options) for one in call)),
+                adaptive=any(map(is_adaptive, call)),
+            )
         return [None] * len(requests)
 
-    with (
-        engine.quiet(),
-        replaced(lm, "announce_rows", announce),
-        engine.source.reading(tracker, False),
-    ):
+    lm.options = lambda task, index: current[task, index].options
+    # A provider of masks may be a large model: at most, all documents have masks.
+    evaluation: Any = SimpleNamespace(measures=engine.source.measures, mask_store=None)
+    instances = []
+    for name, task in tasks.items():
+        task.evaluation, task.chat = evaluation, True
+        lm.task_dict[name] = {next(iter(task.dataset)): DocumentView(task, look_up)}
+        task.build_all_requests(limit=limit, rank=0, world_size=1)
+        instances += task.instances
+    with engine.quiet():
         engine.generate_until(answer, instances)
-    return shares | {ALL: _sum(shares.values())} if len(shares) > 1 else shares
+    return shares | {ALL: reduce(add, shares.values())} if len(shares) > 1 else shares
 
 
-class _Planned:
-    """In place of an evaluation, while tasks build their requests."""
-
-    def __init__(self, measures: frozenset[str]) -> None:
-        self.measures = measures
-        # Their provider may be a large model: at most, all documents have masks.
-        self.mask_store = None
-
-    def measured(self, task: str) -> list[int]:
-        return []
-
-    def sample(self, task: str, document: int) -> Sample:
-        raise NotImplementedError("nothing is measured")
-
-    def failure(self, task: str, document: int) -> str | None:
-        raise NotImplementedError("nothing is measured")
-
-
-def _sum(shares: Iterable[Share]) -> Share:
-    total = Share()
-    for share in shares:
-        total.documents += share.documents
-        total.answers.update(share.answers)
-        for kind, images in share.images.items():
-            total.images[kind] |= images
-        total.scored += share.scored
-        total.cost += share.cost
-        total.adaptive |= share.adaptive
-    return total
-
-
-def table(shares: Mapping[str, Share]) -> str:
-    """Return a plan as a table: a column a task."""
-    lines: list[tuple[str, list[str]]] = [("", list(shares))]
-
-    def row(name: str, values: Sequence[int | float], unit: str = "") -> None:
-        lines.append((name, [f"{value:,.{2 if unit else 0}f}{unit}" for value in values]))
-
-    every = list(shares.values())
-    most = ", at most" if any(share.adaptive for share in every) else ""
-    row("documents", [share.documents for share in every])
-    for what, kinds in (("images shown", KINDS[:-1]), ("answers", KINDS)):
-        for kind in kinds:
-            counts = [
-                len(share.images[kind]) if what == "images shown" else share.answers[kind]
-                for share in every
-            ]
-            limit = most if what == "images shown" and kind == "perturbed" else ""
-            if any(counts):
-                row(f"{what}, {kind}{limit}", counts)
-    if any(share.scored for share in every):
-        row("options scored", [share.scored for share in every])
-        row("tokens of options", [share.cost.option_tokens for share in every])
-    costs = [share.cost for share in every]
-    row(f"passes over images and prefixes{most}", [cost.passes for cost in costs])
-    row(f"prompt tokens, shared{most}", [cost.prompt_tokens for cost in costs])
-    row("prompt tokens, one by one", [cost.prompt_tokens_alone for cost in costs])
-    row("tokens to generate, at most", [cost.new_tokens for cost in costs])
-    scale, unit = _unit(max(cost.prompt_flops_alone + cost.new_flops for cost in costs))
-    for name, values in (
-        (f"operations on prompts, shared{most}", [cost.prompt_flops for cost in costs]),
-        ("operations on prompts, one by one", [cost.prompt_flops_alone for cost in costs]),
-        ("operations on answers, at most", [cost.new_flops for cost in costs]),
-    ):
-        row(name, [value / scale for value in values], unit)
-    width = max(len(name) for name, _ in lines)
-    columns = [max(map(len, column)) for column in zip(*(cells for _, cells in lines), strict=True)]
+def table(plans: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the numbers of a plan as a table: a column for each task, no row of zeros."""
+    every = list(plans.values())
+    most = ", at most" if any(share["at_most"] for share in every) else ""
+    rows = {"documents": [share["documents"] for share in every]}
+    for part, name in (("images", "images shown"), ("answers", "answers")):
+        for kind in every[0][part]:
+            mark = "*" if (part, kind) == ("images", "perturbed") else ""
+            rows[f"{name}, {kind}{mark}"] = [share[part][kind] for share in every]
+    rows |= {text: [share[name] for share in every] for name, text in ROWS.items()}
+    lines = [["", *plans]]
+    lines += [
+        [name.replace("*", most), *(f"{value:,}" for value in values)]
+        for name, values in rows.items()
+        if any(values)
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
-        "  ".join([f"{name:<{width}}", *(f"{c:>{n}}" for c, n in zip(cells, columns, strict=True))])
-        for name, cells in lines
+        "  ".join([f"{name:<{widths[0]}}", *map(str.rjust, cells, widths[1:])])
+        for name, *cells in lines
     )
-
-
-def _unit(most: float) -> tuple[float, str]:
-    """Return the largest unit of operations of which there is one at least."""
-    units = ((1e15, " PFLOP"), (1e12, " TFLOP"), (1e9, " GFLOP"))
-    return next(((scale, name) for scale, name in units if most >= scale), (1e6, " MFLOP"))

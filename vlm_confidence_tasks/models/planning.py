@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -12,7 +12,6 @@ from lmms_eval.api.instance import GenerationResult
 from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 
 from vlm_confidence_tasks import probe
-from vlm_confidence_tasks.models.flops import ModelShape, model_shape
 from vlm_confidence_tasks.models.hf_multimodal import Block, HfMultimodalSimple
 from vlm_confidence_tasks.models.shared_prefix import Prompt
 from vlm_confidence_tasks.models.turns import Turn
@@ -21,50 +20,24 @@ from vlm_confidence_tasks.models.turns import Turn
 REMEMBERED = 256
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What some answers cost.
-
-    Attributes:
-        passes: Passes over prompts: one for each block of questions that share a prefix, and one
-            for each question that stands alone.
-        prompt_tokens: Tokens of prompts that run.
-        prompt_tokens_alone: The same if each question paid for its image.
-        new_tokens: Tokens to generate, at most.
-        option_tokens: Tokens of options that are scored after their prompts.
-        prompt_flops: Floating-point operations of images, prompts and scored options.
-        prompt_flops_alone: The same if each question paid for its image.
-        new_flops: Floating-point operations of the tokens to generate, at most.
-    """
-
-    passes: int = 0
-    prompt_tokens: int = 0
-    prompt_tokens_alone: int = 0
-    new_tokens: int = 0
-    option_tokens: int = 0
-    prompt_flops: float = 0
-    prompt_flops_alone: float = 0
-    new_flops: float = 0
-
-    def __add__(self, other: Cost) -> Cost:
-        """Return the cost of both."""
-        names = [field.name for field in fields(self)]
-        return Cost(**{name: getattr(self, name) + getattr(other, name) for name in names})
-
-
 class CountingAdapter(HfMultimodalSimple):
     """Prepares prompts as the adapter does and counts, where that would run the model.
 
     Attributes:
-        cost: What the last `generate_until` would have cost.
+        counts: What the last `generate_until` would have cost. `passes` over prompts: one for each
+            block of questions that share a prefix, and one for each question that stands alone;
+            `prompt_tokens` that run; `prompt_tokens_alone`, if each question paid for its image;
+            `new_tokens` to generate, at most; `option_tokens` that are scored after their prompts.
+        options: Returns the options that are scored for a task's request, by name and index.
     """
 
     is_simple = False
+    options: Callable[[str, int], Sequence[str]]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """Load configuration and processor, as the adapter does with the weights too."""
         super().__init__(*args, **options)
-        self.cost = Cost()
+        self.counts: Counter[str] = Counter()
         self._remembered: dict[Any, list[Prompt] | None] = {}
 
     def _load(self, pretrained: str, **options: Any) -> Any:
@@ -78,19 +51,12 @@ class CountingAdapter(HfMultimodalSimple):
                 attn_implementation=options["attn_implementation"],
                 trust_remote_code=options["trust_remote_code"],
             )
-        try:
+        # Where there is none, the model's own, as when weights are loaded.
+        with suppress(OSError):
             model.generation_config = GenerationConfig.from_pretrained(
                 pretrained, revision=options["revision"]
             )
-        except OSError:
-            # There is none: the model's own, as when weights are loaded.
-            return model.eval()
         return model.eval()
-
-    @cached_property
-    def shape(self) -> ModelShape:
-        """The model's shape."""
-        return model_shape(self.model)
 
     def _moved(self, inputs: Any) -> Any:
         # Shapes are all that is needed, and thousands of images would fill the memory.
@@ -105,77 +71,40 @@ class CountingAdapter(HfMultimodalSimple):
             self._remembered[key] = super()._prompts(run)
         return self._remembered[key]
 
+    def _shares(self, run: Sequence[Turn]) -> bool:
+        return self._shared is not None and len(run) > 1 and bool(run[0].images)
+
     def generate_until(self, requests: list[Any]) -> list[Any]:
         """Count the cost of requests and answer nothing."""
-        self.cost = sum((self._cost(block) for block in self._blocks(requests)), Cost())
+        self.counts = Counter()
+        for block in self._blocks(requests):
+            self._count(block)
         return [GenerationResult(text="") for _ in requests]
 
-    def _cost(self, block: Block) -> Cost:
-        """Return what a block of requests costs."""
+    def _count(self, block: Block) -> None:
         turns = [turn for own in block.turns for turn in own]
-        self._announce(turns)
-        assert self.logit_source.rows is not None
-        rows = self.logit_source.rows.rows()
-        found = Cost()
-        if block.prompts is None:
-            prompts = [self._alone(turn) for turn in turns]
-        else:
-            prompts = [prompt for own in block.prompts for prompt in own]
-        for turn, row, prompt in zip(turns, rows, prompts, strict=True):
-            found += self._answer_cost(turn, row, prompt)
-        if block.prompts is None or self._shared is None or not self._shared.possible:
-            return found + self._apart(turns, prompts)
-        lengths = {self._shared.prefix_length(own) for own in block.prompts}
-        if len(lengths) > 1 or 0 in lengths:
-            return found + self._apart(turns, prompts)
-        for own, its_turns in zip(block.prompts, block.turns, strict=True):
-            found += self._together_cost(its_turns, own, *lengths)
-        return found
-
-    def _alone(self, turn: Turn) -> Prompt:
-        prompts = self._prompts([turn])
-        assert prompts is not None
-        return prompts[0]
-
-    def _answer_cost(self, turn: Turn, row: probe.Row, prompt: Prompt) -> Cost:
-        """Return what comes to the prompt, and what the prompt costs if it stands alone."""
-        length = len(prompt.tokens)
-        options = probe.options_of(self.tokenizer, row.options, prompt.tokens)
-        # The logits after the prompt are those of each option's first token, and of the answer's.
-        scored = [len(option) - 1 for option in options]
-        new = int(self._settings(turn.arguments)["max_new_tokens"])
-        shape = self.shape
-        scoring = sum(shape.text(tokens, length) + shape.logits(tokens) for tokens in scored)
-        return Cost(
-            prompt_tokens_alone=length,
-            new_tokens=new,
-            option_tokens=sum(map(len, options)),
-            prompt_flops=scoring,
-            prompt_flops_alone=scoring + self._prompt_flops(turn, prompt, length),
-            new_flops=shape.text(new - 1, length) + shape.logits(new - 1),
-        )
-
-    def _prompt_flops(self, turn: Turn, prompt: Prompt, length: int) -> float:
-        """Return the operations of an image and the first tokens of a prompt."""
-        pixels = prompt.inputs.get("pixel_values")
-        seen = 0.0 if pixels is None else self.shape.images(pixels, len(turn.images))
-        return seen + self.shape.text(length) + self.shape.logits(1)
-
-    def _apart(self, turns: Sequence[Turn], prompts: Sequence[Prompt]) -> Cost:
-        """Return what prompts cost of which each pays for its image."""
-        flops = sum(
-            self._prompt_flops(turn, prompt, len(prompt.tokens))
-            for turn, prompt in zip(turns, prompts, strict=True)
-        )
+        runs = block.prompts or [self._prompts([turn]) or () for turn in turns]
+        prompts = [prompt for run in runs for prompt in run]
         tokens = sum(len(prompt.tokens) for prompt in prompts)
-        return Cost(passes=len(prompts), prompt_tokens=tokens, prompt_flops=flops)
+        prefix = 0 if block.prompts is None else self._prefix(block.prompts)
+        passes = len(runs) if prefix else len(prompts)
+        self.counts.update(
+            passes=passes,
+            prompt_tokens=tokens - prefix * (len(prompts) - passes),
+            prompt_tokens_alone=tokens,
+            new_tokens=sum(self._settings(turn.arguments)["max_new_tokens"] for turn in turns),
+            option_tokens=sum(map(self._option_tokens, turns, prompts)),
+        )
 
-    def _together_cost(self, turns: Sequence[Turn], prompts: Sequence[Prompt], length: int) -> Cost:
-        """Return what prompts behind one prefix cost."""
-        own = [len(prompt.tokens) - length for prompt in prompts]
-        suffixes = sum(self.shape.text(tokens, length) + self.shape.logits(1) for tokens in own)
-        prefix = self._prompt_flops(turns[0], prompts[0], length)
-        return Cost(passes=1, prompt_tokens=length + sum(own), prompt_flops=prefix + suffixes)
+    def _prefix(self, runs: Sequence[Sequence[Prompt]]) -> int:
+        """Return how many tokens the prompts of each run share, 0 if they are run apart."""
+        assert self._shared is not None
+        lengths = {self._shared.prefix_length(run) for run in runs}
+        return lengths.pop() if self._shared.possible and len(lengths) == 1 else 0
+
+    def _option_tokens(self, turn: Turn, prompt: Prompt) -> int:
+        options = self.options(turn.task, turn.document)
+        return sum(map(len, probe.options_of(self.tokenizer, options, prompt.tokens)))
 
 
 def counting(adapter: type) -> type[CountingAdapter]:

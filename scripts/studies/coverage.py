@@ -13,19 +13,21 @@ and number, so that any cell can be run alone.
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import sys
 import warnings
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from tqdm import tqdm
 
-from simulated_answers import KINDS, Cell, Kind, cells, simulated
+from simulated_answers import KINDS, Cell, cells, simulated
 from simulated_answers.design import IMAGES
 
 # Answers of the largest cells that are run again: with more, 1,000 repeats take minutes.
@@ -123,11 +125,13 @@ def main() -> None:
         ]
         _run(pool, [(*job, options.doubtful) for job in again], kept, options)
     order = {name: n for n, name in enumerate(KINDS)}
-    text = page(sorted(kept.values(), key=lambda r: order[r.kind]))
+    results = sorted(kept.values(), key=lambda r: (order[r.kind], *astuple(r.cell)))
     if options.output is None:
-        print(text)
-    else:
-        options.output.write_text(text, encoding="utf-8")
+        print(page(results))
+        return
+    options.output.write_text(page(results), encoding="utf-8")
+    with options.output.with_suffix(".csv").open("w", encoding="utf-8") as file:
+        write_cells(results, file)
 
 
 def _run(
@@ -163,7 +167,9 @@ def _options() -> argparse.Namespace:
         "--doubtful", type=int, default=1000, help="of a cell that lies outside of what is promised"
     )
     parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--output", type=Path, help="file to write; printed if left out")
+    parser.add_argument(
+        "--output", type=Path, help="page, with a CSV of all cells beside it; default: printed"
+    )
     parser.add_argument("--only", default="", help="kinds whose name holds this text")
     parser.add_argument(
         "--kept", type=Path, help="file of finished cells (JSON lines), which are not run again"
@@ -173,32 +179,51 @@ def _options() -> argparse.Namespace:
 
 
 def page(results: Sequence[Result]) -> str:
-    """Write the results as Markdown."""
+    """Write the results as Markdown: a row for each kind."""
     lines = [_HEAD, *_unfinished(results)]
-    lines += _summary(results)
+    heads = ["kind", "for", "promised", *(f"{images} images" for images in IMAGES)]
+    lines += [f"| {' | '.join([*heads, 'cells', 'repeats', 'absent'])} |"]
+    lines += ["|---" * (len(heads) + 3) + "|"]
     for name, kind in KINDS.items():
         rows = [result for result in results if result.kind == name]
         if rows:
-            lines += _table(kind, rows)
+            lines.append(f"| {' | '.join([kind.title, kind.metrics, *_numbers(rows)])} |")
     return "\n".join(lines) + "\n"
+
+
+def write_cells(results: Sequence[Result], file: TextIO) -> None:
+    """Write the results as CSV: a row for each cell, in percent."""
+    table = csv.writer(file, lineterminator="\n")
+    design = ("images", "most_questions", "variants", "correlation")
+    table.writerow(["kind", *design, "percent", "width"])
+    for result in results:
+        width = "" if result.width is None else f"{result.width:.3f}"
+        percent = f"{100 * result.share:.1f}" if result.repeats else ""
+        table.writerow([KINDS[result.kind].title, *astuple(result.cell), percent, width])
 
 
 _HEAD = """# Measured coverage
 
 Written by `python scripts/studies/coverage.py --output docs/studies/coverage.md`. How often 95%
-intervals hold the truth, and how often tests reject a true null hypothesis at 5%, in percent; in
-brackets the mean width. The number of repeats is given with each table: fewer in cells of many
-answers. The standard error of a coverage of 95% is 0.7 with 1,000 repeats, 1.3 with 300 and 1.8
-with 150, so that of a hundred cells a few lie 2 of these away by chance. A cell in which fewer
-than 93% of the intervals held, or a test rejected in under 3 or over 7%, is run again with 1,000
-repeats, unless it has over 20,000 answers; of the largest others, and of trust under shift
-(`temperature` and all that follow it), some stand here with their first repeats still.
+intervals hold the truth, and how often tests reject a true null hypothesis at 5%, in percent:
+lowest / mean / highest over the cells with as many images. **Absent**: repeats without an interval.
+Each cell, with the mean width of its intervals: [coverage.csv](coverage.csv).
 
-**Images** are the clusters. **Questions** an image: 1, or a number from 1 to 18, each as likely.
-**Correlation** is that between answers of one image; answers to the variants of one document
-go together by 0.8. Rates have beta distributed image rates, everything else normal scores.
-Truths are exact, or those of 2,000,000 answers. What each kind of interval is, and what it does
-not reach: [reading the numbers](../reading-the-numbers.md#how-far-a-number-may-be-off).
+A cell is a design: **images** are the clusters; 1 question an image, or a number from 1 to 18, each
+as likely; 1, 4 or 24 variants of each question; and a correlation of 0, 0.1 or 0.3 between answers
+of one image. Answers to the variants of one document go together by 0.8. Rates have beta
+distributed image rates, everything else normal scores. Truths are exact, or those of 2,000,000
+answers.
+
+The standard error of a coverage of 95% is 0.7 with 1,000 repeats, 1.3 with 300 and 1.8 with 150, so
+that of a hundred cells a few lie 2 of these away by chance. Cells of many answers have fewer
+repeats. A cell in which fewer than 93% of the intervals held, or a test rejected in under 3 or over
+7%, is run again with 1,000 repeats, unless it has over 20,000 answers; of the largest others, and
+of trust under shift (`temperature` and all that follow it), some stand here with their first
+repeats still.
+
+What each kind of interval is, and what it does not reach:
+[reading the numbers](../reading-the-numbers.md#how-far-a-number-may-be-off).
 """
 
 
@@ -206,27 +231,20 @@ def _unfinished(results: Sequence[Result]) -> list[str]:
     total = sum(len(list(cells(kind))) for kind in KINDS.values())
     if len(results) == total:
         return []
-    return [f"{len(results):,} of {total:,} cells are measured so far; the others are left out."]
+    return [f"{len(results):,} of {total:,} cells are measured so far; the others are left out.\n"]
 
 
-def _summary(results: Sequence[Result]) -> list[str]:
-    lines = [
-        "",
-        "## Summary",
-        "",
-        "Lowest, mean and highest over all cells with as many images.",
-        "",
-        "| kind | 10 images | 30 and more | absent |",
-        "|---|---|---|---|",
+def _numbers(rows: Sequence[Result]) -> list[str]:
+    """Return what the page says of one kind, in its columns."""
+    totals = [row.total for row in rows]
+    fewest, most = f"{min(totals):,}", f"{max(totals):,}"
+    return [
+        "5" if all(row.width is None for row in rows) else "95",
+        *(_range([row for row in rows if row.cell.images == images]) for images in IMAGES),
+        str(len(rows)),
+        fewest if fewest == most else f"{fewest} to {most}",
+        f"{sum(row.absent for row in rows) / sum(totals):.1%}",
     ]
-    for name, kind in KINDS.items():
-        rows = [result for result in results if result.kind == name]
-        few, many = ([r for r in rows if (r.cell.images < 30) == side] for side in (True, False))
-        if rows:
-            total = sum(r.total for r in rows)
-            absent = sum(r.absent for r in rows) / total
-            lines.append(f"| {kind.title} | {_range(few)} | {_range(many)} | {absent:.1%} |")
-    return lines
 
 
 def _range(rows: Sequence[Result]) -> str:
@@ -234,36 +252,6 @@ def _range(rows: Sequence[Result]) -> str:
     if not shares:
         return ""
     return f"{min(shares):.1f} / {np.mean(shares):.1f} / {max(shares):.1f}"
-
-
-def _table(kind: Kind, rows: Sequence[Result]) -> list[str]:
-    columns = sorted({(row.cell.variants, row.cell.correlation) for row in rows})
-    heads = [f"{variants} var., {shared:g}" for variants, shared in columns]
-    counts = [row.total for row in rows]
-    fewest, most = min(counts), max(counts)
-    repeats = f"{fewest:,} repeats." if fewest == most else f"{fewest:,} to {most:,} repeats."
-    lines = ["", f"## {kind.title}", "", f"For {kind.metrics}. {repeats}{kind.note}", ""]
-    lines += [f"| images | questions | {' | '.join(heads)} |", "|---" * (2 + len(heads)) + "|"]
-    for images, questions in sorted({(row.cell.images, row.cell.questions) for row in rows}):
-        found = {
-            (row.cell.variants, row.cell.correlation): row
-            for row in rows
-            if (row.cell.images, row.cell.questions) == (images, questions)
-        }
-        texts = [_cell(found.get(column)) for column in columns]
-        lines.append(
-            f"| {images} | {'1' if questions == 1 else f'1-{questions}'} | {' | '.join(texts)} |"
-        )
-    return lines
-
-
-def _cell(row: Result | None) -> str:
-    if row is None:
-        return ""
-    if not row.repeats:
-        return "none"
-    width = "" if row.width is None else f" ({row.width:.3f})"
-    return f"{100 * row.share:.1f}{width}"
 
 
 if __name__ == "__main__":

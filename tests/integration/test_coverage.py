@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
+import io
+import math
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,6 +23,7 @@ from vlm_confidence_tasks.metrics import reducers as reduced
 from vlm_confidence_tasks.metrics.functional.ranking import aurc_of_ranks, auroc_of_ranks
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "studies" / "coverage.py"
+STUDIES = SCRIPT.parents[2] / "docs" / "studies"
 spec = importlib.util.spec_from_file_location("measured_coverage", SCRIPT)
 coverage = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = coverage
@@ -110,19 +114,50 @@ def test_doubtful_cells_are_run_again(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(sys, "argv", [*command, "--output", str(page), "--kept", str(kept)])
     coverage.main()
     assert runs == [20, 60] and len(kept.read_text().splitlines()) == 2
-    assert "60 repeats" in page.read_text() and "95.0" in page.read_text()
+    numbers = "| 95 | 95.0 / 95.0 / 95.0 |  |  |  | 1 | 60 | 0.0% |"
+    assert f"| Mean, normal | `entropy_delta`, `drift` {numbers}" in page.read_text().splitlines()
+    assert page.with_suffix(".csv").read_text().splitlines()[1:] == [
+        '"Mean, normal",10,1,1,0.0,95.0,0.100'
+    ]
     # All is kept: nothing is run.
     coverage.main()
     assert runs == [20, 60]
 
 
-def test_the_page_shows_every_kind_and_cell() -> None:
+def test_the_page_has_a_row_for_each_kind_and_the_csv_one_for_each_cell() -> None:
     results = [coverage.measure("rate 0", cell, 3) for cell in CELLS]
     results += [coverage.measure("wilcoxon", cell, 3) for cell in CELLS]
-    page = coverage.page(results)
-    assert page.count("## Rate of 0") == page.count("## Wilcoxon") == 1
-    assert page.count("\n| 30 | 1-18 | ") == page.count("\n| 30 | 1 | ") == 2
-    assert "100.0 (0." in page and "nan" not in page
+    results.append(coverage.Result("wilcoxon", coverage.Cell(10, 1, 1, 0.0), math.nan, None, 0, 3))
+    page, cells = coverage.page(results), io.StringIO()
+    coverage.write_cells(results, cells)
+    rows = [line.split(" | ")[2:] for line in page.splitlines() if line.startswith("| ")][1:]
+    assert rows[0] == ["95", "", "100.0 / 100.0 / 100.0", "", "", "3", "3", "0.0% |"]
+    assert [row[0] for row in rows] == ["95", "5"] and rows[1][-3:] == ["4", "3", "25.0% |"]
+    lines = cells.getvalue().splitlines()
+    assert lines[1].startswith("Rate of 0,30,1,1,0.0,100.0,0.") and len(lines) == 1 + 7
+    assert lines[-1] == "Wilcoxon signed-rank test on image means,10,1,1,0.0,,"
+
+
+def test_the_stored_page_is_of_the_stored_cells() -> None:
+    found: dict[tuple[str, str], list[float]] = {}
+    with (STUDIES / "coverage.csv").open() as file:
+        for row in csv.DictReader(file):
+            percent = float(row["percent"] or "nan")
+            found.setdefault((row["kind"], row["images"]), []).append(percent)
+    page = (STUDIES / "coverage.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    heads, *rows = rows
+    assert len(rows) == len(coverage.KINDS) and len(found) > 3 * len(rows)
+    for row in rows:
+        for head, text in zip(heads[3:7], row[3:7], strict=True):
+            cells = found.get((row[0], head.split()[0]), [math.nan])
+            if text.strip():
+                low, mean, high = map(float, text.split(" / "))
+                assert (low, high) == (np.nanmin(cells), np.nanmax(cells))
+                # Of cells that are not rounded.
+                assert mean == pytest.approx(np.nanmean(cells), abs=0.1001)
+            else:
+                assert np.isnan(cells).all()
 
 
 def measured_as(metric: Metric) -> list[str]:

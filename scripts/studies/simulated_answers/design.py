@@ -114,14 +114,12 @@ class Kind:
         title: What it is.
         metrics: For which of the package's metrics it stands.
         run: One repeat.
-        note: What to know.
         variants: Whether it depends on the number of variants.
     """
 
     title: str
     metrics: str
     run: Callable[[Data, np.random.Generator], Outcome]
-    note: str = ""
     variants: bool = True
 
 

@@ -4,7 +4,7 @@ The search is numpy (`perturbations/attack.py`); here is what it asks the model 
 """
 
 from vlm_confidence_tasks.attacks.objective import ModelObjective
+from vlm_confidence_tasks.attacks.objective_provider import ObjectiveProvider
 from vlm_confidence_tasks.attacks.pixels import PixelPath
-from vlm_confidence_tasks.attacks.provider import ObjectiveProvider
 
 __all__ = ["ModelObjective", "ObjectiveProvider", "PixelPath"]

@@ -23,7 +23,7 @@ from vlm_confidence_tasks.types import Question
 
 Masks = Mapping[str, Any]
 MasksOf = Callable[[Question, Image.Image], Masks]
-Row = dict[str, Any]
+Example = dict[str, Any]
 
 TRAIN, HELD_OUT = "train", "test"
 # Rows in a file, and in memory at once.
@@ -112,7 +112,7 @@ def _generator(purpose: str, digest: str, seed: int, question: str = "") -> np.r
 
 def examples(
     asked: Iterable[Asked], masks_of: MasksOf, config: DataConfig, counts: Counts
-) -> Iterator[tuple[str, Row]]:
+) -> Iterator[tuple[str, Example]]:
     """Yield (split, example) of each question about an image, and keep the counts up to date.
 
     One that came before, or of whose things no mask is found, is left out.
@@ -154,7 +154,7 @@ def examples(
 
 def _row(
     one: Asked, digest: str, image: Image.Image, shown: float, stated: float, person: str
-) -> Row:
+) -> Example:
     chosen, rejected = preference(stated)
     return {
         "image": {"bytes": _png(image), "path": None},
@@ -200,7 +200,7 @@ def write_examples(
     output.mkdir(parents=True, exist_ok=True)
     counts = Counts()
     shards: dict[str, int] = {TRAIN: 0, HELD_OUT: 0}
-    waiting: dict[str, list[Row]] = {TRAIN: [], HELD_OUT: []}
+    waiting: dict[str, list[Example]] = {TRAIN: [], HELD_OUT: []}
 
     def write(split: str) -> None:
         file = output / f"{split}-{shards[split]:05d}.parquet"

@@ -79,13 +79,13 @@ def evaluate(
     for model, folder in zip((before, after), folders, strict=True):
         run_tasks(model, tasks, folder, data, more)
     problems = Problems()
-    found = compare.compare_runs(folders, problems)
+    comparison = compare.compare_runs(folders, problems)
     if problems.lines:
         raise TaskError(problems.lines[0])
-    (output / "comparison.json").write_text(json.dumps(compare.to_record(found), indent=2))
-    text = HEAD.format(before=before, after=after) + "\n".join(table(found.differences)) + "\n"
+    (output / "comparison.json").write_text(json.dumps(compare.to_record(comparison), indent=2))
+    text = HEAD.format(before=before, after=after) + "\n".join(table(comparison.differences)) + "\n"
     (output / "comparison.md").write_text(text)
-    return found
+    return comparison
 
 
 def check_held_out(models: Iterable[str], tasks: Iterable[str], data: str | None) -> None:

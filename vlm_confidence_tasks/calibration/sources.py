@@ -21,7 +21,7 @@ from vlm_confidence_tasks.types import Question
 
 QUESTIONS = "questions.jsonl"
 # Question id, category and image digest -> an answer.
-Answers = Mapping[tuple[str, str, str], str]
+QuotedAnswers = Mapping[tuple[str, str, str], str]
 
 # Names of the shared templates in `task_yamls/`: _<prefix>_yaml.
 _LEFT, _RIGHT = "_", "_yaml"
@@ -55,7 +55,7 @@ class BenchmarkData:
         for row, document in enumerate(self.documents.text):
             yield row, self.benchmark.question(document, "", "")
 
-    def asked(self, answers: Answers | None = None) -> Iterator[Asked]:
+    def asked(self, answers: QuotedAnswers | None = None) -> Iterator[Asked]:
         """Yield the questions on one image that have an answer, a model's or the data set's."""
         for row, question in self.questions():
             images = self.documents.images(row)

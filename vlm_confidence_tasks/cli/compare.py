@@ -29,9 +29,9 @@ def run(options: argparse.Namespace) -> int:
     from vlm_confidence_tasks.report.inputs.problems import Problems
 
     problems = Problems()
-    found = compare.compare_runs(options.runs, problems, options.quiet)
+    comparison = compare.compare_runs(options.runs, problems, options.quiet)
     if options.json:
-        print(json.dumps(compare.to_record(found), indent=2))
-    elif found.differences:
-        print(compare.to_text(found))
+        print(json.dumps(compare.to_record(comparison), indent=2))
+    elif comparison.differences:
+        print(compare.to_text(comparison))
     return problems.exit_code()

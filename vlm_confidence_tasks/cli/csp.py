@@ -11,7 +11,7 @@ from vlm_confidence_tasks.cli.options import Commands, add_quiet, positive
 from vlm_confidence_tasks.errors import TaskError
 
 if TYPE_CHECKING:
-    from vlm_confidence_tasks.calibration.sources import Answers
+    from vlm_confidence_tasks.calibration.sources import QuotedAnswers
 
 
 def add(commands: Commands) -> None:
@@ -170,15 +170,15 @@ def evaluate(options: argparse.Namespace) -> None:
     more = ["--batch_size", str(options.batch_size)]
     if options.limit is not None:
         more += ["--limit", str(options.limit)]
-    found = evaluation.evaluate(
+    comparison = evaluation.evaluate(
         options.before, options.after, options.output, tasks, options.data, more
     )
-    print("\n".join(evaluation.table(found.differences)))
-    for note in found.notes:
+    print("\n".join(evaluation.table(comparison.differences)))
+    for note in comparison.notes:
         print(note)
 
 
-def _read_answers(samples: Path) -> Answers:
+def _read_answers(samples: Path) -> QuotedAnswers:
     """Return the labels that a model gave on clean images, from a run's samples file."""
     from vlm_confidence_tasks.report.inputs.samples import read_samples
 

@@ -35,9 +35,9 @@ def run(options: argparse.Namespace) -> int:
         check_folder(options.output)
     intervals = not options.no_intervals
     wanted = SummaryOptions(intervals, True, options.workers, options.quiet)
-    found, older = collect(runs, wanted, problems)
-    if found:
-        record = build_leaderboard(found, older, intervals, problems)
-        shown = all_figures(record, curves_by_entry(record, found))
+    summarised, older = collect(runs, wanted, problems)
+    if summarised:
+        record = build_leaderboard(summarised, older, intervals, problems)
+        shown = all_figures(record, curves_by_entry(record, summarised))
         write_figures(options.output, shown, options.quiet)
     return problems.exit_code()

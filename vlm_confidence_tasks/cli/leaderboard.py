@@ -52,12 +52,12 @@ def run(options: argparse.Namespace) -> int:
         check_folder(options.output)
     intervals, drawn = not options.no_intervals, not options.no_figures
     wanted = SummaryOptions(intervals, drawn, options.workers, options.quiet)
-    found, older = collect(runs, wanted, problems)
-    if not found:
+    summarised, older = collect(runs, wanted, problems)
+    if not summarised:
         return problems.exit_code()
-    record = build_leaderboard(found, older, intervals, problems)
+    record = build_leaderboard(summarised, older, intervals, problems)
     tables = build_tables(record, options.by, options.metrics)
-    shown = all_figures(record, curves_by_entry(record, found)) if drawn else []
+    shown = all_figures(record, curves_by_entry(record, summarised)) if drawn else []
     data = data_folder(options.data)
     write_leaderboard(options.output, record, tables, options.by, shown, data, options.quiet)
     if not options.quiet:

@@ -27,12 +27,12 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the numbers of each file."""
-    found = {str(file): _numbers(file) for file in options.samples}
-    several = len(found) > 1
+    by_file = {str(file): _numbers(file) for file in options.samples}
+    several = len(by_file) > 1
     if options.json:
-        print(json.dumps(found if several else next(iter(found.values())), indent=2))
+        print(json.dumps(by_file if several else next(iter(by_file.values())), indent=2))
         return 0
-    for file, numbers in found.items():
+    for file, numbers in by_file.items():
         if several:
             print(f"{file}:")
         width = max(map(len, numbers))

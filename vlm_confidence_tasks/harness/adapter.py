@@ -33,7 +33,7 @@ from vlm_confidence_tasks.harness.task import (
 # an answer, after their retries or when the token budget is spent.
 FAILURE_TEXTS = ("[LMMS_EVAL_REQUEST_FAILED", "[LMMS_EVAL_BUDGET_EXCEEDED")
 
-Answer = Callable[[Sequence[Request]], list[Response | None]]
+AnswerRequests = Callable[[Sequence[Request]], list[Response | None]]
 LookUp = Callable[[str, int], tuple[Request, ShownImages]]
 
 
@@ -62,7 +62,7 @@ class HarnessAdapter:
         self._default_tags = default_tags
         self._instances: dict[tuple[str, int], Instance] = {}
 
-    def generate_until(self, answer: Answer, instances: Sequence[Instance]) -> list[Any]:
+    def generate_until(self, answer: AnswerRequests, instances: Sequence[Instance]) -> list[Any]:
         """Answer instances: those of perturbed tasks through `answer`, others with the adapter."""
         perturbed = [item for item in instances if isinstance(item, PerturbedInstance)]
         others = [item for item in instances if not isinstance(item, PerturbedInstance)]

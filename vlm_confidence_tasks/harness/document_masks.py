@@ -50,8 +50,7 @@ class DocumentMasks:
         except Exception:
             # The run makes the same images, and names or counts the document that fails.
             return ()
-        side = self._max_side
-        fitted = images if side is None else [perturbations.fit(image, side) for image in images]
+        fitted = (perturbations.fit(image, self._max_side) for image in images)
         return tuple(self._masks.of(question, image) for image in fitted)
 
     def report(self, task: str) -> None:

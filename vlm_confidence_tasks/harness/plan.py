@@ -15,7 +15,7 @@ from typing import Any
 from vlm_confidence_tasks.errors import MeasurementError, TaskError, one_line
 from vlm_confidence_tasks.evaluation.failures import located
 from vlm_confidence_tasks.evaluation.images import ShownImages
-from vlm_confidence_tasks.evaluation.planning import (
+from vlm_confidence_tasks.evaluation.planned_calls import (
     KINDS,
     PlannedImages,
     identity,
@@ -26,7 +26,7 @@ from vlm_confidence_tasks.evaluation.request import Request, Response
 from vlm_confidence_tasks.harness import plugin
 from vlm_confidence_tasks.harness.adapter import DocumentView, HarnessAdapter
 from vlm_confidence_tasks.harness.task import PerturbedTask
-from vlm_confidence_tasks.models.planning import CountingAdapter, counting
+from vlm_confidence_tasks.models.counting_adapter import CountingAdapter, counting
 from vlm_confidence_tasks.probe import ProbeError
 
 ALL = "all"

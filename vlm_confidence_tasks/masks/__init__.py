@@ -4,8 +4,8 @@
 ('red circle',)
 """
 
+from vlm_confidence_tasks.masks.mask_provider import Mask, MaskProvider, union
 from vlm_confidence_tasks.masks.phrases import phrases
-from vlm_confidence_tasks.masks.provider import Mask, MaskProvider, union
 from vlm_confidence_tasks.masks.providers import provider
 from vlm_confidence_tasks.masks.question_masks import OnMissing, QuestionMasks
 from vlm_confidence_tasks.masks.store import MaskStore

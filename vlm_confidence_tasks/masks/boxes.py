@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from vlm_confidence_tasks.errors import TaskError, one_line
-from vlm_confidence_tasks.masks.provider import Mask, union
+from vlm_confidence_tasks.masks.mask_provider import Mask, union
 from vlm_confidence_tasks.probe import folder_digest
 
 

@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from vlm_confidence_tasks.masks.loading import load, version
-from vlm_confidence_tasks.masks.provider import Mask, union
+from vlm_confidence_tasks.masks.mask_provider import Mask, union
 
 NAME = "grounding_dino+sam"
 DETECTOR = "IDEA-Research/grounding-dino-base"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.masks.boxes import Boxes
-from vlm_confidence_tasks.masks.provider import MaskProvider
+from vlm_confidence_tasks.masks.mask_provider import MaskProvider
 from vlm_confidence_tasks.masks.sandbox import SandboxMasks
 
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from vlm_confidence_tasks.masks.mask_provider import Mask, MaskProvider
 from vlm_confidence_tasks.masks.phrases import phrases
-from vlm_confidence_tasks.masks.provider import Mask, MaskProvider
 from vlm_confidence_tasks.masks.store import MaskStore
 from vlm_confidence_tasks.perturbations import image_digest
 from vlm_confidence_tasks.types import Question

@@ -13,7 +13,7 @@ from PIL import Image
 from transformers import Sam3Model, Sam3Processor
 
 from vlm_confidence_tasks.masks.loading import load, version
-from vlm_confidence_tasks.masks.provider import Mask, union
+from vlm_confidence_tasks.masks.mask_provider import Mask, union
 
 NAME = "sam3"
 MODEL = "facebook/sam3"

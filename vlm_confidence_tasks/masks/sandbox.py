@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from vlm_confidence_tasks.errors import TaskError
-from vlm_confidence_tasks.masks.provider import Mask, union
+from vlm_confidence_tasks.masks.mask_provider import Mask, union
 from vlm_confidence_tasks.perturbations import image_digest
 from vlm_confidence_tasks.sandbox.render import pale
 from vlm_confidence_tasks.sandbox.world import Scene, evaluation_scenes

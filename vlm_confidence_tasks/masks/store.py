@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from vlm_confidence_tasks.errors import TaskError, one_line
-from vlm_confidence_tasks.masks.provider import Mask
+from vlm_confidence_tasks.masks.mask_provider import Mask
 
 SUBFOLDER = "vlm_confidence_masks"
 # Checked here, since the harness tells Pillow to fill up files that are cut short.

@@ -18,7 +18,7 @@ from vlm_confidence_tasks.harness import document_masks, plan
 from vlm_confidence_tasks.masks import phrases
 from vlm_confidence_tasks.masks.sandbox import SandboxMasks
 from vlm_confidence_tasks.masks.store import SUBFOLDER
-from vlm_confidence_tasks.models.planning import counting
+from vlm_confidence_tasks.models.counting_adapter import counting
 from vlm_confidence_tasks.perturbations.regions import moved
 from vlm_confidence_tasks.sandbox import DATA_DIR
 

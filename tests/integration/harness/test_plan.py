@@ -14,7 +14,7 @@ from lmms_eval.tasks import TaskManager, get_task_dict
 
 from vlm_confidence_tasks.harness import plan
 from vlm_confidence_tasks.harness.adapter import HarnessAdapter
-from vlm_confidence_tasks.models.planning import counting
+from vlm_confidence_tasks.models.counting_adapter import counting
 from vlm_confidence_tasks.models.shared_prefix import SharedPrefix
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 

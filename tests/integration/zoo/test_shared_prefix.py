@@ -15,10 +15,14 @@ from conftest import assert_near
 from loguru import logger
 from PIL import Image
 
+from vlm_confidence_tasks.models.counting_adapter import counting
 from vlm_confidence_tasks.models.hf_multimodal import HfMultimodal
-from vlm_confidence_tasks.models.planning import counting
-from vlm_confidence_tasks.models.shared_prefix import SharedPrefix, answering, prefix_reuse
-from vlm_confidence_tasks.models.shared_prefix import rows as rows_module
+from vlm_confidence_tasks.models.shared_prefix import (
+    SharedPrefix,
+    answering,
+    prefix_reuse,
+    shared_rows,
+)
 from vlm_confidence_tasks.models.shared_prefix.prefix import cache_of
 from vlm_confidence_tasks.models.turns import Turn
 from vlm_confidence_tasks.probe import Reading, Row
@@ -235,7 +239,7 @@ def test_a_mask_that_is_wrong_leaves_padded_rows(fresh, monkeypatch) -> None:
         shape = len(queries.owner), 1, queries.owner.shape[1], prefix + keys.owner.shape[1]
         return torch.ones(shape, dtype=torch.bool)
 
-    monkeypatch.setattr(rows_module, "visible", all_visible)
+    monkeypatch.setattr(shared_rows, "visible", all_visible)
     found, (line,) = answered(fresh)
     assert found is not None and "padded rows (packed rows do not work here: " in line
 
@@ -251,7 +255,7 @@ def test_kernels_without_masks_and_other_layers_are_not_tried(fresh, monkeypatch
 
 def test_memory_that_runs_out_halves_the_portions(fresh, monkeypatch) -> None:
     plain = fresh.plainly()[:1]
-    run = rows_module.SharedRows.run
+    run = shared_rows.SharedRows.run
     sizes = []
     fits = 2 + max(len(prompt.tokens) for prompt in fresh.blocks[0])
     fits -= fresh.shared.prefix_length(fresh.blocks[0])
@@ -262,7 +266,7 @@ def test_memory_that_runs_out_halves_the_portions(fresh, monkeypatch) -> None:
             raise torch.OutOfMemoryError("out of memory")
         return run(self, pieces, **options)
 
-    monkeypatch.setattr(rows_module.SharedRows, "run", limited)
+    monkeypatch.setattr(shared_rows.SharedRows, "run", limited)
     found, lines = answered(fresh)
     agree(plain, [[answer.reading for answer in found[0]]])
     assert any(line.startswith("out of memory: max_packed_tokens is ") for line in lines)

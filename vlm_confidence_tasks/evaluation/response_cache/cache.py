@@ -30,7 +30,7 @@ from vlm_confidence_tasks.evaluation.response_cache.sqlite_journal import Entry,
 SUBFOLDER = "vlm_confidence"
 
 # The engine's raw output and its measurements.
-Answer = tuple[Generation, probe.Reading | None]
+CachedAnswer = tuple[Generation, probe.Reading | None]
 
 
 class ResponseCache:
@@ -48,7 +48,7 @@ class ResponseCache:
         if self._journal is not None:
             self._journal.close()
 
-    def find(self, request: Request, image_sha256: Callable[[], str]) -> Answer | None:
+    def find(self, request: Request, image_sha256: Callable[[], str]) -> CachedAnswer | None:
         """Return the cached answer to a request, None if there is none.
 
         `image_sha256` makes the image and returns its digest.
@@ -62,7 +62,7 @@ class ResponseCache:
         self.reused += 1
         return unpack(packed)
 
-    def add(self, answers: Iterable[tuple[Request, str, Answer]]) -> None:
+    def add(self, answers: Iterable[tuple[Request, str, CachedAnswer]]) -> None:
         """Add answers, each with the digest of the images that were shown."""
         if self._journal is None:
             return

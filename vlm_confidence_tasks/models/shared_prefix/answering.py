@@ -27,7 +27,7 @@ from vlm_confidence_tasks.models.shared_prefix.prompts import (
     shapes,
     stacked,
 )
-from vlm_confidence_tasks.models.shared_prefix.rows import (
+from vlm_confidence_tasks.models.shared_prefix.shared_rows import (
     Layout,
     SharedRows,
     attention,
@@ -42,7 +42,7 @@ CHECKED = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class DecodedAnswer:
     """The token ids of one answer, up to the end token, and its measurements."""
 
     tokens: tuple[int, ...]
@@ -79,7 +79,7 @@ class SharedPrefix:
         blocks: Sequence[Sequence[Prompt]],
         rows: Sequence[Sequence[probe.Row]],
         arguments: Mapping[str, Any],
-    ) -> list[list[Answer]] | None:
+    ) -> list[list[DecodedAnswer]] | None:
         """Answer blocks of questions, each about its own images; None: generate() has to.
 
         Prefixes of several blocks must have equal shapes. `rows` tell what to measure in each
@@ -130,7 +130,7 @@ class SharedPrefix:
         blocks: Sequence[Sequence[Prompt]],
         rows: Sequence[Sequence[probe.Row]],
         arguments: Mapping[str, Any],
-    ) -> list[list[Answer]] | None:
+    ) -> list[list[DecodedAnswer]] | None:
         """Answer the first blocks of a kind, and choose how to answer all others."""
         sample = _spread(blocks[0])
         asked = [(blocks[0][index], rows[0][index]) for index in sample]
@@ -190,7 +190,7 @@ class SharedPrefix:
         rows: Sequence[Sequence[probe.Row]],
         arguments: Mapping[str, Any],
         layout: Layout,
-    ) -> list[list[Answer]]:
+    ) -> list[list[DecodedAnswer]]:
         """Answer blocks, in smaller portions where memory runs out."""
         while True:
             try:
@@ -212,7 +212,7 @@ class SharedPrefix:
         rows: Sequence[Sequence[probe.Row]],
         arguments: Mapping[str, Any],
         layout: Layout,
-    ) -> list[list[Answer]]:
+    ) -> list[list[DecodedAnswer]]:
         assert self._structure is not None
         example = blocks[0][0]
         name = repr(sorted(arguments.items()))
@@ -222,7 +222,7 @@ class SharedPrefix:
         inside = any(row.representations for own in rows for row in own)
         inputs = stacked([first_tokens(block[0].inputs, length) for block in blocks])
         prefix = read_prefix(self._model, self._structure, inputs, vision=inside)
-        answers: list[list[Answer]] = [[] for _ in blocks]
+        answers: list[list[DecodedAnswer]] = [[] for _ in blocks]
         # Of each block as many questions at once: the longest block has the most portions.
         most = self._max_packed_tokens // len(blocks)
         split = [
@@ -256,7 +256,7 @@ class SharedPrefix:
         rows: Sequence[probe.Row],
         settings: GreedySettings,
         layout: Layout,
-    ) -> list[Answer]:
+    ) -> list[DecodedAnswer]:
         """Answer questions at once."""
         assert self._structure is not None
         batch = SharedRows(self._model, prefix, prompts, images, layout)
@@ -284,7 +284,7 @@ class SharedPrefix:
                 for reading, score in zip(readings, scores, strict=True)
             ]
         return [
-            Answer(tuple(tokens), reading)
+            DecodedAnswer(tuple(tokens), reading)
             for tokens, reading in zip(recorder.tokens, readings, strict=True)
         ]
 

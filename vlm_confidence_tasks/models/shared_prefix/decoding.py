@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 
 from vlm_confidence_tasks import probe
-from vlm_confidence_tasks.models.shared_prefix.columns import Piece
 from vlm_confidence_tasks.models.shared_prefix.greedy import GreedySettings
 from vlm_confidence_tasks.models.shared_prefix.prompts import Prompt
-from vlm_confidence_tasks.models.shared_prefix.rows import SharedRows
+from vlm_confidence_tasks.models.shared_prefix.shared_rows import SharedRows
+from vlm_confidence_tasks.models.shared_prefix.token_columns import Piece
 from vlm_confidence_tasks.probe.recorder import read_rows
 
 Options = Sequence[Sequence[tuple[int, ...]]]

@@ -22,9 +22,9 @@ from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard
 from vlm_confidence_tasks.report.leaderboard.selection import Summarised
 
 
-def curves_by_entry(leaderboard: Leaderboard, found: Sequence[Summarised]) -> Curves:
+def curves_by_entry(leaderboard: Leaderboard, summarised: Sequence[Summarised]) -> Curves:
     """Return the curves of every entry of a leaderboard, by model and column."""
-    by_file = {str(run.samples): summary.curves for run, summary in found}
+    by_file = {str(run.samples): summary.curves for run, summary in summarised}
     return {(e["model"], e["column"]): by_file[e["samples"]] for e in leaderboard["entries"]}
 
 

@@ -45,7 +45,7 @@ def make_flip_images(leaderboard: Leaderboard, model: str, root: Path | None) ->
     Without one they are made from the folder of each run's data, if it is still there.
     """
     entries = {entry["task"]: entry for entry in leaderboard["entries"] if entry["model"] == model}
-    sides = {column["id"]: column["max_side"] for column in leaderboard["columns"]}
+    max_sides = {column["id"]: column["max_side"] for column in leaderboard["columns"]}
     flips: list[Record] = leaderboard["flips"].get(model, [])
     shown = []
     for flip in flips:
@@ -55,7 +55,7 @@ def make_flip_images(leaderboard: Leaderboard, model: str, root: Path | None) ->
             shown.append(FlipImages(note=ABSENT))
             continue
         try:
-            shown.append(_find(flip, folder, entry["benchmark"], sides[entry["column"]]))
+            shown.append(_find(flip, folder, entry["benchmark"], max_sides[entry["column"]]))
         except (ValueError, OSError, KeyError, SyntaxError) as error:
             shown.append(FlipImages(note=f"images left out: {error}"))
     return shown
@@ -66,9 +66,9 @@ def _folder(entry: Record) -> Path | None:
     return data_folder(source) if source == SANDBOX or Path(source or "").is_absolute() else None
 
 
-def _find(flip: Record, folder: Path, benchmark: str, side: int | None) -> FlipImages:
+def _find(flip: Record, folder: Path, benchmark: str, max_side: int | None) -> FlipImages:
     for stored in stored_images(folder, benchmark, flip["question_id"]):
-        clean = [perturbations.fit(image, side) for image in stored]
+        clean = [perturbations.fit(image, max_side) for image in stored]
         if clean and perturbations.images_digest(clean) == flip["image_sha256"]:
             return _make(flip, clean)
     return FlipImages(note=OTHER_DATA)

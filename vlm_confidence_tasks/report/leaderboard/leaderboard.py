@@ -42,23 +42,23 @@ def collect(
 
 
 def build_leaderboard(
-    found: Sequence[Summarised], older: Sequence[TaskRun], intervals: bool, problems: Problems
+    summarised: Sequence[Summarised], older: Sequence[TaskRun], intervals: bool, problems: Problems
 ) -> Leaderboard:
     """Put summaries together into the leaderboard, made of JSON types alone."""
-    everyone = [*(run for run, _ in found), *older]
+    everyone = [*(run for run, _ in summarised), *older]
     names = name_models(everyone, problems)
-    shared = columns(found)
-    found = sorted(found, key=lambda pair: (names[pair[0].model], pair[0].task))
-    shown = {run.model for run, _ in found}
+    shared = columns(summarised)
+    summarised = sorted(summarised, key=lambda pair: (names[pair[0].model], pair[0].task))
+    shown = {run.model for run, _ in summarised}
     return {
         "format": FORMAT,
         "made_by": {OWN_KEY: __version__},
         "interval": {"level": 0.95, "clusters": "images"} if intervals else None,
         "models": [_model(model, names[model]) for model in sorted(shown, key=names.__getitem__)],
         "columns": [_column(column) for column in shared.values()],
-        "metrics": _metrics(found),
-        "entries": [_entry(*pair, names, shared) for pair in found],
-        "flips": _flips(found, names),
+        "metrics": _metrics(summarised),
+        "entries": [_entry(*pair, names, shared) for pair in summarised],
+        "flips": _flips(summarised, names),
         "older": [_older(run, names) for run in older],
         "problems": problems.lines,
     }
@@ -83,9 +83,9 @@ def _column(column: Column) -> Record:
     }
 
 
-def _metrics(found: Sequence[Summarised]) -> Record:
-    used = {name for _, summary in found for name in summary.numbers}
-    families = {name for _, summary in found for name in summary.families}
+def _metrics(summarised: Sequence[Summarised]) -> Record:
+    used = {name for _, summary in summarised for name in summary.numbers}
+    families = {name for _, summary in summarised for name in summary.families}
     return {
         name: {
             "higher_is_better": metric.higher_is_better,
@@ -133,8 +133,8 @@ def _older(run: TaskRun, names: dict[Model, str]) -> Record:
     }
 
 
-def _flips(found: Sequence[Summarised], names: dict[Model, str]) -> Record:
+def _flips(summarised: Sequence[Summarised], names: dict[Model, str]) -> Record:
     by_model: dict[str, list[flips.Flip]] = defaultdict(list)
-    for run, summary in found:
+    for run, summary in summarised:
         by_model[names[run.model]].extend(summary.flips)
-    return {name: [asdict(f) for f in flips.merge(found)] for name, found in by_model.items()}
+    return {name: [asdict(f) for f in flips.merge(own)] for name, own in by_model.items()}

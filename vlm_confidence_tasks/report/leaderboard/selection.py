@@ -90,10 +90,10 @@ class Column:
     note: str
 
 
-def columns(found: Sequence[Summarised]) -> dict[tuple[str, Setting], Column]:
+def columns(summarised: Sequence[Summarised]) -> dict[tuple[str, Setting], Column]:
     """Give every task and setting a column; the most used setting gets the plain name."""
     used: dict[str, dict[Setting, int]] = defaultdict(lambda: defaultdict(int))
-    for run, summary in found:
+    for run, summary in summarised:
         used[run.task][Setting.of(run, summary)] += 1
     made = {}
     for task, settings in sorted(used.items()):

@@ -52,9 +52,8 @@ class PlannedImages:
         clean = request.key.image.clean
         if clean not in self._clean:
             document = request.document if request.other is None else request.other
-            stored, side = request.task.documents.images(document), clean.max_side
-            fitted = stored if side is None else [perturbations.fit(one, side) for one in stored]
-            self._clean[clean] = [image.size for image in fitted]
+            stored = request.task.documents.images(document)
+            self._clean[clean] = [perturbations.fit(one, clean.max_side).size for one in stored]
         return [_perturbed_size(request.variant, size) for size in self._clean[clean]]
 
     def discard(self) -> None:

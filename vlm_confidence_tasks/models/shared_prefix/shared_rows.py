@@ -7,15 +7,15 @@ from typing import Any, Literal
 
 import torch
 
-from vlm_confidence_tasks.models.shared_prefix.columns import (
+from vlm_confidence_tasks.models.shared_prefix.prefix import KeyValues, Prefix, cache_of, key_values
+from vlm_confidence_tasks.models.shared_prefix.prompts import Prompt
+from vlm_confidence_tasks.models.shared_prefix.token_columns import (
     Columns,
     Piece,
     lay_out,
     no_columns,
     visible,
 )
-from vlm_confidence_tasks.models.shared_prefix.prefix import KeyValues, Prefix, cache_of, key_values
-from vlm_confidence_tasks.models.shared_prefix.prompts import Prompt
 
 Layout = Literal["packed", "padded"]
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_confidence_tasks.models.shared_prefix.columns import (
+from vlm_confidence_tasks.models.shared_prefix.token_columns import (
     PADDING,
     Piece,
     lay_out,

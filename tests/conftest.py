@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import io
 import json
 import os
 import shutil
@@ -174,6 +175,30 @@ def write_pope(folder: Path, rows: Sequence[int], change: Callable[[dict], dict]
     target.parent.mkdir(parents=True)
     datasets.Dataset.from_list(picked, features=source.features).to_parquet(str(target))
     return folder
+
+
+def of_images(change: Callable[[bytes], bytes], *questions: str) -> Callable[[dict], dict]:
+    """Return a change of POPE's rows: of the bytes of these questions' images, of all by default.
+
+    The sandbox's questions are numbered from 1.
+    """
+
+    def change_row(row: dict) -> dict:
+        if questions and row["question_id"] not in questions:
+            return row
+        return row | {"image": {**row["image"], "bytes": change(row["image"]["bytes"])}}
+
+    return change_row
+
+
+def resized(stored: bytes, width: int, height: int, **options: int) -> bytes:
+    """Return an image's file as a PNG of another size, saved with these options."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    image = Image.open(io.BytesIO(stored)).convert("RGB").resize((width, height))
+    image.save(file, "PNG", **options)
+    return file.getvalue()
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 from harness.conftest import load
-from lmms_eval import evaluator
-from lmms_eval.api.instance import GenerationResult, TokenCounts
+from harness.kept_runs import evaluate as evaluate_tasks
+from harness.kept_runs import write_tasks
 from lmms_eval.models.chat.llava_hf import LlavaHf
 from lmms_eval.protocol import ChatMessages
 from lmms_eval.tasks import TaskManager
@@ -26,21 +26,15 @@ from vlm_confidence_tasks.perturbations import registry
 from vlm_confidence_tasks.probe import Reading, TopKStep, label_tokens, read_top_k
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
-PACKAGE = "vlm_confidence_tasks.harness.task.PerturbedTask"
-TEMPLATE = (
-    "benchmark: pope\ntest_split: test\ncluster_key: image_id\n"
-    "generation_kwargs: {max_new_tokens: 4, temperature: 0}\n"
-    'lmms_eval_specific_kwargs: {default: {post_prompt: "\\nAnswer with one word."}}\n'
-)
-NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.5}]"
+DARK = "perturbations: [{name: toy_darken}]"
+ASCENT = "perturbations: [{name: toy_ascent, epsilon: 0.1}]"
 TASKS = {
-    "noisy": (PACKAGE, NOISE),
-    "darkened": ("seam_tasks.LeftMasked", "perturbations: [{name: toy_darken}]"),
-    "darkened_right": ("seam_tasks.RightMasked", "perturbations: [{name: toy_darken}]"),
-    "ascending": ("seam_tasks.LeftMasked", "perturbations: [{name: toy_ascent, epsilon: 0.1}]"),
-    "unprovided": (PACKAGE, "perturbations: [{name: toy_ascent, epsilon: 0.1}]"),
-    "darkened_things": (PACKAGE, "perturbations: [{name: toy_darken}]\nmasks: sandbox"),
-    "captions_scored": (PACKAGE, f"{NOISE}\nbenchmark: caption\nloglik: true"),
+    "noisy": "perturbations: [{name: gaussian_noise, epsilon: 0.5}]",
+    "darkened": f"class: !function seam_tasks.LeftMasked\n{DARK}",
+    "darkened_right": f"class: !function seam_tasks.RightMasked\n{DARK}",
+    "ascending": f"class: !function seam_tasks.LeftMasked\n{ASCENT}",
+    "unprovided": ASCENT,
+    "darkened_things": f"{DARK}\nmasks: sandbox",
 }
 
 
@@ -92,13 +86,7 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
     (folder / "seam_tasks.py").write_text(
         f"from {__name__} import LeftMasked, RightMasked  # noqa: F401\n"
     )
-    for name, (kind, body) in TASKS.items():
-        own = dict(line.split(":", 1) for line in body.splitlines())
-        keys = dict(line.split(":", 1) for line in TEMPLATE.splitlines()) | own
-        lines = [f"class: !function {kind}", f"task: {name}"]
-        lines += [f"{key}:{value}" for key, value in keys.items()]
-        (folder / f"{name}.yaml").write_text("\n".join(lines) + "\n")
-    return TaskManager("WARNING", include_path=str(folder))
+    return TaskManager("WARNING", include_path=write_tasks(folder, **TASKS))
 
 
 @pytest.fixture
@@ -107,16 +95,8 @@ def evaluate(
 ) -> Callable[..., dict]:
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
 
-    def run(*tasks: str, lm=None, **options) -> dict:
-        return evaluator.simple_evaluate(
-            lm or load(),
-            tasks=list(tasks),
-            task_manager=manager,
-            limit=4,
-            log_samples=True,
-            bootstrap_iters=0,
-            **options,
-        )
+    def run(*tasks: str, **options) -> dict:
+        return evaluate_tasks(manager, list(tasks), limit=4, **options)
 
     return run
 
@@ -216,7 +196,7 @@ class Serving(TinyLlava):
 
 def test_a_top_k_engine_gives_bounds_that_hold(evaluate: Callable[..., dict]) -> None:
     full = readouts(evaluate("noisy"), "noisy")
-    bounded = readouts(evaluate("noisy", lm=Serving()), "noisy")
+    bounded = readouts(evaluate("noisy", model=Serving()), "noisy")
     apart = known = 0
     for exact, bounds in zip(sum(full, []), sum(bounded, []), strict=True):
         assert bounds["text"] == exact["text"]
@@ -231,19 +211,6 @@ def test_a_top_k_engine_gives_bounds_that_hold(evaluate: Callable[..., dict]) ->
             assert bounds["probs"] == pytest.approx(exact["probs"], abs=1e-5)
             assert bounds["confidence"] == pytest.approx(exact["confidence"], abs=1e-5)
     assert apart and known, "bounds or probabilities were not tested"
-
-
-def test_the_whole_vocabulary_gives_entropies(
-    evaluate: Callable[..., dict], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Serving, "k", load().model.config.text_config.vocab_size)
-    full = readouts(evaluate("noisy"), "noisy")
-    served = readouts(evaluate("noisy", lm=Serving()), "noisy")
-    for exact, bounds in zip(sum(full, []), sum(served, []), strict=True):
-        assert bounds["entropy"] == pytest.approx(exact["entropy"], abs=1e-5)
-        assert bounds["token_entropy"] == pytest.approx(exact["token_entropy"], abs=1e-5)
-        assert "entropy_low" not in bounds
-        assert bounds["probs"] == pytest.approx(exact["probs"], abs=1e-5)
 
 
 def test_masks_reach_a_perturbation_and_their_provider_enters_the_keys(
@@ -315,13 +282,8 @@ def test_gradients_are_taken_while_the_model_is_idle(
 
     lm.model.generate = generating
     monkeypatch.setattr(TowerGradient, "__call__", giving)
-    evaluate("ascending", lm=lm)
+    evaluate("ascending", model=lm)
     assert busy.count("gradient") == 4 and busy.count("generate") == 8
-
-
-def test_options_of_questions_without_any_are_refused(evaluate: Callable[..., dict]) -> None:
-    with pytest.raises(TaskError, match="loglik is true, but no question of benchmark caption"):
-        evaluate("captions_scored")
 
 
 class Ahead(LlavaHf):
@@ -371,7 +333,7 @@ class Announcing(Ahead):
 def test_an_adapter_that_announces_its_rows_may_look_up_in_any_order(
     evaluate: Callable[..., dict],
 ) -> None:
-    assert readouts(evaluate("noisy", lm=Announcing()), "noisy") == readouts(
+    assert readouts(evaluate("noisy", model=Announcing()), "noisy") == readouts(
         evaluate("noisy"), "noisy"
     )
 
@@ -380,55 +342,7 @@ def test_without_the_announcement_rows_in_another_order_are_detected(
     evaluate: Callable[..., dict],
 ) -> None:
     with pytest.raises(MeasurementError, match="generate.. runs 1 rows, but 4 documents were"):
-        evaluate("noisy", lm=Ahead())
-
-
-class Failing(TinyLlava):
-    """Writes into the answer's text that there is none, as the harness's API adapters do."""
-
-    said = "[LMMS_EVAL_REQUEST_FAILED after 5 retries] Error code: 500"
-
-    def generate_until(self, requests: list) -> list:
-        answers = super().generate_until(requests)
-        return [
-            self.said if request.args[3] // 2 == 1 else answer
-            for request, answer in zip(requests, answers, strict=True)
-        ]
-
-
-@pytest.mark.parametrize("said", [Failing.said, "[LMMS_EVAL_BUDGET_EXCEEDED]"])
-def test_a_text_that_stands_for_a_failure_ends_the_run(
-    evaluate: Callable[..., dict], said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Failing, "said", said)
-    with pytest.raises(MeasurementError) as caught:
-        evaluate("noisy", lm=Failing())
-    assert str(caught.value).endswith(f"Failing has no answer: {said}; nothing was scored")
-    assert "document 1 " in str(caught.value)
-
-
-def test_no_text_at_all_is_not_the_answer_none(
-    evaluate: Callable[..., dict], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Failing, "said", GenerationResult(None, TokenCounts()))
-    with pytest.raises(MeasurementError, match="document 1 .*returned None in place of a text; no"):
-        evaluate("noisy", lm=Failing())
-
-
-class Unreadable(TopK):
-    """Finds no numbers beside an answer."""
-
-    def read(self, text: str, labels: Sequence[str]) -> Reading | None:
-        raise ValueError("no logprobs in the response")
-
-
-def test_numbers_that_cannot_be_read_are_told_with_their_place(
-    evaluate: Callable[..., dict], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lm = Serving()
-    lm.logit_source = Unreadable(lm.tokenizer, 8)
-    with pytest.raises(MeasurementError, match=r"document 0 .*cannot be read: ValueError: no logp"):
-        evaluate("noisy", lm=lm)
+        evaluate("noisy", model=Ahead())
 
 
 class NoMasks:
@@ -447,17 +361,3 @@ def test_a_provider_that_fails_is_named(
     )
     with pytest.raises(MeasurementError, match=what):
         evaluate("darkened")
-
-
-def test_a_text_that_stands_for_a_failure_is_listed_where_failures_are_allowed(
-    evaluate: Callable[..., dict], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("VLM_CONFIDENCE_MAX_FAILURES", "1")
-    found = evaluate("noisy", lm=Failing())
-    assert found["results"]["noisy"]["failed,none"] == 1
-    assert [row.get("failed") is not None for row in found["samples"]["noisy"]] == [
-        False,
-        True,
-        False,
-        False,
-    ]

@@ -14,6 +14,7 @@ from lmms_eval.tasks import TaskManager
 from vlm_confidence_tasks.attacks import ObjectiveProvider, provider
 from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.metrics import measure, task_metrics
+from vlm_confidence_tasks.probe import NoLogits
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 from .conftest import load, samples
@@ -32,19 +33,13 @@ TASKS = {
     "exam": "benchmark: mmmu\ntest_split: validation\n"
     f"perturbations: [{{name: pgd, goal: flip, epsilon: {EIGHT}, steps: 1}}]",
 }
-# The prompt that the model was trained with; after another it says what is no label.
-ENDING = "\\nAnswer the question using a single word or phrase."
-PROMPT = f'lmms_eval_specific_kwargs: {{default: {{post_prompt: "{ENDING}"}}}}'
 # Eight images, three questions each.
 ROWS = [18 * image + question for image in range(8) for question in (0, 7, 14)]
 
 
 @pytest.fixture(scope="module")
 def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
-    folder = write_tasks(
-        tmp_path_factory.mktemp("tasks"),
-        **{name: f"{PROMPT}\n{body}" for name, body in TASKS.items()},
-    )
+    folder = write_tasks(tmp_path_factory.mktemp("tasks"), **TASKS)
     return TaskManager("WARNING", folder, include_defaults=False)
 
 
@@ -245,14 +240,7 @@ def test_another_prompt_than_the_adapters_is_noticed(
 
 
 def test_a_model_without_a_gradient_is_named(data: Path, manager: TaskManager) -> None:
-    class Served:
-        """The embedded model, of whose inside nothing is known."""
-
-    from vlm_confidence_tasks.models.llava import TinyLlava
-    from vlm_confidence_tasks.probe import NoLogits
-
     lm = load(arguments="shared_prefix=false")
-    assert isinstance(lm, TinyLlava)
     lm.logit_source = NoLogits("Served")
     lm.logit_source.rows = None
     what = "variant pgd.*an attack needs the gradient of a transformers model and its processor"
@@ -260,18 +248,15 @@ def test_a_model_without_a_gradient_is_named(data: Path, manager: TaskManager) -
         evaluate(manager, ["short"], model=lm)
 
 
-def test_eight_bits_give_a_gradient(data: Path, manager: TaskManager) -> None:
-    found = evaluate(manager, ["short"], limit=2, model_args="load_in_8bit=True")
-    for clean, shown in readouts(found, "short"):
-        assert shown["image_sha256"] != clean["image_sha256"]
-
-
-def test_four_bits_give_a_gradient_or_say_why_not(data: Path, manager: TaskManager) -> None:
+@pytest.mark.parametrize("bits", [8, 4])
+def test_quantised_models_give_a_gradient_or_say_why_not(
+    data: Path, manager: TaskManager, bits: int
+) -> None:
     """bitsandbytes packs 4-bit weights for some processors, without a way back."""
     try:
-        found = evaluate(manager, ["short"], limit=2, model_args="load_in_4bit=True")
+        found = evaluate(manager, ["short"], limit=2, model_args=f"load_in_{bits}bit=True")
     except MeasurementError as error:
-        assert "4-bit weights that bitsandbytes packed for this CPU" in str(error)
+        assert bits == 4 and "4-bit weights that bitsandbytes packed for this CPU" in str(error)
         return
     for clean, shown in readouts(found, "short"):
         assert shown["image_sha256"] != clean["image_sha256"]

@@ -44,6 +44,12 @@ REFUSED = {
     "sampling": "perturbations: []\ngeneration_kwargs: {temperature: 0.7}",
     "beams": "perturbations: []\ngeneration_kwargs: {num_beams: 4}",
     "until_yes": "perturbations: []\ngeneration_kwargs: {until: true}",
+    "some": "perturbations: []\nrepresentations: some",
+    "perhaps": "perturbations: []\nloglik: perhaps",
+    "fourth": "perturbations: []\nverbal: fourth",
+    "open": "perturbations: []\nbenchmark: caption\nloglik: true",
+    "masked": "perturbations: [{name: object_noise, confidence: 0.5}]\nmasks: 3",
+    "missing": "perturbations: [{name: object_noise, confidence: 0.5}]\non_missing: none",
 }
 
 
@@ -91,6 +97,12 @@ def data(few_questions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("sampling", "task sampling: generation_kwargs has temperature: 0.7; .*num_beams to? ?1?"),
         ("beams", "task beams: generation_kwargs has num_beams: 4"),
         ("until_yes", "task until_yes: generation_kwargs has until: True, expected text or a list"),
+        ("some", "task some: representations is 'some', expected true or false"),
+        ("perhaps", "task perhaps: loglik is 'perhaps', expected true or false"),
+        ("fourth", "task fourth: verbal is 'fourth', expected third or first"),
+        ("open", "loglik is true, but no question of benchmark caption"),
+        ("masked", "task masked: masks is 3, expected the name of a provider"),
+        ("missing", "task missing: on_missing is 'none', expected skip or global"),
     ],
 )
 def test_a_yaml_that_cannot_be_used(manager: TaskManager, task: str, message: str) -> None:

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import torch
 from commands import Commands, rows
-from conftest import Run, assert_near, evaluate_command, write_pope
+from conftest import Run, assert_near, evaluate_command, of_images, write_pope
 from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 
@@ -296,12 +296,8 @@ def test_out_of_memory_at_batch_size_1(
 def broken(tmp_path: Path) -> Path:
     """Five documents of which the third and fourth have broken images."""
 
-    def truncate(row: dict) -> dict:
-        stored = row["image"]
-        bad = row["question_id"] in ("47", "70")
-        return row | {"image": {**stored, "bytes": stored["bytes"][:60]}} if bad else row
-
-    return write_pope(tmp_path / "data", range(0, 115, 23), truncate)
+    cut = of_images(lambda stored: stored[:60], "47", "70")
+    return write_pope(tmp_path / "data", range(0, 115, 23), cut)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
-from conftest import write_pope
+from conftest import of_images, write_pope
 from lmms_eval.tasks import TaskManager
 
 from .kept_runs import evaluate, reused, said, write_tasks
@@ -60,13 +60,7 @@ def test_answers_cached_without_representations_are_not_used_for_tasks_with_them
 def test_a_failed_document_is_not_used_as_a_control(
     manager: TaskManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = iter(range(4))
-
-    def torn(row: dict) -> dict:
-        if next(rows) != 1:
-            return row
-        return {**row, "image": {"bytes": row["image"]["bytes"][:300], "path": None}}
-
+    torn = of_images(lambda stored: stored[:300], "41")
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(write_pope(tmp_path, [0, 40, 80, 120], torn)))
     found = evaluate(manager, ["lenient"], limit=4)
     assert found["results"]["lenient"]["failed,none"] == 1

@@ -63,13 +63,16 @@ def test_a_sigint_outside_of_an_evaluation_ends_with_one_line(
     assert capsys.readouterr().err.splitlines()[-1].startswith("lmms_eval: stopped by SIGINT; the")
 
 
-def test_a_signal_during_the_last_answers_lets_the_run_finish() -> None:
+def test_the_message_says_what_was_kept() -> None:
     with Interrupts() as interrupts:
         interrupts.stop_if_signalled(3, 10, None)
         os.kill(os.getpid(), signal.SIGTERM)
-        interrupts.stop_if_signalled(10, 10, None)
-        with pytest.raises(Interrupted, match="stopped by SIGTERM after 9 of 10 answers"):
-            interrupts.stop_if_signalled(9, 10, Path("kept"))
+        for folder, kept in (
+            (Path("kept"), "the same command with --use_cache kept goes on from here"),
+            (None, "nothing was kept: --use_cache DIR would have kept them"),
+        ):
+            with pytest.raises(Interrupted, match=f"by SIGTERM after 9 of 10 answers; {kept}"):
+                interrupts.stop_if_signalled(9, 10, folder)
 
 
 def test_signal_handlers_are_restored() -> None:

@@ -6,23 +6,10 @@ import math
 from pathlib import Path
 
 import pytest
-from lmms_eval.tasks import TaskManager
 
 from harness.conftest import load, numbers, samples
-from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.metrics import task_metrics
 from vlm_confidence_tasks.report.inputs.samples import read_samples
-
-
-@pytest.fixture(scope="module")
-def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
-    folder = tmp_path_factory.mktemp("tasks")
-    for name, key in {"odd": "loglik: perhaps", "fourth": "verbal: fourth"}.items():
-        (folder / f"{name}.yaml").write_text(
-            "class: !function vlm_confidence_tasks.harness.task.PerturbedTask\n"
-            f"benchmark: pope\ntest_split: test\ntask: {name}\nperturbations: []\n{key}\n"
-        )
-    return TaskManager("WARNING", str(folder), include_defaults=False)
 
 
 def records(found: dict, task: str) -> list[dict]:
@@ -40,15 +27,12 @@ def test_options_are_scored_for_every_variant_beside_the_letter(evaluate) -> Non
             assert total <= mean < 0
             count = total / mean
             assert count == pytest.approx(round(count), abs=1e-5)
-    names = set(numbers(found, "seed_loglik"))
+    values = numbers(found, "seed_loglik")
+    names = set(values)
     sided = {"accuracy", "mean_accuracy", "margin", "confidence", "ece", "brier", "nll"}
     assert names >= {f"loglik_{name}{side}" for name in sided for side in ("", "_clean")}
     assert {"loglik_ifr", "loglik_iv", "accuracy", "ece"} <= names
-
-
-def test_the_answer_is_the_likeliest_option(evaluate) -> None:
-    found = evaluate("seed_loglik")
-    rows, values = found["samples"]["seed_loglik"], numbers(found, "seed_loglik")
+    # The answer is the likeliest option.
     for key, name in (("option_logprob", "accuracy"), ("option_logprob_mean", "mean_accuracy")):
         right = [
             max(record[key], key=record[key].get) == row["gold"]
@@ -103,30 +87,3 @@ def test_logits_that_are_not_finite_after_the_first_step_end_the_run(evaluate) -
     message = r"task seed_loglik, document \d+ .*(not finite|differs)"
     with pytest.raises(RuntimeError, match=message):
         evaluate("seed_loglik", lm=lm)
-
-
-def test_options_add_only_short_forward_passes(evaluate) -> None:
-    lm = load(arguments="shared_prefix=false")
-    lengths, pictures = [], []
-    lm.model.register_forward_hook(
-        lambda module, args, kwargs, output: lengths.append(kwargs["input_ids"].shape[1]),
-        with_kwargs=True,
-    )
-    lm.model.model.vision_tower.register_forward_hook(lambda *given: pictures.append(1))
-    found = evaluate("seed_loglik", lm=lm)
-    answers = len(records(found, "seed_loglik"))
-    assert sum(length > 16 for length in lengths) == len(pictures) == answers
-    steps = sum(length == 1 for length in lengths)
-    assert len(lengths) - steps - answers <= 4 * answers + 1
-
-
-@pytest.mark.parametrize(
-    ("task", "message"),
-    [
-        ("odd", "task odd: loglik is 'perhaps', expected true or false"),
-        ("fourth", "task fourth: verbal is 'fourth', expected third or first"),
-    ],
-)
-def test_keys_that_cannot_be_used(evaluate, task: str, message: str) -> None:
-    with pytest.raises(TaskError, match=message):
-        evaluate(task)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as parquet
 import pytest
-from conftest import write_pope
+from conftest import of_images, write_pope
 from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 from PIL import Image
@@ -32,8 +32,6 @@ TASKS = {
     "resized": f"{OBJECT}\nmax_side: 32",
     "told": f"{OBJECT}\nmasks: sam",
     "boxed": f"{OBJECT}\nmasks: boxes:none.json",
-    "wrong_key": f"{OBJECT}\nmasks: 3",
-    "wrong_missing": f"{OBJECT}\non_missing: none",
     "spelled": "perturbations: [{name: gaussian_noise, epsilon: 0.1}]",
 }
 # Of these the first and third are for "yes"; the two about one image name different things.
@@ -147,14 +145,6 @@ def test_masks_are_kept_beside_the_answers_and_not_looked_for_again(
     assert "reused 10 of 13" in reused(lines)
 
 
-def test_without_a_cache_masks_are_looked_for_once_a_run(
-    manager: TaskManager, four: None, looked_for: list
-) -> None:
-    for runs in (1, 2):
-        evaluate(manager, ["inside"], limit=4)
-        assert len(looked_for) == 4 * runs
-
-
 def test_an_empty_mask_set_is_refused(
     manager: TaskManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,8 +187,6 @@ def test_sandbox_data_has_the_sandboxs_masks_and_other_data_a_model(
     ("task", "said"),
     [
         ("told", "task told: masks: unknown provider 'sam'; known: sandbox"),
-        ("wrong_key", r"task wrong_key: masks is 3, expected the name of a provider"),
-        ("wrong_missing", "task wrong_missing: on_missing is 'none', expected skip or global"),
         ("boxed", "masks: there is no file none.json: name one of COCO's format"),
         ("resized", "masks: the provider sandbox knows no such image of .32, 32."),
     ],
@@ -214,11 +202,7 @@ def test_what_cannot_be_used_ends_the_run_in_one_line(
 def test_a_document_whose_image_is_cut_short_is_left_to_the_run(
     manager: TaskManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def cut(row: dict) -> dict:
-        if row["question_id"] != "3":
-            return row
-        return row | {"image": {**row["image"], "bytes": row["image"]["bytes"][:-60]}}
-
+    cut = of_images(lambda stored: stored[:-60], "3")
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(write_pope(tmp_path, ROWS, cut)))
     monkeypatch.setenv("VLM_CONFIDENCE_MASKS", "sandbox")
     monkeypatch.setenv("VLM_CONFIDENCE_MAX_FAILURES", "1")

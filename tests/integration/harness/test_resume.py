@@ -13,6 +13,7 @@ from commands import Commands, rows, values
 from conftest import Run, assert_near, evaluate_command
 
 from vlm_confidence_tasks import cli
+from vlm_confidence_tasks.sandbox import DATA_DIR
 
 TASKS = "pope_eps,caption_eps0.3"
 COMMAND = evaluate_command(TASKS, "--use_cache", "cache")[1:]
@@ -70,20 +71,8 @@ def assert_same(one: Run, other: Run) -> None:
 
 def test_killed_at_many_moments_and_unbroken_agree_bit_for_bit(survivor: Run, sweep: Run) -> None:
     assert_same(survivor, sweep)
-
-
-def test_the_log_counts_reused_answers(survivor: Run) -> None:
     (counts,) = re.findall(r"reused (\d+) of (\d+) answers", survivor.output)
     assert counts[1] == "158" and 0 < int(counts[0]) < 158
-
-
-def test_once_more_everything_is_reused(
-    commands: Commands, survivor: Run, data: dict[str, str], tmp_path: Path
-) -> None:
-    shutil.copytree(survivor.folder.parent / "cache", tmp_path / "cache")
-    again = commands.run(tmp_path, *COMMAND, environment=data)
-    assert_same(again, survivor)
-    assert "reused 158 of 158 answers" in again.output
 
 
 def test_killed_with_two_processes_and_resumed_with_two_and_with_one(
@@ -114,52 +103,28 @@ def test_killed_with_two_processes_and_resumed_with_two_and_with_one(
     assert "reused 158 of 158 answers" in one.output
 
 
-def test_without_a_folder_the_message_names_use_cache(
-    commands: Commands, data: dict[str, str], tmp_path: Path
+def test_a_complete_task_is_on_disk_while_others_run_as_the_end_has_it(
+    commands: Commands,
+    data: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    child = commands.start(tmp_path, *evaluate_command(TASKS)[1:], environment=data)
-    child.wait_for_words("Perturbed:")
-    child.signal(signal.SIGTERM)
-    stopped = child.wait()
-    assert stopped.code == 1 and "--use_cache DIR would have kept them" in stopped.last_line
-
-
-@pytest.fixture(scope="module")
-def one_done(
-    commands: Commands, data: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """What a run of AMBER and POPE left that was killed after AMBER was complete."""
-    folder = tmp_path_factory.mktemp("one_done")
-    both = folder / "data"
+    both = tmp_path / "data"
     shutil.copytree(data["VLM_CONFIDENCE_DATA"], both)
-    shutil.copytree(Path(cli.__file__).parents[1] / "sandbox" / "data" / "seed", both / "seed")
+    shutil.copytree(DATA_DIR / "seed", both / "seed")
     command = evaluate_command("seed_eps0.3,pope_eps0.3", "--limit", "12")[1:]
-    child = commands.start(folder, *command, environment={"VLM_CONFIDENCE_DATA": str(both)})
-    child.wait_until(lambda: any(folder.rglob("partial/*.json")))
+    environment = {"VLM_CONFIDENCE_DATA": str(both)}
+    child = commands.start(tmp_path, *command, environment=environment)
+    child.wait_until(lambda: any(tmp_path.rglob("partial/*.json")))
     child.signal(signal.SIGKILL)
     child.wait()
-    return folder
-
-
-def test_a_complete_task_is_on_disk_while_others_run(
-    one_done: Path, commands: Commands, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (partial,) = one_done.rglob("partial/*.json")
-    assert not list(one_done.rglob("*_results.json"))
+    (partial,) = tmp_path.rglob("partial/*.json")
+    assert not list(tmp_path.rglob("*_results.json"))
     found = json.loads(partial.read_text())
+    assert found["documents"] == 12 and found["failed"] == []
     cli.main(["recompute", "--json", str(partial.with_suffix(".jsonl"))])
     assert json.loads(capsys.readouterr().out) == pytest.approx(found["results"], abs=1e-9)
-    assert found["documents"] == 12 and found["failed"] == []
-
-
-def test_partial_results_are_those_of_the_end_which_replaces_them(
-    one_done: Path, commands: Commands
-) -> None:
-    (partial,) = one_done.rglob("partial/*.json")
-    found = json.loads(partial.read_text())
-    command = evaluate_command("seed_eps0.3,pope_eps0.3", "--limit", "12")[1:]
-    environment = {"VLM_CONFIDENCE_DATA": str(one_done / "data")}
-    done = commands.run(one_done, *command, environment=environment)
+    done = commands.run(tmp_path, *command, environment=environment)
     assert done.code == 0, done.output
     assert done.numbers(found["task"]) == found["results"]
-    assert not list(one_done.rglob("partial"))
+    assert not list(tmp_path.rglob("partial"))

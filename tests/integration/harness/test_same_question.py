@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Sequence
-from io import BytesIO
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from conftest import assert_near, evaluate_command, run_command, write_pope
-from lmms_eval.models import get_model
+from conftest import assert_near, of_images, resized, write_pope
 from lmms_eval.tasks import TaskManager
-from PIL import Image
 from scipy.spatial.distance import cosine
 
 from vlm_confidence_tasks.metrics import task_metrics
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 
+from .conftest import samples
 from .kept_runs import evaluate, reused, said, write_tasks
+from .watched_model import Watched
 
 NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
 INSIDE = f"{NOISE}\nrepresentations: true"
@@ -57,55 +54,6 @@ def shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     return show
 
 
-def last_is_smaller() -> Callable[[dict], dict]:
-    """Return a change of five rows that gives the last one an image of another size."""
-    rows = iter(range(5))
-
-    def change(row: dict) -> dict:
-        if next(rows) < 4:
-            return row
-        with Image.open(BytesIO(row["image"]["bytes"])) as stored:
-            smaller = stored.convert("RGB").resize((48, 40), Image.Resampling.BICUBIC)
-        written = BytesIO()
-        smaller.save(written, "PNG")
-        return {**row, "image": {"bytes": written.getvalue(), "path": None}}
-
-    return change
-
-
-class Watched:
-    """The embedded model, and what each of its calls of generate() was given."""
-
-    def __init__(self) -> None:
-        self.lm = get_model("tiny_llava").create_from_arg_string(
-            "shared_prefix=false", {"batch_size": 1}
-        )
-        # The harness takes it out of its adapter after an evaluation.
-        self.model = self.lm.model
-        self.calls: list[dict] = []
-        self.generate = self.model.generate
-        self.model.generate = self._keep
-
-    def _keep(self, **arguments):
-        given = {k: v for k, v in arguments.items() if k != "stopping_criteria"}
-        self.calls.append(given)
-        return self.generate(**arguments)
-
-    def states(self, text: dict, image: dict) -> dict[str, np.ndarray]:
-        """Context, answer and vision for the text of one call and the image of another."""
-        pixels = image["pixel_values"]
-        with torch.no_grad():
-            given = {**text, "pixel_values": pixels}
-            plain = self.generate(**given, output_hidden_states=True, return_dict_in_generate=True)
-            vision = self.model.get_image_features(pixel_values=pixels).pooler_output[0]
-        last = [states[-1][0, -1].double().numpy() for states in plain.hidden_states]
-        return {
-            "context": last[0],
-            "answer": np.mean(last[1:], axis=0),
-            "vision": vision.double().mean(dim=0).numpy(),
-        }
-
-
 def insides(found: dict, task: str = "same") -> dict[str, list[dict]]:
     """The records of each measured document, clean first, by image and question."""
     return {
@@ -119,8 +67,11 @@ def controls(found: dict, task: str = "same") -> dict[str, dict[str, float]]:
     return {name: clean["control_same"] for name, (clean, *_) in insides(found, task).items()}
 
 
-def test_controls_equal_those_of_independently_computed_states(manager, shown) -> None:
-    shown(FIVE, last_is_smaller())
+def test_controls_equal_those_of_independently_computed_states(
+    manager, shown, tmp_path: Path
+) -> None:
+    # The last image is of another size.
+    shown(FIVE, of_images(lambda stored: resized(stored, 48, 40), "165"))
     watched = Watched()
     found = evaluate(manager, ["same"], model=watched.lm, limit=None)
     # Five clean, five perturbed, five blank, and each question about the four other images:
@@ -150,6 +101,11 @@ def test_controls_equal_those_of_independently_computed_states(manager, shown) -
     }
     for name, value in near.items():
         assert results[f"{name},none"] == pytest.approx(value, abs=2e-3, rel=2e-2), name
+    # And the samples give the numbers again.
+    (tmp_path / "samples.jsonl").write_text(samples(found, "same"))
+    again = task_metrics(read_samples(tmp_path / "samples.jsonl").samples)
+    for name in near:
+        assert again[name] == pytest.approx(results[f"{name},none"], rel=1e-12), name
     # The vision tokens know no question: there the two controls are one.
     for clean_record, _ in insides(found).values():
         vision = (clean_record[key]["vision"] for key in ("control", "control_same"))
@@ -223,14 +179,7 @@ def test_they_are_cached_and_go_with_second_turns(manager, shown, tmp_path: Path
 
 
 def test_a_control_that_fails_fails_the_documents_that_need_it(manager, shown) -> None:
-    rows = iter(range(12))
-
-    def torn(row: dict) -> dict:
-        if next(rows) != 1:
-            return row
-        return {**row, "image": {"bytes": row["image"]["bytes"][:300], "path": None}}
-
-    shown(TWELVE, torn)
+    shown(TWELVE, of_images(lambda stored: stored[:300], "14"))
     found = evaluate(manager, ["lenient"], limit=None)
     failed = {entry["document"]: entry["error"] for entry in found["failed"]}
     assert "images of document" not in failed.pop(1)
@@ -254,16 +203,3 @@ def test_questions_about_several_images_are_asked_about_as_many_others(
     assert max(own) > 1 and sorted(others) == sorted(own * 4)
     for drifts in controls(found, "exam").values():
         assert set(drifts) == set(CHANNELS) and min(drifts.values()) > 0
-
-
-def test_the_numbers_are_those_of_the_samples_file(shown, tmp_path: Path) -> None:
-    shown(FIVE)
-    command = evaluate_command("same", "--include_path", write_tasks(tmp_path, same=SAME))
-    run = run_command(command, tmp_path, os.environ["VLM_CONFIDENCE_DATA"])
-    assert run.code == 0, run.output
-    reported = run.numbers("same")
-    again = task_metrics(read_samples(run.samples_file("same")).samples)
-    names = [name for name in reported if "_same_" in name]
-    assert len(names) == 4 * len(CHANNELS)
-    for name in names:
-        assert again[name] == pytest.approx(reported[name], rel=1e-12), name

@@ -75,48 +75,50 @@ def test_failures_that_pass(happened: Callable, ask: Callable[..., dict], server
     happened("a server fails for a while", what, "it ended well; the same values")
 
 
-def test_failures_that_stay(happened: Callable, ask: Callable[..., dict], server: StandIn) -> None:
-    server.fault = failing("500")
-    with pytest.raises(MeasurementError) as error:
-        ask()
-    happened("a server fails", "500 to every question", f"exit 1, “{error.value}”")
-
-
-def test_a_server_that_is_down(
-    happened: Callable, ask: Callable[..., dict], server: StandIn
+@pytest.mark.parametrize(
+    ("row", "done", "fault", "given", "error"),
+    [
+        ("a server fails", "500 to every question", failing("500"), {}, MeasurementError),
+        ("a server is down", "500 to everything", lambda *question: "500", {}, ProbeError),
+        (
+            "time-outs",
+            "answers that take 3 s with `timeout=0.2`",
+            failing("slow"),
+            {"timeout": 0.2, "max_retries": 1},
+            MeasurementError,
+        ),
+        (
+            "answers without log-probabilities",
+            "a server that sent some when it was asked first",
+            failing("no logprobs"),
+            {},
+            MeasurementError,
+        ),
+        (
+            "numbers that are none",
+            "NaN as a log-probability",
+            failing("NaN"),
+            {},
+            MeasurementError,
+        ),
+    ],
+)
+def test_failures_that_stay(
+    row: str,
+    done: str,
+    fault: Callable[[str, int], str],
+    given: dict,
+    error: type[Exception],
+    happened: Callable,
+    ask: Callable[..., dict],
+    server: StandIn,
 ) -> None:
-    server.fault = lambda question, before: "500"
-    with pytest.raises(ProbeError) as error:
-        ask()
-    assert not server.payloads
-    happened("a server is down", "500 to everything", f"exit 1, “{error.value}”")
-
-
-def test_time_outs(happened: Callable, ask: Callable[..., dict], server: StandIn) -> None:
-    server.fault = failing("slow")
-    with pytest.raises(MeasurementError) as error:
-        ask(timeout=0.2, max_retries=1)
-    what = "answers that take 3 s with `timeout=0.2`"
-    happened("time-outs", what, f"exit 1, “{error.value}”")
-
-
-def test_answers_without_log_probabilities(
-    happened: Callable, ask: Callable[..., dict], server: StandIn
-) -> None:
-    server.fault = failing("no logprobs")
-    with pytest.raises(MeasurementError) as error:
-        ask()
-    what = "a server that sent some when it was asked first"
-    happened("answers without log-probabilities", what, f"exit 1, “{error.value}”")
-
-
-def test_numbers_that_are_none(
-    happened: Callable, ask: Callable[..., dict], server: StandIn
-) -> None:
-    server.fault = failing("NaN")
-    with pytest.raises(MeasurementError) as error:
-        ask()
-    happened("numbers that are none", "NaN as a log-probability", f"exit 1, “{error.value}”")
+    server.fault = fault
+    with pytest.raises(error) as caught:
+        ask(**given)
+    # A server that is down is found so before anything is asked.
+    assert bool(server.payloads) == (error is MeasurementError)
+    happened(row, done, f"exit 1, “{caught.value}”")
 
 
 def test_fewer_than_asked_for(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,25 +10,20 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pytest
-from conftest import write_pope
-from lmms_eval import evaluator
+from conftest import of_images, write_pope
 from lmms_eval.tasks import TaskManager
 from lmms_eval.tasks.pope import utils as upstream
 from PIL import Image, ImageOps
 from transformers import LlavaForConditionalGeneration
 
-from harness.conftest import load
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.errors import MeasurementError, TaskError
 from vlm_confidence_tasks.perturbations import image_digest, perturb, registry
 
-TEMPLATE = (
-    "class: !function vlm_confidence_tasks.harness.task.PerturbedTask\n"
-    "benchmark: pope\ntest_split: test\ncluster_key: image_id\n"
-    "generation_kwargs: {max_new_tokens: 16, temperature: 0}\n"
-    'lmms_eval_specific_kwargs: {default: {post_prompt: "\\nAnswer the question using a single '
-    'word or phrase."}}\n'
-)
+from .conftest import load
+from .kept_runs import evaluate as evaluate_tasks
+from .kept_runs import write_tasks
+
 MINE = {
     "three_draws": "perturbations: [{name: gaussian_noise, epsilon: 0.17, seed: [0, 1, 2]}]",
     "some_metrics": "perturbations: [{name: gaussian_noise, epsilon: 0.3}]\n"
@@ -46,25 +42,20 @@ MINE = {
 
 @pytest.fixture(scope="module")
 def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
-    folder = tmp_path_factory.mktemp("tasks")
-    for name, body in MINE.items():
-        (folder / f"{name}.yaml").write_text(f"{TEMPLATE}task: {name}\n{body}\n")
-    return TaskManager("WARNING", str(folder), include_defaults=False)
+    folder = write_tasks(tmp_path_factory.mktemp("tasks"), **MINE)
+    return TaskManager("WARNING", folder, include_defaults=False)
 
 
 @pytest.fixture
 def evaluate(
     manager: TaskManager, few_questions: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable]:
+) -> Callable[..., dict]:
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
 
-    def run(*tasks: str, lm=None, **options):
-        options = {"limit": 5, "log_samples": True, "bootstrap_iters": 0, **options}
-        return evaluator.simple_evaluate(
-            lm or load(), tasks=list(tasks), task_manager=manager, **options
-        )
+    def run(*tasks: str, limit: int = 5, **options) -> dict:
+        return evaluate_tasks(manager, list(tasks), limit=limit, **options)
 
-    yield run
+    return run
 
 
 @pytest.fixture
@@ -101,7 +92,7 @@ def test_each_clean_question_is_generated_once_in_a_sweep(
 def test_the_model_and_tasks_are_restored_after_an_evaluation(evaluate: Callable) -> None:
     lm = load()
     model = lm.model
-    evaluate("pope_eps0.3", lm=lm)
+    evaluate("pope_eps0.3", model=lm)
     assert "generate_until" not in vars(lm)
     assert "generate" not in vars(model)
     hooks = [hook for module in model.modules() for hook in module._forward_hooks.values()]
@@ -120,14 +111,7 @@ def test_other_tasks_of_the_run_are_not_changed(
     )
     (tmp_path / "utils.py").write_text("def visual(doc):\n    return [doc['image']]\n")
     manager = TaskManager("WARNING", str(tmp_path), include_defaults=False)
-    both = evaluator.simple_evaluate(
-        load(),
-        tasks=["plain", "pope_eps0.3"],
-        task_manager=manager,
-        limit=3,
-        bootstrap_iters=0,
-        use_cache=str(tmp_path / "cache"),
-    )
+    both = evaluate_tasks(manager, ["plain", "pope_eps0.3"], tmp_path / "cache")
     assert len(both["samples"]["plain"]) == len(both["samples"]["pope_eps0.3"]) == 3
     assert "readouts" not in both["samples"]["plain"][0]
     assert all(sample["filtered_resps"] for sample in both["samples"]["plain"])
@@ -136,7 +120,7 @@ def test_other_tasks_of_the_run_are_not_changed(
 def test_the_harness_cache_never_answers_perturbed_tasks(
     evaluate: Callable, generations: list[int], tmp_path: Path
 ) -> None:
-    evaluate("pope_eps0.3", limit=3, use_cache=str(tmp_path))
+    evaluate("pope_eps0.3", limit=3, folder=tmp_path)
     assert generations == [2 * 3]
     assert [path.name for path in tmp_path.iterdir()] == ["vlm_confidence"]
 
@@ -218,8 +202,8 @@ def test_answers_that_cannot_be_matched_are_neither_scored_nor_cached(
     generate = adapter.generate_until
     adapter.generate_until = lambda requests: generate(requests)[1:]
     with pytest.raises(MeasurementError, match="returned 4 answers to 5 requests, so that answers"):
-        evaluate("pope_eps0.3", lm=adapter, use_cache=str(tmp_path))
-    healthy = evaluate("pope_eps0.3", use_cache=str(tmp_path))
+        evaluate("pope_eps0.3", model=adapter, folder=tmp_path)
+    healthy = evaluate("pope_eps0.3", folder=tmp_path)
     assert healthy["results"]["pope_eps0.3"] == evaluate("pope_eps0.3")["results"]["pope_eps0.3"]
 
 
@@ -250,16 +234,14 @@ def test_the_model_receives_the_images_of_the_registry(
 def test_images_of_any_mode_are_shown_as_upstream_converts_them(
     mode: str, evaluate: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = write_pope(tmp_path / "data", [0])
-    (file,) = folder.glob("pope/*.parquet")
-    row = datasets.Dataset.from_parquet(str(file))[0]
-    image = row["image"].convert("L").convert(mode) if mode == "I;16" else row["image"]
-    image = image if mode == "I;16" else image.convert(mode)
     name = tmp_path / ("image.tif" if mode in ("CMYK", "I;16") else "image.png")
-    image.save(name)
-    stored = {"bytes": name.read_bytes(), "path": None}
-    features = datasets.Dataset.from_parquet(str(file)).features
-    datasets.Dataset.from_list([row | {"image": stored}], features=features).to_parquet(str(file))
+
+    def saved(stored: bytes) -> bytes:
+        image = Image.open(io.BytesIO(stored))
+        (image.convert("L") if mode == "I;16" else image).convert(mode).save(name)
+        return name.read_bytes()
+
+    folder = write_pope(tmp_path / "data", [0], of_images(saved))
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(folder))
     (sample,) = evaluate("pope_eps0.3", limit=1)["samples"]["pope_eps0.3"]
     with Image.open(name) as decoded:

@@ -124,6 +124,21 @@ def test_the_same_weights_in_another_folder(
     assert run("noisy", model_args=f"pretrained={moved}").startswith(ALL)
 
 
+@pytest.mark.parametrize(
+    ("tasks", "options", "expected"),
+    [
+        (["noisy"], {"batch_size": 3}, ALL),
+        (["noisy"], {"limit": 2}, "reused 4 of 4"),
+        (["overlaid", "noisier", "noisy"], {}, "reused 9 of 12"),
+        (["noisy"], {"force_simple": True}, NONE),
+    ],
+)
+def test_another_batch_size_limit_order_or_adapter(
+    run: Callable[..., str], tasks: list[str], options: dict, expected: str
+) -> None:
+    assert run(*tasks, **options).startswith(expected)
+
+
 @pytest.mark.parametrize("arguments", ["dtype=bfloat16", "use_cache=False"])
 def test_changed_model_arguments(run: Callable[..., str], model: Path, arguments: str) -> None:
     assert run("noisy", model_args=f"pretrained={model},{arguments}").startswith(NONE)
@@ -145,10 +160,6 @@ def test_a_changed_file_that_an_argument_names(
         fingerprint._arguments(None, {"peft": written}, "base")
 
 
-def test_another_adapter(run: Callable[..., str]) -> None:
-    assert run("noisy", force_simple=True).startswith(NONE)
-
-
 @pytest.mark.parametrize("package", fingerprint.PACKAGES[:5])
 def test_another_version(
     run: Callable[..., str], package: str, monkeypatch: pytest.MonkeyPatch
@@ -158,21 +169,9 @@ def test_another_version(
     assert run("noisy").startswith(NONE)
 
 
-def test_another_batch_size(run: Callable[..., str]) -> None:
-    assert run("noisy", batch_size=3).startswith(ALL)
-
-
-def test_other_tasks_beside_it_in_another_order(run: Callable[..., str]) -> None:
-    assert run("overlaid", "noisier", "noisy").startswith("reused 9 of 12")
-
-
 def test_answers_cached_with_options_are_used_for_tasks_without_them(
     run: Callable[..., str],
 ) -> None:
     assert run("scored").startswith(NONE)
     assert run("scored", again=True).startswith(ALL)
     assert run("noisy", again=True).startswith(ALL)
-
-
-def test_fewer_documents(run: Callable[..., str]) -> None:
-    assert run("noisy", limit=2).startswith("reused 4 of 4")

@@ -8,37 +8,30 @@ from pathlib import Path
 
 import pytest
 
-from harness.conftest import load, numbers, samples
-from vlm_confidence_tasks.benchmarks import parse_certainty
+from harness.conftest import numbers, samples
 from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.metrics import task_metrics
 from vlm_confidence_tasks.probe import NoLogits
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 
+from .watched_model import Watched
+
 DOCUMENTS, VARIANTS = 2, 5
 QUOTED = re.compile(r"asked: (?P<question>.*?) (?:Model's|Your) answer was: (?P<answer>.*?)\. How")
 
 
-class Watched:
-    """An adapter that records its prompts and images; its answers can be replaced."""
+class Asked(Watched):
+    """The embedded model, whose answers can be replaced."""
 
     def __init__(self, simple: bool = False, say: Callable[[str], str] | None = None) -> None:
-        made = load(simple, "shared_prefix=false")
-        self.adapter, self.prompts, self.shown = made, [], []
-        answer, generate = made.generate_until, made.model.generate
+        super().__init__(simple)
+        answer = self.lm.generate_until
 
         def generate_until(requests):
             returned = answer(requests)
             return returned if say is None else [say(request.args[0]) for request in requests]
 
-        def generating(*args, **kwargs):
-            text = made.processor.tokenizer.decode(kwargs["input_ids"][0])
-            self.prompts.append(text)
-            self.shown.append(kwargs["pixel_values"].clone())
-            return generate(*args, **kwargs)
-
-        made.generate_until = generate_until
-        made.model.generate = generating
+        self.lm.generate_until = generate_until
 
     @property
     def second(self) -> list[str]:
@@ -50,31 +43,31 @@ class Watched:
 def evaluate(evaluate, few_questions: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(few_questions))
 
-    def run(lm: Watched, *tasks: str, limit: int = DOCUMENTS) -> dict:
-        return evaluate(*tasks, lm=lm.adapter, limit=limit)
+    def run(lm: Asked, *tasks: str, limit: int = DOCUMENTS) -> dict:
+        return evaluate(*tasks, lm=lm.lm, limit=limit)
 
     return run
 
 
 @pytest.mark.parametrize("simple", [False, True])
 def test_a_second_turn_shows_the_image_of_its_first_turn(evaluate, simple) -> None:
-    lm = Watched(simple)
+    lm = Asked(simple)
     found = evaluate(lm, "pope_verbal3")
     rows = found["samples"]["pope_verbal3"]
     assert len(rows) == DOCUMENTS and all(len(row["readouts"]) == VARIANTS for row in rows)
     assert len(lm.second) == len(lm.prompts) - DOCUMENTS * VARIANTS == DOCUMENTS * VARIANTS
     first, second = [], []
-    for prompt, pixels in zip(lm.prompts, lm.shown, strict=True):
+    for prompt, call in zip(lm.prompts, lm.calls, strict=True):
         quoted = QUOTED.search(prompt)
         asked = quoted["question"] if quoted else re.search(r"Is there .*\?", prompt)[0]
-        (second if quoted else first).append((asked, pixels.numpy().tobytes()))
+        (second if quoted else first).append((asked, call["pixel_values"].numpy().tobytes()))
     assert sorted(first) == sorted(second)
     assert len(set(first)) == DOCUMENTS * VARIANTS
 
 
 def test_a_second_turn_quotes_the_bare_question_and_the_parsed_answer(evaluate) -> None:
     answers = iter(["yes.", "No", "Perhaps.", "It is.", "Yes, no"] * DOCUMENTS)
-    lm = Watched(say=lambda prompt: "80%" if "certain" in prompt else next(answers))
+    lm = Asked(say=lambda prompt: "80%" if "certain" in prompt else next(answers))
     evaluate(lm, "pope_verbal1", limit=1)
     assert "word or phrase" not in "".join(lm.second)
     quoted = [QUOTED.search(prompt)["answer"] for prompt in lm.second]
@@ -83,7 +76,7 @@ def test_a_second_turn_quotes_the_bare_question_and_the_parsed_answer(evaluate) 
 
 
 def test_tasks_share_first_turns_and_persons_share_nothing_else(evaluate) -> None:
-    lm = Watched()
+    lm = Asked()
     tasks = "pope_eps0.1", "pope_eps0.5", "pope_verbal1", "pope_verbal3"
     found = evaluate(lm, *tasks)
     assert len(lm.prompts) == 3 * DOCUMENTS * VARIANTS
@@ -96,7 +89,7 @@ def test_tasks_share_first_turns_and_persons_share_nothing_else(evaluate) -> Non
 def test_numbers_by_hand_and_again_from_the_samples(evaluate, tmp_path: Path) -> None:
     """Clean answers claimed certain by 90%, perturbed ones by 20% and, once, not at all."""
     said = iter(["90%"] * 2 + ["20%", "0.2", "20", "a fifth"] + ["20 percent"] * 4)
-    lm = Watched(say=lambda prompt: next(said) if "certain" in prompt else "Yes")
+    lm = Asked(say=lambda prompt: next(said) if "certain" in prompt else "Yes")
     found = evaluate(lm, "pope_verbal3", limit=2)
     rows = found["samples"]["pope_verbal3"]
     right = [row["gold"] == "Yes" for row in rows]
@@ -123,17 +116,10 @@ def test_numbers_by_hand_and_again_from_the_samples(evaluate, tmp_path: Path) ->
     assert again == pytest.approx(values, abs=1e-12)
 
 
-def test_the_certainty_is_parsed_from_the_recorded_text(evaluate) -> None:
-    found = evaluate(Watched(), "pope_verbal3")
-    for row in found["samples"]["pope_verbal3"]:
-        for record in row["readouts"]:
-            assert record["verbal_confidence"] == parse_certainty(record["verbal_text"])
-
-
 def test_without_logits_certainty_is_still_stated(evaluate) -> None:
-    lm = Watched()
-    lm.adapter.logit_source = NoLogits("an engine")
-    lm.adapter.generate_until = lambda requests: [
+    lm = Asked()
+    lm.lm.logit_source = NoLogits("an engine")
+    lm.lm.generate_until = lambda requests: [
         "75%" if "certain" in request.args[0] else "Yes" for request in requests
     ]
     values = numbers(evaluate(lm, "pope_verbal3"), "pope_verbal3")
@@ -142,15 +128,15 @@ def test_without_logits_certainty_is_still_stated(evaluate) -> None:
 
 
 def test_a_second_turn_that_fails_ends_the_run_and_is_named(evaluate) -> None:
-    lm = Watched()
-    generate = lm.adapter.model.generate
+    lm = Asked()
+    generate = lm.lm.model.generate
 
     def failing(*args, **kwargs):
         if len(lm.second) == 1:
             raise RuntimeError("boom")
         return generate(*args, **kwargs)
 
-    lm.adapter.model.generate = failing
+    lm.lm.model.generate = failing
     where = r"task pope_verbal3, document 1 \(question_id .*, variant clean, second turn: .*boom"
     with pytest.raises(MeasurementError, match=where):
         evaluate(lm, "pope_verbal3")
@@ -158,6 +144,6 @@ def test_a_second_turn_that_fails_ends_the_run_and_is_named(evaluate) -> None:
 
 @pytest.mark.parametrize("tasks", [("pope_verbal3",), ("pope_eps0.1", "pope_verbal1")])
 def test_the_progress_bar_counts_second_turns(evaluate, capfd, tasks) -> None:
-    evaluate(Watched(), *tasks)
+    evaluate(Asked(), *tasks)
     shown = re.findall(r"Perturbed: 100%\|.*?\| (\d+)/(\d+)", capfd.readouterr().err)
     assert set(shown) == {("20", "20")}

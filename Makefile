@@ -11,8 +11,7 @@ LONG = $(addprefix tests/integration/,zoo models/test_llava.py \
 	$(addprefix test_,coverage.py csp.py docs.py first_hour.py install.py notebook.py scale.py \
 		seams.py site.py)) \
 	tests/unit/calibration/test_training.py \
-	$(addprefix tests/unit/report/test_,calibrated_models.py commands.py compare.py example.py \
-		own_families.py)
+	$(addprefix tests/unit/report/test_,commands.py compare.py example.py)
 PYTEST = $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 # Tracing takes a third of the time of tests: .ci/run asks for it.
 COVERAGE ?=

@@ -6,10 +6,11 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from report.synthetic import LABELS, Answers, Asked, noise, task_config
+from report.synthetic import LABELS, Answers, Asked, noise, write_run
 from vlm_confidence_tasks.metrics import Sample
 from vlm_confidence_tasks.report.claims.claims import OTHERS
 from vlm_confidence_tasks.types import CLEAN, Inside, Readout, Variant
@@ -179,37 +180,20 @@ def write(
             entropy and its standard deviation.
         date: Of the run.
     """
-    folder = folder / name.replace("/", "_")
-    folder.mkdir(parents=True, exist_ok=True)
-    record = {
-        "results": {},
-        "configs": {},
-        "config": {"model": "llava", "model_args": f"pretrained={name}", "limit": None},
-        "lmms_eval_version": "0.7.3",
-        "date": date,
-    }
-    lines = {task: [row(*pair) for pair in held] for task, held in tasks.items()}
-    for task in tasks:
-        record["results"][task] = {"alias": task}
-        record["configs"][task] = task_config(task, [])
+
+    def add_trap(record: dict[str, Any]) -> None:
+        if trap is not None:
+            record["results"][TRAP] = {"trap_entropy,none": 1.0 + trap[0]}
+            record["configs"][TRAP] = {"task": TRAP}
+
+    args = f"pretrained={name}"
+    results = write_run(folder, tasks, args=args, date=date, change=add_trap, bare=True)
     if trap is not None:
         change, spread = trap
-        noisy = [1.0 + change + spread * drawn for drawn in draws()]
-        lines[TRAP] = [
-            {"doc_id": n, "trap_entropy_clean": 1.0, "trap_entropy": entropy}
-            for n, entropy in enumerate(noisy)
+        rows = [
+            {"doc_id": n, "trap_entropy_clean": 1.0, "trap_entropy": 1.0 + change + spread * drawn}
+            for n, drawn in enumerate(draws())
         ]
-        record["results"][TRAP] = {"trap_entropy,none": 1.0 + change}
-        record["configs"][TRAP] = {"task": TRAP}
-    for task, rows in lines.items():
-        text = "".join(json.dumps(one) + "\n" for one in rows)
-        (folder / f"{date}_samples_{task}.jsonl").write_text(text)
-    results = folder / f"{date}_results.json"
-    results.write_text(json.dumps(record))
+        file = results.with_name(f"{date}_samples_{TRAP}.jsonl")
+        file.write_text("".join(json.dumps(one) + "\n" for one in rows))
     return results
-
-
-def row(question: Asked, sample: Sample) -> dict:
-    """Lay a document out as a samples file has it, without the metrics' values."""
-    names = {"question_id": question.question_id, "category": question.category}
-    return sample.to_dict() | names | {"input": question.text}

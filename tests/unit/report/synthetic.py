@@ -145,6 +145,12 @@ def captions(asked: Sequence[Asked], variants: Sequence[Variant]) -> Answers:
     ]
 
 
+def stored(asked: Asked, document: Sample) -> dict[str, Any]:
+    """Lay a document out as a samples file has it, without the metrics' values."""
+    names = {"question_id": asked.question_id, "category": asked.category}
+    return document.to_dict() | names | {"input": asked.text}
+
+
 def row(asked: Asked, document: Sample, number: int) -> dict[str, Any]:
     """Lay a document out as `PerturbedTask.process_results` and the harness do."""
     values = {name: metric.extract(document) for name, metric in METRICS.items()}
@@ -152,15 +158,12 @@ def row(asked: Asked, document: Sample, number: int) -> dict[str, Any]:
         "doc_id": number,
         "target": document.gold or "",
         "filtered_resps": [r.text for r in (document.clean, *document.variants)],
-        **document.to_dict(),
-        "question_id": asked.question_id,
-        "category": asked.category,
+        **stored(asked, document),
         **{
             name: value | {"image_id": document.image_id}
             for name, value in values.items()
             if value is not None and "score" in value
         },
-        "input": asked.text,
     }
 
 
@@ -185,8 +188,9 @@ def write_run(
     date: str = "20260101_000000",
     limit: float | None = None,
     change: Callable[[dict[str, Any]], None] = lambda record: None,
+    bare: bool = False,
 ) -> Path:
-    """Write a results file and its samples; returns the results file."""
+    """Write a results file and its samples, perhaps bare of metrics; returns the results file."""
     folder = folder / sha256(args.encode()).hexdigest()[:6]
     folder.mkdir(parents=True, exist_ok=True)
     record: dict[str, Any] = {
@@ -199,14 +203,15 @@ def write_run(
     for task, held in tasks.items():
         documents = [document for _, document in held]
         variants = list(dict.fromkeys(r.variant for d in documents for r in d.variants))
-        numbers = task_metrics(documents)
+        numbers = {} if bare else task_metrics(documents)
         record["results"][task] = {"alias": task} | {
             f"{name}{key}": value
             for name, number in numbers.items()
             for key, value in ((",none", number), ("_stderr,none", "N/A"))
         }
         record["configs"][task] = task_config(task, variants)
-        lines = [json.dumps(row(*pair, n), ensure_ascii=False) for n, pair in enumerate(held)]
+        rows = (stored(*pair) if bare else row(*pair, n) for n, pair in enumerate(held))
+        lines = [json.dumps(one, ensure_ascii=False) for one in rows]
         samples = folder / f"{date}_samples_{task}.jsonl"
         samples.write_text("\n".join(lines) + "\n", encoding="utf-8")
     change(record)

@@ -84,14 +84,6 @@ def test_more_models_make_every_interval_wider(tmp_path: Path) -> None:
     assert beside["low_95"] == alone["low_95"]
 
 
-def test_the_newest_run_of_a_task_counts(tmp_path: Path) -> None:
-    old = entropies({epsilon: 0.5 * epsilon for epsilon in EPSILONS}, 0.1)
-    write(tmp_path / "runs", old, date="20250101_000000")
-    write(tmp_path / "runs", noisy(), date="20260101_000000")
-    (said,) = of_claim(judged(tmp_path), 1)
-    assert said["verdict"] == SUPPORTED
-
-
 def test_sizes_are_read_from_names_or_given(tmp_path: Path) -> None:
     made = steady(**{"org/m-1b": 0.1, "org/m-2b": 0.3, "org/m-4b": 0.5, "org/other": 0.5})
     write_all(tmp_path, made)
@@ -252,11 +244,3 @@ def test_pages_show_what_the_json_holds_and_nothing_acts(tmp_path: Path) -> None
     for line in outside.splitlines():
         if line.startswith("|"):
             assert len(re.findall(r"(?<!\\)\|", line)) in (7, 8)
-
-
-def test_nothing_is_written_where_no_run_is(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "runs").mkdir()
-    assert "no run in it" in error(tmp_path, capsys)
-    assert not (tmp_path / "out").exists()

@@ -13,7 +13,9 @@ from msgspec.structs import replace
 
 from report.synthetic import answers, captions, noise, questions, write_run
 from vlm_confidence_tasks import cli
+from vlm_confidence_tasks.metrics import task_metrics
 from vlm_confidence_tasks.report import formats
+from vlm_confidence_tasks.types import Variant
 
 ANSWERS = answers(questions(10), [noise(0.3)])
 HEAVY = ["numpy", "scipy", "matplotlib", "torch", "datasets", "lmms_eval"]
@@ -83,8 +85,8 @@ def test_bad_input_is_named_and_the_rest_is_reported(
 def test_nothing_to_report_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for command in ("leaderboard", "figures"):
-        assert run(command, tmp_path, "--output", tmp_path / "out", *FAST) == 1
+    for command in ("leaderboard", "figures", "claims"):
+        assert run(command, tmp_path, "--output", tmp_path / "out", "--quiet") == 1
         assert "no run in it" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
@@ -135,13 +137,12 @@ def test_figures_writes_png_svg_and_data(runs: Path, tmp_path: Path) -> None:
     assert stems == {"png": names, "svg": names} and len(names) > 10
 
 
-def test_unknown_metrics_and_bad_numbers_are_refused(
+def test_bad_numbers_and_metrics_that_no_run_has_are_refused(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["leaderboard", runs, "--output", tmp_path, "--no-intervals", "--no-figures"]
-    for name in ("speed", "drift_context"):
-        assert run(*command, "--quiet", "--metrics", f"accuracy,{name}") == 1
-        assert f"no metric {name!r} here; there are accuracy" in capsys.readouterr().err
+    assert run(*command, "--quiet", "--metrics", "accuracy,drift_context") == 1
+    assert "no metric 'drift_context' here; there are accuracy" in capsys.readouterr().err
     for workers in ("0", "-1", "2.5", "many"):
         assert run(*command, f"--workers={workers}") == 2
         assert f"at least 1, got {workers!r}" in capsys.readouterr().err
@@ -159,6 +160,29 @@ def test_an_unknown_metric_is_refused_before_samples_are_read(
     (line,) = capsys.readouterr().err.splitlines()
     assert f"no metric {name!r} here; there are accuracy" in line
     assert not (tmp_path / "out").exists()
+
+
+def test_a_family_of_a_users_own_has_its_flip_rates_in_every_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fog = Variant("fog", (("depth", 3),), family="fog")
+    held = [answers(questions(30), [fog], seed=n) for n in (0, 1)]
+    runs = [
+        write_run(tmp_path / str(n), {"pope_fog": one}, args=f"pretrained=org/m{n}").parent
+        for n, one in enumerate(held)
+    ]
+    rate = task_metrics([document for _, document in held[1]])["ifr_fog"]
+    assert run("compare", *runs, "--json", "--quiet") == 0
+    told = json.loads(capsys.readouterr().out)["differences"]
+    (found,) = [one for one in told if one["metric"] == "ifr_fog"]
+    assert found["b"] == pytest.approx(rate, abs=1e-12)
+    options = ["--no-intervals", "--by", "metric", "--metrics", "accuracy,ifr_fog"]
+    assert run("leaderboard", *runs, "--output", tmp_path / "board", *options, *FAST) == 0
+    entries = json.loads((tmp_path / "board" / "leaderboard.json").read_text())["entries"]
+    shown = {entry["model"]: entry["metrics"]["ifr_fog"]["value"] for entry in entries}
+    assert shown["org/m1"] == pytest.approx(rate, abs=1e-12) and rate > 0
+    page = (tmp_path / "board" / "leaderboard.md").read_text()
+    assert "ifr\\_fog: share of fog images" in page
 
 
 @pytest.mark.parametrize("command", ["leaderboard", "figures"])

@@ -59,12 +59,6 @@ def test_every_kind_draws_as_png_and_svg_and_touches_no_edge(kind: str) -> None:
     assert b"<svg" in to_bytes(canvas, "svg")
 
 
-def test_drawing_twice_gives_the_same_bytes() -> None:
-    figure = Figure("line", "title", (PANELS["line"],))
-    for ending in ("svg", "png"):
-        assert to_bytes(draw(figure), ending) == to_bytes(draw(figure), ending)
-
-
 def test_lines_carry_the_data_and_the_intervals() -> None:
     (axes,) = draw(Figure("line", "title", (PANELS["line"],))).axes
     for series, container in zip(LINES, axes.containers, strict=True):

@@ -100,11 +100,6 @@ def test_tasks_share_a_figure_by_benchmark_and_setting_whatever_their_names() ->
     assert names == [("pope", 2), ("pope [2]", 1), ("popcorn", 1)]
 
 
-def test_tasks_whose_names_begin_differently_are_named_by_their_benchmark() -> None:
-    made = leaderboard_of(entry("fog"), entry("haze"))
-    assert [name for name, _ in groups(made, made["entries"])] == ["pope"]
-
-
 def test_noise_of_another_kind_is_another_sweep() -> None:
     number = {"value": 0.5, "low": None, "high": None}
     entries = [

@@ -118,10 +118,3 @@ def test_a_limit_is_noted_even_where_all_runs_share_it(tmp_path: Path) -> None:
     write_run(tmp_path, {TASK: ANSWERS}, limit=12)
     (column,) = board_of(tmp_path)["columns"]
     assert column["note"] == "--limit 12: part of the data only"
-
-
-def test_runs_that_agree_share_a_column(tmp_path: Path) -> None:
-    for n, args in enumerate(("a/one", "a/two")):
-        held = answers(ASKED, [noise(0.3)], seed=n)
-        write_run(tmp_path, {TASK: held}, args=f"pretrained={args}")
-    assert [column["id"] for column in board_of(tmp_path)["columns"]] == [TASK]

@@ -97,13 +97,13 @@ def test_each_key_is_answered_once_clean_first_and_by_task(documents) -> None:
     with running(engine, one, other, complete=complete) as run:
         responses = run.answer(requests)
         sample = run.sample("other", 3)
-    readouts = (sample.clean, *sample.variants)
     answered = [request for call in engine.calls for request in call]
     assert len(answered) == len({request.key for request in answered}) == 4 * 3
     assert [request.variant == CLEAN for request in answered] == [True] * 4 + [False] * 8
     assert [response.text for response in responses[:2]] == [
         run.runner.responses[request.key].text for request in requests[:2]
     ]
+    readouts = (sample.clean, *sample.variants)
     assert [readout.variant for readout in readouts] == [CLEAN, *NOISE, *OVERLAY]
     assert all(readout.entropy is None and readout.probs is None for readout in readouts)
     other_answer = {"Yes": "No", "No": "Yes"}[readouts[0].answer]

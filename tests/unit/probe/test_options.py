@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from vlm_confidence_tasks.probe import OptionScorer, ProbeError, make_readout, watched
+from vlm_confidence_tasks.probe import OptionScorer, ProbeError, Row, make_readout, watched
 from vlm_confidence_tasks.probe.continuation import PromptState
 from vlm_confidence_tasks.probe.options import begins_with_space, option_tokens
 from vlm_confidence_tasks.types import CLEAN
 
 from .test_readout import CAPTION, LETTERS, reading
-from .tiny import PROMPT, make_model, make_tokenizer, prompt
+from .tiny import PROMPT, Batch, make_model, make_tokenizer, prompt
 
 TEXTS = ("Yes", "the red circle", "A", "is there: 3.5%?", "caf\u00e9")
 
@@ -72,14 +72,12 @@ def test_an_added_token_ends_a_prompt_without_a_space():
 
 
 def run(model, tokenizer, texts, *args, **kwargs):
-    """Run generate() under a scorer; return what was read of each row."""
-    readings, failures = [], []
-    scorer = OptionScorer(tokenizer, lambda: texts)
-    rows = [[] for _ in texts]
+    """Run generate() with options; return what was read of each row."""
+    batch = Batch(*(Row((), options) for options in texts))
     settings = {"max_new_tokens": 6, "do_sample": False} | kwargs
-    with watched(model, lambda: rows, readings.extend, failures.append, scorer):
-        output = model.generate(*args, **settings)
-    return output, readings, scorer
+    with watched(model, tokenizer, batch):
+        model.generate(*args, **settings)
+    return batch.readings
 
 
 def plainly(model, prompt_ids, tokens):
@@ -94,7 +92,7 @@ def plainly(model, prompt_ids, tokens):
 def test_options_in_every_grad_mode_of_the_adapter(tokenizer, mode):
     model = make_model(tokenizer)
     with mode():
-        _, (found,), _ = run(model, tokenizer, [("the red circle",)], **prompt(tokenizer))
+        (found,) = run(model, tokenizer, [("the red circle",)], **prompt(tokenizer))
     tokens = option_tokens(tokenizer, "the red circle", True)
     expected = plainly(model, tokenizer.encode(PROMPT), tokens)
     assert found.option_logprob[0] == pytest.approx(expected, abs=1e-5)
@@ -103,8 +101,8 @@ def test_options_in_every_grad_mode_of_the_adapter(tokenizer, mode):
 def test_token_ids_as_a_positional_argument(tokenizer):
     inputs = prompt(tokenizer)
     model = make_model(tokenizer)
-    by_name = run(model, tokenizer, [("the red circle",)], **inputs)[1][0]
-    by_place = run(model, tokenizer, [("the red circle",)], inputs["input_ids"])[1][0]
+    by_name = run(model, tokenizer, [("the red circle",)], **inputs)[0]
+    by_place = run(model, tokenizer, [("the red circle",)], inputs["input_ids"])[0]
     assert np.allclose(by_name.option_logprob[0], by_place.option_logprob[0], atol=1e-6)
 
 
@@ -167,7 +165,7 @@ def test_a_reading_with_a_non_finite_option_is_not_finite():
 
 
 def test_the_number_of_rows_must_be_that_of_the_documents(tokenizer):
-    scorer = OptionScorer(tokenizer, lambda: [("Yes",), ("Yes",)])
+    scorer = OptionScorer(tokenizer)
     with pytest.raises(ProbeError, match="a row a document"):
-        scorer.batch((), prompt(tokenizer))
-    assert OptionScorer(tokenizer, lambda: [(), ()]).batch((), prompt(tokenizer)) is None
+        scorer.batch((), prompt(tokenizer), [("Yes",), ("Yes",)])
+    assert scorer.batch((), prompt(tokenizer), [(), ()]) is None

@@ -36,10 +36,6 @@ class Child:
             code = os.waitstatus_to_exitcode(int(self._answers.readline()))
         return Run(self.folder / "results", code, self.log.read_text())
 
-    def leave(self) -> None:
-        """Do not wait for it: the server kills it."""
-        self._answers.close()
-
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, unless it has ended."""
         with suppress(ProcessLookupError):

@@ -30,15 +30,6 @@ def test_a_reader_that_does_not_check_is_found_out(monkeypatch: pytest.MonkeyPat
         fuzz.check_samples(data)
 
 
-def test_an_answer_may_hold_any_sign_that_ends_a_line_elsewhere(tmp_path: Path) -> None:
-    row = fuzz.row()
-    row["readouts"][0]["text"] = "Yes\u2028it\x85is\x0b"
-    path = tmp_path / "samples.jsonl"
-    path.write_text(fuzz.json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
-    (document,) = samples.read_samples(path).samples
-    assert document.clean.text == "Yes\u2028it\x85is\x0b"
-
-
 def test_documents_that_failed_are_left_out(tmp_path: Path) -> None:
     failed = {**fuzz.row(), "readouts": [], "failed": "task x, document 1: boom"}
     path = tmp_path / "samples.jsonl"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import assert_near, evaluate_command, run_command, write_pope
+from conftest import assert_near, write_pope
 from lmms_eval import evaluator
 from lmms_eval.tasks import TaskManager
 from PIL import Image
@@ -62,25 +61,6 @@ def test_other_precisions_give_other_but_finite_numbers(
     entropies = records(rows, "entropy")
     assert torch.tensor(entropies).isfinite().all()
     assert entropies != records(exact, "entropy")
-
-
-def test_a_message_of_the_quantised_layers_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    TinyLlava(load_in_8bit=True)
-    logger = logging.getLogger("bitsandbytes.autograd._functions")
-    for text in ("cast to float16", "cast to float16", "another"):
-        logger.warning(text)
-    logged = [record.getMessage() for record in caplog.records if record.name == logger.name]
-    assert logged == ["cast to float16", "another"]
-
-
-def test_batches_agree_with_single_requests(
-    manager: TaskManager, few_questions: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    single = evaluate(TinyLlava(), manager, few_questions, monkeypatch, limit=13)
-    batched = evaluate(TinyLlava(batch_size="4"), manager, few_questions, monkeypatch, limit=13)
-    assert records(single, "text") == records(batched, "text")
-    for key in ("entropy", "logprob", "answer_mass", "gold_margin"):
-        assert records(single, key) == pytest.approx(records(batched, key), abs=1e-4)
 
 
 @pytest.mark.parametrize("options", [{}, {"batch_size": 3, "max_packed_tokens": "60"}])
@@ -171,10 +151,3 @@ def test_an_installed_llava_package_keeps_its_adapter(
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: llava\nVersion: 1.2.2\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert [manifest.model_id for manifest in models.manifests()] == OURS
-
-
-def test_an_original_checkpoint_is_refused_by_the_command(tmp_path: Path) -> None:
-    command = ["--model", "llava", "--model_args", "pretrained=liuhaotian/llava-v1.5-13b"]
-    run = run_command(evaluate_command("pope_eps0.3", *command), tmp_path)
-    assert run.code == 1
-    assert run.last_line.endswith("pretrained=llava-hf/llava-1.5-13b-hf")

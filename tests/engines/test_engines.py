@@ -199,34 +199,6 @@ def test_bounds_of_a_server_hold(
     check(transformers_run, served(str(k)), k, vocabulary_known=False)
 
 
-def test_a_leaderboard_shows_both_and_they_agree(
-    transformers_run: Rows, vllm_run: Rows, folder: Path
-) -> None:
-    command = [str(BIN / "vlm-confidence"), "leaderboard", "transformers", "vllm"]
-    done = subprocess.run(
-        [*command, "--output", "board", "--no-figures", "--quiet"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
-    board = json.loads((folder / "board" / "leaderboard.json").read_text())
-    entries = {entry["model"]: entry["metrics"] for entry in board["entries"]}
-    assert len(entries) == 2 and len({entry["column"] for entry in board["entries"]}) == 1
-    one, other = entries.values()
-    for name in ("accuracy", "ifr", "entropy", "entropy_delta", "confidence", "ece", "auroc"):
-        assert one[name]["value"] == pytest.approx(other[name]["value"], abs=SAME)
-    command = [str(BIN / "vlm-confidence"), "compare", "transformers", "vllm", "--json"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    compared = json.loads(done.stdout)
-    assert len(compared["differences"]) > 30 and not compared["notes"]
-    for found in compared["differences"]:
-        assert found["difference"] == pytest.approx(0, abs=SAME), found
-        assert found["p"] is None or found["p"] > 0.1, found
-
-
 @contextmanager
 def environment(**variables: str) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in variables}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import forking
 import msgspec
 import pytest
-from report.claimed import entropies, invariance, write
+from report.claimed import invariance, write
 
 import scale_study
 from vlm_confidence_tasks.calibration import evaluate as evaluation
@@ -109,13 +108,6 @@ def test_a_study_that_is_none_is_refused_in_a_line(
         scale_study.read_study(file)
 
 
-def test_a_study_that_is_no_text_is_refused_in_a_line(tmp_path: Path) -> None:
-    file = tmp_path / "study.yaml"
-    file.write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(SystemExit, match=f"{file}: 'utf-8' codec can't decode"):
-        scale_study.read_study(file)
-
-
 @pytest.mark.parametrize(
     "arguments, says",
     [
@@ -166,15 +158,6 @@ def test_models_of_one_name_keep_theirs_apart(tmp_path: Path) -> None:
     assert len(rows) == 3
 
 
-def test_a_task_without_shown_numbers_has_a_sentence(tmp_path: Path) -> None:
-    write(tmp_path / "runs" / "a", entropies({0.3: -0.1}, 0.1), "org/a")
-    model = scale_study.Model("s", "a", "llava", pretrained="org/a", parameters=1e9)
-    study = scale_study.Study("t", ("caption_eps0.3",), (model,))
-    lines = list(scale_study.tables(tmp_path, study))
-    assert lines[1].startswith("No run of it has one of these numbers: accuracy_clean, ")
-    assert len(lines) == 3
-
-
 PART = {
     **{"effect": -0.03, "low": -0.05, "high": -0.002, "level": 0.9975},
     **{"low_95": -0.045, "high_95": -0.014, "images": 30, "missing": None},
@@ -197,12 +180,6 @@ def test_a_verdict_stands_beside_the_interval_that_decided_it(
     change: dict[str, Any], says: str
 ) -> None:
     assert scale_study.said({**PART, **change}, 20) == says
-
-
-def test_sizes_survive_a_shell() -> None:
-    words = scale_study.options({"org/m (load_in_4bit=True)": 7.06e9})
-    assert words == ["org/m (load_in_4bit=True)=7060000000"]
-    assert shlex.split(shlex.join(words)) == words
 
 
 def test_a_checkpoint_whose_size_nothing_says_is_refused(tmp_path: Path) -> None:

@@ -134,27 +134,6 @@ def test_the_same_pixels_without_a_cache_whichever_tasks_ask(
     assert shown[0] == shown[1]
 
 
-def test_success_grows_with_epsilon_and_steps(
-    kept, data: Path, manager: TaskManager, tmp_path: Path
-) -> None:
-    found = evaluate(manager, ["weak", "short"], limit=None)
-
-    def flips(samples, **wanted):
-        hits = [
-            readout.answer != sample.clean.answer
-            for sample in samples
-            for readout in sample.variants
-            if wanted.items() <= dict(readout.variant.parameters).items()
-        ]
-        return sum(hits) / len(hits)
-
-    weak = documents(found, "weak", tmp_path)
-    by_epsilon = [flips(weak, epsilon=k / 255) for k in (1, 4)]
-    full = flips(documents(kept[1], "flip", tmp_path), delta="own")
-    assert by_epsilon[0] <= by_epsilon[1] <= full and by_epsilon[0] < full
-    assert flips(documents(found, "short", tmp_path)) < full
-
-
 def test_goals_keep_or_leave_the_answer(data: Path, manager: TaskManager, tmp_path: Path) -> None:
     found = documents(evaluate(manager, ["goals"], limit=12), "goals", tmp_path)
     numbers = task_metrics(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from vlm_confidence_tasks.evaluation.control_drift import (
 )
 from vlm_confidence_tasks.evaluation.representations import Representations
 from vlm_confidence_tasks.evaluation.request import Request
+from vlm_confidence_tasks.evaluation.same_question import CONTROLS, OtherImages
 from vlm_confidence_tasks.metrics import control_drift
 from vlm_confidence_tasks.probe import HiddenStates
 
@@ -129,3 +132,26 @@ def test_each_blank_request_is_made_once_in_a_run() -> None:
     assert measured.blank_requests([(second, [(4, 2)])]) == []
     others = [(clean(b"c", "Is it?"), [(2, 4)]), (clean(b"d", "Was it?"), [(4, 2)])]
     assert len(measured.blank_requests(others)) == 2
+
+
+# Documents by their image and how many images that is.
+data = st.lists(st.integers(0, 30).map(lambda n: (bytes([n]), 1 + n % 3)), min_size=1, max_size=60)
+
+
+def documents(rows):
+    digests, counts = [list(column) for column in zip(*rows, strict=True)]
+    return SimpleNamespace(digests=lambda: digests, image_counts=lambda: counts)
+
+
+@given(data, st.randoms(use_true_random=False))
+def test_others_are_distinct_have_as_many_images_and_do_not_depend_on_order(rows, random):
+    shuffled = random.sample(rows, len(rows))
+    one, other = OtherImages(documents(rows)), OtherImages(documents(shuffled))
+    for image, count in rows:
+        alike = {digest for digest, own in rows if own == count and digest != image}
+        drawn = [digest for digest, _ in one.draw(image)]
+        assert set(drawn) <= alike and len(set(drawn)) == len(drawn) == min(CONTROLS, len(alike))
+        assert drawn == [digest for digest, _ in other.draw(image)]
+        for images, source in ((one, rows), (other, shuffled)):
+            for digest, document in images.draw(image):
+                assert source[document][0] == digest

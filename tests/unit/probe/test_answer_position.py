@@ -111,14 +111,6 @@ def test_an_answer_that_names_no_label_is_read_at_its_first_token(any_model, any
     assert np.exp(at.logprob) == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_label_of_several_tokens_is_found_where_it_begins(any_model, any_tokenizer):
-    labels = ("Yes", "quokka")
-    answer_tokens = any_tokenizer.encode("is quokka", add_special_tokens=False)
-    reading, _ = dictated(any_model, any_tokenizer, "ASSISTANT:", answer_tokens, labels)
-    at = position(reading, any_tokenizer, labels)
-    assert any_tokenizer.decode(answer_tokens[at.step :]).strip() == "quokka"
-
-
 # A vocabulary in which pieces are themselves, and its labels.
 PIECES = (
     "D",
@@ -166,13 +158,6 @@ def said(*pieces: str) -> Reading:
 
 def probabilities(at) -> dict[str, float]:
     return dict(zip(LETTERS, np.exp(at.logprob), strict=True))
-
-
-def test_a_label_is_not_read_where_a_longer_word_begins_with_it():
-    reading = said("D", "ining", " room", ".", " B")
-    at = position(reading, Pieces, LETTERS)
-    assert at.step == 4
-    assert probabilities(at)["B"] == pytest.approx(0.9, abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -78,20 +78,6 @@ def test_roughness_is_the_mean_over_tiles_then_over_images():
     assert roughness(tokens, images) == pytest.approx(expected, rel=1e-6)
 
 
-def test_no_grid_and_grids_without_an_edge_have_no_roughness():
-    tokens = torch.ones(1, 3)
-    assert roughness(tokens, None) is None
-    assert roughness(tokens, []) is None
-    assert roughness(tokens, [[(0, 1, 1)]]) is None
-
-
-def test_roughness_of_a_2x2_grid_by_hand():
-    #   0 1   Edges: 1, 1 across, 2, 2 down: squares 1 + 1 + 4 + 4 over 4.
-    #   2 3
-    grid = torch.tensor([[[0.0], [1.0]], [[2.0], [3.0]]])
-    assert float(under_test.dirichlet_energy(grid)) == dirichlet_energy(grid.numpy()) == 10 / 4
-
-
 def test_half_precision_is_summed_in_float32():
     grid = torch.full((8, 8, 64), 300.0, dtype=torch.float16)
     grid[0, 0] = -300.0

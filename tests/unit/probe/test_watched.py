@@ -5,16 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 from transformers import (
-    GenerationConfig,
     LlamaForCausalLM,
     LogitsProcessorList,
     StoppingCriteria,
     StoppingCriteriaList,
 )
 
-from vlm_confidence_tasks.probe import ProbeError, Row, watched
+from vlm_confidence_tasks.probe import Row, watched
 
-from .tiny import PROMPT, YES_NO, Batch, Dictate, hooks, plainly, prompt, read, recomputed
+from .tiny import PROMPT, YES_NO, Batch, Dictate, hooks, prompt, read, recomputed
 
 
 class StopAfter(StoppingCriteria):
@@ -81,32 +80,6 @@ def test_the_caller_sees_the_same_name_and_signature(model, tokenizer):
     with watched(model, tokenizer, Batch()):
         assert model.generate.__name__ == "generate"
         assert model.generate.__wrapped__ == plain
-
-
-class Outer(torch.nn.Module):
-    """Hands generation on to an inner language model, as InstructBLIP does."""
-
-    def __init__(self, inner) -> None:
-        super().__init__()
-        self.language_model = inner
-        self.generation_config = GenerationConfig(eos_token_id=0, do_sample=True)
-
-    def generate(self, **kwargs):
-        return self.language_model.generate(**kwargs)
-
-
-def test_an_inner_model_is_measured_with_its_own_settings(model, tokenizer):
-    dictated = Dictate(
-        [[tokenizer.convert_tokens_to_ids("Yes"), tokenizer.eos_token_id]],
-        len(tokenizer.encode(PROMPT)),
-    )
-    outer = Outer(model)
-    (reading,) = plainly(outer, tokenizer, logits_processor=LogitsProcessorList([dictated]))
-    assert tokenizer.decode(reading.tokens) == "Yes"
-    model.generation_config.do_sample = True
-    with pytest.raises(ProbeError, match="do_sample=True"):
-        plainly(outer, tokenizer, max_new_tokens=3)
-    assert hooks(outer) == 0
 
 
 class Softened(LlamaForCausalLM):

@@ -97,13 +97,6 @@ def test_sizes_are_read_from_names_or_given(tmp_path: Path) -> None:
     assert first["parts"][0]["effect"] == pytest.approx(-0.2, abs=0.01)
 
 
-def test_two_sizes_are_too_few(tmp_path: Path) -> None:
-    write_all(tmp_path, steady(**{"org/m-1b": 0.1, "org/m-2b": 0.3}))
-    (said,) = of_claim(judged(tmp_path), 6)
-    assert said["parts"][0]["missing"] == f"2 sizes of a family, {FEWEST_SIZES} are needed"
-    assert "--model MODEL" in said["commands"][0]
-
-
 def test_trainings_of_one_size_are_no_sizes(tmp_path: Path) -> None:
     write_all(tmp_path, steady(a=0.1, b=0.2, c=0.3))
     sizes = ["--sizes", "a=235296", "b=235424", "c=788544"]

@@ -50,15 +50,6 @@ def test_as_many_parts_as_were_tested_are_shown(tmp_path: Path) -> None:
     assert record["tests"] == sum(row[3].startswith("\\[") for row in parts)
 
 
-def test_the_page_is_written_where_it_is_wanted(tmp_path: Path) -> None:
-    write(tmp_path / "runs", steady_one())
-    judged(tmp_path)
-    claims_table.main([str(tmp_path / "out"), "--page", str(tmp_path / "page.md")])
-    assert (
-        (tmp_path / "page.md").read_text().startswith("# The nine claims on the embedded model\n")
-    )
-
-
 @pytest.mark.parametrize(
     "text, says",
     [

@@ -9,19 +9,12 @@ from pathlib import Path
 import pytest
 
 from report.synthetic import answers, noise, questions, write_run
-from vlm_confidence_tasks.metrics import metrics_for
-from vlm_confidence_tasks.report.inputs.consistency import QUICK_METRICS, disagreement
+from vlm_confidence_tasks.report.inputs.consistency import disagreement
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs
 from vlm_confidence_tasks.report.leaderboard.summary import SummaryOptions, summarise
 
 QUICK = SummaryOptions(intervals=False, workers=1, quiet=True)
-
-
-def test_quick_metrics_are_metrics_that_need_nothing_else() -> None:
-    known = metrics_for((), frozenset())
-    assert len(QUICK_METRICS) == len(set(QUICK_METRICS)) == 11
-    assert set(QUICK_METRICS) < set(known)
 
 
 def change(key: str, value: Callable[[dict], object]) -> Callable[[dict], None]:

@@ -99,11 +99,6 @@ def test_the_comparison_holds_the_numbers_of_the_json(example: Path, leaderboard
         assert [side.split()[0] for side in sides] == [held[name, task, metric] for name in names]
 
 
-def test_figures_are_there(example: Path) -> None:
-    figures = {file.name.split("_")[0] for file in (example / "figures").iterdir()}
-    assert {"defense", "flips", "reliability", "risk"} <= figures
-
-
 def test_the_readme_shows_what_the_script_does() -> None:
     script = (FOLDER / "make.sh").read_text().replace("$here", "docs/leaderboard").replace('"', "")
     shown = re.findall(r"^    ((?:lmms_eval|vlm-confidence) .*)$", README, re.M)

@@ -2,15 +2,25 @@
 
 from msgspec.structs import replace
 
-from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.metrics import Sample, metrics_for
+from vlm_confidence_tasks import metrics, perturbations
+from vlm_confidence_tasks.metrics import Answers, Sample
 from vlm_confidence_tasks.types import CLEAN, Readout, Variant
 
-METRICS = metrics_for(perturbations.families())
+METRICS = metrics.metrics_for(perturbations.families())
 NOISE = Variant("gaussian_noise", (("epsilon", 0.3),), family="noise")
 NOISE_1 = replace(NOISE, seed=1)
 TEXT = Variant("text_overlay", (("content", "semantic"),), family="textoverlay")
 EMPTY = Variant("text_overlay", (("content", "empty"),), family="textoverlay_empty", control=True)
+
+
+def values(samples, names=None):
+    """The metrics of some documents."""
+    return metrics.values(Answers.of(samples), names)
+
+
+def measure(samples, names=None):
+    """The metrics of some documents, with their intervals."""
+    return metrics.measure(Answers.of(samples), names)
 
 
 def yes_no(variant, gold, answer, entropy=None, p_yes=None, mass=None):

@@ -13,11 +13,9 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
-from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.metrics import Sample, metrics_for, task_metrics
-from vlm_confidence_tasks.types import CLEAN, Readout, Variant
+from metrics.making import values
+from vlm_confidence_tasks.types import CLEAN, Readout, Sample, Variant
 
-METRICS = metrics_for(perturbations.families())
 LABELS = ("Yes", "No")
 
 
@@ -152,18 +150,24 @@ def stored(asked: Asked, document: Sample) -> dict[str, Any]:
 
 
 def row(asked: Asked, document: Sample, number: int) -> dict[str, Any]:
-    """Lay a document out as `PerturbedTask.process_results` and the harness do."""
-    values = {name: metric.extract(document) for name, metric in METRICS.items()}
+    """Lay a document out as a samples file has it, without the metrics' values."""
     return {
         "doc_id": number,
         "target": document.gold or "",
         "filtered_resps": [r.text for r in (document.clean, *document.variants)],
+<<<<<<< HEAD
         **stored(asked, document),
         **{
             name: value | {"image_id": document.image_id}
             for name, value in values.items()
             if value is not None and "score" in value
         },
+=======
+        **document.to_dict(),
+        "question_id": asked.question_id,
+        "category": asked.category,
+        "input": asked.text,
+>>>>>>> 5cda143 (Report: tests read the table of answers; a view without answers can be repaired as well as any)
     }
 
 
@@ -203,7 +207,11 @@ def write_run(
     for task, held in tasks.items():
         documents = [document for _, document in held]
         variants = list(dict.fromkeys(r.variant for d in documents for r in d.variants))
+<<<<<<< HEAD
         numbers = {} if bare else task_metrics(documents)
+=======
+        numbers = values(documents)
+>>>>>>> 5cda143 (Report: tests read the table of answers; a view without answers can be repaired as well as any)
         record["results"][task] = {"alias": task} | {
             f"{name}{key}": value
             for name, number in numbers.items()

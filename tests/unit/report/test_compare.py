@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from metrics.making import values
 from report.synthetic import Asked, answers, noise, questions, write_run
 from vlm_confidence_tasks import cli
-from vlm_confidence_tasks.metrics import metrics_for, rate_interval, task_metrics
+from vlm_confidence_tasks.metrics import metrics_for, rate_interval
 from vlm_confidence_tasks.report.compare import (
     TEST,
     Comparison,
@@ -37,10 +38,10 @@ def test_differences_equal_those_of_the_metrics_on_common_documents(tmp_path: Pa
     problems = Problems()
     found = compare_runs([one, other], problems)
     assert problems.lines == []
-    a, b = (task_metrics([d for _, d in held[10:50]]) for held in (BAD, GOOD))
+    a, b = (values([d for _, d in held[10:50]]) for held in (BAD, GOOD))
     rows = {row.metric: row for row in found.differences}
     known = metrics_for(["noise"])
-    assert rows.keys() == {name for name in a.keys() & b.keys() if known[name].interval}
+    assert rows.keys() == {name for name in a.keys() & b.keys() if known[name].statistic.estimates}
     for name, row in rows.items():
         assert (row.a, row.b) == pytest.approx((a[name], b[name]), abs=1e-12)
         assert row.difference == row.b - row.a and row.documents == 40
@@ -58,7 +59,7 @@ def test_categories_that_number_their_questions_alike_are_told_apart(tmp_path: P
     assert problems.lines == []
     assert found.notes == (f"{TASK}: 39 documents in common, of 40 and 39",)
     both = [n for n in range(40) if n != 19]
-    expected = [task_metrics([run[n][1] for n in both])["accuracy"] for run in held]
+    expected = [values([run[n][1] for n in both])["accuracy"] for run in held]
     (row,) = (row for row in found.differences if row.metric == "accuracy")
     assert (row.a, row.b) == pytest.approx(expected, abs=1e-12)
 
@@ -138,13 +139,13 @@ def test_numbers_that_estimate_nothing_are_not_subtracted(tmp_path: Path) -> Non
     shown = {row.metric for row in compare_runs(runs, Problems()).differences}
     left_out = {"entropy_delta_p", "entropy_delta_wilcoxon_p", "ece_p", "ece_floor_clean", "mce"}
     assert shown.isdisjoint(left_out) and {"ece", "entropy_delta"} <= shown
-    assert all(name in task_metrics([d for _, d in GOOD]) for name in left_out)
+    assert all(name in values([d for _, d in GOOD]) for name in left_out)
 
 
 def test_an_ece_stands_with_the_floors_of_both_runs(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", BAD), ("b", GOOD))]
     found = compare_runs(runs, Problems())
-    floors = [task_metrics([d for _, d in held])["ece_floor_clean"] for held in (BAD, GOOD)]
+    floors = [values([d for _, d in held])["ece_floor_clean"] for held in (BAD, GOOD)]
     (row,) = (row for row in found.differences if row.metric == "ece_clean")
     assert [row.floor_a, row.floor_b] == floors
     (line,) = (line for line in to_text(found).splitlines() if " ece_clean " in line)

@@ -7,8 +7,9 @@ import pytest
 from msgspec.structs import replace
 from scipy.stats import pearsonr
 
-from vlm_confidence_tasks.metrics import Sample, measure
-from vlm_confidence_tasks.report.representation_statistics import inside_numbers
+from metrics.making import measure
+from vlm_confidence_tasks.metrics import Answers, Sample
+from vlm_confidence_tasks.report import representation_statistics
 from vlm_confidence_tasks.types import CLEAN, Inside, Readout, Variant
 
 NOISE = Variant("gaussian_noise", family="noise")
@@ -39,6 +40,12 @@ def document(n: int, energy, drift, power, flip, right) -> Sample:
         clean=answer(CLEAN, "Yes", 0.9, clean),
         variants=(answer(NOISE, "No" if flip else "Yes", right, moved),),
     )
+
+
+
+
+def inside_numbers(documents: list[Sample]) -> dict[str, float]:
+    return representation_statistics.inside_numbers(Answers.of(documents))
 
 
 DOCUMENTS = [document(n, *row) for n, row in enumerate(CHANGES)]

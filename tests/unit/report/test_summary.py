@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from metrics.making import measure
 from report.synthetic import answers, noise, questions, write_run
 from vlm_confidence_tasks.perturbations import register
 from vlm_confidence_tasks.perturbations.registry import _REGISTRY
@@ -14,6 +15,7 @@ from vlm_confidence_tasks.report.inputs.runs import find_runs
 from vlm_confidence_tasks.report.leaderboard.summary import (
     Summary,
     SummaryOptions,
+    known_metrics,
     ordered_families,
     summarise,
 )
@@ -26,28 +28,17 @@ def summary(folder: Path, *variants: Variant) -> Summary:
     return summarise(run, SummaryOptions(intervals=False, curves=False, workers=1, quiet=True))
 
 
-def test_a_task_that_lists_an_ece_alone_has_its_floor_too(tmp_path: Path) -> None:
+def test_all_metrics_are_computed_whatever_the_run_listed(tmp_path: Path) -> None:
     def listing(record: dict) -> None:
         record["configs"]["t"]["metric_list"] = [{"metric": "ece"}, {"metric": "accuracy"}]
 
-    write_run(tmp_path, {"t": answers(questions(12, images=6), [noise(0.3)])}, change=listing)
+    held = answers(questions(90, images=45), [noise(0.3)])
+    write_run(tmp_path, {"t": held}, change=listing)
     (run,) = find_runs([tmp_path], Problems())
-    found = summarise(run, SummaryOptions(curves=False, workers=1, quiet=True))
-    assert list(found.numbers) == ["accuracy", "ece", "ece_floor"]
-
-
-def test_a_run_of_a_time_before_some_metrics_gains_them(tmp_path: Path) -> None:
-    def listing(record: dict) -> None:
-        older = ("accuracy", "ece", "brier", "auroc", "aurc")
-        record["configs"]["t"]["metric_list"] = [{"metric": name} for name in older]
-
-    write_run(tmp_path, {"t": answers(questions(90, images=45), [noise(0.3)])}, change=listing)
-    (run,) = find_runs([tmp_path], Problems())
-    found = summarise(run, SummaryOptions(curves=False, workers=1, quiet=True))
-    assert {"temperature", "ece_ts", "coverage_90", "risk_80_clean", "error_auroc_entropy"} <= set(
-        found.numbers
-    )
-    assert found.numbers["coverage_90"].low is not None and "nll" not in found.numbers
+    found = summarise(run, SummaryOptions(curves=False, workers=1, quiet=True)).numbers
+    assert found == measure([document for _, document in held])
+    assert list(found) == [name for name in known_metrics(["noise"]) if name in found]
+    assert {"ece_floor", "nll", "temperature", "risk_80_clean"} < found.keys()
 
 
 def speckle(sigma: float) -> Variant:

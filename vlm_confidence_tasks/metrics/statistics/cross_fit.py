@@ -15,7 +15,7 @@ import numpy as np
 
 from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.functional.calibration import SMALLEST_PROBABILITY
-from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints, any_number
 from vlm_confidence_tasks.metrics.functional.conformal import (
     aps_scores,
     conformal_threshold,
@@ -158,7 +158,8 @@ class Refit:
 
     def _usable(self, answers: Answers) -> tuple[Ints, Columns]:
         columns = self.columns(answers)
-        usable = ~np.isnan(columns[0]).reshape(len(answers), -1).all(axis=1)
+        first = columns[0]
+        usable = any_number(first if first.ndim == 2 else first[:, None])
         return answers.document[usable], tuple(column[usable] for column in columns)
 
 

@@ -10,12 +10,7 @@ from typing import Any
 
 import numpy as np
 
-<<<<<<< HEAD
 from report.synthetic import LABELS, Answers, Asked, noise, write_run
-from vlm_confidence_tasks.metrics import Sample
-=======
-from report.synthetic import LABELS, Answers, Asked, noise, row, task_config
->>>>>>> 5cda143 (Report: tests read the table of answers; a view without answers can be repaired as well as any)
 from vlm_confidence_tasks.report.claims.claims import OTHERS
 from vlm_confidence_tasks.types import CLEAN, Inside, Readout, Sample, Variant
 
@@ -184,7 +179,6 @@ def write(
             entropy and its standard deviation.
         date: Of the run.
     """
-<<<<<<< HEAD
 
     def add_trap(record: dict[str, Any]) -> None:
         if trap is not None:
@@ -193,21 +187,6 @@ def write(
 
     args = f"pretrained={name}"
     results = write_run(folder, tasks, args=args, date=date, change=add_trap, bare=True)
-=======
-    folder = folder / name.replace("/", "_")
-    folder.mkdir(parents=True, exist_ok=True)
-    record = {
-        "results": {},
-        "configs": {},
-        "config": {"model": "llava", "model_args": f"pretrained={name}", "limit": None},
-        "lmms_eval_version": "0.7.3",
-        "date": date,
-    }
-    lines = {t: [row(*pair, n) for n, pair in enumerate(held)] for t, held in tasks.items()}
-    for task in tasks:
-        record["results"][task] = {"alias": task}
-        record["configs"][task] = task_config(task, [])
->>>>>>> 5cda143 (Report: tests read the table of answers; a view without answers can be repaired as well as any)
     if trap is not None:
         change, spread = trap
         rows = [

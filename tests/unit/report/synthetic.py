@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from metrics.making import values
 from msgspec.structs import replace
 
-from metrics.making import values
 from vlm_confidence_tasks.types import CLEAN, Readout, Sample, Variant
 
 LABELS = ("Yes", "No")
@@ -155,19 +155,10 @@ def row(asked: Asked, document: Sample, number: int) -> dict[str, Any]:
         "doc_id": number,
         "target": document.gold or "",
         "filtered_resps": [r.text for r in (document.clean, *document.variants)],
-<<<<<<< HEAD
-        **stored(asked, document),
-        **{
-            name: value | {"image_id": document.image_id}
-            for name, value in values.items()
-            if value is not None and "score" in value
-        },
-=======
         **document.to_dict(),
         "question_id": asked.question_id,
         "category": asked.category,
         "input": asked.text,
->>>>>>> 5cda143 (Report: tests read the table of answers; a view without answers can be repaired as well as any)
     }
 
 
@@ -207,11 +198,7 @@ def write_run(
     for task, held in tasks.items():
         documents = [document for _, document in held]
         variants = list(dict.fromkeys(r.variant for d in documents for r in d.variants))
-<<<<<<< HEAD
-        numbers = {} if bare else task_metrics(documents)
-=======
-        numbers = values(documents)
->>>>>>> 5cda143 (Report: tests read the table of answers; a view without answers can be repaired as well as any)
+        numbers = {} if bare else values(documents)
         record["results"][task] = {"alias": task} | {
             f"{name}{key}": value
             for name, number in numbers.items()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from metrics.making import values
 from msgspec.structs import replace
 
-from metrics.making import values
 from report.synthetic import Asked, answers, noise, questions, write_run
 from vlm_confidence_tasks import cli
 from vlm_confidence_tasks.metrics import metrics_for, rate_interval

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,7 @@ from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs
 from vlm_confidence_tasks.report.leaderboard.summary import SummaryOptions, summarise
 
-<<<<<<< HEAD
-QUICK = SummaryOptions(intervals=False, workers=1, quiet=True)
+QUICK = SummaryOptions(intervals=False, curves=False, workers=1, quiet=True)
 
 
 def change(key: str, value: Callable[[dict], object]) -> Callable[[dict], None]:
@@ -22,10 +22,6 @@ def change(key: str, value: Callable[[dict], object]) -> Callable[[dict], None]:
         answer[key] = value(answer)
 
     return apply
-
-=======
-QUICK = SummaryOptions(intervals=False, curves=False, workers=1, quiet=True)
->>>>>>> 5cda143 (Report: tests read the table of answers; a view without answers can be repaired as well as any)
 
 CHANGES = {
     "entropy": lambda answer: answer.update(entropy=answer["entropy"] + 1e-6),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from metrics.making import values
 from msgspec.structs import replace
 
 from report.conftest import FAMILIES
-from metrics.making import values
 from report.synthetic import answers, noise, questions
 from vlm_confidence_tasks.metrics import Answers, rate_interval
 from vlm_confidence_tasks.report.leaderboard import curves

@@ -6,16 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from metrics.making import measure
 from msgspec.structs import replace
 
-from metrics.making import measure
 from report.synthetic import answers, noise, questions, write_run
 from vlm_confidence_tasks import cli, perturbations
-<<<<<<< HEAD
-from vlm_confidence_tasks.metrics import Sample, measure, metrics_for, reliability_curve
-=======
 from vlm_confidence_tasks.metrics import Sample, metrics_for, reliability_curve
->>>>>>> 5cda143 (Report: tests read the table of answers; a view without answers can be repaired as well as any)
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.types import Readout
 
@@ -24,18 +20,11 @@ def test_every_number_equals_a_recomputation_from_the_samples(leaderboard: dict)
     assert len(leaderboard["entries"]) == 9
     for entry in leaderboard["entries"]:
         again = measure(read_samples(Path(entry["samples"])).samples)
-<<<<<<< HEAD
-        assert entry["metrics"] == {
-            name: {"value": number.value, "low": number.low, "high": number.high}
-            for name, number in again.items()
-        }
-=======
         assert entry["metrics"] == {name: vars(number) for name, number in again.items()}
 
 
 def counted(document: Sample) -> list[Readout]:
     return [readout for readout in document.variants if not readout.control]
->>>>>>> 5cda143 (Report: tests read the table of answers; a view without answers can be repaired as well as any)
 
 
 def test_every_bin_equals_a_recomputation_from_the_samples(leaderboard: dict) -> None:

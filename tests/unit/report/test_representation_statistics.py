@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from metrics.making import measure
 from msgspec.structs import replace
 from scipy.stats import pearsonr
 
-from metrics.making import measure
 from vlm_confidence_tasks.metrics import Answers, Sample
 from vlm_confidence_tasks.report import representation_statistics
 from vlm_confidence_tasks.types import CLEAN, Inside, Readout, Variant

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from metrics.making import measure
+
 from report.synthetic import answers, noise, questions, write_run
 from vlm_confidence_tasks.perturbations import register
 from vlm_confidence_tasks.perturbations.registry import _REGISTRY

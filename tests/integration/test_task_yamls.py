@@ -100,14 +100,22 @@ ADDED = {
     """,
     "caption_drift": """
         representations: true
+        metrics: [drift_context, drift_ratio_context, drift_unflipped_context]
         perturbations: [{name: gaussian_noise, epsilon: [0.1, 0.2, 0.3, 0.5]}]
     """,
     "amber_relation_blur_verbal3": """
         verbal: third
+        metrics: [verbal_confidence, verbal_ece, verbal_invalid_rate]
         perturbations: [{name: gaussian_blur, severity: [1, 2, 3, 4, 5]}]
     """,
     "amber_objectnoise_outside": """
         verbal: third
+        metrics:
+          - objectnoise_alignment
+          - mask_missing_rate
+          - verbal_confidence
+          - verbal_ece
+          - verbal_invalid_rate
         perturbations:
           - name: object_noise
             confidence: [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
@@ -115,6 +123,7 @@ ADDED = {
     """,
     "mmmu_pgd": """
         representations: true
+        metrics: [attack_success, attack_over_control]
         perturbations:
           - name: pgd
             goal: [flip, sure, unsure, hidden]
@@ -136,8 +145,12 @@ ALL_FAMILIES = """
       - {name: text_overlay, content: random, index: [0, 1, 2]}
       - {name: text_overlay, content: empty, index: [0, 1, 2]}
 """
-ADDED["pope_invariance"] = f"    representations: true{ALL_FAMILIES}"
-ADDED["seed_invariance_loglik"] = f"    loglik: true{ALL_FAMILIES}"
+ADDED["pope_invariance"] = f"""
+    representations: true
+    metrics: [drift_context, drift_ratio_context, drift_unflipped_context]{ALL_FAMILIES}"""
+ADDED["seed_invariance_loglik"] = f"""
+    loglik: true
+    metrics: [loglik_accuracy, loglik_ifr]{ALL_FAMILIES}"""
 
 
 @pytest.mark.parametrize("name", ADDED)

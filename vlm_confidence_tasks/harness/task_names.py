@@ -174,7 +174,10 @@ class TaskNames:
                     f"{benchmarks.TRAITS[suffix.needs]}, which those of {prefix} do not"
                 )
         entries = [{**entry, **shown.numbers, **given} for entry in shown.keys["perturbations"]]
-        return {**(measured.keys if measured else {}), **shown.keys, "perturbations": entries}
+        more = measured.keys if measured else {}
+        keys = {**more, **shown.keys, "perturbations": entries}
+        metrics = [*shown.keys.get("metrics", ()), *more.get("metrics", ())]
+        return keys | {"metrics": metrics} if metrics else keys
 
     def _split_number(self, name: str, prefix: str, rest: str) -> tuple[str, dict[str, float]]:
         """Take the number out of a pair of suffixes: as the value of a parameter."""

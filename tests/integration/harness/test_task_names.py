@@ -23,6 +23,11 @@ HIDDEN = (
     f"{{name: pgd, goal: hidden, epsilon: [{2 / 255}, {4 / 255}, {8 / 255}, 0.1], "
     "delta: [own, signs, other]}"
 )
+DRIFT = (
+    "representations: true\nmetrics: [drift_context, drift_ratio_context, drift_unflipped_context]"
+)
+STATED = "[verbal_confidence, verbal_ece, verbal_invalid_rate]"
+LOGLIK = "loglik: true\nmetrics: [loglik_accuracy, loglik_ifr]"
 # What is not listed: its template, its perturbation and its other keys.
 NAMES = {
     "pope_eps0.17": ("pope/_pope_yaml", "{name: gaussian_noise, epsilon: 0.17}", ""),
@@ -33,24 +38,33 @@ NAMES = {
     "pope_eps0.17_drift": (
         "pope/_pope_yaml",
         "{name: gaussian_noise, epsilon: 0.17}",
-        "representations: true",
+        DRIFT,
     ),
     "pope_eps0.3_verbal3": (
         "pope/_pope_yaml",
         "{name: gaussian_noise, epsilon: 0.3}",
-        "verbal: third",
+        f"verbal: third\nmetrics: {STATED}",
     ),
-    "amber_relation_jpeg_verbal1": ("amber/_amber_relation_yaml", JPEG, "verbal: first"),
-    "seed_jpeg_loglik": ("seed/_seed_yaml", JPEG, "loglik: true"),
+    "amber_relation_jpeg_verbal1": (
+        "amber/_amber_relation_yaml",
+        JPEG,
+        f"verbal: first\nmetrics: {STATED}",
+    ),
+    "seed_jpeg_loglik": ("seed/_seed_yaml", JPEG, LOGLIK),
     # What is measured takes the place of what the first suffix measures by itself,
     "pope_objectnoise_verbal1": (
         "pope/_pope_yaml",
         "{name: object_noise, confidence: [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1], "
         "where: object}",
-        "verbal: first",
+        f"verbal: first\nmetrics: [objectnoise_alignment, mask_missing_rate, {STATED[1:]}",
     ),
     # but not of what its attack is judged by.
-    "mmmu_pgd_hidden_loglik": ("mmmu/_mmmu_yaml", HIDDEN, "loglik: true\nrepresentations: true"),
+    "mmmu_pgd_hidden_loglik": (
+        "mmmu/_mmmu_yaml",
+        HIDDEN,
+        "loglik: true\nrepresentations: true\n"
+        "metrics: [attack_success, attack_over_control, loglik_accuracy, loglik_ifr]",
+    ),
 }
 
 

@@ -72,12 +72,12 @@ def test_an_added_token_ends_a_prompt_without_a_space():
 
 
 def run(model, tokenizer, texts, *args, **kwargs):
-    """Run generate() with options; return what was read of each row."""
+    """Run generate() with options; return what it gave and what was read of each row."""
     batch = Batch(*(Row((), options) for options in texts))
     settings = {"max_new_tokens": 6, "do_sample": False} | kwargs
     with watched(model, tokenizer, batch):
-        model.generate(*args, **settings)
-    return batch.readings
+        output = model.generate(*args, **settings)
+    return output, batch.readings
 
 
 def plainly(model, prompt_ids, tokens):
@@ -92,7 +92,7 @@ def plainly(model, prompt_ids, tokens):
 def test_options_in_every_grad_mode_of_the_adapter(tokenizer, mode):
     model = make_model(tokenizer)
     with mode():
-        (found,) = run(model, tokenizer, [("the red circle",)], **prompt(tokenizer))
+        _, (found,) = run(model, tokenizer, [("the red circle",)], **prompt(tokenizer))
     tokens = option_tokens(tokenizer, "the red circle", True)
     expected = plainly(model, tokenizer.encode(PROMPT), tokens)
     assert found.option_logprob[0] == pytest.approx(expected, abs=1e-5)
@@ -101,8 +101,8 @@ def test_options_in_every_grad_mode_of_the_adapter(tokenizer, mode):
 def test_token_ids_as_a_positional_argument(tokenizer):
     inputs = prompt(tokenizer)
     model = make_model(tokenizer)
-    by_name = run(model, tokenizer, [("the red circle",)], **inputs)[0]
-    by_place = run(model, tokenizer, [("the red circle",)], inputs["input_ids"])[0]
+    by_name = run(model, tokenizer, [("the red circle",)], **inputs)[1][0]
+    by_place = run(model, tokenizer, [("the red circle",)], inputs["input_ids"])[1][0]
     assert np.allclose(by_name.option_logprob[0], by_place.option_logprob[0], atol=1e-6)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.probe import entropy_bounds
+from vlm_confidence_tasks.probe.top_k import entropy_bounds
 
 KS = (5, 20, 100)
 VOCABULARY = 32_000

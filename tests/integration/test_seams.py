@@ -23,7 +23,8 @@ from vlm_confidence_tasks.errors import MeasurementError, TaskError
 from vlm_confidence_tasks.harness import task as task_module
 from vlm_confidence_tasks.models.llava import TinyLlava
 from vlm_confidence_tasks.perturbations import registry
-from vlm_confidence_tasks.probe import Reading, TopKStep, label_tokens, read_top_k
+from vlm_confidence_tasks.probe import Reading, label_tokens
+from vlm_confidence_tasks.probe.top_k import TopKStep, read_top_k
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
 DARK = "perturbations: [{name: toy_darken}]"

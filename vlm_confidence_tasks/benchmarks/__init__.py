@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vlm_confidence_tasks.benchmarks.amber import AMBER
 from vlm_confidence_tasks.benchmarks.answer_parsing import NamedLabel, find_answer, parse_answer
-from vlm_confidence_tasks.benchmarks.base import TRAITS, Benchmark, Document, DocumentError
+from vlm_confidence_tasks.benchmarks.base import TRAITS, Benchmark, DocumentError
 from vlm_confidence_tasks.benchmarks.caption import CAPTION
 from vlm_confidence_tasks.benchmarks.choices import option_texts
 from vlm_confidence_tasks.benchmarks.mmmu import MMMU
@@ -15,7 +15,6 @@ from vlm_confidence_tasks.benchmarks.verbal import PROMPTS, parse_certainty, sec
 __all__ = [
     "BENCHMARKS",
     "Benchmark",
-    "Document",
     "DocumentError",
     "NamedLabel",
     "PROMPTS",

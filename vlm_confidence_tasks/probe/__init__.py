@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from vlm_confidence_tasks.probe.answer_position import answer_position
-from vlm_confidence_tasks.probe.backend import ProbeError, find_model, find_tokenizer
+from vlm_confidence_tasks.probe.backend import ProbeError
 from vlm_confidence_tasks.probe.description import Origin, folder_digest
 from vlm_confidence_tasks.probe.gathering import gather
-from vlm_confidence_tasks.probe.generation import watched
 from vlm_confidence_tasks.probe.hidden_states import StateRecorder, Vision, pool_vision
 from vlm_confidence_tasks.probe.labels import label_tokens
 from vlm_confidence_tasks.probe.logit_source import (
     LogitSource,
-    NoLogits,
     TransformersSource,
     find_source,
 )
@@ -27,10 +25,8 @@ from vlm_confidence_tasks.probe.reading import (
 from vlm_confidence_tasks.probe.readout import make_readout
 from vlm_confidence_tasks.probe.recorder import LabelTokens, measure_step, pad_label_tokens
 from vlm_confidence_tasks.probe.rows import BatchRows, Row
-from vlm_confidence_tasks.probe.scoring import OptionScorer
 from vlm_confidence_tasks.probe.structure import Structure, find_structure
 from vlm_confidence_tasks.probe.temporary import hooked, replaced
-from vlm_confidence_tasks.probe.top_k import TopKStep, entropy_bounds, read_top_k
 
 __all__ = [
     "BatchRows",
@@ -39,23 +35,17 @@ __all__ = [
     "LabelStep",
     "LabelTokens",
     "LogitSource",
-    "NoLogits",
-    "OptionScorer",
     "Origin",
     "ProbeError",
     "Reading",
     "Row",
     "StateRecorder",
     "Structure",
-    "TopKStep",
     "TransformersSource",
     "Vision",
     "answer_position",
-    "entropy_bounds",
-    "find_model",
     "find_source",
     "find_structure",
-    "find_tokenizer",
     "folder_digest",
     "free_memory",
     "gather",
@@ -68,7 +58,5 @@ __all__ = [
     "out_of_memory",
     "pad_label_tokens",
     "pool_vision",
-    "read_top_k",
     "replaced",
-    "watched",
 ]

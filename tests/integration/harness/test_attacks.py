@@ -14,7 +14,7 @@ from lmms_eval.tasks import TaskManager
 from vlm_confidence_tasks.attacks import ObjectiveProvider, provider
 from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.metrics import measure, task_metrics
-from vlm_confidence_tasks.probe import NoLogits
+from vlm_confidence_tasks.probe.logit_source import NoLogits
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 from .conftest import load, samples

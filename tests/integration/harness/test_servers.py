@@ -16,7 +16,7 @@ from lmms_eval.tasks import TaskManager
 from stand_in import StandIn, answer, digest, entropy, stand_in
 
 from vlm_confidence_tasks.errors import MeasurementError
-from vlm_confidence_tasks.probe import entropy_bounds
+from vlm_confidence_tasks.probe.top_k import entropy_bounds
 
 from .kept_runs import evaluate, said, write_tasks
 

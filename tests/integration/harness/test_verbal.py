@@ -11,7 +11,7 @@ import pytest
 from harness.conftest import numbers, samples
 from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.metrics import task_metrics
-from vlm_confidence_tasks.probe import NoLogits
+from vlm_confidence_tasks.probe.logit_source import NoLogits
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 from .watched_model import Watched

@@ -12,7 +12,8 @@ from metrics.reference import dirichlet_energy
 from probe.tiny import Batch
 from transformers import AutoModelForCausalLM
 
-from vlm_confidence_tasks.probe import ProbeError, Reading, Row, find_structure, watched
+from vlm_confidence_tasks.probe import ProbeError, Reading, Row, find_structure
+from vlm_confidence_tasks.probe.generation import watched
 
 from . import FAMILIES
 

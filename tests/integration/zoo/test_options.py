@@ -8,7 +8,9 @@ import torch
 from probe.tiny import Batch
 from transformers import GenerationMixin
 
-from vlm_confidence_tasks.probe import OptionScorer, ProbeError, Row, watched
+from vlm_confidence_tasks.probe import ProbeError, Row
+from vlm_confidence_tasks.probe.generation import watched
+from vlm_confidence_tasks.probe.scoring import OptionScorer
 
 from . import FAMILIES
 

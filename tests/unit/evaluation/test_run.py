@@ -16,7 +16,7 @@ from vlm_confidence_tasks.evaluation.engine import BatchSize
 from vlm_confidence_tasks.evaluation.request import Generation, Request, TaskSpec, make_request
 from vlm_confidence_tasks.evaluation.response_cache import ResponseCache
 from vlm_confidence_tasks.evaluation.run import Run
-from vlm_confidence_tasks.probe import NoLogits
+from vlm_confidence_tasks.probe.logit_source import NoLogits
 from vlm_confidence_tasks.sandbox import DATA_DIR
 from vlm_confidence_tasks.types import CLEAN, Variant
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from transformers import LogitsProcessorList
 
 from vlm_confidence_tasks.benchmarks import find_answer
-from vlm_confidence_tasks.probe import Reading, TopKStep, answer_position, label_tokens, read_top_k
+from vlm_confidence_tasks.probe import Reading, answer_position, label_tokens
 from vlm_confidence_tasks.probe.answer_position import locate
+from vlm_confidence_tasks.probe.top_k import TopKStep, read_top_k
 
 from .tiny import YES_NO, Dictate, make_model, read
 

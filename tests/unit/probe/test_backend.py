@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from vlm_confidence_tasks.probe import ProbeError, find_model, find_tokenizer
+from vlm_confidence_tasks.probe import ProbeError
+from vlm_confidence_tasks.probe.backend import find_model, find_tokenizer
 
 
 def test_the_model_is_found_under_both_attribute_names(model):

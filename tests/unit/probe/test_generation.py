@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import GenerationConfig, LogitsProcessorList
 
-from vlm_confidence_tasks.probe import ProbeError, Row, label_tokens, watched
+from vlm_confidence_tasks.probe import ProbeError, Row, label_tokens
+from vlm_confidence_tasks.probe.generation import watched
 from vlm_confidence_tasks.probe.recorder import Recorder
 
 from .tiny import PROMPT, YES_NO, Batch, Dictate, make_model, plainly, prompt, read, recomputed

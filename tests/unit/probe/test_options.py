@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from vlm_confidence_tasks.probe import OptionScorer, ProbeError, Row, make_readout, watched
+from vlm_confidence_tasks.probe import ProbeError, Row, make_readout
 from vlm_confidence_tasks.probe.continuation import PromptState
+from vlm_confidence_tasks.probe.generation import watched
 from vlm_confidence_tasks.probe.options import begins_with_space, option_tokens
+from vlm_confidence_tasks.probe.scoring import OptionScorer
 from vlm_confidence_tasks.types import CLEAN
 
 from .test_readout import CAPTION, LETTERS, reading

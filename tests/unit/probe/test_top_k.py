@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from vlm_confidence_tasks.probe import LabelStep, TopKStep, entropy_bounds, read_top_k
-from vlm_confidence_tasks.probe.top_k import wanted_top_k
+from vlm_confidence_tasks.probe import LabelStep
+from vlm_confidence_tasks.probe.top_k import TopKStep, entropy_bounds, read_top_k, wanted_top_k
 
 weights = st.lists(st.floats(1e-3, 1.0), min_size=2, max_size=12)
 

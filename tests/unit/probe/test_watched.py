@@ -11,7 +11,8 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from vlm_confidence_tasks.probe import Row, watched
+from vlm_confidence_tasks.probe import Row
+from vlm_confidence_tasks.probe.generation import watched
 
 from .tiny import PROMPT, YES_NO, Batch, Dictate, hooks, prompt, read, recomputed
 

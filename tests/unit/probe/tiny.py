@@ -11,7 +11,8 @@ from zoo import vocabularies
 from zoo.llava import llama_config
 from zoo.weights import randomise
 
-from vlm_confidence_tasks.probe import Reading, Row, watched
+from vlm_confidence_tasks.probe import Reading, Row
+from vlm_confidence_tasks.probe.generation import watched
 
 KINDS = ("byte_level", "sentencepiece", "tiktoken")
 YES_NO = ("Yes", "No")

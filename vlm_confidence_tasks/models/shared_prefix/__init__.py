@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from vlm_confidence_tasks.models.shared_prefix.answering import DecodedAnswer, SharedPrefix
+from vlm_confidence_tasks.models.shared_prefix.answering import SharedPrefix
 from vlm_confidence_tasks.models.shared_prefix.prefix_reuse import reuse
 from vlm_confidence_tasks.models.shared_prefix.prompts import Prompt, prompts_of
 from vlm_confidence_tasks.models.shared_prefix.source import SharedPrefixSource
 
-__all__ = ["DecodedAnswer", "Prompt", "SharedPrefix", "SharedPrefixSource", "prompts_of", "reuse"]
+__all__ = ["Prompt", "SharedPrefix", "SharedPrefixSource", "prompts_of", "reuse"]

@@ -7,8 +7,6 @@ the mean over all positions of the prompt, nearly all of them image tokens, and 
 generated; the prompt has no chat template.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 

@@ -1,7 +1,5 @@
 """What each goal of an attack makes small, on the distribution at the answer position."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The objective of an attack on a transformers model."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager

@@ -1,7 +1,5 @@
 """Provides the objectives of an evaluation's attacks."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property

@@ -1,7 +1,5 @@
 """From an image's pixels to what a model is given, with a gradient."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

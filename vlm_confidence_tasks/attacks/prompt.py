@@ -1,7 +1,5 @@
 """The inputs of one forward pass, as adapters with a chat template make them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

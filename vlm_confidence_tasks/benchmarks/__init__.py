@@ -1,7 +1,5 @@
 """Benchmarks: a document becomes a `Question`. A file a benchmark, a row here."""
 
-from __future__ import annotations
-
 from vlm_confidence_tasks.benchmarks.amber import AMBER
 from vlm_confidence_tasks.benchmarks.answer_parsing import NamedLabel, find_answer, parse_answer
 from vlm_confidence_tasks.benchmarks.base import TRAITS, Benchmark, DocumentError

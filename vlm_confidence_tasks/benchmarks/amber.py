@@ -8,8 +8,6 @@ The data set names no images. The questions leave `image_id` empty, and the harn
 in the digest of the stored image, which all questions about it share.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Reading the label that an answer names."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise

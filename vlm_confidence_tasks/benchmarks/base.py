@@ -1,7 +1,5 @@
 """The record of a benchmark: how its documents become questions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

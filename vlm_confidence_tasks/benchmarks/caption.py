@@ -3,8 +3,6 @@
 There is no right answer: only the entropy of the generated words is measured.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Multiple choice: options under letters, as the prompts of several benchmarks list them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from string import ascii_uppercase

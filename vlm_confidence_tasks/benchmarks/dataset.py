@@ -1,7 +1,5 @@
 """Reading a benchmark's data set: from the hub, or from a local folder."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Whether an answer denies what it names: "not B", "B is wrong"."""
 
-from __future__ import annotations
-
 import re
 
 # How far before a word its denial begins at most, in characters.

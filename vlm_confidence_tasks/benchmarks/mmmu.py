@@ -5,8 +5,6 @@ character, with its images between the words where a model takes chat messages; 
 compare them with its functions.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 

@@ -4,8 +4,6 @@ They reproduce upstream's functions with their quirks, for comparison; the tests
 both on random texts.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 

@@ -4,8 +4,6 @@ Prompts and `upstream_score` are those of lmms-eval's `pope` task, character for
 character; the tests compare them with its functions.
 """
 
-from __future__ import annotations
-
 from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, DocumentError
 from vlm_confidence_tasks.types import Question
 

@@ -5,8 +5,6 @@ character; the tests compare them with its functions. Upstream also asks about t
 videos, and reports images alone as `seed_image`: that is the number to compare with.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

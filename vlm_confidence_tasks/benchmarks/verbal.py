@@ -4,8 +4,6 @@ The two prompts are those of "Object-Level Verbalized Confidence Calibration in 
 Semantic Perturbation" (arXiv 2504.14848), after Kumar et al. 2024.
 """
 
-from __future__ import annotations
-
 import re
 
 from vlm_confidence_tasks.types import Question

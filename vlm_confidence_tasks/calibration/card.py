@@ -1,7 +1,5 @@
 """The card of a data set: what it holds, and how it came about."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

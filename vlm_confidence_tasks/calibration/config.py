@@ -1,7 +1,5 @@
 """How data are made and a model is trained: YAML, checked when it is read."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Questions become examples: a noised image, the question how sure one is, and the confidence."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

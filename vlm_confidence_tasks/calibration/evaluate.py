@@ -1,7 +1,5 @@
 """Before and after: the same tasks with both models, and the paired differences."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Models to train: loading, adapters, and what training needs of them."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 TRL 1.16 has the loss for text alone, and the batches of pairs with images for DPO.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Where questions about images come from: a benchmark's data set, or a folder."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources

@@ -1,7 +1,5 @@
 """The stages of training: supervised, then on preferences."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Training: supervised fine-tuning, then SimPO, from a data set of examples to a model."""
 
-from __future__ import annotations
-
 import csv
 import json
 import time

@@ -1,7 +1,5 @@
 """Checks an answer before it is scored."""
 
-from __future__ import annotations
-
 from vlm_confidence_tasks.errors import RequestError
 from vlm_confidence_tasks.evaluation.engine import Engine
 from vlm_confidence_tasks.evaluation.request import Generation, Request

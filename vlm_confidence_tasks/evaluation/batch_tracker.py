@@ -1,7 +1,5 @@
 """Matches the rows of each generate() to requests."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from vlm_confidence_tasks import probe

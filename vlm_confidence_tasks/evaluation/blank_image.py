@@ -1,7 +1,5 @@
 """Blank images, on which a model's answer shows its prior given the question alone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 

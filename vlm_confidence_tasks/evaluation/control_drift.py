@@ -1,7 +1,5 @@
 """Control drift: the mean cosine drift between the clean vectors of different images."""
 
-from __future__ import annotations
-
 import hashlib
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence

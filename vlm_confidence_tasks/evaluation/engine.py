@@ -1,7 +1,5 @@
 """The interface between the evaluation and an inference engine, and its batch size."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol

@@ -1,7 +1,5 @@
 """Records documents that could not be measured, and limits their number."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Second turns: follow-up requests that ask the model how certain it is of its answer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 

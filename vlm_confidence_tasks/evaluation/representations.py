@@ -1,7 +1,5 @@
 """Reduces captured hidden states to the numbers that a task records."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace

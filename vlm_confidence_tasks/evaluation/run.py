@@ -1,7 +1,5 @@
 """One evaluation: answers and measures all requests, each key once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any

@@ -1,7 +1,5 @@
 """Answers requests from the cache or the engine, and retries failed ones."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Controls that ask a document's own question about the images of other documents."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The order of requests: each key once, in blocks of images, clean before perturbed."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace

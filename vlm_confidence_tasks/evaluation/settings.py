@@ -1,7 +1,5 @@
 """What a task's YAML sets: the keys, their defaults, and what each is expected to be."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec

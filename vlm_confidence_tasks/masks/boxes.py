@@ -1,7 +1,5 @@
 """The boxes that came with a data set, in COCO's format."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping, Sequence

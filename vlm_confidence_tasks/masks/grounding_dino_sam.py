@@ -1,7 +1,5 @@
 """Grounding DINO finds boxes of a phrase, the Segment Anything Model (SAM) the masks in them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any

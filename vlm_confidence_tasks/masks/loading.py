@@ -1,7 +1,5 @@
 """Loads the models of mask providers."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

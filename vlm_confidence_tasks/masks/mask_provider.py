@@ -1,7 +1,5 @@
 """What a provider of masks is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 

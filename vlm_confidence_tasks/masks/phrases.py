@@ -1,7 +1,5 @@
 """The things that a yes/no question names, by rule."""
 
-from __future__ import annotations
-
 import re
 
 _DETERMINER = r"(?:the|an?|any|some|only one|one|two|three|four|five|six|seven|eight|nine|ten)"

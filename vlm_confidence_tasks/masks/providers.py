@@ -1,7 +1,5 @@
 """Providers of masks by name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from vlm_confidence_tasks.errors import TaskError

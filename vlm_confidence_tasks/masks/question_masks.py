@@ -1,7 +1,5 @@
 """The need `masks`: where the things are that a question names."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from threading import Lock
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """SAM 3 goes from words straight to masks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any

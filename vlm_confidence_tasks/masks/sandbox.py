@@ -1,7 +1,5 @@
 """Exact masks of the sandbox's images, which are drawn anew from their scenes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property

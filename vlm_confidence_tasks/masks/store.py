@@ -1,7 +1,5 @@
 """Masks that were made before, in files or in memory."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

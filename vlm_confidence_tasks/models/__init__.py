@@ -6,8 +6,6 @@ name for the original LLaVA package, which is on no package index; where that pa
 installed, its adapter is left in place. `tiny_llava`: the embedded model.
 """
 
-from __future__ import annotations
-
 from importlib import metadata
 from typing import Any
 

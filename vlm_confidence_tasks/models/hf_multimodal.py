@@ -1,7 +1,5 @@
 """Any vision-language model of the Hugging Face hub that has a chat template."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

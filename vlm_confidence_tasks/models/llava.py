@@ -1,7 +1,5 @@
 """LLaVA checkpoints in the Hugging Face format, and the embedded model."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from vlm_confidence_tasks.models.hf_multimodal import HfMultimodalSimple

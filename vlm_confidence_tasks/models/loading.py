@@ -1,7 +1,5 @@
 """How a checkpoint is loaded: the model's arguments, dtype and quantisation."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

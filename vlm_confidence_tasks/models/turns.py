@@ -1,7 +1,5 @@
 """The harness's requests as images and texts, grouped by images and processed ahead."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

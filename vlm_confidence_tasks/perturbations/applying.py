@@ -1,7 +1,5 @@
 """Applying a perturbation to an image."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from PIL import Image

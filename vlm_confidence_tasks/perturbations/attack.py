@@ -1,7 +1,5 @@
 """Family `pgd`: the worst image that a search along the model's gradient finds in the ball."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated, Literal
 

@@ -5,8 +5,6 @@ pixels. They were set for images of 224 x 224 and, as is usual for detection dat
 not scaled with the image: the larger it is, the milder the blur.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 

@@ -1,7 +1,5 @@
 """Family `jpeg`."""
 
-from __future__ import annotations
-
 from io import BytesIO
 
 from PIL import Image

@@ -1,7 +1,5 @@
 """A task's list of perturbations -> its variants."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 

@@ -4,8 +4,6 @@ FFT of each channel in float64. Pixels are the same wherever the library's FFT r
 last bits decide only where a value lies within 1e-9 of half a grey level.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import numpy as np

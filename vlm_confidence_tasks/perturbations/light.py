@@ -1,7 +1,5 @@
 """Family `lowlight`."""
 
-from __future__ import annotations
-
 from PIL import Image
 
 from vlm_confidence_tasks.perturbations.parameters import Severity

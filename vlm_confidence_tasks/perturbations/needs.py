@@ -6,8 +6,6 @@ Two things that would give other values must have other names in cache keys: tha
 whoever provides the values (`evaluation.request.NeedProvider`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, cast, get_args

@@ -1,7 +1,5 @@
 """Family `noise`: Gaussian noise inside an L-infinity ball."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Family `objectnoise`: diffusion noise on the things that a question names."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated, Literal, get_args
 

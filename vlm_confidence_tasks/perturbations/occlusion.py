@@ -1,7 +1,5 @@
 """Family `occlusion`."""
 
-from __future__ import annotations
-
 import math
 
 from numpy.random import Generator

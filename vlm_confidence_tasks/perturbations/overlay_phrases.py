@@ -1,7 +1,5 @@
 """The phrase of a text overlay, and the questions for which an overlay exists."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from vlm_confidence_tasks.perturbations.registry import needs_of

@@ -5,8 +5,6 @@ A keyword-only argument is a parameter. Its annotation says what is allowed:
 `Annotated[float, Range(0, 1)]`.
 """
 
-from __future__ import annotations
-
 import inspect
 import math
 from collections.abc import Callable

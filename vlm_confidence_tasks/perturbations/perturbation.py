@@ -1,7 +1,5 @@
 """The record of a perturbation: a function and what its signature says."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import product

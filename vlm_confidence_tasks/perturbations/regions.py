@@ -1,7 +1,5 @@
 """Which pixels a variant changes, of the masks of things in an image."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Perturbations by name."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping, Set
 

@@ -3,8 +3,6 @@
 Source: "Same Answer, Different Representations", arXiv 2602.06652.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from PIL import Image

@@ -1,7 +1,5 @@
 """Family `rotation`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from PIL import Image

@@ -12,8 +12,6 @@ ASCII) without the strength, the seed decimal digits. That digest, read as an in
 seeds `numpy.random.SFC64`. There is no global state.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence

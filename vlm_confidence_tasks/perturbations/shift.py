@@ -1,7 +1,5 @@
 """Families `translation` and `padcrop`: moves by whole pixels, no resampling."""
 
-from __future__ import annotations
-
 from PIL import Image, ImageChops
 
 from vlm_confidence_tasks.perturbations.registry import register

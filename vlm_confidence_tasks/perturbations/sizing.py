@@ -5,8 +5,6 @@ in fixed point: OpenCV's is faster, but its result depends on the processor.
 Sides are rounded as Python's `round` does, half to even, and never below one pixel.
 """
 
-from __future__ import annotations
-
 from PIL import Image
 
 

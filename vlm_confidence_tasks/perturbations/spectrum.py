@@ -1,7 +1,5 @@
 """Radial frequencies of an image: cut-offs and bands, on the half plane of `rfft2`."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

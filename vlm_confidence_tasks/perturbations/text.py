@@ -1,7 +1,5 @@
 """Family `textoverlay`: a box with a text about the answer, and its two controls."""
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 from pathlib import Path

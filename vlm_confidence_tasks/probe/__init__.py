@@ -1,7 +1,5 @@
 """Measures a model while it answers: the only subpackage that imports torch and transformers."""
 
-from __future__ import annotations
-
 from vlm_confidence_tasks.probe.answer_position import answer_position
 from vlm_confidence_tasks.probe.backend import ProbeError
 from vlm_confidence_tasks.probe.description import Origin, folder_digest

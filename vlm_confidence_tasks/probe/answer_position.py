@@ -1,7 +1,5 @@
 """The generated step whose token begins the label that was parsed from an answer's text."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from vlm_confidence_tasks.probe.reading import Reading

@@ -1,7 +1,5 @@
 """Finding the transformers model and tokenizer behind an lmms-eval adapter."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Scores continuations of a prompt from the key-value cache of generate()'s prefill pass."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """What an engine can measure; its model's origin, files and numerics, for the cache's keys."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

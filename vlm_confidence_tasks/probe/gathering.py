@@ -1,7 +1,5 @@
 """Gathers Python objects from all processes of a run."""
 
-from __future__ import annotations
-
 from typing import TypeVar
 
 import torch.distributed

@@ -1,7 +1,5 @@
 """Wraps a model's generate() to measure it, without changing what it returns."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache, wraps

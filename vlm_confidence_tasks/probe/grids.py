@@ -1,7 +1,5 @@
 """The grids on which a prompt's vision tokens lie, and their Dirichlet energy."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby

@@ -1,7 +1,5 @@
 """Captures hidden states and vision tokens during generate(), reduced on the device."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace

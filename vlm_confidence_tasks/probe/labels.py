@@ -1,7 +1,5 @@
 """The tokens of a vocabulary that stand for each label."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Logit sources: how entropies and probabilities are read from an inference engine."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache

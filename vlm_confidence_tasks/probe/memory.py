@@ -1,7 +1,5 @@
 """Detects out-of-memory errors and frees device memory."""
 
-from __future__ import annotations
-
 import gc
 
 import torch

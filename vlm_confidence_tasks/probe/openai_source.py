@@ -1,7 +1,5 @@
 """Log-probabilities of OpenAI-compatible servers, which come with each answer."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import math

@@ -1,7 +1,5 @@
 """Tokenises an option's text as the continuation of a prompt."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

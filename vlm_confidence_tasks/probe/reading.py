@@ -1,7 +1,5 @@
 """Readings: the measurements of one answer, as plain numbers."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

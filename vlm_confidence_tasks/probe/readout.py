@@ -1,7 +1,5 @@
 """Combines a Reading and an answer's text into the Readout that metrics use."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

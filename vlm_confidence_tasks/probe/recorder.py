@@ -1,7 +1,5 @@
 """Records logits and chosen tokens in the decoding loop of one generate() call."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -14,8 +14,6 @@ that, an adapter must satisfy one of two contracts:
 A `generate()` with a different number of rows than documents ends the run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol

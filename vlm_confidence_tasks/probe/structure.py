@@ -1,7 +1,5 @@
 """Finds the modules of a vision-language model from which hidden states are captured."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, NoReturn
 

@@ -1,7 +1,5 @@
 """Changes of an object that are undone after a block: attributes and forward hooks."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

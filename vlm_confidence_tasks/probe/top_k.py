@@ -1,7 +1,5 @@
 """Readings from the top-k log-probabilities that serving engines return for each step."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Sequence

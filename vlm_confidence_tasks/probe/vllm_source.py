@@ -1,7 +1,5 @@
 """Log-probabilities of a vLLM engine in this process, which come with each answer."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager

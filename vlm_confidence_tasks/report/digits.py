@@ -1,7 +1,5 @@
 """How every table and text writes a number."""
 
-from __future__ import annotations
-
 
 def digits(value: float, places: int = 3, signed: bool = False) -> str:
     """Write a number with a true minus sign, so that only 0 looks like 0.

@@ -4,8 +4,6 @@
 `DATA_DIR/<benchmark>/<split>.parquet`; `MODEL_DIR` is a Hugging Face model folder.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

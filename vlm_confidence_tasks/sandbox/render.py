@@ -1,7 +1,5 @@
 """Scenes drawn with Pillow, 64 by 64 pixels."""
 
-from __future__ import annotations
-
 import io
 import math
 

@@ -5,8 +5,6 @@ come in groups that keep company. POPE's popular and adversarial negatives need
 that, and so does a model that is to hallucinate for a reason.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass

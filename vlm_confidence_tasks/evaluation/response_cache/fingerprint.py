@@ -4,8 +4,6 @@ They do not contain what answers do not depend on: the task, the order, the batc
 number of processes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Serialises answers: every number bit for bit, without pickle."""
 
-from __future__ import annotations
-
 import json
 import zlib
 from collections.abc import Mapping, Sequence

@@ -5,8 +5,6 @@ of these. SQLite's write-ahead log makes each addition atomic if the process is 
 lets other processes read and write at the same time.
 """
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Answers many questions about the same images on one pass over what their prompts share."""
 
-from __future__ import annotations
-
 from vlm_confidence_tasks.models.shared_prefix.answering import SharedPrefix
 from vlm_confidence_tasks.models.shared_prefix.prefix_reuse import reuse
 from vlm_confidence_tasks.models.shared_prefix.prompts import Prompt, prompts_of

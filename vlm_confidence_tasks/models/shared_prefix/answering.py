@@ -1,7 +1,5 @@
 """Answers questions about the same images behind the prefix that they share."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Compares answers behind a shared prefix with those of generate()."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Decodes and records the answers to questions behind shared prefixes; scores options."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

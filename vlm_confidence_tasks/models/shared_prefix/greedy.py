@@ -1,7 +1,5 @@
 """The settings of greedy decoding as generate() resolves them for a model."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Hands the cache of a prompt's prefix on from one generate() of a stock adapter to the next."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext

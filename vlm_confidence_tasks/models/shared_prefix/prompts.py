@@ -1,7 +1,5 @@
 """Processed prompts, and what those about the same images have in common."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile

@@ -1,7 +1,5 @@
 """Runs a model over tokens of many questions behind the prefixes that they share."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal
 

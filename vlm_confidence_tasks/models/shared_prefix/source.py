@@ -1,7 +1,5 @@
 """The logit source of an adapter that decodes on its own where it can."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 

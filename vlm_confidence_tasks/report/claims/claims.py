@@ -1,7 +1,5 @@
 """The nine claims, and the test of each, fixed in advance: docs/claims.md says why."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal

@@ -1,7 +1,5 @@
 """Verdicts as JSON, Markdown and one HTML page."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """From runs to one JSON object with every verdict."""
 
-from __future__ import annotations
-
 import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What claims are about: models, families of sizes, a model before and after training."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """One rule for all claims: from effects and bounds to verdicts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """Figures of one task: what is gained where the model's answer is not taken."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series

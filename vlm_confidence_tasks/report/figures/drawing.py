@@ -4,8 +4,6 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart; a model 
 has its own mark and dashes, so that figures work in grey.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import textwrap

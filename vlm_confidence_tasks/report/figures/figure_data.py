@@ -1,7 +1,5 @@
 """What a figure is made of: data and words, no drawing."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

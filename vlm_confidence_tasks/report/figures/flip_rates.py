@@ -1,7 +1,5 @@
 """Figures over tasks of one benchmark: flip rates by family of perturbations."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 

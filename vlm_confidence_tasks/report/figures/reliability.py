@@ -1,7 +1,5 @@
 """Figures of one task and model: reliability, and the margins of answers that flipped."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 

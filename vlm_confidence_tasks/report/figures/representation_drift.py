@@ -1,7 +1,5 @@
 """Figures of one task: drift of representations under perturbation."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from vlm_confidence_tasks.metrics import CHANNELS

@@ -1,7 +1,5 @@
 """Figures over tasks of one benchmark: entropy, accuracy and confidence against noise."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

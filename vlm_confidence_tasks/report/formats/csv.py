@@ -1,7 +1,5 @@
 """Tables as CSV: one block of rows a table, numbers in full."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterator, Sequence

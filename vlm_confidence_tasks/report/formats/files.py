@@ -1,7 +1,5 @@
 """Writing a leaderboard and its figures into a folder."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict

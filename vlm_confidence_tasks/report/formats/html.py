@@ -4,8 +4,6 @@ Each page is one file that loads nothing. What models, data sets and users wrote
 escaped by the templates, and the page's own policy lets no other script run.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Tables as LaTeX, for the booktabs package."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from vlm_confidence_tasks.report.leaderboard.tables import Cell, Table

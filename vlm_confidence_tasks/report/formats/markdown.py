@@ -1,7 +1,5 @@
 """Tables as Markdown, with the notes that belong to them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """Whether a results file's numbers are those of the samples beside it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

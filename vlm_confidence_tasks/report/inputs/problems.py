@@ -1,7 +1,5 @@
 """What was wrong with the input: collected, so that the rest is still reported."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Finding the harness's runs in folders, and reading their results files."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ They hold an entropy of the prompt's positions, clean and noisy, and no answers:
 document with one variant, so that all that takes changes of entropy takes these too.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

@@ -5,8 +5,6 @@ and the seed. So none needs to be stored: it is made again, and its digest must 
 in the samples file. An image whose digest differs is left out, with a note.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Sequence

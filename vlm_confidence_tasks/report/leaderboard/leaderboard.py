@@ -1,7 +1,5 @@
 """The leaderboard itself: one JSON object from which every table and page is made."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Tables of a leaderboard: models down, tasks or metrics across."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

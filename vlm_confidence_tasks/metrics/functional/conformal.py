@@ -61,9 +61,10 @@ def conformal_threshold(
 
     The k-th smallest of n scores of right labels, k = ceil((n + 1) coverage): questions are
     pooled. For one question an image that is exact; where images are exchangeable and their
-    questions are not, it holds as images grow in number (measured in docs/coverage.md). It needs
-    as many images as a promise by image does, ceil((images + 1) coverage) <= images: with
-    fewer, and questions of an image that go together, only a set of all labels keeps it.
+    questions are not, it holds as images grow in number (measured in
+    docs/studies/coverage.md). It needs as many images as a promise by image does,
+    ceil((images + 1) coverage) <= images: with fewer, and questions of an image that go
+    together, only a set of all labels keeps it.
 
     Args:
         scores: Score of the right label of each question, [n].

@@ -2,5 +2,5 @@
 
 Answers about one image are not independent, so every interval and test here takes the image
 as its unit. Which method serves which kind of number was decided by measured coverage:
-`scripts/coverage.py`, `docs/coverage.md`.
+`scripts/studies/coverage.py`, `docs/studies/coverage.md`.
 """

@@ -9,18 +9,26 @@ import math
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from simulated_answers import design, others
+from simulated_answers import design
 from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.metrics import Metric, metrics_for, trust
-from vlm_confidence_tasks.metrics import intervals as made
-from vlm_confidence_tasks.metrics import reducers as reduced
+from vlm_confidence_tasks.metrics import cohens_d, cohens_dz, metrics_for, sign_flip_p
 from vlm_confidence_tasks.metrics.functional.ranking import aurc_of_ranks, auroc_of_ranks
+from vlm_confidence_tasks.metrics.statistics import (
+    calibration_errors,
+    effect_sizes,
+    error_signals,
+    means,
+    rankings,
+    ratios,
+    refitted,
+    thresholds,
+)
+from vlm_confidence_tasks.metrics.statistics.statistic import Statistic
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "studies" / "coverage.py"
 STUDIES = SCRIPT.parents[2] / "docs" / "studies"
@@ -64,12 +72,15 @@ def test_tests_seldom_reject_a_true_null(name: str) -> None:
     assert total(name) <= 0.15
 
 
-def halved(run, data, rng):
-    found, truth = run(data, rng)
-    if found is None:
-        return None, truth
-    half = (found.high - found.low) / 4
-    return replace(found, low=found.estimate - half, high=found.estimate + half), truth
+def halved(number):
+    def half(*tables):
+        found = number(*tables)
+        if found is None:
+            return None
+        reach = (found.high - found.low) / 4
+        return replace(found, low=found.estimate - reach, high=found.estimate + reach)
+
+    return half
 
 
 @pytest.mark.parametrize("name", ["mean, normal", "rate 0.5", "auroc", "spearman"])
@@ -77,16 +88,17 @@ def test_intervals_of_half_the_width_are_found_out(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind = coverage.KINDS[name]
-    monkeypatch.setitem(coverage.KINDS, name, replace(kind, run=partial(halved, kind.run)))
+    monkeypatch.setitem(coverage.KINDS, name, replace(kind, number=halved(kind.number)))
     assert total(name) < 0.8
 
 
 def test_a_test_on_rows_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    on_rows = others.sign_flip_p
-    monkeypatch.setattr(
-        others, "sign_flip_p", lambda values, image: on_rows(values, np.arange(values.size))
+    name = "sign flip, normal"
+    on_rows = replace(
+        coverage.KINDS[name], number=lambda a: sign_flip_p(a.entropy, np.arange(len(a)))
     )
-    assert total("sign flip, normal") > 0.15
+    monkeypatch.setitem(coverage.KINDS, name, on_rows)
+    assert total(name) > 0.15
 
 
 def test_a_repeat_is_a_function_of_its_kind_and_cell() -> None:
@@ -160,49 +172,50 @@ def test_the_stored_page_is_of_the_stored_cells() -> None:
                 assert np.isnan(cells).all()
 
 
-def measured_as(metric: Metric) -> list[str]:
-    """The kinds of scripts/studies/coverage.py by which a metric's interval is measured."""
-    interval = metric.interval
-    interval = interval if isinstance(interval, partial) else partial(interval)
-    first = interval.args[0] if interval.args else None
-    table = {
-        made.of_rate: ["rate 0.02", "rate difference 0.02"],
-        made.of_rate_difference: ["rate difference 0.02", "mean difference, normal"],
-        made.of_family_rates: ["rates of families"],
-        made.of_counts: ["f1 0.9"],
-        made.of_mean: ["mean, normal", "mean, exponential", "mean difference, normal"],
-        made.of_ratio: ["ratio"],
-        made.of_overconfidence: ["overconfidence, sure, 2% wrong"],
-        made.of_loss: ["brier, sure, 2% wrong"],
-        made.of_alignment: ["spearman"],
-        trust.of_temperature: ["temperature"],
-        trust.of_error: ["ece_ts"],
-        trust.of_mean: ["nll_ts"],
-        trust.of_loss: ["brier_ts"],
-        trust.of_share: ["coverage_90", "risk_80", "answered_80"],
-        trust.of_size: ["set_size_90"],
-        trust.of_error_auroc: ["auroc"],
-        trust.of_auroc_gain: ["error_auroc_gain_entropy"],
-        trust.of_pair_auroc: ["error_auroc_gain_pair"],
-        trust.of_pair_gain: ["error_auroc_gain_pair"],
-    }
-    if interval.func in table:
-        return table[interval.func]
-    if interval.func is made.of_calibration_error:
-        error = {"uniform": "ece", "quantile": "ace", "smooth": "smece"}[first]
+# The kinds of scripts/studies/coverage.py by which the intervals of a statistic are measured.
+MEASURED_AS = {
+    means.Rate: ["rate 0.02", "rate difference 0.02"],
+    means.RateDifference: ["rate difference 0.02", "mean difference, normal"],
+    means.MeanOverFamilies: ["rates of families"],
+    means.Mean: ["mean, normal", "mean, exponential", "mean difference, normal"],
+    means.Overconfidence: ["overconfidence, sure, 2% wrong"],
+    means.Loss: ["brier, sure, 2% wrong"],
+    ratios.CountRatio: ["f1 0.9"],
+    ratios.SumRatio: ["ratio"],
+    rankings.Correlation: ["spearman"],
+    refitted.Temperature: ["temperature"],
+    refitted.RefittedError: ["ece_ts"],
+    refitted.RefittedMean: ["nll_ts"],
+    refitted.RefittedLoss: ["brier_ts"],
+    refitted.RefittedShare: ["coverage_90", "risk_80", "answered_80"],
+    refitted.RefittedSize: ["set_size_90"],
+    error_signals.SignalAuroc: ["auroc"],
+    error_signals.SignalGain: ["error_auroc_gain_entropy"],
+    error_signals.PairAuroc: ["error_auroc_gain_pair"],
+}
+# Whose interval is made by a function that another statistic has too.
+STAND_INS = (means.RateDifference, error_signals.SignalAuroc)
+
+
+def measured_as(statistic: Statistic) -> list[str]:
+    """The kinds by which a statistic's interval is measured."""
+    if isinstance(statistic, calibration_errors.CalibrationError):
+        error = {"uniform": "ece", "quantile": "ace", "smooth": "smece"}[statistic.kind]
         return [f"{error}, {state}" for state in ("calibrated", "overconfident by 0.1")]
-    if interval.func is made.of_answers:
-        return {auroc_of_ranks: ["auroc", "auroc difference"], aurc_of_ranks: ["aurc"]}[first]
-    if interval.func in (made.of_defense, made.of_threshold):
-        return ["defense_auroc" if interval.func is made.of_defense else "defense_reject"]
-    assert interval.func is made.of_reduction, f"{metric.name}: its interval is not measured"
-    return {
-        reduced.drift_effect_size: ["cohens_d"],
-        reduced.drift_paired_effect_size: ["cohens_dz"],
-    }[first]
+    if isinstance(statistic, rankings.Ranking):
+        named = {auroc_of_ranks: ["auroc", "auroc difference"], aurc_of_ranks: ["aurc"]}
+        return named[statistic.of_ranks]
+    if isinstance(statistic, thresholds.EntropyThreshold):
+        return ["defense_reject" if statistic.rejects else "defense_auroc"]
+    if isinstance(statistic, effect_sizes.EffectSize):
+        return {cohens_d: ["cohens_d"], cohens_dz: ["cohens_dz"]}[statistic.measure]
+    return MEASURED_AS[type(statistic)]
 
 
 def test_every_interval_is_of_a_measured_kind() -> None:
     for metric in metrics_for(perturbations.families()).values():
-        if metric.interval is not None:
-            assert set(measured_as(metric)) <= set(coverage.KINDS), metric.name
+        statistic = metric.statistic
+        for name in measured_as(statistic) if statistic.estimates else ():
+            made_by = coverage.KINDS[name].number.__self__
+            made_by = getattr(made_by, "statistic", made_by)
+            assert isinstance(statistic, (type(made_by), *STAND_INS)), metric.name

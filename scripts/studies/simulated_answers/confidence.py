@@ -4,48 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
 
-from simulated_answers.design import TRUTHS, Data, Floats, Kind, Outcome, truth
-from vlm_confidence_tasks.metrics import (
-    aurc,
-    auroc,
-    calibration_error_interval,
-    calibration_test,
-    expected_calibration_error,
-    smooth_calibration_error,
+from simulated_answers.design import (
+    STATISTICS,
+    Answers,
+    Data,
+    Floats,
+    Generator,
+    Kind,
+    Truth,
+    measured,
 )
-from vlm_confidence_tasks.metrics.functional.ranking import aurc_of_ranks, auroc_of_ranks
-from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
-from vlm_confidence_tasks.metrics.inference.rare_errors import (
-    loss_interval,
-    overconfidence_interval,
-)
+from vlm_confidence_tasks.metrics import aurc, auroc, calibration_test
 
 # Miscalibration: the chance to be right, of a confidence.
 Chance = Callable[[Floats], Floats]
-
-
-def _calibrated(confidence: Floats) -> Floats:
-    return confidence
-
-
-def _overconfident(gap: float, confidence: Floats) -> Floats:
-    return confidence - gap
-
-
-def _crossing(confidence: Floats) -> Floats:
-    return confidence - 0.2 * (confidence - 0.7)
 
 
 def _sure(confidence: Floats) -> Floats:
     return np.full(confidence.size, 0.98)
 
 
-def _answers(data: Data, rng: np.random.Generator, chance: Chance) -> tuple[Floats, Floats]:
+_CHANCES: dict[str, Chance] = {
+    "calibrated": lambda confidence: confidence,
+    "overconfident by 0.05": lambda confidence: confidence - 0.05,
+    "overconfident by 0.1": lambda confidence: confidence - 0.1,
+    "over- and underconfident": lambda confidence: confidence - 0.2 * (confidence - 0.7),
+    "sure, 2% wrong": _sure,
+}
+_OVERCONFIDENT = _CHANCES["overconfident by 0.1"]
+
+
+def _answers(chance: Chance, data: Data, rng: Generator) -> tuple[Floats, Floats]:
     """Draw confidences, and whether the answers are right.
 
     Confidences lie between 0.5 and 1, those of `_sure` between 0.99 and 0.99999.
@@ -60,179 +53,138 @@ def _answers(data: Data, rng: np.random.Generator, chance: Chance) -> tuple[Floa
     return confidence, right.astype(np.float64)
 
 
-def _calibration_truth(chance: Chance) -> Callable[[Data, np.random.Generator], float]:
-    def truth(data: Data, rng: np.random.Generator) -> float:
-        # Without the noise of being right: the chances themselves, in the same bins.
-        confidence, _ = _answers(data, rng, chance)
-        gap = chance(confidence) - confidence
-        bins = np.searchsorted(np.arange(1, 15) / 15, confidence)
-        return float(np.abs(np.bincount(bins, gap)).sum() / gap.size)
-
-    return truth
+def _run(chance: Chance, data: Data, rng: Generator) -> list[Answers]:
+    confidence, correct = _answers(chance, data, rng)
+    return [data.table(confidence=confidence, correct=correct)]
 
 
-def _overconfidence_truth(chance: Chance) -> Callable[[Data, np.random.Generator], float]:
-    def truth(data: Data, rng: np.random.Generator) -> float:
-        confidence, _ = _answers(data, rng, chance)
-        return float((confidence - chance(confidence)).mean())
-
-    return truth
-
-
-def _brier_truth(chance: Chance) -> Callable[[Data, np.random.Generator], float]:
-    def truth(data: Data, rng: np.random.Generator) -> float:
-        confidence, _ = _answers(data, rng, chance)
-        right = chance(confidence)
-        return float((right * (1.0 - confidence) ** 2 + (1.0 - right) * confidence**2).mean())
-
-    return truth
-
-
-def _ranking_truth(
-    measure: Callable[[Floats, Floats], float | None],
-) -> Callable[[Data, np.random.Generator], float]:
-    def truth(data: Data, rng: np.random.Generator) -> float:
-        return float(measure(*_answers(data, rng, partial(_overconfident, 0.1))) or 0.0)
-
-    return truth
-
-
-_ERRORS: dict[str, tuple[Any, Callable[[Floats, Floats], float]]] = {
-    "ece": ("uniform", expected_calibration_error),
-    "smece": ("smooth", smooth_calibration_error),
-    "ace": ("quantile", partial(expected_calibration_error, strategy="quantile")),
-}
-_CHANCES: dict[str, Chance] = {
-    "calibrated": _calibrated,
-    "overconfident by 0.05": partial(_overconfident, 0.05),
-    "overconfident by 0.1": partial(_overconfident, 0.1),
-    "over- and underconfident": _crossing,
-    "sure, 2% wrong": _sure,
-}
-
-
-def _error(name: str, state: str, data: Data, rng: np.random.Generator) -> Outcome:
-    confidence, correct = _answers(data, rng, _CHANCES[state])
-    kind, measure = _ERRORS[name]
-    estimate = measure(confidence, correct)
-    found = calibration_error_interval(confidence, correct, data.image, estimate, kind=kind)
-    return found, truth(state)
-
-
-def _overconfidence(state: str, data: Data, rng: np.random.Generator) -> Outcome:
-    confidence, correct = _answers(data, rng, _CHANCES[state])
-    sums = [data.by_document(column) for column in (confidence, correct, np.ones(correct.size))]
-    return overconfidence_interval(*sums, data.image_of), truth(f"overconfidence, {state}")
-
-
-def _overconfidence_difference(state: str, data: Data, rng: np.random.Generator) -> Outcome:
-    """Two runs with the same confidences, half of whose scores are the same."""
-    confidence, scores = _answers(data, rng, _CHANCES[state])[0], data.scores(rng)
-    moved = np.where(rng.random(scores.size) < 0.5, data.scores(rng), scores)
-    hits = [ndtr(each) < _CHANCES[state](confidence) for each in (scores, moved)]
-    runs = [[data.by_document(c) for c in (confidence, hit, np.ones(hit.size))] for hit in hits]
-    columns = (np.concatenate(both) for both in zip(*runs, strict=True))
-    documents = data.image_of.size
-    second = np.repeat([False, True], documents)
-    return overconfidence_interval(*columns, np.tile(data.image_of, 2), paired=second), 0.0
-
-
-def _brier(state: str, data: Data, rng: np.random.Generator) -> Outcome:
-    confidence, correct = _answers(data, rng, _CHANCES[state])
-    losses = data.by_document((confidence - correct) ** 2)
-    counts = np.full(losses.size, float(data.cell.variants))
-    return loss_interval(losses, counts, data.image_of), truth(f"brier, {state}")
-
-
-def _error_difference(before: str, after: str, data: Data, rng: np.random.Generator) -> Outcome:
-    """Two runs with the same confidences, half of whose scores are the same."""
-    confidence, _ = _answers(data, rng, _CHANCES[before])
+def _two_runs(before: Chance, after: Chance, data: Data, rng: Generator) -> list[Answers]:
+    """Draw two runs with the same confidences, half of whose scores are the same."""
+    confidence, _ = _answers(before, data, rng)
     scores = data.scores(rng)
     moved = np.where(rng.random(scores.size) < 0.5, data.scores(rng), scores)
-    correct, other = (
-        (ndtr(each) < _CHANCES[state](confidence)).astype(np.float64)
-        for each, state in ((scores, before), (moved, after))
-    )
-    errors = [expected_calibration_error(confidence, column) for column in (correct, other)]
-    found = calibration_error_interval(
-        np.tile(confidence, 2),
-        np.concatenate([correct, other]),
-        np.tile(data.image, 2),
-        errors[1] - errors[0],
-        paired=np.repeat([False, True], correct.size),
-    )
-    truths = [truth(state) for state in (before, after)]
-    return found, truths[1] - truths[0]
+    return [
+        data.table(confidence=confidence, correct=(ndtr(each) < chance(confidence)) * 1.0)
+        for each, chance in ((scores, before), (moved, after))
+    ]
 
 
-def _calibration_p(data: Data, rng: np.random.Generator) -> Outcome:
-    confidence, correct = _answers(data, rng, _calibrated)
-    return calibration_test(confidence, correct, data.document, data.image).p
-
-
-def _ranking(name: str, data: Data, rng: np.random.Generator) -> Outcome:
-    confidence, correct = _answers(data, rng, partial(_overconfident, 0.1))
-    measure: Any = {"auroc": auroc_of_ranks, "aurc": aurc_of_ranks}[name]
-    return ranking_interval(measure, confidence, correct, data.image), truth(name)
-
-
-def _ranking_difference(data: Data, rng: np.random.Generator) -> Outcome:
-    """Two runs, half of whose scores are the same."""
-    confidence, correct = _answers(data, rng, partial(_overconfident, 0.1))
+def _two_rankings(data: Data, rng: Generator) -> list[Answers]:
+    """Draw two overconfident runs, half of whose scores are the same."""
+    confidence, correct = _answers(_OVERCONFIDENT, data, rng)
     other = np.where(rng.random(correct.size) < 0.5, ndtr(data.scores(rng)), np.nan)
-    moved = np.where(np.isnan(other), correct, other < confidence - 0.1)
-    both, right = np.tile(confidence, 2), np.concatenate([correct, moved])
-    second = np.repeat([False, True], correct.size)
-    return ranking_interval(auroc_of_ranks, both, right, np.tile(data.image, 2), paired=second), 0.0
+    moved = np.where(np.isnan(other), correct, other < _OVERCONFIDENT(confidence))
+    return [data.table(confidence=confidence, correct=run) for run in (correct, moved)]
 
 
-TRUTHS |= {
-    **{name: _calibration_truth(chance) for name, chance in _CHANCES.items()},
-    **{f"brier, {name}": _brier_truth(chance) for name, chance in _CHANCES.items()},
-    **{
-        f"overconfidence, {name}": _overconfidence_truth(chance)
-        for name, chance in _CHANCES.items()
-    },
-    "auroc": _ranking_truth(auroc),
-    "aurc": _ranking_truth(aurc),
-}
+def _calibration_p(answers: Answers) -> float:
+    columns = (answers.confidence, answers.correct, answers.document, answers.image)
+    return calibration_test(*columns).p
+
+
+def _error(confidence: Floats, chance: Floats) -> float:
+    # Without the noise of being right: the chances themselves, in the same bins.
+    bins = np.searchsorted(np.arange(1, 15) / 15, confidence)
+    return float(np.abs(np.bincount(bins, chance - confidence)).sum() / chance.size)
+
+
+def _overconfidence(confidence: Floats, chance: Floats) -> float:
+    return float((confidence - chance).mean())
+
+
+def _brier(confidence: Floats, chance: Floats) -> float:
+    return float((chance * (1.0 - confidence) ** 2 + (1.0 - chance) * confidence**2).mean())
+
+
+def _expected(measure: Callable[[Floats, Floats], float], chance: Chance) -> Truth:
+    """Return a measure of confidences and of the chances to be right."""
+
+    def truth(data: Data, rng: Generator) -> float:
+        confidence, _ = _answers(chance, data, rng)
+        return measure(confidence, chance(confidence))
+
+    return truth
+
+
+def _ranked(measure: Callable[[Floats, Floats], float | None], data: Data, rng: Generator) -> float:
+    return float(measure(*_answers(_OVERCONFIDENT, data, rng)) or 0.0)
+
+
+_ERRORS = {state: _expected(_error, chance) for state, chance in _CHANCES.items()}
+
+
+def _error_difference(data: Data, rng: Generator) -> float:
+    """Return the error of overconfident answers less that of calibrated ones."""
+    return measured(_ERRORS["overconfident by 0.1"]) - measured(_ERRORS["calibrated"])
+
 
 KINDS: dict[str, Kind] = {}
-_ERROR_METRICS = {"ece": "`ece`, `ece_debiased`", "smece": "`smece`", "ace": "`ace`"}
-for _name in _ERRORS:
-    for _state in _CHANCES:
+for _name, _metrics in (("ece", "`ece`, `ece_debiased`"), ("smece", "`smece`"), ("ace", "`ace`")):
+    for _state, _chance in _CHANCES.items():
         KINDS[f"{_name}, {_state}"] = Kind(
-            f"`{_name}`, {_state}", _ERROR_METRICS[_name], partial(_error, _name, _state)
+            f"`{_name}`, {_state}",
+            _metrics,
+            STATISTICS[_name].interval,
+            partial(_run, _chance),
+            _ERRORS[_state],
         )
-_SOME = ("calibrated", "overconfident by 0.1", "sure, 2% wrong")
-for _state in _SOME:
-    KINDS[f"overconfidence, {_state}"] = Kind(
-        f"`overconfidence`, {_state}", "`overconfidence`", partial(_overconfidence, _state)
-    )
-    KINDS[f"brier, {_state}"] = Kind(f"`brier`, {_state}", "`brier`", partial(_brier, _state))
+for _state in ("calibrated", "overconfident by 0.1", "sure, 2% wrong"):
+    _chance = _CHANCES[_state]
+    for _name, _measure in (("overconfidence", _overconfidence), ("brier", _brier)):
+        KINDS[f"{_name}, {_state}"] = Kind(
+            f"`{_name}`, {_state}",
+            f"`{_name}`",
+            STATISTICS[_name].interval,
+            partial(_run, _chance),
+            _expected(_measure, _chance),
+        )
     KINDS[f"overconfidence difference, {_state}"] = Kind(
         f"Difference of two `overconfidence`, both {_state}",
         "`compare`",
-        partial(_overconfidence_difference, _state),
+        STATISTICS["overconfidence"].difference,
+        partial(_two_runs, _chance, _chance),
+        0.0,
+    )
+for _name, _title, _before, _after in (
+    ("calibrated", "both calibrated", "calibrated", "calibrated"),
+    ("overconfident", "both overconfident by 0.1", *["overconfident by 0.1"] * 2),
+    (
+        "overconfident afterwards",
+        "the second overconfident by 0.1",
+        "calibrated",
+        "overconfident by 0.1",
+    ),
+):
+    KINDS[f"ece difference, {_name}"] = Kind(
+        f"Difference of two ECE, {_title}",
+        "`compare`",
+        STATISTICS["ece"].difference,
+        partial(_two_runs, _CHANCES[_before], _CHANCES[_after]),
+        0.0 if _before == _after else _error_difference,
     )
 KINDS |= {
-    "ece difference, calibrated": Kind(
-        "Difference of two ECE, both calibrated",
-        "`compare`",
-        partial(_error_difference, "calibrated", "calibrated"),
+    "auroc": Kind(
+        "AUROC of confidence",
+        "`auroc`",
+        STATISTICS["auroc"].interval,
+        partial(_run, _OVERCONFIDENT),
+        partial(_ranked, auroc),
     ),
-    "ece difference, overconfident": Kind(
-        "Difference of two ECE, both overconfident by 0.1",
-        "`compare`",
-        partial(_error_difference, "overconfident by 0.1", "overconfident by 0.1"),
+    "aurc": Kind(
+        "Area under risk and coverage",
+        "`aurc`",
+        STATISTICS["aurc"].interval,
+        partial(_run, _OVERCONFIDENT),
+        partial(_ranked, aurc),
     ),
-    "ece difference, overconfident afterwards": Kind(
-        "Difference of two ECE, the second overconfident by 0.1",
+    "auroc difference": Kind(
+        "Difference of two AUROC",
         "`compare`",
-        partial(_error_difference, "calibrated", "overconfident by 0.1"),
+        STATISTICS["auroc"].difference,
+        _two_rankings,
+        0.0,
     ),
-    "auroc": Kind("AUROC of confidence", "`auroc`", partial(_ranking, "auroc")),
-    "aurc": Kind("Area under risk and coverage", "`aurc`", partial(_ranking, "aurc")),
-    "auroc difference": Kind("Difference of two AUROC", "`compare`", _ranking_difference),
-    "ece_p": Kind("Test of calibration", "`ece_p`", _calibration_p),
+    "ece_p": Kind(
+        "Test of calibration", "`ece_p`", _calibration_p, partial(_run, _CHANCES["calibrated"])
+    ),
 }

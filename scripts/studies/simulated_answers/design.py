@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vlm_confidence_tasks.metrics.inference.clusters import Interval
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
+from vlm_confidence_tasks.metrics import Answers, Interval, metrics_for
+from vlm_confidence_tasks.metrics.answers import COLUMNS
+from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
+from vlm_confidence_tasks.metrics.functional.cross_fitting import second_half
 
 IMAGES = (10, 30, 100, 500)
 QUESTIONS = (1, 18)
@@ -81,14 +82,41 @@ class Data:
             drawn = np.where(own, rng.random(drawn.size), drawn)
         return (drawn < rates[self.image]).astype(np.float64)
 
-    def by_document(self, values: Floats) -> Floats:
-        """Sum the values of each document, [D]."""
-        return np.bincount(self.document, values)
+    def table(self, **columns: NDArray[Any]) -> Answers:
+        """Make the table of the answers, with some columns."""
+        return table(self.image, self.document, **columns)
 
-    @property
-    def image_of(self) -> Ints:
-        """The image of each document, [D]."""
-        return self.image[:: self.cell.variants]
+    def pairs(
+        self, clean: Mapping[str, NDArray[Any]], perturbed: Mapping[str, NDArray[Any]]
+    ) -> Answers:
+        """Make the table of clean answers, [D, ...], and of the perturbed ones, [N, ...]."""
+        image = self.image[:: self.cell.variants]
+        document = np.concatenate([np.arange(image.size), self.document])
+        return table(
+            image[document],
+            document,
+            clean_row=document,
+            counted=np.arange(document.size) >= image.size,
+            second_half=second_half([str(name) for name in image[document]]),
+            **{name: np.concatenate([clean[name], perturbed[name]]) for name in clean},
+        )
+
+
+# The statistics of the package's metrics, by name.
+STATISTICS = {name: metric.statistic for name, metric in metrics_for(()).items()}
+_EMPTY = Answers.of([])
+
+
+def table(image: Ints, document: Ints, **columns: NDArray[Any]) -> Answers:
+    """Make a table with some columns, [N, ...]; what an answer lacks is blank in all others."""
+    rows = np.arange(document.size)
+    given = {"image": image, "document": document, "row": rows, "clean_row": rows, **columns}
+
+    def blank(column: NDArray[Any]) -> NDArray[Any]:
+        value = np.array(np.nan if column.dtype == np.float64 else 0, column.dtype)
+        return np.broadcast_to(value, (rows.size, *column.shape[1:]))
+
+    return replace(_EMPTY, **{n: given.get(n, blank(getattr(_EMPTY, n))) for n in COLUMNS})
 
 
 def simulated(cell: Cell, rng: np.random.Generator) -> Data:
@@ -104,6 +132,9 @@ def simulated(cell: Cell, rng: np.random.Generator) -> Data:
 
 # What one repeat gives: an interval and the truth, or a p-value.
 Outcome = tuple[Interval | None, float] | float | None
+Generator = np.random.Generator
+# A measure of very many independent answers, each of its own image.
+Truth = Callable[[Data, Generator], float]
 
 
 @dataclass(frozen=True)
@@ -113,14 +144,32 @@ class Kind:
     Attributes:
         title: What it is.
         metrics: For which of the package's metrics it stands.
-        run: One repeat.
+        number: Gives the interval, or p, of the tables that were drawn.
+        draw: Draws a table, or two that are compared.
+        truth: What the interval should hold; None of a test.
         variants: Whether it depends on the number of variants.
     """
 
     title: str
     metrics: str
-    run: Callable[[Data, np.random.Generator], Outcome]
+    number: Callable[..., Interval | float | None]
+    draw: Callable[[Data, Generator], Sequence[Answers]]
+    truth: float | Truth | None = None
     variants: bool = True
+
+    def run(self, data: Data, rng: Generator) -> Outcome:
+        """Run one repeat."""
+        found = self.number(*self.draw(data, rng))
+        if self.truth is None:
+            return found
+        return found, measured(self.truth) if callable(self.truth) else self.truth
+
+
+@cache
+def measured(truth: Truth) -> float:
+    """Return a truth that has no formula."""
+    rng = np.random.default_rng(20)
+    return truth(simulated(Cell(TRUTH_ANSWERS, 1, 1, 0.0), rng), rng)
 
 
 def cells(kind: Kind, images: Sequence[int] = IMAGES) -> Iterator[Cell]:
@@ -130,14 +179,3 @@ def cells(kind: Kind, images: Sequence[int] = IMAGES) -> Iterator[Cell]:
         # One answer an image has nothing to correlate with.
         if questions * count > 1 or not shared:
             yield Cell(n, questions, count, shared)
-
-
-# Measures whose truth has no formula, by name: taken of very many independent answers.
-TRUTHS: dict[str, Callable[[Data, np.random.Generator], float]] = {}
-
-
-@cache
-def truth(name: str) -> float:
-    """Return a measure of very many independent answers, each of its own image."""
-    rng = np.random.default_rng(20)
-    return TRUTHS[name](simulated(Cell(TRUTH_ANSWERS, 1, 1, 0.0), rng), rng)

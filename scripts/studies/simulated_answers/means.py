@@ -4,49 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from operator import attrgetter
 
 import numpy as np
 from scipy.special import ndtr
 
-from simulated_answers.design import Data, Floats, Kind, Outcome
-from vlm_confidence_tasks.metrics import mean_interval, rate_interval
+from simulated_answers.design import (
+    STATISTICS,
+    Answers,
+    Data,
+    Floats,
+    Generator,
+    Kind,
+    table,
+)
+from vlm_confidence_tasks.metrics import Mean, Rate
+from vlm_confidence_tasks.metrics.statistics.means import MeanOverFamilies
+from vlm_confidence_tasks.metrics.statistics.ratios import SumRatio
+
+RATE, MEAN = Rate(attrgetter("correct")), Mean(attrgetter("entropy"))
+FAMILY_RATES = (0.02, 0.1, 0.4)
 
 
-def _rate(rate: float, data: Data, rng: np.random.Generator) -> Outcome:
-    hits = data.by_document(data.events(rng, rate))
-    counts = np.full(hits.size, float(data.cell.variants))
-    return rate_interval(hits, counts, data.image_of), rate
+def _rate(rate: float, data: Data, rng: Generator) -> list[Answers]:
+    return [data.table(correct=data.events(rng, rate))]
 
 
-def _rate_difference(rate: float, data: Data, rng: np.random.Generator) -> Outcome:
+def _two_rates(rate: float, data: Data, rng: Generator) -> list[Answers]:
     both = data.events(rng, rate)
     own = rng.random(both.size) < 0.3
     other = np.where(own, data.events(rng, rate), both)
-    hits = np.concatenate([data.by_document(both), data.by_document(other)])
-    found = rate_interval(
-        hits,
-        np.full(hits.size, float(data.cell.variants)),
-        np.tile(data.image_of, 2),
-        paired=np.repeat([False, True], hits.size // 2),
-    )
-    return found, 0.0
+    return [data.table(correct=events) for events in (both, other)]
 
 
-def _family_rates(data: Data, rng: np.random.Generator) -> Outcome:
-    """Three families' rates, of events that go together."""
-    rates = (0.02, 0.1, 0.4)
-    hits = np.column_stack([data.by_document(data.events(rng, rate)) for rate in rates])
-    counts = np.full(hits.shape, float(data.cell.variants))
-    return rate_interval(hits, counts, data.image_of), float(np.mean(rates))
+def _family_rates(data: Data, rng: Generator) -> list[Answers]:
+    """Draw three families' events that go together."""
+    families = len(FAMILY_RATES)
+    events = np.concatenate([data.events(rng, rate) for rate in FAMILY_RATES])
+    family = np.repeat(np.arange(families), data.image.size)
+    rows = (np.tile(data.image, families), np.tile(data.document, families))
+    return [table(*rows, correct=events, family=family)]
 
 
-def _f1(rate: float, data: Data, rng: np.random.Generator) -> Outcome:
-    """F1 of answers of which a share is right, of positive documents as of negative ones."""
+def _f1(rate: float, data: Data, rng: Generator) -> list[Answers]:
+    """Draw answers of which a share is right, of positive documents as of negative ones."""
     wrong = data.events(rng, 1.0 - rate)
-    positive = np.arange(wrong.size) // data.cell.variants % 2 == 0
-    hits = 2.0 * data.by_document(positive * (1.0 - wrong))
-    return rate_interval(hits, hits + data.by_document(wrong), data.image_of), rate
+    positive = data.document % 2 == 0
+    return [data.table(gold_positive=positive * 1.0, said_positive=(positive != wrong) * 1.0)]
 
 
 def skewed(scores: Floats) -> Floats:
@@ -59,54 +63,65 @@ def same(scores: Floats) -> Floats:
     return scores
 
 
-def _mean(shape: Callable[[Floats], Floats], truth: float, data: Data, rng: Any) -> Outcome:
-    values = data.by_document(shape(data.scores(rng)))
-    return mean_interval(values, np.full(values.size, data.cell.variants), data.image_of), truth
+def scores(shape: Callable[[Floats], Floats], data: Data, rng: Generator) -> list[Answers]:
+    """Draw an entropy of each answer."""
+    return [data.table(entropy=shape(data.scores(rng)))]
 
 
-def _mean_difference(shape: Callable[[Floats], Floats], data: Data, rng: Any) -> Outcome:
-    common = data.scores(rng)
-    runs = [shape(np.sqrt(0.7) * common + np.sqrt(0.3) * data.scores(rng)) for _ in range(2)]
-    values = np.concatenate([data.by_document(run) for run in runs])
-    found = mean_interval(
-        values,
-        np.full(values.size, data.cell.variants),
-        np.tile(data.image_of, 2),
-        paired=np.repeat([False, True], values.size // 2),
-    )
-    return found, 0.0
+def alike(share: float, data: Data, rng: Generator) -> tuple[Floats, Floats]:
+    """Draw two columns of scores that correlate."""
+    common, own = np.sqrt(share) * data.scores(rng), np.sqrt(1.0 - share)
+    return common + own * data.scores(rng), common + own * data.scores(rng)
 
 
-def _ratio(data: Data, rng: np.random.Generator) -> Outcome:
-    common = data.scores(rng)
-    above, below = (
-        data.by_document(skewed(np.sqrt(0.5) * common + np.sqrt(0.5) * data.scores(rng)))
-        for _ in range(2)
-    )
-    return mean_interval(0.3 * above, below, data.image_of), 0.3
+def _two_scores(shape: Callable[[Floats], Floats], data: Data, rng: Generator) -> list[Answers]:
+    return [data.table(entropy=shape(column)) for column in alike(0.7, data, rng)]
 
 
-KINDS: dict[str, Kind] = {}
-for _r in (0.0, 0.02, 0.5, 0.98, 1.0):
-    KINDS[f"rate {_r:g}"] = Kind(
-        f"Rate of {_r:g}", "`accuracy`, `ifr`, `iv` and other rates", partial(_rate, _r)
-    )
+def _ratio(data: Data, rng: Generator) -> list[Answers]:
+    above, below = (skewed(column) for column in alike(0.5, data, rng))
+    return [data.table(logprob=0.3 * above, entropy=below)]
+
+
+_RATES, _COMPARED = "`accuracy`, `ifr`, `iv` and other rates", "`compare`"
+_normal, _skewed, _two_normal, _two_skewed = (
+    partial(draw, shape) for draw in (scores, _two_scores) for shape in (same, skewed)
+)
+KINDS = {
+    f"rate {r:g}": Kind(f"Rate of {r:g}", _RATES, RATE.interval, partial(_rate, r), r)
+    for r in (0.0, 0.02, 0.5, 0.98, 1.0)
+}
 for _r in (0.02, 0.5):
-    KINDS[f"rate difference {_r:g}"] = Kind(
-        f"Difference of two rates of {_r:g}", "`compare`", partial(_rate_difference, _r)
-    )
+    _title, _draw = f"Difference of two rates of {_r:g}", partial(_two_rates, _r)
+    KINDS[f"rate difference {_r:g}"] = Kind(_title, _COMPARED, RATE.difference, _draw, 0.0)
 KINDS |= {
     "rates of families": Kind(
-        "Mean of rates of 0.02, 0.1 and 0.4", "`ifr_macro`, `iv_macro`", _family_rates
+        "Mean of rates of 0.02, 0.1 and 0.4",
+        "`ifr_macro`, `iv_macro`",
+        MeanOverFamilies(attrgetter("correct")).interval,
+        _family_rates,
+        float(np.mean(FAMILY_RATES)),
     ),
-    "f1 0.9": Kind("F1 of 0.9", "`f1`, `precision`, `recall`", partial(_f1, 0.9)),
-    "mean, normal": Kind("Mean, normal", "`entropy_delta`, `drift`", partial(_mean, same, 0.0)),
-    "mean, exponential": Kind("Mean, exponential", "`entropy`, `nll`", partial(_mean, skewed, 1.0)),
+    "f1 0.9": Kind(
+        "F1 of 0.9",
+        "`f1`, `precision`, `recall`",
+        STATISTICS["f1"].interval,
+        partial(_f1, 0.9),
+        0.9,
+    ),
+    "mean, normal": Kind("Mean, normal", "`entropy_delta`, `drift`", MEAN.interval, _normal, 0.0),
+    "mean, exponential": Kind("Mean, exponential", "`entropy`, `nll`", MEAN.interval, _skewed, 1.0),
     "mean difference, normal": Kind(
-        "Difference of two means, normal", "`compare`", partial(_mean_difference, same)
+        "Difference of two means, normal", _COMPARED, MEAN.difference, _two_normal, 0.0
     ),
     "mean difference, exponential": Kind(
-        "Difference of two means, exponential", "`compare`", partial(_mean_difference, skewed)
+        "Difference of two means, exponential", _COMPARED, MEAN.difference, _two_skewed, 0.0
     ),
-    "ratio": Kind("Ratio of two exponential means", "`drift_ratio`", _ratio),
+    "ratio": Kind(
+        "Ratio of two exponential means",
+        "`drift_ratio`",
+        SumRatio(attrgetter("logprob"), attrgetter("entropy")).interval,
+        _ratio,
+        0.3,
+    ),
 }

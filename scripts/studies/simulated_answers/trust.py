@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from scipy.special import expit, ndtr
 
-from simulated_answers.design import TRUTHS, Data, Floats, Kind, Outcome, truth
-from vlm_confidence_tasks.metrics import Columns, auroc, interval, metrics_for
+from simulated_answers.design import Answers, Data, Floats, Generator, Kind
+from vlm_confidence_tasks.metrics import auroc, metrics_for
 from vlm_confidence_tasks.metrics.functional.error_detection import best_pair
 from vlm_confidence_tasks.metrics.functional.recalibration import fit_temperature
 
-Values = dict[str, list[dict[str, Any]]]
-_METRICS = metrics_for(())
-_REPAIRS = ("temperature", "ece_ts", "nll_ts", "brier_ts")
-_SETS = ("coverage_90", "set_size_90")
-_GIVEN = ("risk_80", "answered_80")
-_GAINS = ("error_auroc_gain_entropy", "error_auroc_gain_pair")
-
 
 @dataclass(frozen=True)
-class Answers:
+class Shift:
     """Answers to two-label questions, clean and perturbed, and a signal of clean errors.
 
     Attributes:
@@ -43,7 +36,7 @@ class Answers:
     signal: Floats
 
 
-def _shifted(data: Data, rng: np.random.Generator) -> Answers:
+def _shifted(data: Data, rng: Generator) -> Shift:
     """Draw answers that are overconfident when clean, and more so and less sure when perturbed."""
     each = data.cell.variants
     base = rng.beta(2.0, 1.0, data.document.max() + 1)
@@ -53,7 +46,7 @@ def _shifted(data: Data, rng: np.random.Generator) -> Answers:
     first, other = (np.sqrt(0.7) * common + np.sqrt(0.3) * data.scores(rng) for _ in range(2))
     right = (ndtr(first[::each]) < clean - 0.1).astype(np.float64)
     chance = moved - 0.15
-    return Answers(
+    return Shift(
         clean=clean,
         right=right,
         moved=moved,
@@ -63,61 +56,26 @@ def _shifted(data: Data, rng: np.random.Generator) -> Answers:
     )
 
 
-def _values(data: Data, answers: Answers) -> Values:
-    """Write the answers down as the package's metrics extract them: label 0 is always right."""
-    each = data.cell.variants
+def _drawn(data: Data, rng: Generator) -> list[Answers]:
+    """Draw the table of clean and perturbed answers: label 0 is always right."""
+    drawn = _shifted(data, rng)
 
-    def probs(sure: Floats, right: Floats) -> list[list[float]]:
+    def columns(sure: Floats, right: Floats, entropy: Floats) -> dict[str, Floats]:
         gold = np.where(right > 0, sure, 1.0 - sure)
-        return np.column_stack([gold, 1.0 - gold]).tolist()
-
-    def rows(column: Floats, size: int) -> list[list[float]]:
-        return column.reshape(-1, size).tolist()
-
-    clean, moved = probs(answers.clean, answers.right), probs(answers.moved, answers.hit)
-    said = [(1 - right).astype(int).tolist() for right in (answers.right, answers.hit)]
-    names = [str(image) for image in data.image_of]
-    confidences = zip(
-        *(rows(c, 1) for c in (answers.clean, answers.right)),
-        *(rows(c, each) for c in (answers.moved, answers.hit)),
-        strict=True,
-    )
-    keys = ("clean", "clean_correct", "perturbed", "perturbed_correct")
-    pairs = [
-        {"image_id": name, "n": each, **dict(zip(keys, columns, strict=True))}
-        for name, columns in zip(names, confidences, strict=True)
-    ]
-    labels = [
-        {
-            "image_id": name,
-            "n": each,
-            "gold": 0,
-            "uniform": 0.5,
-            "clean": [clean[d]],
-            "clean_answer": [said[0][d]],
-            "perturbed": moved[d * each : (d + 1) * each],
-            "perturbed_answer": said[1][d * each : (d + 1) * each],
+        return {
+            "confidence": sure,
+            "correct": right,
+            "probs": np.column_stack([gold, 1.0 - gold]),
+            "answer": (1 - right).astype(np.intp),
+            "uniform": np.full(sure.size, 0.5),
+            "entropy": entropy,
         }
-        for d, name in enumerate(names)
-    ]
-    signals = [
-        {
-            "image_id": name,
-            "wrong": 1 - int(answers.right[d]),
-            "signals": {"confidence": 1.0 - answers.clean[d], "entropy": answers.signal[d]},
-        }
-        for d, name in enumerate(names)
-    ]
-    return {"labels": labels, "pairs": pairs, "signals": signals}
+
+    clean = columns(drawn.clean, drawn.right, drawn.signal)
+    return [data.pairs(clean, columns(drawn.moved, drawn.hit, np.full(drawn.hit.size, np.nan)))]
 
 
-def _measured(name: str, kind: str, data: Data, rng: np.random.Generator) -> Outcome:
-    """Measure a metric of what is fitted on clean answers as the package does."""
-    columns = Columns(_values(data, _shifted(data, rng))[kind], data.image_of)
-    return interval(_METRICS[name], columns), truth(name)
-
-
-def _repaired_truth(field: str, data: Data, rng: np.random.Generator) -> float:
+def _repaired(field: str, data: Data, rng: Generator) -> float:
     """Scale by the temperature of all clean answers."""
     answers = _shifted(data, rng)
     right = np.where(answers.right > 0, answers.clean, 1.0 - answers.clean)
@@ -135,7 +93,7 @@ def _repaired_truth(field: str, data: Data, rng: np.random.Generator) -> float:
     return float(np.abs(np.bincount(bins, chance - sure)).sum() / sure.size)
 
 
-def _promised_truth(field: str, data: Data, rng: np.random.Generator) -> float:
+def _promised(field: str, data: Data, rng: Generator) -> float:
     """Set the threshold of sets, or of confidence, on all clean answers."""
     answers = _shifted(data, rng)
     wrong = np.where(answers.right > 0, 1.0 - answers.clean, answers.clean)
@@ -150,7 +108,7 @@ def _promised_truth(field: str, data: Data, rng: np.random.Generator) -> float:
     }[field]
 
 
-def _error_truth(field: str, data: Data, rng: np.random.Generator) -> float:
+def _gained(field: str, data: Data, rng: Generator) -> float:
     answers = _shifted(data, rng)
     wrong, doubt = 1.0 - answers.right, 1.0 - answers.clean
     signals = np.column_stack([doubt, answers.signal])
@@ -159,21 +117,20 @@ def _error_truth(field: str, data: Data, rng: np.random.Generator) -> float:
     return float((auroc(signal, wrong) or np.nan) - (auroc(doubt, wrong) or np.nan))
 
 
-TRUTHS |= {
-    **{name: partial(_repaired_truth, name) for name in _REPAIRS},
-    **{name: partial(_promised_truth, name) for name in (*_SETS, *_GIVEN)},
-    **{name: partial(_error_truth, name) for name in _GAINS},
+_TRUTHS: dict[Callable[[str, Data, Generator], float], tuple[str, ...]] = {
+    _repaired: ("temperature", "ece_ts", "nll_ts", "brier_ts"),
+    _promised: ("coverage_90", "set_size_90", "risk_80", "answered_80"),
+    _gained: ("error_auroc_gain_entropy", "error_auroc_gain_pair"),
 }
-
 KINDS = {
     name: Kind(
-        f"`{name}`", f"`{name}`", partial(_measured, name, values), variants=values != "signals"
+        f"`{name}`",
+        f"`{name}`",
+        metrics_for(())[name].interval,
+        _drawn,
+        partial(truth, name),
+        variants=truth is not _gained,
     )
-    for names, values in (
-        (_REPAIRS, "labels"),
-        (_SETS, "labels"),
-        (_GIVEN, "pairs"),
-        (_GAINS, "signals"),
-    )
+    for truth, names in _TRUTHS.items()
     for name in names
 }

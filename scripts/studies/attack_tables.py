@@ -9,28 +9,34 @@ natural degradations and the frequency tasks. All intervals are 95%, clustered b
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from vlm_confidence_tasks.metrics.extractors.attacks import GOALS, attacks, over_control, reached
 
-from page_parts import STUDIES, entropy, samples_of
+from page_parts import STUDIES, bounded, cell, folders, mean_of, only, samples_of, table
 from vlm_confidence_tasks.metrics import (
-    Interval,
+    BANDS,
+    Answers,
+    Number,
     Sample,
     auroc,
-    mean_interval,
     rate_interval,
     visual_entropy,
 )
+from vlm_confidence_tasks.metrics.catalogue.attacks import ControlSuccess, Success, reached
+from vlm_confidence_tasks.metrics.catalogue.changes import entropy_change
+from vlm_confidence_tasks.metrics.catalogue.flips import flip
+from vlm_confidence_tasks.metrics.columns import ATTACK_KINDS, GOALS
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
 from vlm_confidence_tasks.metrics.functional.ranking import auroc_of_ranks
 from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
+from vlm_confidence_tasks.metrics.statistics.error_signals import middle_entropy
+from vlm_confidence_tasks.metrics.statistics.means import POSITIVE, SHARE, RateDifference
 from vlm_confidence_tasks.report.figures.drawing import draw, to_bytes
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
-from vlm_confidence_tasks.types import Readout
 
 PAGE, PICTURE = STUDIES / "sandbox-attacks.md", STUDIES / "sandbox-frequency.png"
 KINDS = ("own", "signs", "other")
@@ -38,25 +44,23 @@ NATURAL = ("blur", "motionblur", "lowlight", "occlusion", "jpeg")
 EPSILONS = (0.1, 0.2, 0.3, 0.5)
 NOISE = tuple(f"eps{epsilon}" for epsilon in EPSILONS)
 PERCENTILE = 95.0
-POSITIVE = (0.0, float("inf"))
 DRIFT = "drift of the context"
 # The rows whose wrong answers are told from clean ones, and the images that drift is told from.
 ATTACKED = ("`sure`", "`flip`")
 WEAK = ("Gaussian noise", f"{EPSILONS[0]}")
+SUCCESS = (
+    *("goal", "epsilon", "attack", *KINDS[1:], "attack - signs", "attack - other"),
+    *("entropy", "drift"),
+)
+# What is compared on one kind of images: its name and size.
+Kind = tuple[str, str]
+# A question and an image that was shown with it.
+Asked = tuple[str, str, str]
 
-# The answers that a table's row is about; and a number, or None, of an answer.
-Answers = Sequence[tuple[Sample, Readout]]
-Signal = Callable[[Sample, Readout], float | None]
 
-
-def question(sample: Sample) -> tuple[str, str]:
-    """Return category and id in the data set, since ids begin anew in each category."""
-    return sample.category, sample.question_id
-
-
-def parameter(readout: Readout, name: str) -> object:
-    """Return a parameter of an answer's variant."""
-    return readout.parameters.get(name)
+def asked(sample: Sample, image: str) -> Asked:
+    """Return category and id in the data set, since ids begin anew in each category, and image."""
+    return sample.category, sample.question_id, image
 
 
 def size(epsilon: float) -> str:
@@ -65,291 +69,208 @@ def size(epsilon: float) -> str:
     return f"{levels:.0f}/255" if abs(levels - round(levels)) < 1e-9 else f"{epsilon:g}"
 
 
-def rate(pairs: Sequence[tuple[float | None, str]]) -> str:
-    """Return a share of (hit, image) with its interval, a dash without any."""
-    found = [(hit, image) for hit, image in pairs if hit is not None]
-    if not found:
-        return "-"
-    hits, images = zip(*found, strict=True)
-    return written(rate_interval(hits, np.ones(len(hits)), images), float(np.mean(hits)))
+def rate(hits: Floats, images: Ints) -> str:
+    """Return a share with its interval, a dash without any."""
+    return cell(mean_of(hits, images, rate_interval), digits=".2f")
 
 
-def average(
-    pairs: Sequence[tuple[float | None, str]],
-    digits: str = ".3g",
-    within: tuple[float, float] = (-np.inf, np.inf),
-) -> str:
-    """Return a mean of (number, image) with its interval, a dash without any."""
-    found = [(number, image) for number, image in pairs if number is not None]
-    if not found:
-        return "-"
-    numbers, images = zip(*found, strict=True)
-    found = mean_interval(numbers, np.ones(len(numbers)), images, within=within)
-    return written(found, float(np.mean(numbers)), digits)
+def epsilons_of(samples: Sequence[Sample]) -> list[float]:
+    """Return the sizes of the attacks."""
+    return sorted({float(str(r.parameters["epsilon"])) for s in samples for r in s.variants})
 
 
-def written(found: Interval | None, value: float, digits: str = ".2f") -> str:
-    """Write a number, and its interval if it has one."""
-    text = f"{value:{digits}}"
-    return text if found is None else f"{text} [{found.low:{digits}}, {found.high:{digits}}]"
-
-
-def attacked(samples: Sequence[Sample], goal: str, epsilon: float, kind: str) -> Answers:
-    """Return the answers to attacks of one goal and size, or to their controls."""
-    return [
-        (sample, readout)
-        for sample in samples
-        for readout in attacks(sample, (goal,), kind)
-        if parameter(readout, "epsilon") == epsilon
-    ]
-
-
-def drift(readout: Readout) -> float | None:
-    """Return how far the context moved."""
-    return None if readout.inside is None else readout.inside.drift.get("context")
-
-
-def difference(samples: Sequence[Sample], goal: str, epsilon: float, control: str) -> str:
-    """Return success less that of a control, paired."""
-    values, images = [], []
-    for sample in samples:
-        kept = [
-            r
-            for r in sample.variants
-            if parameter(r, "goal") == goal and parameter(r, "epsilon") == epsilon
-        ]
-        part = Sample(
-            sample.image_id, sample.gold, sample.labels, sample.positive, sample.clean, tuple(kept)
-        )
-        value = over_control((control,), part)
-        if value is not None:
-            values.append(value)
-            images.append(sample.image_id)
-    if not values:
-        return "-"
-    hits = [value["control"] for value in values] + [value["hits"] for value in values]
-    second = np.repeat([False, True], len(values))
-    found = rate_interval(hits, np.ones(len(hits)), [*images, *images], paired=second)
-    return written(found, float(np.mean([value["score"] for value in values])))
-
-
-def success(samples: Sequence[Sample]) -> Iterator[str]:
+def success(samples: Sequence[Sample]) -> Iterator[list[str]]:
     """Yield a row for each goal and epsilon."""
-    epsilons = sorted({float(str(parameter(r, "epsilon"))) for s in samples for r in s.variants})
     for goal in GOALS[:4]:
-        for epsilon in epsilons:
-            groups = {kind: attacked(samples, goal, epsilon, kind) for kind in KINDS}
-            own = groups["own"]
-            cells = [
-                goal,
-                size(epsilon),
-                *(rate([(reached(s, r), s.image_id) for s, r in groups[kind]]) for kind in KINDS),
-                difference(samples, goal, epsilon, "signs"),
-                difference(samples, goal, epsilon, "other"),
-                average([(r.entropy, s.image_id) for s, r in own], ".3g", POSITIVE),
-                average([(drift(r), s.image_id) for s, r in own], ".2f", POSITIVE),
+        for epsilon in epsilons_of(samples):
+            view = Answers.of(only(samples, goal=goal, epsilon=epsilon)).variants
+            kinds = [view.where(view.attack_kind == ATTACK_KINDS.index(kind)) for kind in KINDS]
+            own = kinds[0]
+            entropy = mean_of(own.entropy, own.image, within=POSITIVE)
+            drift = mean_of(own.drift[:, 0], own.image, within=POSITIVE)
+            yield [
+                *(goal, size(epsilon)),
+                *(rate(reached(each), each.image) for each in kinds),
+                *(over_control(view, control) for control in KINDS[1:]),
+                *(cell(entropy, digits=".3g"), cell(drift, digits=".2f")),
             ]
-            yield f"| {' | '.join(cells)} |"
 
 
-def middle(readout: Readout) -> float | None:
-    """Return the logit lens's entropy at the middle layer."""
-    layers = () if readout.inside is None else readout.inside.layer_entropy
-    return layers[len(layers) // 2] if layers else None
+def over_control(view: Answers, control: str) -> str:
+    """Return success less that of a control, paired."""
+    statistic = RateDifference(Success(), other=ControlSuccess((control,)))
+    value = statistic.value(view)
+    found = None if value is None else bounded(value, statistic.interval(view))
+    return cell(found, digits=".2f")
 
 
-def spread(redrawn: Sequence[Sample]) -> Signal:
-    """Return the signal of an image's visual entropy: of the answers to it and to noisy copies.
+def spread(redrawn: Sequence[Sample]) -> dict[Asked, float]:
+    """Return the visual entropy of each image: of the answers to it and to noisy copies.
 
     Args:
         redrawn: The answers to the shown images, each as a clean image, and to its noisy copies.
     """
-    found = {
-        (question(sample), sample.image_sha256): visual_entropy(
+    return {
+        asked(sample, sample.image_sha256): visual_entropy(
             [readout.answer for readout in (sample.clean, *sample.variants)]
         )
         for sample in redrawn
     }
-    return lambda sample, readout: found[question(sample), readout.image_sha256]
 
 
-def detectors(redrawn: Sequence[Sample]) -> dict[str, Signal]:
-    """Return what tells attacked images from others, the larger the more suspicious."""
-    return {
-        "entropy": lambda _, readout: readout.entropy,
-        "1 - confidence": lambda _, r: None if r.confidence is None else 1 - r.confidence,
-        "entropy of the middle layer": lambda _, readout: middle(readout),
-        "visual entropy": spread(redrawn),
-        DRIFT: lambda _, readout: drift(readout),
-    }
+@dataclass(frozen=True)
+class Detected:
+    """Answers to one kind of images, and what tells attacked images from others.
+
+    Attributes:
+        wrong: Whether the answer is wrong, [N].
+        image: The image, [N].
+        signals: Numbers by detector, the larger the more suspicious, [N] each.
+    """
+
+    wrong: Bools
+    image: Ints
+    signals: Mapping[str, Floats]
+
+    @classmethod
+    def of(
+        cls, answers: Answers, samples: Sequence[Sample], spreads: Mapping[Asked, float]
+    ) -> Detected:
+        """Make it of a view of a table of samples."""
+        places = zip(answers.position, answers.row - answers.clean_row, strict=True)
+        shown = [(s := samples[n], (s.clean, *s.variants)[place]) for n, place in places]
+        signals = {
+            "entropy": answers.entropy,
+            "1 - confidence": 1 - answers.confidence,
+            "entropy of the middle layer": middle_entropy(answers),
+            "visual entropy": np.array([spreads[asked(s, r.image_sha256)] for s, r in shown]),
+            DRIFT: answers.drift[:, 0],
+        }
+        return cls(answers.correct != 1, answers.image, signals)
+
+    def where(self, rows: Bools) -> Detected:
+        """Return some of the answers."""
+        signals = {name: signal[rows] for name, signal in self.signals.items()}
+        return Detected(self.wrong[rows], self.image[rows], signals)
 
 
-def shown(attacking: Sequence[Sample], noisy: Sequence[Sample]) -> dict[tuple[str, str], Answers]:
-    """Return the answers of each row about the defence, by kind of image and size."""
-    epsilons = sorted({float(str(parameter(r, "epsilon"))) for s in attacking for r in s.variants})
-    rows = {
-        (f"`{goal}`", size(epsilon)): attacked(attacking, goal, epsilon, "own")
-        for goal in ("sure", "flip")
-        for epsilon in epsilons
-    }
-    for kind in ("signs", "other"):
-        for epsilon in epsilons:
-            answers = attacked(attacking, "sure", epsilon, kind)
-            rows[f"control: {kind}", size(epsilon)] = answers
-    for epsilon in EPSILONS:
-        rows["Gaussian noise", f"{epsilon}"] = [
-            (s, r) for s in noisy for r in s.variants if parameter(r, "epsilon") == epsilon
-        ]
-    return rows
+def shown(attacking: Sequence[Sample], noisy: Sequence[Sample]) -> dict[Kind, list[Sample]]:
+    """Return the samples of each row about the defence, with its variants alone."""
+    epsilons = epsilons_of(attacking)
+
+    def attacked(goal: str, epsilon: float, kind: str) -> list[Sample]:
+        return only(attacking, goal=goal, epsilon=epsilon, delta=kind)
+
+    rows = {(f"`{g}`", size(e)): attacked(g, e, "own") for g in ("sure", "flip") for e in epsilons}
+    for kind in KINDS[1:]:
+        rows |= {(f"control: {kind}", size(e)): attacked("sure", e, kind) for e in epsilons}
+    return rows | {("Gaussian noise", f"{e}"): only(noisy, epsilon=e) for e in EPSILONS}
 
 
-def thresholds(signals: dict[str, Signal], clean: Answers, benign: Answers) -> dict[str, float]:
-    """Return the 95th percentile of each signal on clean answers; of drift, under weak noise."""
-    return {
-        name: float(np.percentile(numbers(signal, benign if name == DRIFT else clean), PERCENTILE))
-        for name, signal in signals.items()
-    }
-
-
-def numbers(signal: Signal, answers: Answers) -> list[float]:
-    """Return a signal's numbers, where it has any."""
-    return [value for sample, r in answers if (value := signal(sample, r)) is not None]
-
-
-def passing(
-    answers: Answers, signals: dict[str, Signal], limits: dict[str, float]
-) -> Iterator[str]:
-    """Yield how many answers are wrong, and the share of these that passes each detector."""
-    wrong = [(s, r) for s, r in answers if not r.correct]
-    yield f"{len(wrong)} of {len(answers)}"
-    for name, signal in signals.items():
-        values = [(signal(s, r), s.image_id) for s, r in wrong]
-        yield rate([(None if v is None else float(v <= limits[name]), at) for v, at in values])
-
-
-def told_apart(signal: Signal, suspicious: Answers, usual: Answers) -> str:
+def told_apart(suspicious: Detected, usual: Detected, name: str) -> str:
     """Return the AUROC of a signal, suspicious answers against usual ones."""
-    labelled = [
-        (value, found, sample.image_id)
-        for found, answers in ((False, usual), (True, suspicious))
-        for sample, readout in answers
-        if (value := signal(sample, readout)) is not None
-    ]
-    values, found, images = (list(column) for column in zip(*labelled, strict=True))
-    area = auroc(values, found)
+    sides = (usual, suspicious)
+    values = np.concatenate([side.signals[name] for side in sides])
+    images = np.concatenate([side.image for side in sides])
+    found = np.repeat([False, True], [side.image.size for side in sides])
+    known = ~np.isnan(values)
+    columns = (values[known], found[known], images[known])
+    area = auroc(*columns[:2])
     if area is None:
         return "-"
-    return written(ranking_interval(auroc_of_ranks, values, found, images), area)
+    return cell(bounded(area, ranking_interval(auroc_of_ranks, *columns)), digits=".2f")
 
 
-def defence(
-    rows: dict[tuple[str, str], Answers], signals: dict[str, Signal], clean: Answers
-) -> Iterator[str]:
-    """Yield a row for each kind of image and size: which wrong answers pass which detector."""
-    limits = thresholds(signals, clean, rows[WEAK])
-    for (kind, epsilon), answers in rows.items():
-        yield f"| {kind} | {epsilon} | {' | '.join(passing(answers, signals, limits))} |"
+def defence(rows: Mapping[Kind, Detected], clean: Detected) -> Iterator[list[str]]:
+    """Yield a row for each kind of image and size: which wrong answers pass which detector.
 
-
-def told(
-    rows: dict[tuple[str, str], Answers], signals: dict[str, Signal], clean: Answers
-) -> Iterator[str]:
-    """Yield a row likewise: how well each detector tells its images from clean ones."""
-    for (kind, epsilon), answers in rows.items():
-        kept = [(s, r) for s, r in answers if not r.correct] if kind in ATTACKED else answers
-        cells = [
-            told_apart(signal, kept, rows[WEAK] if name == DRIFT else clean)
-            for name, signal in signals.items()
+    The threshold passes 95% of clean answers; that of drift, of the answers under weak noise.
+    """
+    limits = {
+        name: np.nanpercentile((rows[WEAK] if name == DRIFT else clean).signals[name], PERCENTILE)
+        for name in clean.signals
+    }
+    for kind, answers in rows.items():
+        wrong = answers.where(answers.wrong)
+        passing = [
+            rate(np.where(np.isnan(signal), np.nan, signal <= limits[name]), wrong.image)
+            for name, signal in wrong.signals.items()
         ]
-        yield f"| {kind} | {epsilon} | {len(kept)} | {' | '.join(cells)} |"
+        yield [*kind, f"{wrong.image.size} of {answers.image.size}", *passing]
 
 
-def first_half(sample: Sample) -> bool:
+def told(rows: Mapping[Kind, Detected], clean: Detected) -> Iterator[list[str]]:
+    """Yield such a row: how well each detector tells its images from clean ones."""
+    for kind, answers in rows.items():
+        kept = answers.where(answers.wrong) if kind[0] in ATTACKED else answers
+        areas = [
+            told_apart(kept, rows[WEAK] if name == DRIFT else clean, name) for name in clean.signals
+        ]
+        yield [*kind, str(kept.image.size), *areas]
+
+
+def in_first_half(image: str) -> bool:
     """Whether an image is in the half on which the threshold is set."""
-    return sha256(sample.image_id.encode()).digest()[0] % 2 == 0
+    return sha256(image.encode()).digest()[0] % 2 == 0
 
 
 def best_threshold(answers: Answers) -> float:
     """Return the entropy that tells wrong answers from right ones best (Youden's J)."""
-    entropy = np.array([r.entropy for _, r in answers], float)
-    wrong = np.array([not r.correct for _, r in answers])
+    entropy, wrong = answers.entropy, answers.correct != 1
     cuts = np.unique(entropy)
     gains = [(entropy[wrong] > cut).mean() - (entropy[~wrong] > cut).mean() for cut in cuts]
     return float(cuts[int(np.argmax(gains))])
 
 
-def transfers(folder: Path) -> Iterator[str]:
+def halves(folder: Path, tasks: Sequence[str]) -> tuple[Answers, Answers]:
+    """Return the perturbed answers of some tasks about each half of the images."""
+    samples = [sample for task in tasks for sample in samples_of(folder, f"pope_{task}")]
+    view = Answers.of(samples).variants
+    first = np.array([in_first_half(sample.image_id) for sample in samples])[view.position]
+    return view.where(first), view.where(~first)
+
+
+def transfers(families: Mapping[str, Answers], limit: float) -> Iterator[list[str]]:
     """Yield a row a family: what the threshold that was set on noise does to it."""
-    families = {"noise": NOISE, **{name: (name,) for name in NATURAL}}
-    found = {
-        family: [
-            (s, r) for task in tasks for s in samples_of(folder, f"pope_{task}") for r in s.variants
-        ]
-        for family, tasks in families.items()
-    }
-    limit = best_threshold([(s, r) for s, r in found["noise"] if first_half(s)])
-    yield f"Threshold: {limit:.4f} nats.\n"
-    yield "| family | answers | wrong | wrong ones rejected | right ones rejected |"
-    yield "|---|---|---|---|---|"
-    for family, answers in found.items():
-        held = [(s, r) for s, r in answers if not first_half(s)]
-        sides = [
-            [(float(entropy(r) > limit), s.image_id) for s, r in held if bool(r.correct) == hit]
-            for hit in (False, True)
-        ]
-        share = rate([(float(not r.correct), s.image_id) for s, r in held])
-        yield f"| {family} | {len(held)} | {share} | {rate(sides[0])} | {rate(sides[1])} |"
+    for family, held in families.items():
+        wrong, rejected = held.correct != 1, (held.entropy > limit) * 1.0
+        shares = [rate(rejected[side], held.image[side]) for side in (wrong, ~wrong)]
+        yield [family, str(len(held)), rate(1.0 - held.correct, held.image), *shares]
 
 
-def frequency(folder: Path) -> tuple[list[str], Figure]:
+# Rows about frequencies: what is done, the cut-off or band, task and parameters.
+CUT = [
+    (f"{task}, {shape}", cutoff, task, {"shape": shape, "cutoff": cutoff})
+    for task in ("lowpass", "highpass")
+    for shape in ("ideal", "gaussian")
+    for cutoff in (0.05, 0.1, 0.2, 0.4)
+]
+BANDS_CHANGED = [
+    *(
+        (f"noise of one band, rms {epsilon}", band, "bandnoise", {"epsilon": epsilon, "band": band})
+        for epsilon in (0.02, 0.05, 0.1)
+        for band in BANDS
+    ),
+    *(("phases of one band scrambled", band, "bandphase", {"band": band}) for band in BANDS),
+]
+
+
+def frequency(folder: Path) -> tuple[list[list[str]], Figure]:
     """Return the rows of the frequency tasks, and their figure."""
     rows, lines = [], {}
-    for task in ("lowpass", "highpass"):
-        samples = samples_of(folder, f"pope_{task}")
-        for shape in ("ideal", "gaussian"):
-            points = []
-            for cutoff in (0.05, 0.1, 0.2, 0.4):
-                wanted = {"shape": shape, "cutoff": cutoff}
-                cells, numbers = measured(samples, wanted)
-                rows.append(f"| {task}, {shape} | {cutoff} | {' | '.join(cells)} |")
-                points.append((cutoff, *numbers))
-            lines[f"{task}, {shape}"] = points
-    samples = samples_of(folder, "pope_bandnoise")
-    for epsilon in (0.02, 0.05, 0.1):
-        for band in ("low", "mid", "high"):
-            cells, _ = measured(samples, {"epsilon": epsilon, "band": band})
-            rows.append(f"| noise of one band, rms {epsilon} | {band} | {' | '.join(cells)} |")
-    for band in ("low", "mid", "high"):
-        cells, _ = measured(samples_of(folder, "pope_bandphase"), {"band": band})
-        rows.append(f"| phases of one band scrambled | {band} | {' | '.join(cells)} |")
+    for what, where, task, parameters in (*CUT, *BANDS_CHANGED):
+        view = Answers.of(only(samples_of(folder, f"pope_{task}"), **parameters)).variants
+        flips = mean_of(flip(view), view.image, rate_interval)
+        change = mean_of(entropy_change(view), view.image)
+        confidence = mean_of(view.confidence, view.image, within=SHARE)
+        numbers = ((flips, ".2f"), (change, ".3g"), (confidence, ".3f"))
+        rows.append([what, str(where), *(cell(number, digits=d) for number, d in numbers)])
+        if task in ("lowpass", "highpass"):
+            lines.setdefault(what, []).append((where, flips, change))
     return rows, picture(lines)
 
 
-def measured(samples: Sequence[Sample], wanted: dict[str, object]) -> tuple[list[str], list]:
-    """Return flips, entropy and confidence of the variants with some parameters."""
-    answers = [
-        (s, r)
-        for s in samples
-        for r in s.variants
-        if all(parameter(r, name) == value for name, value in wanted.items())
-    ]
-    flips = [(float(r.answer != s.clean.answer), s.image_id) for s, r in answers]
-    changes = [
-        (
-            None if r.entropy is None or s.clean.entropy is None else r.entropy - s.clean.entropy,
-            s.image_id,
-        )
-        for s, r in answers
-    ]
-    hits, images = zip(*flips, strict=True)
-    numbers, _ = zip(*changes, strict=True)
-    ones = np.ones(len(hits))
-    intervals = [rate_interval(hits, ones, images), mean_interval(numbers, ones, images)]
-    confidence = average([(r.confidence, s.image_id) for s, r in answers], ".3f", (0.0, 1.0))
-    return [rate(flips), average(changes), confidence], intervals
-
-
-def picture(lines: dict[str, list]) -> Figure:
+def picture(lines: Mapping[str, Sequence[tuple[float, Number, Number]]]) -> Figure:
     """Return flips and change of entropy by cut-off."""
 
     def panel(which: int, label: str, unit: bool) -> Panel:
@@ -357,16 +278,10 @@ def picture(lines: dict[str, list]) -> Figure:
         for style, (name, points) in enumerate(lines.items()):
             found = [point[which] for point in points]
             ends = [[each.low for each in found], [each.high for each in found]]
-            x, y = [point[0] for point in points], [each.estimate for each in found]
+            x, y = [point[0] for point in points], [each.value for each in found]
             series.append(Series(name, x, y, *ends, style=style))
-        return Panel(
-            "line",
-            "",
-            "cut-off, share of the largest radius x 0.5",
-            label,
-            tuple(series),
-            unit_y=unit,
-        )
+        x_label = "cut-off, share of the largest radius x 0.5"
+        return Panel("line", "", x_label, label, tuple(series), unit_y=unit)
 
     title = "tiny model, POPE: flips and change of entropy by cut-off"
     panels = (panel(1, "flips", True), panel(2, "H(perturbed) - H(clean), nats", False))
@@ -386,8 +301,6 @@ Share of attacks that reach their goal ([what counts](../attacks.md#goals)), of 
 another image's difference of the same size, and the paired differences. Entropy (nats) and drift
 of the context are of the attacks, whether they succeed or not.
 
-| goal | epsilon | attack | signs | other | attack - signs | attack - other | entropy | drift |
-|---|---|---|---|---|---|---|---|---|
 {success}
 
 ## The defence against one who knows it
@@ -398,22 +311,20 @@ noise. Visual entropy is that of the answers to the image that is shown and to f
 with Gaussian noise of epsilon 0.05. Drift is measured against the clean image, which a defender
 does not have; its threshold is the 95th percentile under noise of epsilon 0.1.
 
-| images | epsilon | wrong | {passes} |
-|---|---|---|{rules}|
 {defence}
 
 AUROC of each detector, against clean images (of drift: against noise of epsilon 0.1). Of the
 attacks those count whose answer is wrong; of controls and noise all, since a detector should not
 tell them from clean images as long as answers stay right.
 
-| images | epsilon | answers | {detectors} |
-|---|---|---|{rules}|
 {told}
 
 ## A threshold set on noise, on natural degradation
 
 The entropy that best tells wrong answers under noise (all four epsilons) from right ones, set on
 half of the images and applied to the other half. All 540 questions.
+
+Threshold: {threshold:.4f} nats.
 
 {transfers}
 
@@ -422,8 +333,6 @@ half of the images and applied to the other half. All 540 questions.
 All 540 questions about 30 images: flips, change of entropy (nats) and confidence by cut-off or
 band. A cut-off of 0.5 would keep (low pass) or remove (high pass) everything.
 
-| what | cut-off or band | flips | entropy - clean | confidence |
-|---|---|---|---|---|
 {frequency}
 
 ![Flips and change of entropy by cut-off](sandbox-frequency.png)
@@ -432,32 +341,51 @@ band. A cut-off of 0.5 would keep (low pass) or remove (high pass) everything.
 
 def main() -> None:
     """Write the page and the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("attacks", type=Path, help="folder of the runs of attacks")
-    parser.add_argument("natural", type=Path, help="folder of the run of all other tasks")
-    given = parser.parse_args()
+    attacks, natural = folders(
+        __doc__,
+        attacks="folder of the runs of attacks",
+        natural="folder of the run of all other tasks",
+    )
     attacking, noisy, redrawn = (
-        samples_of(given.attacks, f"pope_{task}") for task in ("pgd", "drift", "redrawn")
+        samples_of(attacks, f"pope_{task}") for task in ("pgd", "drift", "redrawn")
     )
-    signals, defended = detectors(redrawn), shown(attacking, noisy)
-    clean = [(sample, sample.clean) for sample in attacking]
-    rows, figure = frequency(given.natural)
-    PAGE.write_text(
-        TEXT.format(
-            questions=len(attacking),
-            images=len({sample.image_id for sample in attacking}),
-            success="\n".join(success(attacking)),
-            passes=" | ".join(f"pass {name}" for name in signals),
-            detectors=" | ".join(signals),
-            rules="|".join("---" for _ in signals),
-            defence="\n".join(defence(defended, signals, clean)),
-            told="\n".join(told(defended, signals, clean)),
-            transfers="\n".join(transfers(given.natural)),
-            frequency="\n".join(rows),
-        )
+    images, spreads = sorted({sample.image_id for sample in attacking}), spread(redrawn)
+    clean = Detected.of(Answers.of(attacking, images).documents, attacking, spreads)
+    kinds = {
+        kind: Detected.of(Answers.of(samples, images).variants, samples, spreads)
+        for kind, samples in shown(attacking, noisy).items()
+    }
+    split = {
+        family: halves(natural, tasks)
+        for family, tasks in {"noise": NOISE, **{name: (name,) for name in NATURAL}}.items()
+    }
+    threshold = best_threshold(split["noise"][0])
+    held = {family: second for family, (_, second) in split.items()}
+    rows, figure = frequency(natural)
+    tables = {
+        "success": table(SUCCESS, success(attacking)),
+        "defence": table(
+            ["images", "epsilon", "wrong", *(f"pass {name}" for name in clean.signals)],
+            defence(kinds, clean),
+        ),
+        "told": table(["images", "epsilon", "answers", *clean.signals], told(kinds, clean)),
+        "transfers": table(
+            ["family", "answers", "wrong", "wrong ones rejected", "right ones rejected"],
+            transfers(held, threshold),
+        ),
+        "frequency": table(
+            ["what", "cut-off or band", "flips", "entropy - clean", "confidence"], rows
+        ),
+    }
+    text = TEXT.format(
+        questions=len(attacking),
+        images=len(images),
+        threshold=threshold,
+        **{name: "\n".join(lines) for name, lines in tables.items()},
     )
+    PAGE.write_text(text)
     PICTURE.write_bytes(to_bytes(draw(figure), "png"))
-    print(PAGE.read_text())
+    print(text)
 
 
 if __name__ == "__main__":

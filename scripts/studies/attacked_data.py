@@ -10,7 +10,6 @@ there is what the model was shown.
 
 from __future__ import annotations
 
-import argparse
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,8 +20,8 @@ from typing import Any
 import datasets
 from PIL import Image
 
-from attack_tables import question, shown
-from page_parts import samples_of
+from attack_tables import asked, shown
+from page_parts import folders, samples_of
 from vlm_confidence_tasks.evaluation.response_cache.cache import SUBFOLDER
 from vlm_confidence_tasks.evaluation.response_cache.serialization import unpack_images
 from vlm_confidence_tasks.perturbations import image_digest, perturb
@@ -65,12 +64,14 @@ def questions_again(attacks: Path, kept: Path, data: Path) -> Iterator[dict[str,
     attacking, noisy = samples_of(attacks, "pope_pgd"), samples_of(attacks, "pope_drift")
     images = kept_images(kept)
     done = set()
-    clean = [(sample, sample.clean) for sample in attacking]
-    for sample, readout in sum(map(list, shown(attacking, noisy).values()), clean):
-        key = question(sample), readout.image_sha256
+    pairs = [(sample, sample.clean) for sample in attacking]
+    for samples in shown(attacking, noisy).values():
+        pairs += [(sample, readout) for sample in samples for readout in sample.variants]
+    for sample, readout in pairs:
+        key = asked(sample, readout.image_sha256)
         if key not in done:
             done.add(key)
-            document = documents[question(sample)]
+            document = documents[sample.category, sample.question_id]
             stored = document["image"].convert("RGB")
             again = stored if readout is sample.clean else pixels(readout, stored, images)
             file = BytesIO()
@@ -80,17 +81,18 @@ def questions_again(attacks: Path, kept: Path, data: Path) -> Iterator[dict[str,
 
 def main() -> None:
     """Write the data."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("attacks", type=Path, help="folder of the run of pope_pgd and pope_drift")
-    parser.add_argument("kept", type=Path, help="its --use_cache")
-    parser.add_argument("data", type=Path, help="its VLM_CONFIDENCE_DATA")
-    parser.add_argument("out", type=Path, help="folder to write to")
-    given = parser.parse_args()
-    rows = list(questions_again(given.attacks, given.kept, given.data))
-    features = datasets.Dataset.from_parquet(str(given.data / TABLE)).features
-    (given.out / TABLE).parent.mkdir(parents=True, exist_ok=True)
-    datasets.Dataset.from_list(rows, features=features).to_parquet(str(given.out / TABLE))
-    print(f"{given.out / TABLE}: {len(rows)} questions")
+    attacks, kept, data, out = folders(
+        __doc__,
+        attacks="folder of the run of pope_pgd and pope_drift",
+        kept="its --use_cache",
+        data="its VLM_CONFIDENCE_DATA",
+        out="folder to write to",
+    )
+    rows = list(questions_again(attacks, kept, data))
+    features = datasets.Dataset.from_parquet(str(data / TABLE)).features
+    (out / TABLE).parent.mkdir(parents=True, exist_ok=True)
+    datasets.Dataset.from_list(rows, features=features).to_parquet(str(out / TABLE))
+    print(f"{out / TABLE}: {len(rows)} questions")
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from vlm_confidence_tasks.metrics.intervals import NO_BOUNDS, of_mean, of_rate
 
-from vlm_confidence_tasks.metrics import Columns
+from vlm_confidence_tasks.metrics import mean_interval, rate_interval
+from vlm_confidence_tasks.metrics.functional.checks import Floats
 from vlm_confidence_tasks.report.claims.claims import SHARE, Part
 from vlm_confidence_tasks.report.claims.effects import Effect
 from vlm_confidence_tasks.report.claims.verdicts import decide
@@ -24,13 +24,13 @@ PART = Part("an effect", (), lambda held: None, SHARE, below=False)
 Draw = Callable[[np.random.Generator, int], Effect]
 
 
-def of_means(draw: Callable[[np.random.Generator, int], np.ndarray]) -> Draw:
+def of_means(draw: Callable[[np.random.Generator, int], Floats]) -> Draw:
     """Return what draws an effect that is a mean over images of a number with mean 0."""
 
     def drawn(rng: np.random.Generator, images: int) -> Effect:
         values = SHARE + draw(rng, images)
-        columns = Columns([{"score": v, "n": 1} for v in values.tolist()], range(images))
-        return Effect(float(values.mean()), images, images, partial(of_mean, NO_BOUNDS, columns))
+        at = partial(mean_interval, values, np.ones(images), np.arange(images))
+        return Effect(float(values.mean()), images, images, lambda level: at(level=level))
 
     return drawn
 
@@ -39,11 +39,11 @@ def flips(rng: np.random.Generator, images: int) -> Effect:
     """Draw a difference of two flip rates; questions on an image go together."""
     rate = np.repeat(rng.beta(1.0, 2.0, images), QUESTIONS) * (1.0 - SHARE)
     sides = [rng.random(rate.size) < rate + shift for shift in (0.0, SHARE)]
-    values = [{"score": float(flip), "n": 1} for side in sides for flip in side]
     clusters = np.tile(np.repeat(np.arange(images), QUESTIONS), 2)
-    columns = Columns(values, clusters.tolist(), np.repeat([False, True], rate.size).tolist())
+    second = np.repeat([False, True], rate.size)
+    at = partial(rate_interval, np.concatenate(sides), np.ones(2 * rate.size), clusters)
     estimate = float(sides[1].mean() - sides[0].mean())
-    return Effect(estimate, rate.size, images, partial(of_rate, columns))
+    return Effect(estimate, rate.size, images, lambda level: at(paired=second, level=level))
 
 
 KINDS: dict[str, Draw] = {

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from page_parts import cell, samples_of
-from vlm_confidence_tasks.metrics import Sample, measure
+from page_parts import cell, measured, metric_table, samples_of, table
+from vlm_confidence_tasks.metrics import Answers, Number, Sample
 from vlm_confidence_tasks.report.compare import Difference, compare_runs
 from vlm_confidence_tasks.report.inputs.problems import Problems
+
+# By condition, of each seed; differences by task and metric.
+Samples = Mapping[str, Sequence[Sequence[Sample]]]
+Differences = Mapping[tuple[str, str], Difference]
+Compared = Mapping[str, Sequence[Differences]]
 
 BEFORE = "before"
 MAIN = "pope_objectnoise"
@@ -49,127 +54,109 @@ def page(root: Path, conditions: Sequence[str], seeds: Sequence[int], size: Any)
         seeds: Of the trained conditions.
         size: The study's `Size`.
     """
-    runs = {name: [0] if name == BEFORE else list(seeds) for name in conditions}
-    samples = {
-        name: [read(root, name, seed, MAIN) for seed in numbers] for name, numbers in runs.items()
+    first = root / f"{BEFORE}-0" / "results"
+    runs = {
+        name: [first] if name == BEFORE else [root / f"{name}-{n}" / "results" for n in seeds]
+        for name in conditions
     }
+    samples = {name: [samples_of(run, MAIN) for run in held] for name, held in runs.items()}
     compared = {
-        name: [differences(root, name, seed) for seed in numbers]
-        for name, numbers in runs.items()
+        name: [differences(first, run) for run in held]
+        for name, held in runs.items()
         if name != BEFORE
     }
-    text = TEMPLATE.read_text().format(
+    return TEMPLATE.read_text().format(
         documents=sum(bool(sample.variants) for sample in samples[BEFORE][0]),
         images=len({sample.image_id for sample in samples[BEFORE][0]}),
         seeds=", ".join(map(str, seeds)),
         scenes=3 * size.scenes,
         sft=size.sft,
         simpo=size.simpo,
-        main="\n".join(table(samples, METRICS)),
-        levels="\n".join(levels(samples)),
-        more="\n".join(table(samples, MORE)),
-        answers="\n".join(table(samples, ANSWERS)),
-        paired="\n".join(paired(compared, MAIN, METRICS)),
-        others="\n".join(others(compared)),
-        findings="\n".join(findings(compared)),
+        main=rows(samples, METRICS),
+        levels=levels(samples),
+        more=rows(samples, MORE),
+        answers=rows(samples, ANSWERS),
+        paired=paired(compared, METRICS),
+        others=others(compared),
+        findings=findings(compared),
         loss=losses(root, seeds),
     )
-    return text
 
 
-def read(root: Path, name: str, seed: int, task: str) -> list[Sample]:
-    """Read the samples of a condition's run."""
-    return samples_of(root / f"{name}-{seed}" / "results", task)
+def differences(before: Path, after: Path) -> Differences:
+    """Return a model's paired differences to the one before, by task and metric."""
+    found = compare_runs([before, after], Problems()).differences
+    return {(row.task, row.metric): row for row in found}
 
 
-def differences(root: Path, name: str, seed: int) -> list[Difference]:
-    """Return a condition's paired differences to the model before."""
-    folders = [root / f"{each}-{n}" / "results" for each, n in ((BEFORE, 0), (name, seed))]
-    return list(compare_runs(folders, Problems()).differences)
+def rows(samples: Samples, names: Sequence[str]) -> str:
+    """Return a row a condition: of all seeds' answers together, with each seed's own number."""
+    found = {TITLES[name]: measured(of_seeds, names) for name, of_seeds in samples.items()}
+    return "\n".join(metric_table("", names, found))
 
 
-def table(samples: Mapping[str, Sequence[Sequence[Sample]]], names: Sequence[str]) -> Iterator[str]:
-    """Yield a row a condition: of all seeds' answers together, with each seed's own number."""
-    yield f"| | {' | '.join(f'`{name}`' for name in names)} |"
-    yield "|---" * (1 + len(names)) + "|"
-    for condition, of_seeds in samples.items():
-        joined = measure([sample for found in of_seeds for sample in found], names)
-        each = [measure(found, names) for found in of_seeds]
-        cells = [cell(joined.get(name), [numbers.get(name) for numbers in each]) for name in names]
-        yield f"| {TITLES[condition]} | {' | '.join(cells)} |"
-
-
-def levels(samples: Mapping[str, Sequence[Sequence[Sample]]]) -> Iterator[str]:
-    """Yield the mean stated confidence at each confidence that the noise leaves, in percent."""
+def levels(samples: Samples) -> str:
+    """Return the mean stated confidence at each confidence that the noise leaves, in percent."""
     found = {name: stated([s for one in of for s in one]) for name, of in samples.items()}
     columns = sorted(found[BEFORE], reverse=True)
-    yield f"| noise leaves | {' | '.join(f'{100 * level:.0f}%' for level in columns)} |"
-    yield "|---" * (1 + len(columns)) + "|"
-    for name, means in found.items():
-        cells = [f"{100 * means[level]:.0f}" if level in means else "-" for level in columns]
-        yield f"| {TITLES[name]} | {' | '.join(cells)} |"
+    cells = (
+        [TITLES[name], *(f"{100 * means[c]:.0f}" if c in means else "-" for c in columns)]
+        for name, means in found.items()
+    )
+    return "\n".join(table(["noise leaves", *(f"{100 * c:.0f}%" for c in columns)], cells))
 
 
 def stated(samples: Sequence[Sample]) -> dict[float, float]:
     """Return the mean stated confidence by the noise's."""
-    said: dict[float, list[float]] = {}
-    for sample in samples:
-        for readout in (sample.clean, *sample.variants) if sample.variants else ():
-            level = float(dict(readout.variant.parameters).get("confidence", 1.0))
-            if readout.verbal_confidence is not None:
-                said.setdefault(level, []).append(readout.verbal_confidence)
-    return {level: float(np.mean(values)) for level, values in said.items()}
+    answers = Answers.of(samples)
+    level, said = answers.noise_confidence, answers.stated
+    known = ~np.isnan(said)
+    return {
+        float(one): float(said[known & (level == one)].mean())
+        for one in np.unique(level[known & ~np.isnan(level)])
+    }
 
 
-def paired(
-    compared: Mapping[str, Sequence[Sequence[Difference]]], task: str, names: Sequence[str]
-) -> Iterator[str]:
-    """Yield a row a condition: what each seed's model changed, with its interval."""
-    yield f"| after - before | {' | '.join(f'`{name}`' for name in names)} |"
-    yield "|---" * (1 + len(names)) + "|"
-    for condition, of_seeds in compared.items():
-        cells = ["<br>".join(change(found, task, name) for found in of_seeds) for name in names]
-        yield f"| {TITLES[condition]} | {' | '.join(cells)} |"
+def paired(compared: Compared, names: Sequence[str]) -> str:
+    """Return a row a condition: what each seed's model changed, with its interval."""
+    cells = (
+        [TITLES[condition], *(changes(of_seeds, MAIN, name) for name in names)]
+        for condition, of_seeds in compared.items()
+    )
+    return "\n".join(table(["after - before", *(f"`{name}`" for name in names)], cells))
 
 
-def change(found: Sequence[Difference], task: str, name: str) -> str:
-    """Return one difference with its interval."""
-    row = one(found, task, name)
-    if row is None:
-        return "-"
-    ends = "" if row.low is None else f" [{row.low:+.3f}, {row.high:+.3f}]"
-    return f"{row.difference:+.3f}{ends}"
+def changes(of_seeds: Sequence[Differences], task: str, name: str) -> str:
+    """Return the difference of each seed with its interval."""
+    found = [of.get((task, name)) for of in of_seeds]
+    numbers = [row and Number(row.difference, row.low, row.high) for row in found]
+    return "<br>".join(cell(number, digits="+.3f") for number in numbers)
 
 
-def one(found: Sequence[Difference], task: str, name: str) -> Difference | None:
-    """Return the difference of a task's metric."""
-    return next((row for row in found if (row.task, row.metric) == (task, name)), None)
-
-
-def others(compared: Mapping[str, Sequence[Sequence[Difference]]]) -> Iterator[str]:
-    """Yield what training changed in tasks other than that of its own noise."""
+def others(compared: Compared) -> str:
+    """Return what training changed in tasks other than that of its own noise."""
     names = (STATED, "verbal_alignment", "accuracy")
-    yield f"| trained | evaluated | {' | '.join(f'`{name}`' for name in names)} |"
-    yield "|---" * (2 + len(names)) + "|"
-    for condition, of_seeds in compared.items():
-        for task, title in OTHERS.items():
-            if any(one(found, task, STATED) for found in of_seeds):
-                cells = [
-                    "<br>".join(change(found, task, name) for found in of_seeds) for name in names
-                ]
-                yield f"| {TITLES[condition]} | {title} | {' | '.join(cells)} |"
+    cells = (
+        [TITLES[condition], title, *(changes(of_seeds, task, name) for name in names)]
+        for condition, of_seeds in compared.items()
+        for task, title in OTHERS.items()
+        if any((task, STATED) in found for found in of_seeds)
+    )
+    return "\n".join(table(["trained", "evaluated", *(f"`{name}`" for name in names)], cells))
 
 
-def findings(compared: Mapping[str, Sequence[Sequence[Difference]]]) -> Iterator[str]:
-    """Yield in how many seeds each number is clearly lower, clearly higher, or neither."""
+def findings(compared: Compared) -> str:
+    """Say in how many seeds each number is clearly lower, clearly higher, or neither."""
+    lines = []
     for condition, of_seeds in compared.items():
         parts = []
         for name in METRICS:
-            rows = [row for found in of_seeds if (row := one(found, MAIN, name))]
+            rows = [row for found in of_seeds if (row := found.get((MAIN, name)))]
             lower = sum(row.high is not None and row.high < 0 for row in rows)
             higher = sum(row.low is not None and row.low > 0 for row in rows)
             parts.append(f"`{name}` lower in {lower}, higher in {higher}")
-        yield f"- {TITLES[condition]}: {'; '.join(parts)}, of {len(of_seeds)}."
+        lines.append(f"- {TITLES[condition]}: {'; '.join(parts)}, of {len(of_seeds)}.")
+    return "\n".join(lines)
 
 
 def losses(root: Path, seeds: Sequence[int]) -> str:

@@ -5,11 +5,10 @@ python scripts/studies/mask_table.py results    # the --output_path of the run t
 
 from __future__ import annotations
 
-import argparse
 import re
 from pathlib import Path
 
-from page_parts import STUDIES, cell, samples_of
+from page_parts import STUDIES, answers_of, cell, folders
 from vlm_confidence_tasks.metrics import measure
 
 PAGE = STUDIES.parent / "masks.md"
@@ -25,15 +24,13 @@ COLUMNS = (
 
 def row(results: Path, task: str) -> str:
     """Return a task's numbers with their intervals, a dash for none."""
-    numbers = measure(samples_of(results, task), COLUMNS)
+    numbers = measure(answers_of(results, task), COLUMNS)
     return f"| `{task}` | {' | '.join(cell(numbers.get(name)) for name in COLUMNS)} |\n"
 
 
 def main() -> None:
     """Write the rows in the place of those that the page has."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("results", type=Path, help="folder of the run")
-    results = parser.parse_args().results
+    (results,) = folders(__doc__, results="folder of the run")
     rows = "".join(row(results, task) for task in TASKS)
     text, count = re.subn(r"(?:\| `pope_objectnoise.*\n)+(?=\n)", rows, PAGE.read_text())
     if count != 1:

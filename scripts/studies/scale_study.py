@@ -24,13 +24,12 @@ import msgspec
 import yaml
 from safetensors import safe_open
 
-from page_parts import STUDIES, cell, is_evaluated, samples_of
+from page_parts import STUDIES, is_evaluated, measured, metric_table, samples_of, table
 from vlm_confidence_tasks.benchmarks.base import LOCAL_DATA
 from vlm_confidence_tasks.calibration import evaluate as evaluation
 from vlm_confidence_tasks.cli.options import positive
-from vlm_confidence_tasks.metrics import Number, Sample, measure
 from vlm_confidence_tasks.report.claims.record import judge
-from vlm_confidence_tasks.report.formats.markdown import line, safe
+from vlm_confidence_tasks.report.formats.markdown import safe
 from vlm_confidence_tasks.report.inputs.model_names import name_models
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import TaskRun, find_runs
@@ -48,6 +47,7 @@ COLUMNS = (
     "ece",
     "overconfidence",
 )
+MODEL_HEADS = ("size", "model", "parameters", "steps", "trained in", "of a processor")
 STEADIER = 6
 """Number of the claim about sizes."""
 
@@ -223,47 +223,34 @@ def tables(folder: Path, study: Study) -> Iterator[str]:
     for model in study.models:
         sizes.setdefault(model.size, []).append(model)
     for task in study.tasks:
-        rows = {
-            size: [samples_of(folder / "runs" / model.name, task) for model in models]
+        found = {
+            safe(size): measured(
+                [samples_of(folder / "runs" / m.name, task) for m in models], COLUMNS
+            )
             for size, models in sizes.items()
         }
-        found = {size: numbers(samples) for size, samples in rows.items()}
         shown = [c for c in COLUMNS if any(c in joined for joined, _ in found.values())]
         yield f"## `{task}`\n"
         if shown:
-            yield line(["size", *(f"`{name}`" for name in shown)])
-            yield "|---" * (1 + len(shown)) + "|"
+            yield from metric_table("size", shown, found)
         else:
             yield f"No run of it has one of these numbers: {', '.join(COLUMNS)}."
-        for size, (joined, each) in found.items() if shown else ():
-            cells = [cell(joined.get(name), [one.get(name) for one in each]) for name in shown]
-            yield line([safe(size), *cells])
         yield ""
 
 
-def numbers(
-    samples: Sequence[Sequence[Sample]],
-) -> tuple[dict[str, Number], list[dict[str, Number]]]:
-    """Measure the samples of several models together, and each model's."""
-    joined = measure([sample for of in samples for sample in of], COLUMNS)
-    return joined, [measure(of, COLUMNS) for of in samples]
-
-
-def model_rows(folder: Path, study: Study) -> Iterator[str]:
-    """Yield the table of models."""
-    yield "| size | model | parameters | steps | trained in | of a processor |"
-    yield "|---|---|---|---|---|---|"
+def model_rows(folder: Path, study: Study) -> Iterator[list[str]]:
+    """Yield the rows of the table of models."""
     for model in study.models:
         count, training = parameters(folder, model), training_of(folder, model)
-        cells = [safe(model.size), safe(model.name), f"{count / 1e6:,.2f} million"]
-        if training is None:
-            cells += ["-"] * 3
-        else:
+        cells = ["-"] * 3
+        if training is not None:
             threads = f"{training.threads} thread{'s' if training.threads > 1 else ''}"
-            cells.append(str(training.steps))
-            cells.append(f"{training.seconds / 60:.0f} min, {threads}")
-            cells.append(f"{training.processor_seconds / 60:.0f} min")
-        yield line(cells)
+            cells = [
+                str(training.steps),
+                f"{training.seconds / 60:.0f} min, {threads}",
+                f"{training.processor_seconds / 60:.0f} min",
+            ]
+        yield [safe(model.size), safe(model.name), f"{count / 1e6:,.2f} million", *cells]
 
 
 def runs_of(folder: Path) -> list[TaskRun]:
@@ -338,7 +325,7 @@ def page(folder: Path, study: Study, where: str, options: Sequence[str]) -> str:
     return TEXT.format(
         title=study.title,
         command=shlex.join(["python", "scripts/studies/scale_study.py", where, *options]),
-        models="\n".join(model_rows(folder, study)),
+        models="\n".join(table(MODEL_HEADS, model_rows(folder, study))),
         tables="\n".join(tables(folder, study)),
         verdict=verdict(folder, study, where),
         reading=study.reading,

@@ -7,20 +7,22 @@ Each number is a mean over images with its 95% interval.
 
 from __future__ import annotations
 
-import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
-from page_parts import STUDIES, entropy, samples_file
-from vlm_confidence_tasks.metrics import mean_interval, rate_interval
-from vlm_confidence_tasks.report.inputs.samples import read_samples
+import numpy as np
+
+from page_parts import STUDIES, answers_of, cell, folders, mean_of, samples_file, table
+from vlm_confidence_tasks.metrics import rate_interval
+from vlm_confidence_tasks.metrics.functional.checks import Floats
 
 PAGE = STUDIES / "confidence-trap-audit.md"
 EPSILONS = (0.1, 0.2, 0.3, 0.5)
 
-# Clean and noisy entropy of each image.
-Pairs = dict[str, tuple[float, float]]
+HEADS = (
+    *("task", "what is done", "H(clean)", "H(noisy)", "H(noisy) - H(clean)"),
+    "share that falls",
+)
 
 COMMAND = (
     "lmms_eval --model llava --model_args pretrained=llava-hf/llava-1.5-7b-hf "
@@ -52,8 +54,6 @@ The controls leave one step out at a time, so that what makes the difference is 
 {images} images of the sandbox, "Describe this image in detail.", nats, 95% intervals over images.
 Written by `scripts/studies/trap_audit.py` from the run in `docs/studies/sandbox-attacks.sh`.
 
-| task | what is done | H(clean) | H(noisy) | H(noisy) - H(clean) | share that falls |
-|---|---|---|---|---|---|
 {rows}
 
 {verdict}
@@ -90,68 +90,65 @@ ROWS = (
 )
 
 
-def read(folder: Path, task: str) -> Pairs:
-    """Read clean and noisy entropy of each image, by the image's place in the run."""
-    file = samples_file(folder, task)
-    if not task.startswith("caption_trap"):
-        return {
-            str(n): (entropy(sample.clean), entropy(sample.variants[0]))
-            for n, sample in enumerate(read_samples(file).samples)
-        }
-    rows = map(json.loads, file.read_text().splitlines())
-    return {str(r["doc_id"]): (r["trap_entropy_clean"], r["trap_entropy"]) for r in rows}
+def read(folder: Path, task: str) -> Floats:
+    """Read clean and noisy entropy of each image, in the order of the data, [images, 2]."""
+    if task.startswith("caption_trap"):
+        rows = map(json.loads, samples_file(folder, task).read_text().splitlines())
+        pairs = [(r["doc_id"], r["trap_entropy_clean"], r["trap_entropy"]) for r in rows]
+        return np.array(sorted(pairs))[:, 1:]
+    view = answers_of(folder, task).perturbed
+    order = np.argsort(view.position)
+    return np.column_stack([view.counterpart.entropy, view.entropy])[order]
 
 
-def change(pairs: Pairs) -> list[float]:
+def change(pairs: Floats) -> Floats:
     """Return the change of each image's entropy."""
-    return [noisy - clean for clean, noisy in pairs.values()]
+    return pairs[:, 1] - pairs[:, 0]
 
 
-def mean(numbers: Sequence[float]) -> str:
+def mean(numbers: Floats) -> str:
     """Return a mean over images with its interval."""
-    found = mean_interval(numbers, [1] * len(numbers), range(len(numbers)))
-    value = sum(numbers) / len(numbers)
-    return f"{value:.4f}" + (f" [{found.low:.4f}, {found.high:.4f}]" if found else "")
+    return cell(mean_of(numbers, np.arange(numbers.size)), digits=".4f")
 
 
-def row(task: str, text: str, pairs: Pairs) -> str:
+def row(task: str, text: str, pairs: Floats) -> list[str]:
     """Return a task's row."""
-    clean, noisy = zip(*pairs.values(), strict=True)
-    falls = [float(number < 0) for number in change(pairs)]
-    found = rate_interval(falls, [1] * len(falls), range(len(falls)))
-    share = f"{sum(falls) / len(falls):.2f}"
-    share += f" [{found.low:.2f}, {found.high:.2f}]" if found else ""
-    cells = [mean(clean), mean(noisy), mean(change(pairs)), share]
-    return f"| `{task}` | {text} | {' | '.join(cells)} |"
+    moved = change(pairs)
+    falls = mean_of((moved < 0).astype(float), np.arange(moved.size), rate_interval)
+    return [f"`{task}`", text, *map(mean, (*pairs.T, moved)), cell(falls, digits=".2f")]
 
 
-def verdict(found: dict[str, Pairs]) -> str:
+def verdict(found: dict[str, Floats]) -> str:
     """Return what the clamp, and what the noise beside it, contributes at each epsilon."""
     clamp = found["caption_trap_clamponly"]
-    lines = [
-        f"**The clamp alone, with no noise at all, moves the mean by {mean(change(clamp))} nats.** "
-        "What the noise adds to it, paired by image:",
-        "",
-        "| epsilon | with clamp, less the clamp alone | without clamp |",
-        "|---|---|---|",
-    ]
-    for epsilon in EPSILONS:
-        source = found[f"caption_trap_eps{epsilon}"]
-        added = [source[image][1] - clamp[image][1] for image in clamp]
-        free = change(found[f"caption_trap_eps{epsilon}_noclamp"])
-        lines.append(f"| {epsilon} | {mean(added)} | {mean(free)} |")
-    return "\n".join(lines)
+    rows = (
+        [
+            str(epsilon),
+            mean(found[f"caption_trap_eps{epsilon}"][:, 1] - clamp[:, 1]),
+            mean(change(found[f"caption_trap_eps{epsilon}_noclamp"])),
+        ]
+        for epsilon in EPSILONS
+    )
+    return "\n".join(
+        [
+            f"**The clamp alone, with no noise at all, moves the mean by {mean(change(clamp))} "
+            "nats.** What the noise adds to it, paired by image:",
+            "",
+            *table(("epsilon", "with clamp, less the clamp alone", "without clamp"), rows),
+        ]
+    )
 
 
 def main() -> None:
     """Write the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("trap", type=Path, help="folder of the run")
-    folder = parser.parse_args().trap
+    (folder,) = folders(__doc__, trap="folder of the run")
     found = {task: read(folder, task) for task, _ in ROWS}
-    rows = "\n".join(row(task, text, found[task]) for task, text in ROWS)
-    images = len(found["caption_trap_clamponly"])
-    page = TEXT.format(images=images, rows=rows, verdict=verdict(found), command=COMMAND)
+    page = TEXT.format(
+        images=len(found["caption_trap_clamponly"]),
+        rows="\n".join(table(HEADS, (row(task, text, found[task]) for task, text in ROWS))),
+        verdict=verdict(found),
+        command=COMMAND,
+    )
     PAGE.write_text(page)
     print(page)
 

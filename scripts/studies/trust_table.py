@@ -8,14 +8,13 @@ epsilon and family, and which signal finds errors, with 95% intervals clustered 
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from msgspec.structs import replace
+import numpy as np
 
-from page_parts import STUDIES, cell, samples_of
-from vlm_confidence_tasks.metrics import Number, Sample, measure, signal_prices
+from page_parts import STUDIES, answers_of, cell, folders, metric_table, only, samples_of, table
+from vlm_confidence_tasks.metrics import Answers, Number, measure, signal_prices
 
 PAGE = STUDIES / "trust-under-shift.md"
 BENCHMARKS = {"amber": "AMBER (yes or no)", "seed": "SEED-Bench (four options)"}
@@ -71,43 +70,37 @@ any elsewhere: the promise is about images like those it was set up on.
 """
 
 
-def conditions(results: Path, benchmark: str) -> dict[str, list[Sample]]:
-    """Return samples with the variants of one condition alone, by its name."""
+def conditions(results: Path, benchmark: str) -> dict[str, dict[str, Number]]:
+    """Measure the variants of each condition alone."""
     found = {f"noise {e}": samples_of(results, f"{benchmark}_eps{e}") for e in EPSILONS}
-    if benchmark not in FAMILIES_OF:
-        return found
-    mixed = samples_of(results, f"{benchmark}_invariance")
-    families = dict.fromkeys(r.variant.family for sample in mixed for r in sample.variants)
-    for family in families:
-        found[family] = [replace(s, variants=s.families.get(family, ())) for s in mixed]
-    return found
+    if benchmark in FAMILIES_OF:
+        mixed = samples_of(results, f"{benchmark}_invariance")
+        for family in dict.fromkeys(r.family for sample in mixed for r in sample.variants):
+            found[family] = only(mixed, family)
+    return {name: measure(Answers.of(samples)) for name, samples in found.items()}
 
 
-def rows(
-    measured: dict[str, dict[str, Number]], names: Sequence[str], benchmark: str
-) -> Iterator[str]:
-    """Yield a table's lines: clean, then every condition."""
-    clean = next(iter(measured.values()))
-    yield f"| {benchmark} | {' | '.join(f'`{name}`' for name in names)} |"
-    yield "|---" * (1 + len(names)) + "|"
-    yield f"| clean | {' | '.join(cell(clean.get(f'{name}_clean')) for name in names)} |"
-    for condition, numbers in measured.items():
-        yield f"| {condition} | {' | '.join(cell(numbers.get(name)) for name in names)} |"
-
-
-def signals(samples: Sequence[Sample], title: str) -> Iterator[str]:
+def signals(results: Path, task: str) -> Iterator[str]:
     """Yield how well each signal finds errors, what it gains, and what it costs."""
-    numbers, prices = measure(samples), signal_prices(samples)
-    wrong = sum(not sample.clean.correct for sample in samples)
-    yield f"### {title}: {wrong} wrong of {len(samples)}"
+    answers = answers_of(results, task)
+    numbers, prices = measure(answers), signal_prices(answers)
+    right = answers.documents.correct
+    yield f"### `{task}`: {np.count_nonzero(right != 1)} wrong of {right.size}"
     yield ""
-    yield "| signal | AUROC for wrong clean answers | less that of 1 - confidence | answers |"
-    yield "|---|---|---|---|"
-    for name in SIGNALS:
-        found = numbers.get(f"error_auroc_{name}")
-        if found is not None:
-            gain = cell(numbers.get(f"error_auroc_gain_{name}"))
-            yield f"| {name.replace('_', ' ')} | {cell(found)} | {gain} | {prices[name]:.1f} |"
+    heads = ("signal", "AUROC for wrong clean answers", "less that of 1 - confidence", "answers")
+    shown = [name for name in SIGNALS if f"error_auroc_{name}" in numbers]
+    yield from table(
+        heads,
+        (
+            [
+                name.replace("_", " "),
+                cell(numbers[f"error_auroc_{name}"]),
+                cell(numbers.get(f"error_auroc_gain_{name}")),
+                f"{prices[name]:.1f}",
+            ]
+            for name in shown
+        ),
+    )
     yield ""
 
 
@@ -136,24 +129,22 @@ def finding(measured: dict[str, dict[str, Number]], title: str) -> str:
 
 def main() -> None:
     """Write the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("results", type=Path, help="folder of the runs")
-    results = parser.parse_args().results
+    (results,) = folders(__doc__, results="folder of the runs")
     lines = [HEAD.format(images=IMAGES, commands="\n".join(COMMANDS))]
-    found = {
-        title: {name: measure(samples) for name, samples in conditions(results, key).items()}
-        for key, title in BENCHMARKS.items()
-    }
+    found = {title: conditions(results, key) for key, title in BENCHMARKS.items()}
     for heading, names in (
         ("Does the repair survive?", REPAIRED),
         ("Are promises kept?", PROMISED),
     ):
         lines += [f"## {heading}", ""]
         for title, measured in found.items():
-            lines += [*rows(measured, names, title), ""]
+            clean = next(iter(measured.values()))
+            sides = {"clean": {name: clean.get(f"{name}_clean") for name in names}, **measured}
+            shown = {condition: (numbers, ()) for condition, numbers in sides.items()}
+            lines += [*metric_table(title, names, shown), ""]
     lines += ["## Which signal finds the errors?", ""]
     for task in ("seed_invariance", "amber_verbal3"):
-        lines += signals(samples_of(results, task), f"`{task}`")
+        lines += signals(results, task)
     findings = "\n\n".join(finding(measured, title) for title, measured in found.items())
     lines.append(READING.format(findings=findings))
     PAGE.write_text("\n".join(lines))

@@ -27,11 +27,7 @@ class Prompt:
 def make_prompt(
     source: LogitSource, question: Question, images: Sequence[Image.Image], answered: Sequence[int]
 ) -> Prompt:
-    """Process a question, its document's images and the tokens that were answered so far.
-
-    Raises:
-        ProbeError: The processor has no chat template.
-    """
+    """Process a question, its document's images and the tokens that were answered so far."""
     processor, model = source.processor, source.model
     if not getattr(processor, "chat_template", None):
         raise ProbeError(

@@ -232,11 +232,7 @@ def _nothing(counts: Counts) -> str:
 
 
 def load_examples(folder: Path, split: str = TRAIN) -> datasets.Dataset:
-    """Read the examples of a split.
-
-    Raises:
-        TaskError: The folder holds none, or other data.
-    """
+    """Read the examples of a split, or raise TaskError."""
     files: Sequence[Path] = sorted(folder.glob(f"{split}-*.parquet"))
     if not files:
         raise TaskError(

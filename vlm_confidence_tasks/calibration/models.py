@@ -19,11 +19,7 @@ def check_packages() -> None:
 
 
 def load_processor(source: str) -> Any:
-    """Load a model's processor.
-
-    Raises:
-        TaskError: It cannot be loaded, or has no chat template.
-    """
+    """Load a model's processor, or raise TaskError; it needs a chat template and images."""
     try:
         processor = AutoProcessor.from_pretrained(source)
     except Exception as error:
@@ -39,11 +35,7 @@ def load_processor(source: str) -> Any:
 
 
 def load_model(source: str, config: TrainConfig) -> Any:
-    """Load a model, with adapters if there are to be any.
-
-    Raises:
-        TaskError: It cannot be loaded, or has no module that gets an adapter.
-    """
+    """Load a model, with adapters if there are to be any, or raise TaskError."""
     try:
         model = AutoModelForImageTextToText.from_pretrained(source, dtype=config.dtype)
     except Exception as error:

@@ -89,13 +89,10 @@ def templates() -> dict[str, Path]:
 
 
 def prefix_of(task: str) -> str:
-    """Return the prefix of a task's name.
+    """Return the prefix of a task's name, or raise TaskError.
 
     >>> prefix_of("amber_relation_verbal3"), prefix_of("pope_blur")
     ('amber_relation', 'pope')
-
-    Raises:
-        TaskError: It begins with none.
     """
     known = templates()
     fitting = [name for name in known if task == name or task.startswith(f"{name}_")]
@@ -107,11 +104,7 @@ def prefix_of(task: str) -> str:
 
 
 def benchmark_data(prefix: str, local: Path | None) -> BenchmarkData:
-    """Load the documents behind the tasks of a prefix (`templates`), local or from the hub.
-
-    Raises:
-        TaskError: There is no such prefix, or its data cannot be read.
-    """
+    """Load the documents behind the tasks of a prefix (`templates`), or raise TaskError."""
     known = templates()
     if prefix not in known:
         raise TaskError(f"no benchmark {prefix!r}: name one of {', '.join(sorted(known))}")

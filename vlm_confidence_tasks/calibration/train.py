@@ -103,11 +103,7 @@ def _figure(curves: Mapping[str, Losses]) -> Figure:
 
 
 def trained_images(source: str) -> set[str]:
-    """Return the digests of the images that a model was trained on by `train`; else none.
-
-    Raises:
-        TaskError: Its record cannot be read.
-    """
+    """Return the digests of the images that `train` trained a model on; else none."""
     file = Path(source) / RECORD
     if not file.exists():
         return set()

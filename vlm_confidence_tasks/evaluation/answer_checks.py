@@ -9,11 +9,7 @@ from vlm_confidence_tasks.probe import LogitSource, Reading
 def check_answer(
     request: Request, generation: Generation, reading: Reading | None, engine: Engine
 ) -> None:
-    """Refuse to score a failed generation, a missing or non-finite reading, or a lost text.
-
-    Raises:
-        RequestError: The answer is refused.
-    """
+    """Raise RequestError for a failed generation, a missing or bad reading, or a lost text."""
     name = engine.name
     if generation.failure is not None:
         raise RequestError(f"{name} has no answer: {generation.failure}; nothing was scored")

@@ -13,11 +13,7 @@ MAX_FAILURES = "VLM_CONFIDENCE_MAX_FAILURES"
 
 @contextmanager
 def located(place: Place) -> Iterator[None]:
-    """Turn a `RequestError` raised in the block into a `MeasurementError` with its place.
-
-    Raises:
-        MeasurementError: A `RequestError` was raised in the block.
-    """
+    """Turn a `RequestError` raised in the block into a `MeasurementError` with its place."""
     try:
         yield
     except RequestError as error:
@@ -54,11 +50,7 @@ class Failures:
         return any(self._allowed.values())
 
     def add(self, error: MeasurementError, places: Iterable[Place]) -> None:
-        """Record a failure of all documents, of any task, that need the failed answer.
-
-        Raises:
-            MeasurementError: A task has more failures than are allowed.
-        """
+        """Record an error of all documents that need the answer; raise it if too many failed."""
         for place in places:
             own = MeasurementError(place._replace(variant=error.place.variant), error.what)
             self._errors.setdefault((place.task, place.document), str(own))

@@ -199,11 +199,7 @@ class Runner:
         return reading
 
     def look_up(self, task: str, index: int) -> tuple[Request, ShownImages]:
-        """Return the request that an adapter looks up, with its images, and record the look-up.
-
-        Raises:
-            MeasurementError: The images cannot be made.
-        """
+        """Return the request that an adapter looks up, with its images, and record the look-up."""
         request = self._in_call[task, index]
         self._tracker.looked_up(request)
         try:
@@ -230,11 +226,7 @@ class Runner:
                     self._images.spectrum(job)
 
     def images(self, request: Request) -> ShownImages:
-        """Return the images of a request.
-
-        Raises:
-            MeasurementError: They cannot be made.
-        """
+        """Return the images of a request, or raise MeasurementError."""
         with located(request.place):
             return self._shown(request)
 

@@ -11,12 +11,9 @@ from vlm_confidence_tasks.probe import folder_digest
 
 
 def load(kind: Any, source: str, provider: str) -> Any:
-    """Return a model, on the GPU where there is one, or a processor, configuration and so on.
+    """Return a model, on the GPU where there is one, or a processor; or raise TaskError.
 
     `kind` is a class of transformers with `from_pretrained`, `source` a hub id or folder.
-
-    Raises:
-        TaskError: It cannot be loaded; the message names the provider.
     """
     try:
         loaded = kind.from_pretrained(source)
@@ -31,11 +28,7 @@ def load(kind: Any, source: str, provider: str) -> Any:
 
 
 def version(source: str, provider: str) -> str:
-    """Return a source and its commit on the hub, or the digest of a folder's files.
-
-    Raises:
-        TaskError: There is neither such a folder nor such a model, or its commit is unknown.
-    """
+    """Return a source and its commit on the hub, or the digest of a folder, or raise TaskError."""
     if Path(source).is_dir():
         return f"files {folder_digest(Path(source))[:16]}"
     commit = load(AutoConfig, source, provider)._commit_hash

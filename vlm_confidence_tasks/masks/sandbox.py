@@ -46,11 +46,7 @@ class SandboxMasks:
         return {image_digest(pale(scene)): scene for scene in self._given}
 
     def mask(self, image: Image.Image, phrases: Sequence[str], image_id: str = "") -> Mask | None:
-        """Return where any of the named things is drawn; None if none of them is.
-
-        Raises:
-            TaskError: The image is not one of the sandbox's.
-        """
+        """Return where any of the named things is drawn; None if none of them is."""
         scene = self._scenes.get(image_digest(image))
         if scene is None:
             raise TaskError(

@@ -31,11 +31,7 @@ class MaskStore:
         self._memory: dict[str, bytes] = {}
 
     def find(self, digest: str, phrase: str, provider: str) -> Mask | None:
-        """Return the mask [H, W] that was kept of image, phrase and provider, None if none was.
-
-        Raises:
-            TaskError: A file is damaged.
-        """
+        """Return the mask [H, W] that was kept of image, phrase and provider, None if none was."""
         key = _key(digest, phrase, provider)
         packed, path = self._memory.get(key), self._path(key)
         if path is not None and path.exists():

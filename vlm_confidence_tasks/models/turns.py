@@ -30,11 +30,7 @@ class Turn:
 
 
 def chat_turn(index: int, request: Any, documents: Mapping[str, Any]) -> Turn:
-    """Read a request of the harness's chat form.
-
-    Raises:
-        ValueError: It has videos or sounds.
-    """
+    """Read a request of the harness's chat form; ValueError if it has videos or sounds."""
     _, doc_to_messages, arguments, doc_id, task, split = request.args
     messages = ChatMessages(messages=doc_to_messages(documents[task][split][doc_id]))
     images, videos, audios = messages.extract_media()

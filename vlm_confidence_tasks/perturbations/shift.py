@@ -1,4 +1,7 @@
-"""Families `translation` and `padcrop`: moves by whole pixels, no resampling."""
+"""Families `translation` and `padcrop`: moves by whole pixels, no resampling.
+
+Source: "Same Answer, Different Representations", arXiv 2602.06652.
+"""
 
 from PIL import Image, ImageChops
 
@@ -10,8 +13,6 @@ def translate(image: Image.Image, *, dx: int) -> Image.Image:
     """Shift cyclically along the width: out(x, y) = image((x - dx) mod width, y).
 
     `dx` is in pixels, positive to the right; a multiple of the width changes nothing.
-
-    Source: "Same Answer, Different Representations", arXiv 2602.06652.
     """
     return ImageChops.offset(image, dx % image.width, 0)
 
@@ -21,8 +22,6 @@ def pad_crop(image: Image.Image, *, n: int) -> Image.Image:
     """Add a black border of n pixels on each side, or crop -n pixels from each.
 
     The result, (width + 2n) x (height + 2n), is not resized back.
-
-    Source: "Same Answer, Different Representations", arXiv 2602.06652.
 
     Raises:
         ValueError: The crop leaves no pixel.

@@ -24,11 +24,7 @@ def find_model(adapter: Any) -> torch.nn.Module | None:
 
 
 def find_tokenizer(adapter: Any) -> Any:
-    """Return the adapter's tokenizer.
-
-    Raises:
-        ProbeError: There is none under the names that adapters use.
-    """
+    """Return the adapter's tokenizer, or raise ProbeError."""
     holders = [adapter] + [
         getattr(adapter, name, None) for name in ("processor", "_processor", "_image_processor")
     ]
@@ -55,10 +51,9 @@ def find_processor(adapter: Any) -> Any:
 def prompt_ids(
     args: Sequence[Any], kwargs: Mapping[str, Any], rows: int, purpose: str
 ) -> torch.Tensor:
-    """Return the token ids in a generate() call's arguments, [rows, tokens].
+    """Return the token ids in generate()'s arguments, [rows, tokens], or raise ProbeError.
 
-    Raises:
-        ProbeError: There are none, or not `rows` rows; the message names the purpose.
+    Its message names the purpose.
     """
     named = (kwargs.get("input_ids"), kwargs.get("inputs"), *args[:1])
     prompts: torch.Tensor | None = next((ids for ids in named if ids is not None), None)

@@ -32,11 +32,7 @@ class CarryingText(str):
 
 
 def carried(text: str) -> Any:
-    """Return what came with a text.
-
-    Raises:
-        RequestError: Nothing did: the text is the adapter's own, which stands for a failure.
-    """
+    """Return what came with a text; RequestError for the adapter's own, a sign of a failure."""
     if not isinstance(text, CarryingText):
         said = " ".join(text.split())[:200]
         raise RequestError(

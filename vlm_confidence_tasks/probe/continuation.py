@@ -43,9 +43,6 @@ class PromptState:
         """Return ln p of each token of each row's continuation, in nats.
 
         Takes one short forward pass, or none if all continuations have one token.
-
-        Raises:
-            ProbeError: This model's cache cannot be continued.
         """
         longest = max(map(len, continuations))
         padded = [[*row, *[0] * (longest - len(row))] for row in continuations]

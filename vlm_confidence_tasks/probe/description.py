@@ -81,9 +81,6 @@ def folder_digest(folder: Path) -> str:
 
     Hidden files, which downloads create, are left out. Every byte is read, since a file can
     change without a new size or time: about 1 GB per second and core.
-
-    Raises:
-        OSError: One of them cannot be read.
     """
     if folder.is_file():
         return _file_digest(folder)

@@ -21,11 +21,7 @@ class GreedySettings:
     """
 
     def __init__(self, model: Any, arguments: Mapping[str, Any], example: Prompt) -> None:
-        """Read the settings, with the arguments of generate() besides inputs, and any prompt.
-
-        Raises:
-            CannotShare: Answers are not decoded greedily, or end in an unknown way.
-        """
+        """Read the settings, with the arguments of generate() besides inputs, and any prompt."""
         self._model = model
         self._arguments = arguments
         self._processors: dict[int, LogitsProcessorList] = {}

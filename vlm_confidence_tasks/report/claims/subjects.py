@@ -55,10 +55,7 @@ def size_in(name: str) -> float | None:
 
 
 def read_sizes(options: Sequence[str]) -> dict[str, float]:
-    """Read `NAME=PARAMS` pairs, as `--sizes` takes them.
-
-    Raises:
-        ReportError: One is no such pair, or a name is there twice.
+    """Read `NAME=PARAMS` pairs, as `--sizes` takes them, or raise ReportError.
 
     >>> read_sizes(["a/b=7B", "x=12000"])
     {'a/b': 7000000000.0, 'x': 12000.0}
@@ -82,9 +79,6 @@ def families(models: Sequence[str], given: Sequence[Mapping[str, float]]) -> lis
     """Return the families of several sizes: those given, then those that names tell.
 
     Two models are of one family if their names are the same but for the size.
-
-    Raises:
-        ReportError: A model is in two of those given.
 
     >>> [f.name for f in families(["a-7b", "a-13b", "b-7b", "c"], [{"c": 1.0, "b-7b": 7e9}])]
     ['c, b-7b', 'a-7b, a-13b']

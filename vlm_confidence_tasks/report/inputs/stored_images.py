@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 
 def stored_images(folder: Path, benchmark: str, question_id: str) -> Iterator[list[Image.Image]]:
-    """Yield the images of every document of this id, of all splits in the folder.
-
-    Raises:
-        ValueError: The benchmark is unknown, or has no data in the folder.
-    """
+    """Yield the images of every document of this id, of all splits in the folder."""
     known = benchmarks.get(benchmark)
     root = folder / known.folder
     files = sorted(root.rglob("*.parquet"))

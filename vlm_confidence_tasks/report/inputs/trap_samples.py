@@ -25,12 +25,7 @@ _DECODER = msgspec.json.Decoder(_Line)
 
 
 def read_trap_samples(path: Path) -> SamplesFile:
-    """Read a samples file of a `caption_trap*` task.
-
-    Raises:
-        SamplesError: There is no such file, it is empty, or a line is torn or is not from
-            such a task.
-    """
+    """Read a samples file of a `caption_trap*` task, or raise SamplesError."""
     try:
         with path.open("rb") as lines:
             samples = [_read_line(line, f"{path}, line {n}") for n, line in enumerate(lines, 1)]

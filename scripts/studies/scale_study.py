@@ -269,7 +269,7 @@ def runs_of(folder: Path) -> list[TaskRun]:
 def sizes_of(folder: Path, study: Study) -> dict[str, float]:
     """Return the parameters of each model by its name in tables."""
     runs = runs_of(folder)
-    names = name_models(runs, Problems())
+    names = name_models([(run.model, run.results) for run in runs], Problems())
     return {
         names[run.model]: parameters(folder, model)
         for model in study.models

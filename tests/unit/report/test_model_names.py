@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from vlm_confidence_tasks.report.inputs.model_names import Model, name_models, slugs
 from vlm_confidence_tasks.report.inputs.problems import Problems
-
-
-@dataclass(frozen=True)
-class Seen:
-    model: Model
-    results: Path
 
 
 @pytest.mark.parametrize(
@@ -41,9 +34,9 @@ def test_the_order_of_arguments_and_the_device_do_not_make_another_model() -> No
 
 def test_two_models_with_one_name_are_a_problem_and_stay_apart() -> None:
     seen = [
-        Seen(Model.of("llava", "pretrained=/x/m"), Path("r1")),
-        Seen(Model.of("llava", "pretrained=/y/m"), Path("r2")),
-        Seen(Model.of("llava", "pretrained=a/b"), Path("r3")),
+        (Model.of("llava", "pretrained=/x/m"), Path("r1")),
+        (Model.of("llava", "pretrained=/y/m"), Path("r2")),
+        (Model.of("llava", "pretrained=a/b"), Path("r3")),
     ]
     problems = Problems()
     names = name_models(seen, problems)

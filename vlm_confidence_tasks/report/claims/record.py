@@ -73,7 +73,7 @@ def judge(
         ReportError: A model is named that no run is of, or in two families.
     """
     current, _ = newest(runs)
-    names = name_models(current, problems)
+    names = name_models([(run.model, run.results) for run in current], problems)
     by_task = {(names[run.model], run.task): run for run in current}
     models = {name: model for model, name in sorted(names.items(), key=lambda item: item[1])}
     check_known([*(name for each in sizes for name in each), *(pair or ())], list(models))

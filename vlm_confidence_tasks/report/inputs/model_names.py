@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from vlm_confidence_tasks.report.inputs.problems import Problems
 
@@ -71,24 +71,12 @@ def _checkpoint(name: str) -> str:
     return re.split(r"[/\\]", name.rstrip("/\\"))[-1] if is_path else name
 
 
-class Named(Protocol):
-    """Anything of a model that knows the file that says so."""
-
-    @property
-    def model(self) -> Model:
-        """The model."""
-
-    @property
-    def results(self) -> Path:
-        """The file that names it."""
-
-
-def name_models(runs: Sequence[Named], problems: Problems) -> dict[Model, str]:
-    """Name every model, in short where it can be.
+def name_models(named: Sequence[tuple[Model, Path]], problems: Problems) -> dict[Model, str]:
+    """Name every model, in short where it can be, given files that name them.
 
     Where two share the short name, that is a problem, and both get their full names.
     """
-    first = {run.model: run.results for run in reversed(runs)}
+    first = dict(reversed(named))
     sharing = defaultdict(list)
     for model in sorted(first):
         sharing[model.short_name].append(model)

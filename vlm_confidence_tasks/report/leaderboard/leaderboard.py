@@ -44,7 +44,7 @@ def build_leaderboard(
 ) -> Leaderboard:
     """Put summaries together into the leaderboard, made of JSON types alone."""
     everyone = [*(run for run, _ in summarised), *older]
-    names = name_models(everyone, problems)
+    names = name_models([(run.model, run.results) for run in everyone], problems)
     shared = columns(summarised)
     summarised = sorted(summarised, key=lambda pair: (names[pair[0].model], pair[0].task))
     shown = {run.model for run, _ in summarised}

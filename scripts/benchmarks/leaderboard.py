@@ -21,18 +21,17 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
 import psutil
 
-from vlm_confidence_tasks import __version__, perturbations
-from vlm_confidence_tasks.metrics import Sample, metrics_for, task_metrics
-from vlm_confidence_tasks.types import CLEAN, Readout, Variant
+from made_up import NOISE, documents
+from vlm_confidence_tasks import __version__
+from vlm_confidence_tasks.harness.metric_registration import DocumentValues
+from vlm_confidence_tasks.metrics import Answers, Sample, metrics_for, values
 
 PROMPT = (
     "Is there an orange square in the image?\nAnswer the question using a single word or phrase."
 )
-LABELS = ("Yes", "No")
-METRICS = metrics_for(perturbations.families())
+METRICS = metrics_for([NOISE.family])
 
 
 def main() -> None:
@@ -104,58 +103,22 @@ def _config(name: str, task: int) -> dict:
 
 
 def _task(samples: int, seed: int) -> tuple[bytes, dict[str, float]]:
-    rng = np.random.default_rng(seed)
-    documents = [_document(n, rng) for n in range(samples)]
-    lines = [json.dumps(_row(n, document)) for n, document in enumerate(documents)]
-    return ("\n".join(lines) + "\n").encode(), task_metrics(documents)
+    made = documents(samples, max(1, samples // 6), seed)
+    answers = Answers.of(made)
+    core = {n: DocumentValues.of(m, answers) for n, m in METRICS.items() if m.is_core}
+    lines = [json.dumps(_row(number, each, core)) for number, each in enumerate(made)]
+    return ("\n".join(lines) + "\n").encode(), values(answers)
 
 
-def _document(number: int, rng: np.random.Generator) -> Sample:
-    gold = LABELS[number % 2]
-    shown = (CLEAN, Variant("gaussian_noise", (("epsilon", 0.3),), family="noise"))
-    clean, noisy = (_readout(number, variant, gold, rng) for variant in shown)
-    return Sample(f"COCO_{number // 6:012d}", gold, LABELS, "Yes", clean, (noisy,), 1.0)
-
-
-def _readout(number: int, variant: Variant, gold: str, rng: np.random.Generator) -> Readout:
-    log_odds = float(rng.normal(1.0, 1.5))
-    right = 1 / (1 + np.exp(-log_odds))
-    said = gold if right >= 0.5 else LABELS[1 - LABELS.index(gold)]
-    entropy = float(rng.gamma(2.0, 0.2))
-    return Readout.of(
-        variant=variant,
-        image_sha256=f"{number // 6 * 2 + bool(variant.family):064x}",
-        text=said,
-        answer=said,
-        correct=said == gold,
-        entropy=entropy,
-        token_entropy=(entropy,),
-        logprob=-0.1,
-        probs={gold: float(right), LABELS[1 - LABELS.index(gold)]: float(1 - right)},
-        answer_mass=0.99,
-        answer_step=0,
-        entropy_answer=entropy,
-        confidence=float(max(right, 1 - right)),
-        margin=abs(log_odds),
-        gold_margin=log_odds,
-    )
-
-
-def _row(number: int, document: Sample) -> dict:
-    values = {name: metric.extract(document) for name, metric in METRICS.items()}
+def _row(number: int, document: Sample, core: dict[str, DocumentValues]) -> dict:
+    found = {name: value.at(number, document.image_id) for name, value in core.items()}
     return {
         "doc_id": number,
         "target": document.gold,
         "filtered_resps": [r.text for r in (document.clean, *document.variants)],
         "doc_hash": f"{number:064x}",
         **document.to_dict(),
-        "question_id": str(number),
-        "category": "adversarial",
-        **{
-            name: value | {"image_id": document.image_id}
-            for name, value in values.items()
-            if value is not None and "score" in value
-        },
+        **{name: value for name, value in found.items() if value},
         "input": PROMPT,
     }
 

@@ -3,8 +3,8 @@
     python scripts/benchmarks/metrics.py [--documents 9000] [--images 500]
 
 A document here is a clean and a perturbed answer; every metric that has an interval gets it,
-and so do four paired differences. What is fitted on clean images is in the second part and, again
-and alone, the last one, which is left out of the sum.
+and so do four paired differences. Each part makes its own table. What is fitted on clean images is
+in the second part and, again and alone, the last one, which is left out of the sum; bar: 2 s.
 """
 
 from __future__ import annotations
@@ -13,89 +13,24 @@ import argparse
 import resource
 import time
 
-import numpy as np
+from made_up import NOISE, documents
+from vlm_confidence_tasks.metrics import Answers, Interval, Number, measure, metrics_for, values
+from vlm_confidence_tasks.metrics.statistics.refitted import OfViews
 
-from vlm_confidence_tasks.metrics import (
-    Columns,
-    Interval,
-    Number,
-    Sample,
-    extract_columns,
-    interval,
-    measure,
-    metrics_for,
-    task_metrics,
-)
-from vlm_confidence_tasks.types import CLEAN, Readout, Variant
-
-NOISE = Variant("gaussian_noise", (("epsilon", 0.3),), family="noise")
+METRICS = metrics_for([NOISE.family])
 
 
-def make_readout(rng: np.random.Generator, variant: Variant, gold: str) -> Readout:
-    """Draw an answer that is right as often as it claims to be."""
-    yes = float(rng.beta(1.5, 0.5) if gold == "Yes" else rng.beta(0.5, 1.5))
-    answer = "Yes" if yes > 0.5 else "No"
-    return Readout.of(
-        variant=variant,
-        image_sha256="",
-        text=answer,
-        answer=answer,
-        correct=answer == gold,
-        entropy=float(rng.exponential(0.3)),
-        probs={"Yes": yes, "No": 1.0 - yes},
-        answer_mass=float(rng.uniform(0.9, 1.0)),
-        confidence=max(yes, 1.0 - yes),
-    )
+def fitted(answers: Answers) -> dict[str, Number]:
+    """Measure what is fitted on clean images alone."""
+    return measure(answers, [n for n, m in METRICS.items() if isinstance(m.statistic, OfViews)])
 
 
-def make_documents(documents: int, images: int, seed: int = 0) -> list[Sample]:
-    """Draw the answers of a task like POPE's."""
-    rng = np.random.default_rng(seed)
-    made = []
-    for number in range(documents):
-        gold = "Yes" if rng.random() < 0.5 else "No"
-        readouts = [make_readout(rng, variant, gold) for variant in (CLEAN, NOISE)]
-        made.append(
-            Sample(
-                image_id=f"image {number % images}",
-                gold=gold,
-                labels=("Yes", "No"),
-                positive="Yes",
-                clean=readouts[0],
-                variants=(readouts[1],),
-                upstream_clean=float(bool(readouts[0].correct)),
-            )
-        )
-    return made
-
-
-def intervals(documents: list[Sample]) -> dict[str, Number]:
-    """Measure every metric with its interval."""
-    return measure(documents)
-
-
-def trust(documents: list[Sample]) -> dict[str, Number]:
-    """Measure what is fitted on clean images alone again; bar: 2 s."""
-    names = [name for name, metric in metrics_for(["noise"]).items() if metric.beside is not None]
-    return measure(documents, names)
-
-
-def differences(documents: list[Sample]) -> dict[str, Interval]:
+def differences(answers: Answers) -> dict[str, Interval | None]:
     """Compare perturbed answers with clean ones, as two runs are compared."""
-    metrics = metrics_for(["noise"])
-    found = {}
-    for name in ("accuracy", "entropy", "ece", "auroc"):
-        metric = metrics[name]
-        runs = [extract_columns(each, documents) for each in (metrics[f"{name}_clean"], metric)]
-        both = Columns(
-            values=[value for run in runs for value in run.values],
-            clusters=[image for run in runs for image in run.clusters],
-            paired=[bool(second) for second, run in enumerate(runs) for _ in run.values],
-        )
-        difference = interval(metric, both)
-        if difference is not None:
-            found[name] = difference
-    return found
+    return {
+        name: METRICS[name].statistic.difference(answers.clean, answers.perturbed)
+        for name in ("accuracy", "entropy", "ece", "auroc")
+    }
 
 
 def main() -> None:
@@ -104,13 +39,13 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=9000)
     parser.add_argument("--images", type=int, default=500)
     arguments = parser.parse_args()
-    documents = make_documents(arguments.documents, arguments.images)
+    samples = documents(arguments.documents, arguments.images, seed=0)
     total = 0.0
-    for part in (task_metrics, intervals, differences, trust):
+    for part in (values, measure, differences, fitted):
         wall, start = time.perf_counter(), time.process_time()
-        results = part(documents)
+        results = part(Answers.of(samples))
         spent = time.process_time() - start
-        total += 0.0 if part is trust else spent
+        total += 0.0 if part is fitted else spent
         print(
             f"{part.__name__}: {len(results)} numbers, {spent:.2f} s of processor, "
             f"{time.perf_counter() - wall:.2f} s of clock"

@@ -57,46 +57,14 @@ def test_says_one_of_several(golds, text):
 
 
 @pytest.mark.parametrize(
-    ("text", "letter"),
-    [
-        ("(A) rather than (B)", "B"),
-        ("(A) rather than B", "A"),
-        ("A then B", "B"),
-        ("B.", "B"),
-        ("B., A.", "A"),
-        ("B. or A.", "A"),
-        ("B., so A,!", "B"),
-        ("a", None),
-        ("none of these", None),
-        ("I would say it is dark red", "A"),
-        ("I would say it is the blue one", "C"),
-        ("I say dark red", None),
-    ],
-)
-def test_letters_by_hand(text, letter):
-    assert named_letter(text, LABELS, OPTIONS) == letter
-
-
-@pytest.mark.parametrize(
     ("text", "gold", "right"),
     [
-        ("It is an oak tree", "oak", True),
-        ("It is red, so it is blue", "red", False),
-        ("It is red\nIt is blue", "red", True),
-        ("x = 3", "3", True),
-        ("x = 4 = 3", "4", False),
-        ("x = 4\nso the answer is 3", "4", False),
         ("about 3.004 m", "3", True),
         ("about 3.006 m", "3", False),
-        ("-3", "3", False),
         ("so 1,234 m", "1234", True),
         ("so 1,234 m", "1", False),
         ("so 2.5e3 m", "2500", True),
         ("so 2.5e3 m", "2.5", False),
-        ("a", "A", True),
-        ("bad", "A", False),
-        ("b a d", "A", True),
-        ("", "x", False),
     ],
 )
 def test_says_by_hand(text, gold, right):

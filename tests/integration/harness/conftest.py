@@ -4,18 +4,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from lmms_eval import evaluator
 from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 
+from vlm_confidence_tasks.metrics import Answers, Sample, values
+from vlm_confidence_tasks.report.inputs.samples import read_samples
+
 from .fault_table import happened as happened
+from .kept_runs import write_tasks
 
 
 @pytest.fixture(scope="session")
-def manager() -> TaskManager:
+def installed() -> TaskManager:
     return TaskManager("WARNING", include_defaults=False)
+
+
+@pytest.fixture(scope="module")
+def manager(
+    request: pytest.FixtureRequest,
+    installed: TaskManager,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> TaskManager:
+    """The package's tasks, and those that a file of tests writes down in `TASKS`."""
+    tasks = getattr(request.module, "TASKS", None)
+    if tasks is None:
+        return installed
+    folder = write_tasks(tmp_path_factory.mktemp("tasks"), **tasks)
+    return TaskManager("WARNING", folder, include_defaults=False)
 
 
 def load(simple: bool = False, arguments: str = ""):
@@ -52,3 +71,15 @@ def numbers(found: dict, task: str) -> dict[str, float]:
 def samples(found: dict, task: str) -> str:
     """The task's samples file, as text."""
     return "".join(json.dumps(row, default=str) + "\n" for row in found["samples"][task])
+
+
+def documents(found: dict, task: str, folder: Path) -> list[Sample]:
+    """The task's samples as reports read them."""
+    file = folder / f"x_samples_{task}.jsonl"
+    file.write_text(samples(found, task))
+    return read_samples(file).samples
+
+
+def again(found: dict, task: str, folder: Path) -> dict[str, float]:
+    """The task's metrics, computed again from its samples file."""
+    return values(Answers.of(documents(found, task, folder)))

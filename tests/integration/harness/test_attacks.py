@@ -11,14 +11,13 @@ import pytest
 from conftest import write_pope
 from lmms_eval.tasks import TaskManager
 
-from vlm_confidence_tasks.attacks import ObjectiveProvider, provider
+from vlm_confidence_tasks.attacks import ObjectiveProvider, objective_provider
 from vlm_confidence_tasks.errors import MeasurementError
-from vlm_confidence_tasks.metrics import measure, task_metrics
-from vlm_confidence_tasks.probe.logit_source import NoLogits
-from vlm_confidence_tasks.report.inputs.samples import read_samples
+from vlm_confidence_tasks.metrics import Answers, measure, values
+from vlm_confidence_tasks.probe import NoLogits
 
-from .conftest import load, samples
-from .kept_runs import evaluate, said, write_tasks
+from .conftest import documents, load
+from .kept_runs import evaluate, said
 
 EIGHT = 8 / 255
 FLIP = f"{{name: pgd, goal: flip, epsilon: {EIGHT}, steps: 6, delta: [own, signs, other]}}"
@@ -38,12 +37,6 @@ ROWS = [18 * image + question for image in range(8) for question in (0, 7, 14)]
 
 
 @pytest.fixture(scope="module")
-def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
-    folder = write_tasks(tmp_path_factory.mktemp("tasks"), **TASKS)
-    return TaskManager("WARNING", folder, include_defaults=False)
-
-
-@pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = write_pope(tmp_path_factory.mktemp("data"), ROWS)
     with pytest.MonkeyPatch.context() as patch:
@@ -60,19 +53,12 @@ def kept(manager: TaskManager, data: Path, tmp_path_factory: pytest.TempPathFact
     return folder, found, lines
 
 
-def documents(found: dict, task: str, folder: Path):
-    """Read a task's samples as reports do."""
-    file = folder / f"x_samples_{task}.jsonl"
-    file.write_text(samples(found, task))
-    return read_samples(file).samples
-
-
 def readouts(found: dict, task: str) -> list[list[dict]]:
     return [row["readouts"] for row in found["samples"][task]]
 
 
 def test_a_flip_attack_beats_both_controls(kept, tmp_path: Path) -> None:
-    numbers = measure(documents(kept[1], "flip", tmp_path))
+    numbers = measure(Answers.of(documents(kept[1], "flip", tmp_path)))
     assert numbers["attack_success_flip"].value > 0.3
     for name in ("attack_over_signs", "attack_over_other", "attack_over_control"):
         assert numbers[name].low > 0, name
@@ -136,7 +122,7 @@ def test_the_same_pixels_without_a_cache_whichever_tasks_ask(
 
 def test_goals_keep_or_leave_the_answer(data: Path, manager: TaskManager, tmp_path: Path) -> None:
     found = documents(evaluate(manager, ["goals"], limit=12), "goals", tmp_path)
-    numbers = task_metrics(found)
+    numbers = values(Answers.of(found))
     assert numbers["attack_success_unsure"] > 0.5
     for sample in found:
         for readout in sample.variants:
@@ -181,7 +167,7 @@ def test_the_other_attack_lowers_the_clean_options_likelihood(
         before = sample.clean.option_logprob[best]
         pixel, low, noise = (readout.option_logprob[best] for readout in sample.variants)
         assert pixel < min(before, noise) and low < before
-    numbers = task_metrics(found)
+    numbers = values(Answers.of(found))
     assert {"attack_success_loglik", "attack_over_noise"} <= numbers.keys()
 
 
@@ -199,20 +185,17 @@ def test_several_images_and_several_tokens_before_the_answer(
 def test_another_prompt_than_the_adapters_is_noticed(
     data: Path, manager: TaskManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rebuilt = provider.make_prompt
+    rebuilt = objective_provider.make_prompt
 
     def other(source, question, images, answered):
         images = [image.rotate(90) for image in images]
         return rebuilt(source, question, images, answered)
 
-    monkeypatch.setattr(provider, "make_prompt", other)
-    monkeypatch.setattr(
-        provider.PixelPath, "exact", lambda self, image: rotated(self, image), raising=True
-    )
-
     def rotated(path, image):
         return path._process([image.rotate(90)])
 
+    monkeypatch.setattr(objective_provider, "make_prompt", other)
+    monkeypatch.setattr(objective_provider.PixelPath, "exact", rotated)
     what = "the prompt that the attack rebuilds gives a label another ln p, by .* nothing was sc"
     with pytest.raises(MeasurementError, match=what):
         evaluate(manager, ["short"], limit=6)

@@ -12,10 +12,10 @@ from lmms_eval.tasks import TaskManager
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.harness.task_config import read_config, stop_texts
 
-from .kept_runs import evaluate, write_tasks
+from .kept_runs import evaluate
 
 TASK = {"task": "t", "benchmark": "pope", "perturbations": []}
-REFUSED = {
+TASKS = {
     "no_such_metric": "perturbations: []\nmetric_list: [{metric: acc_norm}]",
     "aggregated": "perturbations: []\nmetric_list: [{metric: accuracy, aggregation: mean}]",
     "extra_key": "perturbations: []\nmetric_list: [{metric: ece, n_bins: 10}]",
@@ -51,12 +51,6 @@ REFUSED = {
     "masked": "perturbations: [{name: object_noise, confidence: 0.5}]\nmasks: 3",
     "missing": "perturbations: [{name: object_noise, confidence: 0.5}]\non_missing: none",
 }
-
-
-@pytest.fixture(scope="module")
-def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
-    folder = write_tasks(tmp_path_factory.mktemp("tasks"), **REFUSED)
-    return TaskManager("WARNING", folder, include_defaults=False)
 
 
 @pytest.fixture(autouse=True)

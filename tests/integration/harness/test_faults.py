@@ -24,10 +24,12 @@ from lmms_eval.tasks import TaskManager
 from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.probe import Origin
 
-from .kept_runs import evaluate, said, write_tasks
+from .kept_runs import evaluate, said
 
 COMMAND = evaluate_command("pope_eps", "--use_cache", "cache")[1:]
 ANSWERS = 120
+NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
+TASKS = {"noisy": NOISE, "lenient": f"{NOISE}\nmax_failures: 1"}
 
 
 @pytest.fixture(scope="module")
@@ -220,14 +222,6 @@ def test_a_read_only_folder(
     assert line == f"reused {ANSWERS // 2} of {ANSWERS} answers"
     what = "a journal of half the answers in a folder without write permission"
     happened("read-only folder", what, f"“{'”; “'.join(warned)}”; “{line}”; values as before")
-
-
-@pytest.fixture(scope="module")
-def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
-    folder = tmp_path_factory.mktemp("tasks")
-    noise = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
-    write_tasks(folder, noisy=noise, lenient=f"{noise}\nmax_failures: 1")
-    return TaskManager("WARNING", str(folder), include_defaults=False)
 
 
 def load(batch_size: int = 1):

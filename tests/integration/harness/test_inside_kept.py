@@ -9,17 +9,11 @@ import pytest
 from conftest import of_images, write_pope
 from lmms_eval.tasks import TaskManager
 
-from .kept_runs import evaluate, reused, said, write_tasks
+from .kept_runs import evaluate, reused, said
 
 NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
 INSIDE = f"{NOISE}\nrepresentations: true"
 TASKS = {"plain": NOISE, "inside": INSIDE, "lenient": f"{INSIDE}\nmax_failures: 1"}
-
-
-@pytest.fixture(scope="module")
-def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
-    folder = write_tasks(tmp_path_factory.mktemp("tasks"), **TASKS)
-    return TaskManager("WARNING", folder, include_defaults=False)
 
 
 def records(found: dict, task: str) -> list[list[dict]]:

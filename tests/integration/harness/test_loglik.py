@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.conftest import load, numbers, samples
-from vlm_confidence_tasks.metrics import task_metrics
-from vlm_confidence_tasks.report.inputs.samples import read_samples
+from harness.conftest import again, load, numbers
 
 
 def records(found: dict, task: str) -> list[dict]:
@@ -45,11 +43,9 @@ def test_options_are_scored_for_every_variant_beside_the_letter(evaluate) -> Non
 def test_numbers_again_from_the_samples(evaluate, tmp_path: Path) -> None:
     found = evaluate("seed_loglik", "pope_loglik", "pope_eps0.1", "mmmu_loglik", limit=8)
     for task in ("seed_loglik", "pope_loglik", "pope_eps0.1", "mmmu_loglik"):
-        file = tmp_path / f"{task}.jsonl"
-        file.write_text(samples(found, task))
-        again = task_metrics(read_samples(file).samples)
-        assert again == pytest.approx(numbers(found, task), abs=1e-12)
-        assert any(name.startswith("loglik_") for name in again) == task.endswith("_loglik")
+        made = again(found, task, tmp_path)
+        assert made == pytest.approx(numbers(found, task), abs=1e-12)
+        assert any(name.startswith("loglik_") for name in made) == task.endswith("_loglik")
     # Shared requests are generated once; only those that need options are scored.
     assert "option_logprob" not in records(found, "pope_eps0.1")[0]
     kinds = {"option_logprob" in row["readouts"][0] for row in found["samples"]["mmmu_loglik"]}

@@ -22,7 +22,7 @@ from vlm_confidence_tasks.models.counting_adapter import counting
 from vlm_confidence_tasks.perturbations.regions import moved
 from vlm_confidence_tasks.sandbox import DATA_DIR
 
-from .kept_runs import evaluate, reused, said, write_tasks
+from .kept_runs import evaluate, reused, said
 
 OBJECT = "perturbations: [{name: object_noise, confidence: [0.5, 0.1]}]"
 TASKS = {
@@ -36,12 +36,6 @@ TASKS = {
 }
 # Of these the first and third are for "yes"; the two about one image name different things.
 ROWS = [0, 1, 2, 6]
-
-
-@pytest.fixture(scope="module")
-def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
-    folder = write_tasks(tmp_path_factory.mktemp("tasks"), **TASKS)
-    return TaskManager("WARNING", folder, include_defaults=False)
 
 
 @pytest.fixture

@@ -9,14 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import assert_near, of_images, resized, write_pope
-from lmms_eval.tasks import TaskManager
 from scipy.spatial.distance import cosine
 
-from vlm_confidence_tasks.metrics import task_metrics
-from vlm_confidence_tasks.report.inputs.samples import read_samples
-
-from .conftest import samples
-from .kept_runs import evaluate, reused, said, write_tasks
+from .conftest import again
+from .kept_runs import evaluate, reused, said
 from .watched_model import Watched
 
 NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
@@ -34,12 +30,6 @@ CHANNELS = ("context", "answer", "vision")
 # Each of another image and with another question.
 FIVE = [0, 41, 82, 123, 164]
 TWELVE = [13 * n for n in range(12)]
-
-
-@pytest.fixture(scope="module")
-def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
-    folder = write_tasks(tmp_path_factory.mktemp("tasks"), **TASKS)
-    return TaskManager("WARNING", folder, include_defaults=False)
 
 
 @pytest.fixture
@@ -102,10 +92,9 @@ def test_controls_equal_those_of_independently_computed_states(
     for name, value in near.items():
         assert results[f"{name},none"] == pytest.approx(value, abs=2e-3, rel=2e-2), name
     # And the samples give the numbers again.
-    (tmp_path / "samples.jsonl").write_text(samples(found, "same"))
-    again = task_metrics(read_samples(tmp_path / "samples.jsonl").samples)
+    made = again(found, "same", tmp_path)
     for name in near:
-        assert again[name] == pytest.approx(results[f"{name},none"], rel=1e-12), name
+        assert made[name] == pytest.approx(results[f"{name},none"], rel=1e-12), name
     # The vision tokens know no question: there the two controls are one.
     for clean_record, _ in insides(found).values():
         vision = (clean_record[key]["vision"] for key in ("control", "control_same"))

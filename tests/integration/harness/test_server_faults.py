@@ -17,16 +17,10 @@ from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.probe import ProbeError
 
 from .fault_table import FAULTS, WRITE, listed
-from .kept_runs import evaluate, reused, said, write_tasks
+from .kept_runs import evaluate, reused, said
 
-NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
+TASKS = {"noisy": "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"}
 LIMIT = 12
-
-
-@pytest.fixture(scope="module")
-def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
-    folder = write_tasks(tmp_path_factory.mktemp("tasks"), noisy=NOISE)
-    return TaskManager("WARNING", folder, include_defaults=False)
 
 
 @pytest.fixture

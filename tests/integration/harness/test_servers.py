@@ -18,23 +18,16 @@ from stand_in import StandIn, answer, digest, entropy, stand_in
 from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.probe.top_k import entropy_bounds
 
-from .kept_runs import evaluate, said, write_tasks
+from .kept_runs import evaluate, said
 
 NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
+TASKS = {
+    "noisy": NOISE,
+    "lenient": f"{NOISE}\nmax_failures: 1",
+    "captions": f"{NOISE}\nbenchmark: caption",
+    "stated": f"{NOISE}\nverbal: third",
+}
 ADAPTERS = ("openai", "async_openai", "litellm")
-
-
-@pytest.fixture(scope="module")
-def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
-    folder = tmp_path_factory.mktemp("tasks")
-    write_tasks(
-        folder,
-        noisy=NOISE,
-        lenient=f"{NOISE}\nmax_failures: 1",
-        captions=f"{NOISE}\nbenchmark: caption",
-        stated=f"{NOISE}\nverbal: third",
-    )
-    return TaskManager("WARNING", str(folder), include_defaults=False)
 
 
 @pytest.fixture

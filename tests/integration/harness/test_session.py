@@ -22,9 +22,8 @@ from vlm_confidence_tasks.perturbations import image_digest, perturb, registry
 
 from .conftest import load
 from .kept_runs import evaluate as evaluate_tasks
-from .kept_runs import write_tasks
 
-MINE = {
+TASKS = {
     "three_draws": "perturbations: [{name: gaussian_noise, epsilon: 0.17, seed: [0, 1, 2]}]",
     "some_metrics": "perturbations: [{name: gaussian_noise, epsilon: 0.3}]\n"
     "metric_list: [{metric: entropy}, {metric: f1}]",
@@ -38,12 +37,6 @@ MINE = {
     "small": "perturbations: [{name: gaussian_noise, epsilon: 0.0}]\nmax_side: 32",
     "toy": "perturbations: [{name: toy_posterize, bits: [1, 2]}]",
 }
-
-
-@pytest.fixture(scope="module")
-def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
-    folder = write_tasks(tmp_path_factory.mktemp("tasks"), **MINE)
-    return TaskManager("WARNING", folder, include_defaults=False)
 
 
 @pytest.fixture

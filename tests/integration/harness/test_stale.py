@@ -14,7 +14,7 @@ from vlm_confidence_tasks.evaluation.response_cache import fingerprint
 from vlm_confidence_tasks.perturbations import text as overlay
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
-from .kept_runs import evaluate, reused, said, write_tasks
+from .kept_runs import evaluate, reused, said
 
 NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
 TASKS = {
@@ -29,12 +29,6 @@ TASKS = {
 }
 # Of the three documents' six answers, three are to clean images.
 ALL, CLEAN_ONLY, NONE = "reused 6 of 6", "reused 3 of 6", "reused 0 of 6"
-
-
-@pytest.fixture(scope="module")
-def manager(tmp_path_factory: pytest.TempPathFactory) -> TaskManager:
-    folder = write_tasks(tmp_path_factory.mktemp("tasks"), **TASKS)
-    return TaskManager("WARNING", folder, include_defaults=False)
 
 
 @pytest.fixture(scope="module")

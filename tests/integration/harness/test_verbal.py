@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.conftest import numbers, samples
+from harness.conftest import again, numbers
 from vlm_confidence_tasks.errors import MeasurementError
-from vlm_confidence_tasks.metrics import task_metrics
-from vlm_confidence_tasks.probe.logit_source import NoLogits
-from vlm_confidence_tasks.report.inputs.samples import read_samples
+from vlm_confidence_tasks.probe import NoLogits
 
 from .watched_model import Watched
 
@@ -109,11 +107,9 @@ def test_numbers_by_hand_and_again_from_the_samples(evaluate, tmp_path: Path) ->
     true = [sure is not None and (sure >= 0.5) == hit for sure, hit in stated]
     assert values["verbal_accuracy"] == sum(true) / 8
     assert "verbal_alignment" not in values  # constant
-    file = tmp_path / "samples.jsonl"
-    file.write_text(samples(found, "pope_verbal3"))
-    again = task_metrics(read_samples(file).samples)
-    assert {name for name in again if name.startswith("verbal")} >= {"verbal_ece", "verbal_f1"}
-    assert again == pytest.approx(values, abs=1e-12)
+    made = again(found, "pope_verbal3", tmp_path)
+    assert {name for name in made if name.startswith("verbal")} >= {"verbal_ece", "verbal_f1"}
+    assert made == pytest.approx(values, abs=1e-12)
 
 
 def test_without_logits_certainty_is_still_stated(evaluate) -> None:

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from metrics.making import values
 from msgspec.structs import replace
 
 from report.synthetic import answers, captions, noise, questions, write_run
 from vlm_confidence_tasks import cli
-from vlm_confidence_tasks.metrics import task_metrics
 from vlm_confidence_tasks.report import formats
 from vlm_confidence_tasks.types import Variant
 
@@ -171,7 +171,7 @@ def test_a_family_of_a_users_own_has_its_flip_rates_in_every_report(
         write_run(tmp_path / str(n), {"pope_fog": one}, args=f"pretrained=org/m{n}").parent
         for n, one in enumerate(held)
     ]
-    rate = task_metrics([document for _, document in held[1]])["ifr_fog"]
+    rate = values([document for _, document in held[1]])["ifr_fog"]
     assert run("compare", *runs, "--json", "--quiet") == 0
     told = json.loads(capsys.readouterr().out)["differences"]
     (found,) = [one for one in told if one["metric"] == "ifr_fog"]

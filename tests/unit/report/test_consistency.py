@@ -23,6 +23,7 @@ def change(key: str, value: Callable[[dict], object]) -> Callable[[dict], None]:
 
     return apply
 
+
 CHANGES = {
     "entropy": lambda answer: answer.update(entropy=answer["entropy"] + 1e-6),
     "confidence": lambda answer: answer.update(confidence=answer["confidence"] - 1e-6),

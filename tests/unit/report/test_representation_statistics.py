@@ -42,8 +42,6 @@ def document(n: int, energy, drift, power, flip, right) -> Sample:
     )
 
 
-
-
 def inside_numbers(documents: list[Sample]) -> dict[str, float]:
     return representation_statistics.inside_numbers(Answers.of(documents))
 

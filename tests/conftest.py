@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -247,10 +247,3 @@ def assert_near(one: Any, other: Any, tolerance: float = 1e-5) -> None:
         assert one == pytest.approx(other, abs=tolerance, rel=tolerance)
     else:
         assert one == other
-
-
-def same_within(ours: Mapping[str, float], theirs: Mapping[str, float], tolerance: float) -> None:
-    """Assert that two tables hold the same metrics and nearly the same numbers."""
-    assert ours.keys() == theirs.keys()
-    for name, value in ours.items():
-        assert value == pytest.approx(theirs[name], abs=tolerance, rel=0), name

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Run, evaluate_command, run_command, same_within, write_pope
+from conftest import Run, evaluate_command, run_command, write_pope
 
 from vlm_confidence_tasks import cli
 
@@ -59,10 +59,10 @@ def test_two_processes_agree_with_one(alone: Run, few_questions: Path, tmp_path:
     two = run_command(command, tmp_path, few_questions)
     assert two.code == 0, two.output
     assert_same_readouts(alone, two, tolerance=1e-5)
-    same_within(alone.numbers(TASK), two.numbers(TASK), 1e-5)
+    assert alone.numbers(TASK) == pytest.approx(two.numbers(TASK), abs=1e-5, rel=0)
     # The other process has half of the images that drift is held against.
     assert_same_insides(alone, two, tolerance=1e-5)
-    same_within(alone.numbers(INSIDE), two.numbers(INSIDE), 1e-4)
+    assert alone.numbers(INSIDE) == pytest.approx(two.numbers(INSIDE), abs=1e-4, rel=0)
 
 
 def test_another_order_of_documents_agrees(alone: Run, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_another_order_of_documents_agrees(alone: Run, tmp_path: Path) -> None:
     assert shuffled.code == 0, shuffled.output
     assert list(alone.samples(TASK)) != list(shuffled.samples(TASK))
     assert_same_readouts(alone, shuffled, tolerance=0)
-    same_within(alone.numbers(TASK), shuffled.numbers(TASK), 1e-12)
+    assert alone.numbers(TASK) == pytest.approx(shuffled.numbers(TASK), abs=1e-12, rel=0)
     # Questions about a blank image share their prefix with others in another order.
     assert_same_insides(alone, shuffled, tolerance=1e-6)
     one, other = (dict(run.numbers(INSIDE)) for run in (alone, shuffled))
@@ -82,8 +82,8 @@ def test_another_order_of_documents_agrees(alone: Run, tmp_path: Path) -> None:
         {name: found.pop(name) for name in list(found) if "prior" in name} for found in (one, other)
     ]
     assert priors[0]
-    same_within(*priors, 1e-6)
-    same_within(one, other, 1e-9)
+    assert priors[0] == pytest.approx(priors[1], abs=1e-6, rel=0)
+    assert one == pytest.approx(other, abs=1e-9, rel=0)
 
 
 def test_representation_metrics_are_recomputed_from_the_samples(

@@ -10,15 +10,19 @@ from vlm_confidence_tasks.report.leaderboard.tables import build_tables, overvie
 
 
 class Reader(html.parser.HTMLParser):
-    """Collects the tags, and the text and attributes of numbers."""
+    """Collects the tags with their attributes, and the texts."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.tags: dict[str, list[dict[str, str | None]]] = defaultdict(list)
+        self.text: list[str] = []
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags[tag].append(dict(attrs))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
 
 
 def pages(folder: Path) -> dict[str, Reader]:

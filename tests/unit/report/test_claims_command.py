@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from report.claimed import entropies, invariance, stated, write
+from report.reading import Reader
 from report.test_claims import ABSENT, SUPPORTED, judged, of_claim
 from vlm_confidence_tasks import cli
 from vlm_confidence_tasks.report.claims.claims import CLAIMS, EPSILONS, FEWEST_SIZES
@@ -201,30 +201,13 @@ def test_a_trap_task_is_no_entry_of_a_leaderboard(tmp_path: Path) -> None:
     assert not problems.lines
 
 
-class Cells(HTMLParser):
-    """Collects the text of cells, and the tags."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.text: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-
 def test_pages_show_what_the_json_holds_and_nothing_acts(tmp_path: Path) -> None:
     write(tmp_path / "runs", noisy(), NASTY, trap=(-0.1, 0.05))
     record = judged(tmp_path)
-    page = (tmp_path / "out" / "claims.html").read_text()
-    read = Cells()
-    read.feed(page)
+    page = Reader((tmp_path / "out" / "claims.html").read_text())
     # The page's own script alone.
-    assert read.tags.count("script") == 1
-    shown = " ".join(read.text)
+    assert len(page.tags["script"]) == 1
+    shown = " ".join(page.text)
     assert NASTY in shown
     for said in record["verdicts"]:
         assert said["verdict"] in shown

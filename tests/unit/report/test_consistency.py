@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,6 @@ from vlm_confidence_tasks.report.inputs.runs import find_runs
 from vlm_confidence_tasks.report.leaderboard.summary import SummaryOptions, summarise
 
 QUICK = SummaryOptions(intervals=False, curves=False, workers=1, quiet=True)
-
-
-def change(key: str, value: Callable[[dict], object]) -> Callable[[dict], None]:
-    def apply(answer: dict) -> None:
-        answer[key] = value(answer)
-
-    return apply
-
 
 CHANGES = {
     "entropy": lambda answer: answer.update(entropy=answer["entropy"] + 1e-6),

@@ -93,9 +93,12 @@ class _Numbers:
             bad = [
                 n for n, value in enumerate(held) if value is not None and not np.isfinite(value)
             ]
-            image = self.samples[self.document[bad[0]]].image_id
-            raise ValueError(f"image {image}: {name} is {held[bad[0]]}, expected a finite number")
+            raise _refusal(self.samples[self.document[bad[0]]], name, held[bad[0]])
         return found
+
+
+def _refusal(sample: Sample, name: str, value: float | None) -> ValueError:
+    return ValueError(f"image {sample.image_id}: {name} is {value}, expected a finite number")
 
 
 def _flags(values: Iterable[bool]) -> Any:
@@ -198,7 +201,8 @@ def _answers(
         return number(name, map(value, samples))[document] if samples else np.empty(0)
 
     answers = [readout.answer for readout in readouts]
-    probs = _by_label(labels, owners, [readout.probs for readout in readouts], width)
+    probs = _by_label("probs", samples, owners, [readout.probs for readout in readouts], width)
+    scores = [readout.option_logprob for readout in readouts]
     confidence = number("confidence", [readout.confidence for readout in readouts])
     return {
         "labelled": labelled,
@@ -239,7 +243,7 @@ def _answers(
         "confidence": np.where(labelled, confidence, np.nan),
         "probs": probs,
         "uniform": number("uniform", map(_uniform, samples))[document] if samples else np.empty(0),
-        "option_scores": _by_label(labels, owners, [r.option_logprob for r in readouts], width),
+        "option_scores": _by_label("option_logprob", samples, owners, scores, width),
         "option_mean_answer": _label_numbers(
             labels, owners, [readout.loglik_mean_answer for readout in readouts]
         ),
@@ -260,12 +264,14 @@ def _label_numbers(
 
 
 def _by_label(
-    labels: Sequence[tuple[str, ...]],
+    name: str,
+    samples: Sequence[Sample],
     owners: Sequence[int],
     rows: Sequence[Mapping[str, float] | None],
     width: int,
 ) -> Floats:
     """Lay numbers by label out in the order of each document's labels, [N, labels]."""
+    labels = [sample.labels for sample in samples]
     found = np.full((len(rows), width), np.nan)
     held: dict[int, tuple[list[int], list[list[float]]]] = defaultdict(lambda: ([], []))
     for n, (owner, numbers) in enumerate(zip(owners, rows, strict=True)):
@@ -275,6 +281,10 @@ def _by_label(
             values.append([numbers[label] for label in labels[owner]])
     for size, (where, values) in held.items():
         found[where, :size] = values
+        bad = np.argwhere(~np.isfinite(found[where, :size]))
+        if bad.size:
+            row, label = where[bad[0, 0]], bad[0, 1]
+            raise _refusal(samples[owners[row]], name, found[row, label])
     return found
 
 
@@ -353,7 +363,7 @@ def _prior_margin(samples: Sequence[Sample], document: Ints, probs: Floats) -> F
     answer as base would select the clean margin upwards. Of two labels, either gives the same.
     """
     priors = [s.clean.inside.prior_probs if s.clean.inside else None for s in samples]
-    blank = _by_label([s.labels for s in samples], range(len(samples)), priors, probs.shape[1])
+    blank = _by_label("prior_probs", samples, range(len(samples)), priors, probs.shape[1])
     known = any_number(blank)
     base = np.where(np.isnan(blank), -np.inf, blank).argmax(axis=1)
     found = np.abs(_margin(probs, base[document]) - _margin(blank, base)[document])

@@ -4,11 +4,12 @@ from msgspec.structs import replace
 
 from vlm_confidence_tasks import metrics, perturbations
 from vlm_confidence_tasks.metrics import Answers, Sample
-from vlm_confidence_tasks.types import CLEAN, Readout, Variant
+from vlm_confidence_tasks.types import CLEAN, Inside, Readout, Variant
 
 METRICS = metrics.metrics_for(perturbations.families())
 NOISE = Variant("gaussian_noise", (("epsilon", 0.3),), family="noise")
 NOISE_1 = replace(NOISE, seed=1)
+SHIFT = Variant("translate", (("dx", 4),), family="translation")
 TEXT = Variant("text_overlay", (("content", "semantic"),), family="textoverlay")
 EMPTY = Variant("text_overlay", (("content", "empty"),), family="textoverlay_empty", control=True)
 
@@ -66,3 +67,35 @@ def open_document(gold, clean, variants):
         clean=readout(CLEAN, *clean),
         variants=tuple(readout(NOISE, *row) for row in variants),
     )
+
+
+def stated(document, *certainties):
+    """The document with a certainty stated of each answer, clean first; None: no number."""
+    said = [
+        replace(r, verbal_text=f"{value}", verbal_confidence=value)
+        for r, value in zip((document.clean, *document.variants), certainties, strict=True)
+    ]
+    return replace(document, clean=said[0], variants=tuple(said[1:]))
+
+
+def scored(document, *pairs):
+    """The document with (sum, mean) of Yes and of No for each answer, clean first."""
+    read = [
+        replace(
+            r,
+            option_logprob={"Yes": yes[0], "No": no[0]},
+            option_logprob_mean={"Yes": yes[1], "No": no[1]},
+        )
+        for r, (yes, no) in zip((document.clean, *document.variants), pairs, strict=True)
+    ]
+    return replace(document, clean=read[0], variants=tuple(read[1:]))
+
+
+def inside(document, *given):
+    """The document with what happened inside in each answer, clean first."""
+    nothing = Inside({}, {}, {}, None, None, None, (), {})
+    answers = [
+        replace(r, inside=None if fields is None else replace(nothing, **fields))
+        for r, fields in zip((document.clean, *document.variants), given, strict=True)
+    ]
+    return replace(document, clean=answers[0], variants=tuple(answers[1:]))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from vlm_confidence_tasks.metrics import measure, metrics_for, rate_interval, task_metrics
-from vlm_confidence_tasks.metrics.extractors.attacks import reached
-from vlm_confidence_tasks.metrics.measuring import measured_in
-from vlm_confidence_tasks.types import Inside, Variant
+from vlm_confidence_tasks.metrics import Answers, measured_in, rate_interval
+from vlm_confidence_tasks.metrics.catalogue import attacks
+from vlm_confidence_tasks.types import Variant
 
-from .making import METRICS, NOISE, yes_no_document
+from .making import METRICS, NOISE, inside, measure, values, yes_no_document
 
 NAMES = [name for name, metric in METRICS.items() if "attacks" in metric.requires]
 
@@ -21,13 +21,15 @@ def pgd(goal="flip", delta="own", epsilon=0.1, seed=0):
     return Variant("pgd", parameters, seed, family, control=delta != "own")
 
 
-def inside(drift, control):
-    return Inside({"context": drift}, {}, {"context": control}, None, None, None, (), {})
-
-
 def document(*variants, clean=("Yes", 0.2), image="image"):
     made = yes_no_document("Yes", clean, variants)
     return replace(made, image_id=image)
+
+
+def reached(sample):
+    """Whether the first variant reaches its goal, None where that was not measured."""
+    found = attacks.reached(Answers.of([sample]).variants)[0]
+    return None if np.isnan(found) else found
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ def document(*variants, clean=("Yes", 0.2), image="image"):
 )
 def test_what_a_goal_asks_for(goal, answer, entropy, expected):
     sample = document((pgd(goal), answer, entropy))
-    assert reached(sample, sample.variants[0]) == expected
+    assert reached(sample) == expected
 
 
 @pytest.mark.parametrize(
@@ -57,12 +59,8 @@ def test_what_a_goal_asks_for(goal, answer, entropy, expected):
 )
 def test_hidden_is_as_far_as_another_image(answer, moved, expected):
     sample = document((pgd("hidden"), answer, 0.2))
-    sample = replace(
-        sample,
-        clean=replace(sample.clean, inside=inside(0.0, 0.5)),
-        variants=(replace(sample.variants[0], inside=inside(moved, 0.0)),),
-    )
-    assert reached(sample, sample.variants[0]) == expected
+    given = {"control": {"context": 0.5}}, {"drift": {"context": moved}}
+    assert reached(inside(sample, *given)) == expected
 
 
 @pytest.mark.parametrize(
@@ -84,9 +82,9 @@ def test_loglik_is_another_option_and_the_clean_one_less_likely(scores, expected
         clean=scored(sample.clean, (-1.0, -2.0)),
         variants=(scored(sample.variants[0], scores), scored(sample.variants[1], (-1.0, -2.0))),
     )
-    assert reached(sample, sample.variants[0]) == expected
+    assert reached(sample) == expected
     if expected is not None:
-        assert task_metrics([sample], NAMES)["attack_over_noise"] == expected
+        assert values([sample], NAMES)["attack_over_noise"] == expected
 
 
 def mixed(image="image"):
@@ -105,7 +103,7 @@ def mixed(image="image"):
 
 
 def test_numbers_by_hand():
-    numbers = task_metrics([mixed(), mixed("other")], NAMES)
+    numbers = values([mixed(), mixed("other")], NAMES)
     assert numbers == pytest.approx(
         {
             "attack_success": 2 / 3,
@@ -125,7 +123,7 @@ def test_a_control_of_another_strength_goal_or_seed_is_none():
         (pgd("sure", delta="signs"), "Yes", 0.1),
         (pgd(delta="other", seed=1), "Yes", 0.1),
     )
-    assert set(task_metrics([sample], NAMES)) == {"attack_success", "attack_success_flip"}
+    assert set(values([sample], NAMES)) == {"attack_success", "attack_success_flip"}
 
 
 def test_the_interval_pairs_attack_and_control_by_image():
@@ -140,6 +138,5 @@ def test_the_interval_pairs_attack_and_control_by_image():
 
 
 def test_they_exist_where_something_was_attacked():
-    assert not set(NAMES) & set(metrics_for(["noise"], frozenset()))
-    assert "attacks" in measured_in([mixed()])
-    assert "attacks" not in measured_in([document((NOISE, "No", 0.1))])
+    assert "attacks" in measured_in(Answers.of([mixed()]))
+    assert "attacks" not in measured_in(Answers.of([document((NOISE, "No", 0.1))]))

@@ -1,14 +1,12 @@
-"""Conformal sets against MAPIE, by hand, and whether they keep what they promise."""
+"""Conformal sets against MAPIE and by hand; statistics/test_refitted.py measures coverage."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from mapie.classification import SplitConformalClassifier
-from scipy.special import ndtr
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from vlm_confidence_tasks.metrics.cross_fitted import aps_sets, lac_sets
 from vlm_confidence_tasks.metrics.functional.conformal import (
     aps_scores,
     conformal_threshold,
@@ -110,43 +108,3 @@ def test_many_questions_on_few_images_promise_nothing():
 def test_bad_input_raises(scores, clusters, coverage, message):
     with pytest.raises(ValueError, match=message):
         conformal_threshold(scores, clusters, coverage)
-
-
-def exchangeable(images, questions, correlation, repeat, labels=4):
-    """Answers whose clean and perturbed scores have one distribution, alike on one image."""
-    rng = np.random.default_rng([images, questions, repeat])
-    counts = rng.integers(1, questions + 1, images) if questions > 1 else np.ones(images, int)
-    image = np.repeat(np.arange(images), counts)
-    own, common = rng.standard_normal((2, image.size)), rng.standard_normal(images)[image]
-    hard = ndtr(np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own)
-    sides = [
-        # The right label, 0, has a probability that is any number in [0, 1].
-        np.column_stack([1 - h, *(h[:, None] * np.full(labels - 1, 1 / (labels - 1))).T])
-        for h in hard
-    ]
-    return [
-        {
-            "image_id": f"{repeat}-{n}",
-            "gold": 0,
-            "clean": [clean.tolist()],
-            "clean_answer": [0],
-            "perturbed": [moved.tolist()],
-            "perturbed_answer": [0],
-            "uniform": float(u),
-            "n": 1,
-        }
-        for n, clean, moved, u in zip(image, *sides, rng.random(image.size), strict=True)
-    ]
-
-
-@pytest.mark.parametrize("questions", [1, 18])
-def test_exchangeable_images_are_covered_as_promised(questions):
-    found = {(sets, side): [] for sets in (lac_sets, aps_sets) for side in ("clean", "perturbed")}
-    images = 500 if questions == 1 else 100
-    for repeat in range(200):
-        values = exchangeable(images, questions, 0.3, repeat)
-        for (sets, side), shares in found.items():
-            shares.append(sets(side, values).table().columns["covered"].mean())
-    for shares in found.values():
-        assert np.mean(shares) == pytest.approx(0.9, abs=0.01)
-        assert len(shares) == 200

@@ -7,11 +7,10 @@ import pytest
 from msgspec.structs import replace
 from scipy.stats import spearmanr
 
-from vlm_confidence_tasks.metrics import jackknife_interval, measure, metrics_for, task_metrics
-from vlm_confidence_tasks.metrics.measuring import measured_in
+from vlm_confidence_tasks.metrics import Answers, jackknife_interval, measured_in
 from vlm_confidence_tasks.types import Variant
 
-from .making import METRICS, NOISE, yes_no_document
+from .making import METRICS, NOISE, measure, stated, values, yes_no_document
 
 NAMES = [name for name, metric in METRICS.items() if "object_noise" in metric.requires]
 LEVELS = (0.9, 0.5, 0.1)
@@ -24,19 +23,14 @@ def noised(confidence, where="object"):
     return Variant("object_noise", parameters, 0, family, control=where != "object")
 
 
-def document(image, clean, token, stated, where="object"):
+def document(image, clean, token, said, where="object"):
     """A document with p(Yes) and stated certainty of the clean image and at each level."""
     made = yes_no_document(
         "Yes",
         ("Yes", 0.5, clean, 1.0),
         [(noised(c, where), "Yes", 0.5, p, 1.0) for c, p in zip(LEVELS, token, strict=True)],
     )
-    said = [replace(made.clean, verbal_text="x", verbal_confidence=1.0)]
-    said += [
-        replace(readout, verbal_text="x", verbal_confidence=value)
-        for readout, value in zip(made.variants, stated, strict=True)
-    ]
-    return replace(made, image_id=image, clean=said[0], variants=tuple(said[1:]))
+    return replace(stated(made, 1.0, *said), image_id=image)
 
 
 def without_mask(image="z"):
@@ -89,9 +83,9 @@ def test_alignment_is_the_rank_correlation_with_an_interval_over_images(name, ke
 
 def test_confidence_that_follows_the_noise_has_1_and_one_that_does_not_none():
     follows = document("a", 0.99, (0.9, 0.8, 0.7), (0.9, 0.5, 0.1))
-    assert task_metrics([follows])["objectnoise_alignment"] == pytest.approx(1)
+    assert values([follows])["objectnoise_alignment"] == pytest.approx(1)
     constant = document("a", 0.9, (0.9, 0.9, 0.9), (0.8, 0.9, 1.0))
-    found = task_metrics([constant])
+    found = values([constant])
     assert "objectnoise_alignment" not in found
     # Ranks 4, 3, 2, 1 and 3.5, 1, 2, 3.5.
     assert found["verbal_objectnoise_alignment"] == pytest.approx(-0.5 / 22.5**0.5)
@@ -99,25 +93,25 @@ def test_confidence_that_follows_the_noise_has_1_and_one_that_does_not_none():
 
 def test_controls_count_where_there_is_nothing_else():
     control = document("a", 0.99, (0.9, 0.8, 0.7), (0.9, 0.5, 0.1), where="outside")
-    assert task_metrics([control])["objectnoise_alignment"] == pytest.approx(1)
+    assert values([control])["objectnoise_alignment"] == pytest.approx(1)
     own = document("a", 0.99, (0.7, 0.8, 0.9), (0.9, 0.5, 0.1))
     both = replace(own, variants=own.variants + control.variants)
-    alone = task_metrics([own])["objectnoise_alignment"]
-    assert task_metrics([both])["objectnoise_alignment"] == alone != pytest.approx(1)
+    alone = values([own])["objectnoise_alignment"]
+    assert values([both])["objectnoise_alignment"] == alone != pytest.approx(1)
 
 
 def test_documents_without_a_mask_are_counted_and_are_in_nothing_else():
     samples = several()
-    found = task_metrics(samples)
+    found = values(samples)
     assert found["mask_missing_rate"] == 3 / (WITH + 3)
-    with_masks = task_metrics(samples[:WITH])
+    with_masks = values(samples[:WITH])
     assert with_masks.pop("mask_missing_rate") == 0
     same = {name: found[name] for name in with_masks if not name.startswith("verbal_invalid")}
     assert same == {name: with_masks[name] for name in same}
 
 
 def test_they_exist_where_there_is_noise_on_objects():
-    assert not set(NAMES) & set(metrics_for(["noise"], frozenset()))
-    assert "object_noise" in measured_in(several())
-    assert "object_noise" not in measured_in([yes_no_document("Yes", ("Yes",), [(NOISE, "No")])])
-    assert task_metrics([without_mask()]).keys().isdisjoint(NAMES)
+    plain = yes_no_document("Yes", ("Yes",), [(NOISE, "No")])
+    assert "object_noise" in measured_in(Answers.of(several()))
+    assert "object_noise" not in measured_in(Answers.of([plain]))
+    assert values([without_mask()]).keys().isdisjoint(NAMES)

@@ -10,31 +10,9 @@ from scipy.special import softmax
 from sklearn import metrics as sklearn
 
 from vlm_confidence_tasks import metrics
-from vlm_confidence_tasks.metrics import spearman, task_metrics
+from vlm_confidence_tasks.metrics import spearman
 
-from .making import METRICS, NOISE, NOISE_1, yes_no_document
-
-
-def stated(document, *values):
-    """The document with a certainty stated of each answer, clean first; None: no number."""
-    said = [
-        replace(r, verbal_text="?" if value is None else f"{value}", verbal_confidence=value)
-        for r, value in zip((document.clean, *document.variants), values, strict=True)
-    ]
-    return replace(document, clean=said[0], variants=tuple(said[1:]))
-
-
-def scored(document, *pairs):
-    """The document with (sum, mean) of Yes and of No for each answer, clean first."""
-    read = [
-        replace(
-            r,
-            option_logprob={"Yes": yes[0], "No": no[0]},
-            option_logprob_mean={"Yes": yes[1], "No": no[1]},
-        )
-        for r, (yes, no) in zip((document.clean, *document.variants), pairs, strict=True)
-    ]
-    return replace(document, clean=read[0], variants=tuple(read[1:]))
+from .making import METRICS, NOISE, NOISE_1, scored, stated, values, yes_no_document
 
 
 def on_two_images(documents):
@@ -184,7 +162,7 @@ LOGLIK = {
 )
 def test_two_documents_by_hand(documents, prefix, expected):
     for order in itertools.permutations(documents):
-        results = prefixed(task_metrics(order), prefix)
+        results = prefixed(values(order), prefix)
         assert set(results) == set(expected)
         for name, value in expected.items():
             assert results[name] == pytest.approx(value, abs=1e-12), name
@@ -195,7 +173,7 @@ def test_every_metric_of_the_protocols_is_worked_by_hand():
         # One of the two documents has no answer with a certainty: there are no errors over images.
         undefined = {"verbal_ece_debiased"} if protocol == "verbal" else set()
         named = {name for name, m in METRICS.items() if m.requires == {protocol}}
-        # What one half of the images is judged by is in test_trust.py.
+        # What one half of the images is judged by is in statistics/test_refitted.py.
         named -= {name for name in named if name.startswith("error_") or "_ts" in name}
         named -= {name for name in named if "_iso" in name}
         assert named == set(expected) | undefined
@@ -203,7 +181,7 @@ def test_every_metric_of_the_protocols_is_worked_by_hand():
 
 def test_the_other_metrics_do_not_see_the_protocols():
     for documents in (STATED, SCORED):
-        results = task_metrics(documents)
+        results = values(documents)
         bare = [
             replace(
                 d,
@@ -213,7 +191,7 @@ def test_the_other_metrics_do_not_see_the_protocols():
             for d in documents
         ]
         left = {n: v for n, v in results.items() if not METRICS[n].requires}
-        assert task_metrics(bare) == left and len(left) < len(results)
+        assert values(bare) == left and len(left) < len(results)
 
 
 def without(readout):
@@ -223,7 +201,7 @@ def without(readout):
 
 def test_no_number_at_all_is_counted_and_nothing_else():
     document = stated(yes_no_document("Yes", ("Yes",), [(NOISE, "No")]), None, None)
-    assert prefixed(task_metrics([document]), "verbal_") == {
+    assert prefixed(values([document]), "verbal_") == {
         "verbal_invalid_rate": 1,
         "verbal_invalid_rate_clean": 1,
         "verbal_accuracy": 0,
@@ -237,7 +215,7 @@ def test_constant_certainty_has_no_alignment():
         stated(yes_no_document("Yes", ("Yes", 0.5, p, 1.0), [(NOISE, "Yes", 0.5, p, 1.0)]), 0.8, c)
         for p, c in ((0.9, 0.8), (0.7, 0.6))
     ]
-    results = task_metrics(documents)
+    results = values(documents)
     assert "verbal_alignment_clean" not in results
     assert results["verbal_alignment"] == pytest.approx(1)
 
@@ -252,7 +230,7 @@ def test_shares_and_their_calibration_against_others():
         )
         for gold, both in zip(golds, pairs, strict=True)
     ]
-    results = task_metrics(documents)
+    results = values(documents)
     shares = softmax(pairs[:, 1], axis=1)
     hits = (shares.argmax(axis=1) == 0) == (golds == "Yes")
     truth = (golds == "No").astype(int)
@@ -272,7 +250,7 @@ def test_likelihoods_too_small_for_a_float_are_still_told_apart():
         ((-2000, -200), (-2001, -200)),
         ((-5000, -500), (-1000, -100)),
     )
-    results = task_metrics([document])
+    results = values([document])
     assert results["loglik_confidence_clean"] == pytest.approx(sure(1))
     assert results["loglik_nll"] == 0 and results["loglik_confidence"] == 1
 
@@ -290,4 +268,4 @@ def test_spearman_of_ties_by_hand_and_of_nothing():
 def test_a_stated_certainty_out_of_range_is_refused():
     document = stated(yes_no_document("Yes", ("Yes",), [(NOISE, "No")]), 1.5, 0.5)
     with pytest.raises(ValueError, match="1.5"):
-        task_metrics([document])
+        values([document])

@@ -7,22 +7,9 @@ import math
 import pytest
 from msgspec.structs import replace
 
-from vlm_confidence_tasks.metrics import task_metrics
-from vlm_confidence_tasks.types import Inside
-
-from .making import METRICS, NOISE, NOISE_1, yes_no_document
+from .making import METRICS, NOISE, NOISE_1, inside, values, yes_no_document
 
 REPRESENTATIONS = {name for name, m in METRICS.items() if "representations" in m.requires}
-EMPTY_INSIDE = Inside({}, {}, {}, None, None, None, (), {})
-
-
-def inside(document, *given):
-    """The document with what happened inside in each answer, clean first."""
-    answers = [
-        replace(r, inside=None if fields is None else replace(EMPTY_INSIDE, **fields))
-        for r, fields in zip((document.clean, *document.variants), given, strict=True)
-    ]
-    return replace(document, clean=answers[0], variants=tuple(answers[1:]))
 
 
 def document(gold, clean, *variants):
@@ -126,14 +113,8 @@ EXPECTED = {
 
 
 def test_every_row_by_hand():
-    found = {
-        name: value for name, value in task_metrics(DOCUMENTS).items() if name in REPRESENTATIONS
-    }
+    found = {name: value for name, value in values(DOCUMENTS).items() if name in REPRESENTATIONS}
     assert found == pytest.approx(EXPECTED)
-
-
-def test_the_order_of_documents_leaves_no_trace():
-    assert task_metrics(DOCUMENTS[::-1]) == task_metrics(DOCUMENTS)
 
 
 def test_what_was_not_measured_is_absent():
@@ -141,7 +122,7 @@ def test_what_was_not_measured_is_absent():
         inside(FIRST, None, None, None),
         inside(SECOND, None, None),
     ]
-    assert not REPRESENTATIONS & set(task_metrics(plain))
+    assert not REPRESENTATIONS & set(values(plain))
 
 
 def test_the_prior_of_four_options_has_the_likeliest_blank_label_as_base():
@@ -159,14 +140,10 @@ def test_the_prior_of_four_options_has_the_likeliest_blank_label_as_base():
     )
     base, clean, far = math.log(0.7 / 0.1), math.log(0.1 / 0.6), math.log(0.1 / 0.5)
     expected = abs(clean - base) - abs(far - base)
-    assert task_metrics([one])["drift_to_prior"] == pytest.approx(expected)
+    assert values([one])["drift_to_prior"] == pytest.approx(expected)
 
 
 def test_controls_are_left_out_where_other_variants_exist():
     beside = replace(FIRST.variants[1], control=True)
     one = replace(FIRST, variants=(FIRST.variants[0], beside))
-    assert task_metrics([one])["drift_context"] == pytest.approx(0.1)
-
-
-def test_descriptions_tell_them_apart():
-    assert len({METRICS[name].description for name in REPRESENTATIONS}) == len(REPRESENTATIONS)
+    assert values([one])["drift_context"] == pytest.approx(0.1)

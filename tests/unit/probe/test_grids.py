@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from metrics.reference import dirichlet_energy
 
 from vlm_confidence_tasks.probe import grids as under_test
 from vlm_confidence_tasks.probe.grids import grids, roughness
@@ -21,6 +20,15 @@ def config(kind: str, image=32, patch=8, **more) -> SimpleNamespace:
 def row(*runs: int) -> list[bool]:
     """A prompt with runs of vision tokens between other tokens."""
     return [flag for run in runs for flag in [False, *[True] * run]] + [False]
+
+
+def dirichlet_energy(grid: np.ndarray) -> float:
+    """Mean squared difference between 4-neighbours of a grid of vectors, [H, W, D]."""
+    height, width, _ = grid.shape
+    points = [(i, j) for i in range(height) for j in range(width)]
+    below = [((i, j), (i + 1, j)) for i, j in points if i + 1 < height]
+    beside = [((i, j), (i, j + 1)) for i, j in points if j + 1 < width]
+    return float(np.mean([np.square(grid[a] - grid[b]).sum() for a, b in below + beside]))
 
 
 def thw(*sizes) -> dict[str, torch.Tensor]:

@@ -1,19 +1,20 @@
+"""Every metric of answers on three documents by hand, and what is absent where."""
+
 import itertools
-import json
 import math
-import pickle
+from collections import Counter
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
 from scipy.optimize import brentq
+from scipy.stats import entropy
 from sklearn import metrics as sklearn
 
 from vlm_confidence_tasks import metrics
-from vlm_confidence_tasks.metrics import Sample, metrics_for, task_metrics
 
-from . import reference
-from .making import EMPTY, METRICS, NOISE, NOISE_1, TEXT, open_document, yes_no_document
+from .everything import counted
+from .making import EMPTY, NOISE, NOISE_1, TEXT, open_document, values, yes_no_document
 
 ENTROPY_AND_DEFENSE = {
     *("entropy", "entropy_clean", "entropy_delta", "entropy_drop_rate"),
@@ -167,17 +168,8 @@ HAND_WORKED = {
 
 
 def test_three_documents_by_hand():
-    results = task_metrics(DOCUMENTS)
-    assert set(results) == set(HAND_WORKED)
-    for name, expected in HAND_WORKED.items():
-        assert results[name] == pytest.approx(expected, abs=1e-12), name
-
-
-def test_results_are_floats_and_do_not_depend_on_order():
-    results = task_metrics(DOCUMENTS)
-    assert all(type(value) is float for value in results.values())
     for order in itertools.permutations(DOCUMENTS):
-        assert task_metrics(order) == results
+        assert values(order) == pytest.approx(HAND_WORKED, abs=1e-12)
 
 
 def random_document(rng):
@@ -193,143 +185,52 @@ def random_document(rng):
     return yes_no_document(gold, answered(), [(variant, *answered()) for variant in variants])
 
 
-@pytest.fixture(scope="module")
-def many():
+def test_they_agree_with_independent_definitions():
     rng = np.random.default_rng(5)
-    return [replace(random_document(rng), image_id=f"image {n % 40}") for n in range(300)]
-
-
-def test_they_agree_with_independent_definitions(many):
-    found = task_metrics(many)
-    clean, variants = [d.clean for d in many], [list(d.perturbed) for d in many]
-    rows = [(d.gold, d.clean, r) for d in many for r in d.perturbed]
-    answers = [r.answer for _, _, r in rows]
-    gold, base = [g for g, _, _ in rows], [c.answer for _, c, _ in rows]
-    truth, said = np.array(gold) == "Yes", np.array(answers) == "Yes"
-    before, after = [c.correct for _, c, _ in rows], [r.correct for _, _, r in rows]
-    delta = np.array([r.entropy - c.entropy for _, c, r in rows])
-    answered = [(r.confidence, r.correct, r.probs[g]) for g, _, r in rows if r.answer]
-    confidence, correct, likelihood = zip(*answered, strict=True)
-    images = [d.image_id for d in many for _ in d.perturbed]
-    answered_on = [image for image, (_, _, r) in zip(images, rows, strict=True) if r.answer]
-    entropies = [(c.entropy, r.entropy) for _, c, r in rows]
-    defense = metrics.threshold_defense(*zip(*entropies, strict=True))
-    labels = [[r.answer for r in row] for row in variants]
-    pooled = ("noise", "textoverlay")
+    many = [replace(random_document(rng), image_id=f"image {n % 40}") for n in range(300)]
+    found = values(many)
+    rows = [(d.gold, d.clean.answer, r) for d, r in counted(many)]
+    gold, before = (np.array([row[n] for row in rows], dtype=object) for n in (0, 1))
+    after = np.array([r.answer for *_, r in rows], dtype=object)
+    truth, said, right = gold == "Yes", after == "Yes", after == gold
+    sure = [(r.confidence, r.correct, r.probs[g]) for g, _, r in rows if r.answer]
+    confidence, correct, likelihood = zip(*sure, strict=True)
+    by_document = [
+        (d.clean.answer, [r.answer for _, r in counted([d])], [r.family for _, r in counted([d])])
+        for d in many
+    ]
+    in_family = [
+        [
+            any(a != clean for a, f in zip(row, shown, strict=True) if f == family)
+            for clean, row, shown in by_document
+            if family in shown
+        ]
+        for family in ("noise", "textoverlay")
+    ]
     expected = {
-        "accuracy": np.mean(after),
         "precision": sklearn.precision_score(truth, said),
         "recall": sklearn.recall_score(truth, said),
         "f1": sklearn.f1_score(truth, said),
         "yes_ratio": np.mean(said),
-        "entropy_delta": np.mean(delta),
-        "entropy_delta_p": metrics.sign_flip_p(delta, images),
-        "entropy_delta_wilcoxon_p": metrics.wilcoxon_p(delta, images),
-        "entropy_drop_rate": np.mean(delta < 0),
-        "ifr": reference.flip_rate([c.answer for c in clean], labels),
-        "iv": reference.document_flip_rate([c.answer for c in clean], labels),
-        "ifr_macro": np.mean([found[f"ifr_{family}"] for family in pooled]),
-        "iv_macro": np.mean([found[f"iv_{family}"] for family in pooled]),
+        "invalid_rate": np.mean([a is None for a in after]),
+        "ifr": np.mean(before != after),
+        "iv": np.mean([set(row) != {clean} for clean, row, _ in by_document]),
+        "ifr_macro": np.mean([found["ifr_noise"], found["ifr_textoverlay"]]),
+        "iv_macro": np.mean([np.mean(flips) for flips in in_family]),
         "visual_entropy": np.mean(
-            [metrics.visual_entropy([c.answer, *row]) for c, row in zip(clean, labels, strict=True)]
+            [entropy([*Counter([clean, *row]).values()]) for clean, row, _ in by_document]
         ),
-        "right_to_wrong": reference.change_rate(before, after, True),
-        "wrong_to_right": reference.change_rate(before, after, False),
-        "fp_correction": reference.correction_rate(gold, base, answers, "No", "Yes"),
-        "fn_correction": reference.correction_rate(gold, base, answers, "Yes", "No"),
+        "right_to_wrong": np.mean(~right[before == gold]),
+        "wrong_to_right": np.mean(right[before != gold]),
+        "fp_correction": np.mean(after[~truth & (before == "Yes")] == "No"),
+        "fn_correction": np.mean(after[truth & (before == "No")] == "Yes"),
         "overconfidence": np.mean(confidence) - np.mean(correct),
         "brier": sklearn.brier_score_loss(correct, confidence),
         "nll": -np.mean(np.log(likelihood)),
-        "ece": metrics.expected_calibration_error(confidence, correct),
-        "ace": metrics.expected_calibration_error(confidence, correct, strategy="quantile"),
-        "mce": metrics.maximum_calibration_error(confidence, correct),
-        "auroc": metrics.auroc(confidence, correct),
-        "aurc": metrics.aurc(confidence, correct),
-        "smece": metrics.smooth_calibration_error(confidence, correct),
-        "ece_debiased": metrics.debiased_calibration_error(confidence, correct, answered_on),
-        "defense_reject": defense.reject,
-        "defense_auroc": defense.auroc,
-        "invalid_rate": np.mean([a is None for a in answers]),
+        "auroc": sklearn.roc_auc_score(correct, confidence),
     }
     for name, value in expected.items():
         assert found[name] == pytest.approx(value), name
-
-
-def test_order_leaves_no_trace_in_many_documents(many):
-    shuffled = [many[k] for k in np.random.default_rng(6).permutation(len(many))]
-    assert task_metrics(shuffled) == task_metrics(many)
-
-
-def test_what_is_kept_survives_json_and_pickle_and_strangers(many):
-    for metric in METRICS.values():
-        kept = [value for value in map(metric.extract, many) if value is not None]
-        travelled = [json.loads(json.dumps(value, allow_nan=False)) for value in kept]
-        marked = [{"image_id": "7", **value} for value in pickle.loads(pickle.dumps(travelled))]
-        assert travelled == kept
-        assert metric.reduce(marked) == metric.reduce(kept)
-
-
-def test_means_and_only_means_keep_a_score():
-    pooled = METRICS["accuracy"].reduce
-    for name, metric in METRICS.items():
-        kept = metric.extract(A)
-        if kept is not None:
-            assert ("score" in kept) == (metric.reduce is pooled), name
-            assert "score" not in kept or "n" in kept, name
-    for name in ("f1", "precision", "recall", "ece", "ace", "mce", "auroc", "aurc"):
-        assert METRICS[name].reduce is not pooled
-    assert METRICS["accuracy"].extract(A) == {"score": pytest.approx(1 / 3), "n": 3}
-    assert METRICS["iv"].extract(A) == {"score": 1.0, "n": 1}
-    assert METRICS["precision"].extract(A) == {"tp": 1, "fp": 0, "fn": 2}
-    assert METRICS["ece"].extract(B) == {
-        "confidence": [0.7, 0.55],
-        "correct": [0, 1],
-        "image_id": "image",
-    }
-
-
-def test_families_have_their_two_metrics_in_the_order_given():
-    names = list(metrics_for(["fog", "arc"]))
-    after = names.index("iv_macro") + 1
-    assert names[after : after + 4] == ["ifr_fog", "iv_fog", "ifr_arc", "iv_arc"]
-    assert len(names) == len(metrics_for(())) + 4
-
-
-def test_a_task_has_the_metrics_of_what_it_measures():
-    protocols = ("verbal", "loglik", "representations", "attacks", "object_noise")
-    everything, plain = metrics_for(["noise"]), metrics_for(["noise"], frozenset())
-    same = {n for n in everything if n.startswith("drift_") and "_same_" in n}
-    assert same == {n for n, m in everything.items() if "same_question" in m.requires} != set()
-    assert {n for n in same if "context" in n} >= {
-        *("drift_control_same_context", "drift_ratio_same_context", "drift_d_same_context"),
-    }
-    assert all(not metric.requires for metric in plain.values()) and "ifr_noise" in plain
-    for protocol in protocols:
-        own = metrics_for(["noise"], frozenset({protocol})).keys() - plain.keys()
-        assert own == {n for n, m in everything.items() if m.requires == {protocol}} != set()
-    without = [name for name in everything if name not in same]
-    assert list(metrics_for(["noise"], frozenset(protocols))) == without
-    assert list(metrics_for(["noise"], frozenset((*protocols, "same_question")))) == list(
-        everything
-    )
-
-
-def test_numbers_of_named_metrics_alone_are_the_same(many):
-    found = task_metrics(many)
-    assert task_metrics(many, ("ece", "ifr", "verbal_ece")) == {n: found[n] for n in ("ifr", "ece")}
-
-
-def test_metrics_are_named_and_described():
-    for name, metric in METRICS.items():
-        assert metric.name == name
-        assert metric.description and "{" not in metric.description
-        assert "\n" not in metric.description
-    assert METRICS["ece"].higher_is_better is False and METRICS["f1"].higher_is_better is True
-
-
-def test_nothing_at_all_gives_nothing():
-    assert task_metrics([]) == {}
-    assert all(metric.reduce([]) is None for metric in METRICS.values())
 
 
 def at_position(readout, entropy=None, unknown=False):
@@ -347,7 +248,7 @@ def test_the_entropy_at_the_answer_is_pooled_and_paired_where_both_have_one():
     lost = replace(
         B, clean=at_position(B.clean, None, True), variants=(at_position(B.variants[0], 2.0),)
     )
-    found = task_metrics([one, lost])
+    found = values([one, lost])
     assert found["entropy_answer"] == pytest.approx((0.25 + 1.0) / 2)
     # The third perturbed answer has no position: the clean one counts twice.
     assert found["entropy_answer_clean"] == pytest.approx(0.5)
@@ -356,10 +257,10 @@ def test_the_entropy_at_the_answer_is_pooled_and_paired_where_both_have_one():
 
 
 def test_only_measured_answers_to_closed_questions_have_positions():
-    assert "position_unknown" not in task_metrics([without_logits(A)])
+    assert "position_unknown" not in values([without_logits(A)])
     caption = open_document(None, ("a cat", None, 1.0), [("a dog", None, 2.0)])
     caption = replace(caption, variants=tuple(map(at_position, caption.variants)))
-    assert "position_unknown" not in task_metrics([caption])
+    assert "position_unknown" not in values([caption])
 
 
 def within(readout, low, high, entropy=None):
@@ -378,7 +279,10 @@ def test_bounds_are_shown_as_bounds_and_answers_without_an_entropy_are_counted()
             replace(within(text, 0.0, None), probs=None, confidence=None, position_unknown=True),
         ),
     )
-    found = task_metrics([one])
+    # Exact entropies have none.
+    bounds = {"entropy_low", "entropy_high", "entropy_bounded", "probs_unsettled"}
+    assert not bounds & set(values([A, B]))
+    found = values([one])
     assert found["entropy_low"] == pytest.approx((0.25 + 1.0 + 0.0) / 3)
     assert found["entropy_high"] == pytest.approx((0.75 + 1.0) / 2)
     assert found["entropy_bounded"] == pytest.approx(2 / 3) and found["entropy_bounded_clean"] == 0
@@ -387,19 +291,14 @@ def test_bounds_are_shown_as_bounds_and_answers_without_an_entropy_are_counted()
     assert found["probs_unsettled"] == pytest.approx(1 / 2) and found["probs_unsettled_clean"] == 0
 
 
-def test_exact_entropies_have_no_bounds():
-    names = {"entropy_low", "entropy_high", "entropy_bounded", "probs_unsettled"}
-    assert not names & set(task_metrics([A, B]))
-
-
 def test_a_caption_has_entropy_and_defense_alone():
     caption = open_document(None, ("a cat", None, 1.0), [("a dog", None, 2.0)])
-    assert set(task_metrics([caption])) == ENTROPY_AND_DEFENSE
+    assert set(values([caption])) == ENTROPY_AND_DEFENSE
 
 
 def test_an_open_question_has_accuracy_too():
     asked = open_document("cat", ("cat", True, 1.0), [("dog", False, 2.0), ("cat", True, 0.5)])
-    results = task_metrics([asked])
+    results = values([asked])
     accuracy = {"accuracy", "accuracy_clean", "right_to_wrong"}
     assert set(results) == ENTROPY_AND_DEFENSE | accuracy
     assert results["accuracy"] == results["right_to_wrong"] == 0.5
@@ -415,7 +314,7 @@ def without_logits(document):
 
 
 def test_without_logits_what_needs_them_is_absent_and_the_rest_is_the_same():
-    results = task_metrics([without_logits(document) for document in DOCUMENTS])
+    results = values([without_logits(document) for document in DOCUMENTS])
     needs = ("entropy", "defense", "confidence", "overconfidence", "brier", "nll", "ece", "ace")
     needs += ("smece", "mce", "auroc", "aurc", "answer_mass", "temperature")
     needs += ("error_auroc_confidence", "error_auroc_entropy", "error_auroc_gain")
@@ -425,13 +324,13 @@ def test_without_logits_what_needs_them_is_absent_and_the_rest_is_the_same():
 
 def test_a_task_of_controls_alone_pools_these():
     document = replace(A, variants=A.variants[3:])
-    results = task_metrics([document])
+    results = values([document])
     assert results["entropy"] == 9 and results["ifr"] == results["ifr_textoverlay_empty"] == 1
 
 
 def test_undefined_is_absent_and_not_zero():
     never = yes_no_document("No", ("No", 0.5, 0.25, 1.0), [(NOISE, "No", 0.5, 0.25, 1.0)])
-    results = task_metrics([never])
+    results = values([never])
     absent = {"precision", "recall", "f1", "auroc", "wrong_to_right"}
     absent |= {"entropy_delta_p", "entropy_delta_wilcoxon_p"}
     absent |= {"fp_correction", "fn_correction", "ifr_textoverlay", "accuracy_upstream_clean"}
@@ -441,14 +340,14 @@ def test_undefined_is_absent_and_not_zero():
 
 def test_unparsed_alone_has_no_calibration():
     lost = yes_no_document("No", (None, 0.5, 0.5, 1.0), [(NOISE, None, 0.5, 0.5, 1.0)])
-    results = task_metrics([lost])
+    results = values([lost])
     assert results["accuracy"] == 0 and results["invalid_rate"] == 1 and results["ifr"] == 0
     assert not {"ece", "nll", "confidence", "brier", "smece", "ece_floor", "ece_p"} & set(results)
 
 
 def test_no_as_the_positive_class():
     document = yes_no_document("No", ("Yes",), [(NOISE, "No"), (NOISE_1, "Yes")], positive="No")
-    results = task_metrics([document])
+    results = values([document])
     assert results["precision"] == 1 and results["recall"] == 0.5
     assert results["yes_ratio"] == 0.5  # of "Yes", whichever class is positive
     assert not {"fp_correction", "fn_correction"} & set(results)
@@ -456,25 +355,11 @@ def test_no_as_the_positive_class():
 
 def test_letters_have_flips_and_no_precision():
     document = replace(A, positive=None)
-    results = task_metrics([document])
+    results = values([document])
     assert "ifr" in results
     assert not {"precision", "recall", "f1", "yes_ratio", "fn_correction"} & set(results)
 
 
 def test_probability_zero_of_the_right_label_is_finite():
     document = yes_no_document("Yes", ("No", 0.5, 0.0, 1.0), [(NOISE, "No")])
-    assert task_metrics([document])["nll_clean"] == pytest.approx(87.3365, abs=1e-4)
-
-
-def test_pooling_weighs_instances_and_not_documents():
-    pooled = METRICS["accuracy"].reduce
-    assert pooled([{"score": 1.0, "n": 3}, {"score": 0.0, "n": 1}]) == 0.75
-
-
-def test_a_number_that_is_not_one_raises():
-    broken: Sample = replace(A, clean=replace(A.clean, entropy=float("nan")))
-    with pytest.raises(ValueError, match="image image: entropy_clean gave .nan"):
-        task_metrics([broken])
-    overdone = replace(A, clean=replace(A.clean, confidence=1.5))
-    with pytest.raises(ValueError, match="1.5"):
-        task_metrics([overdone])
+    assert values([document])["nll_clean"] == pytest.approx(87.3365, abs=1e-4)

@@ -1,0 +1,233 @@
+"""Names of metrics, and what holds of every metric's value, interval and difference."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from vlm_confidence_tasks import metrics
+from vlm_confidence_tasks.metrics import Number, Sample, catalogue, measured_in, metrics_for
+from vlm_confidence_tasks.types import MEASURES
+
+from .everything import VARIANTS, documents, table
+from .making import METRICS, NOISE, NOISE_1, SHIFT, measure, values, yes_no_document
+
+SHOWN = tuple(dict.fromkeys(variant.family for variant in VARIANTS))
+# Attacks and noise on objects have documents of their own (test_attacks.py, test_object_noise.py).
+NAMES = list(metrics_for(SHOWN, {"verbal", "loglik", "representations", "same_question"}))
+
+
+@cache
+def everything() -> dict[str, Number]:
+    return metrics.measure(table())
+
+
+def test_the_names_are_those_that_files_of_users_have() -> None:
+    digest = sha256("\n".join(sorted(METRICS)).encode()).hexdigest()
+    assert (len(METRICS), digest[:16]) == (294, "0830fa77edda4e8c")
+    assert {"accuracy", "ece_clean", "verbal_ece", "loglik_ece_ts_clean", "ifr_noise"} <= set(
+        METRICS
+    )
+    assert {"drift_d_same_vision", "spectral_low_delta_flipped"} <= set(METRICS)
+
+
+def test_every_record_is_found_by_its_name() -> None:
+    source = "".join(file.read_text() for file in Path(catalogue.__file__).parent.glob("*.py"))
+    records = [record for group in catalogue.GROUPS for record in group]
+    for record in records:
+        found = re.findall(rf'(?:Metric|_auroc|_gain)\(\s*"{re.escape(record.name)}",', source)
+        assert len(found) == 1, record.name
+    assert len(records) == len({record.name for record in records}) > 100
+
+
+def test_metrics_are_described_and_told_apart() -> None:
+    descriptions = [metric.description for metric in METRICS.values()]
+    assert len(set(descriptions)) == len(descriptions) and all(descriptions)
+    assert not any("{" in text or "\n" in text for text in descriptions)
+    assert METRICS["ece"].higher_is_better is False and METRICS["f1"].higher_is_better is True
+    for name in ("confidence", "overconfidence", "ece", "ece_clean", "verbal_ece", "brier"):
+        assert "unparsed" in METRICS[name].description
+    assert "unparsed" not in METRICS["loglik_ece"].description
+
+
+def test_at_most_twenty_are_core() -> None:
+    core = [name for name, metric in METRICS.items() if metric.is_core]
+    assert len(core) <= 20
+    assert {"accuracy", "f1_clean", "entropy_delta_p", "ece", "ece_floor_clean", "ifr"} < set(core)
+
+
+def test_families_have_their_two_metrics_in_the_order_given() -> None:
+    names = list(metrics_for(["fog", "arc"]))
+    after = names.index("iv_macro") + 1
+    assert names[after : after + 4] == ["ifr_fog", "iv_fog", "ifr_arc", "iv_arc"]
+    assert len(names) == len(metrics_for(())) + 4
+
+
+def test_a_task_has_the_metrics_of_what_it_measures() -> None:
+    plain = metrics_for(["noise"], frozenset())
+    assert all(not metric.requires for metric in plain.values()) and "ifr_noise" in plain
+    for measure_ in MEASURES:
+        own = metrics_for(["noise"], {measure_}).keys() - plain.keys()
+        assert own == {n for n, m in METRICS.items() if m.requires == {measure_}}
+        assert bool(own) == (measure_ != "same_question")
+    same = {n for n, m in METRICS.items() if "same_question" in m.requires}
+    assert same == {n for n in METRICS if n.startswith("drift_") and "_same_" in n}
+    assert all("representations" in METRICS[name].requires for name in same)
+
+
+def test_every_metric_can_be_computed_and_has_an_interval_but_what_estimates_nothing() -> None:
+    """A p or a floor that is not marked as one would stand in tables as a number of its own."""
+    assert list(everything()) == NAMES
+    p_values = {name for name, metric in METRICS.items() if metric.is_p}
+    assert p_values == {name for name in METRICS if re.search(r"_p(_clean)?$", name)}
+    floors = {name: metric.floor for name, metric in METRICS.items() if metric.floor}
+    assert floors.keys() == {n for n in METRICS if re.fullmatch(r"(\w+_)?ece(_clean)?", n)}
+    assert floors == {name: name.replace("ece", "ece_floor") for name in floors}
+    assert all(floor in METRICS[name].description for name, floor in floors.items())
+    without = {name for name, metric in METRICS.items() if not metric.statistic.estimates}
+    rest = {name.removesuffix("_clean") for name in without - p_values - {*floors.values()}}
+    assert rest == {"mce", "verbal_mce", "loglik_mce", "defense_reject"}
+    for name, number in everything().items():
+        if name in without:
+            assert number.low is number.high is None, name
+        else:
+            assert number.low <= number.value <= number.high, name
+            assert number.high > number.low, name
+
+
+def test_named_metrics_have_the_same_numbers() -> None:
+    names = {"f1", "ece", "entropy_delta", "speed"}
+    expected = {name: everything()[name] for name in NAMES if name in names}
+    assert metrics.measure(table(), names) == expected
+    without = metrics.measure(table(), names, intervals=False)
+    assert without == {name: Number(found.value) for name, found in expected.items()}
+    assert metrics.values(table()) == {name: number.value for name, number in everything().items()}
+    assert all(type(number.value) is float for number in everything().values())
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_order_of_documents_leaves_no_trace(seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(len(documents()))
+    assert measure([documents()[n] for n in order]) == everything()
+
+
+# A threshold has too few images above it (statistics/test_thresholds.py).
+FEW = {"defense_reject", "defense_bypass"}
+ESTIMATING = [n for n in NAMES if METRICS[n].statistic.estimates and n not in FEW]
+
+
+@pytest.mark.parametrize("names", np.array_split(ESTIMATING, 8), ids=lambda names: names[0])
+def test_a_difference_is_that_of_the_values_and_a_wider_level_has_a_wider_interval(
+    names: Sequence[str],
+) -> None:
+    first, second = table(), table(seed=1)
+    for name in names:
+        metric = METRICS[str(name)]
+        a, b = metric.value(first), metric.value(second)
+        apart, wide = (metric.difference(first, second, level) for level in (0.8, 0.99))
+        assert apart.estimate == wide.estimate == pytest.approx(b - a, abs=1e-9), name
+        alone = [metric.interval(first, level) for level in (0.8, 0.99)]
+        assert alone[0].estimate == pytest.approx(a, abs=1e-9), name
+        for narrow, wider in ((apart, wide), alone):
+            assert wider.low <= narrow.low < narrow.high <= wider.high, name
+            assert wider.high - wider.low > narrow.high - narrow.low, name
+        same = metric.difference(first, first)
+        assert same is None or (same.estimate == 0 and same.low <= 0 <= same.high), name
+
+
+def test_what_is_measured_is_found() -> None:
+    plain = [yes_no_document("Yes", ("Yes",), [(NOISE, "No")])]
+    assert measured_in(metrics.Answers.of(plain)) == measured_in(metrics.Answers.of([])) == set()
+    assert measured_in(table()) == {"verbal", "loglik", "representations", "same_question"}
+
+
+def test_nothing_at_all_gives_nothing() -> None:
+    nothing = metrics.Answers.of([])
+    assert metrics.values(nothing) == {}
+    for name, metric in METRICS.items():
+        assert metric.value(nothing) is metric.interval(nothing) is None, name
+
+
+def test_a_confidence_out_of_range_is_refused() -> None:
+    sample = documents()[0]
+    overdone = replace(sample, clean=replace(sample.clean, answer="Yes", confidence=1.5))
+    with pytest.raises(ValueError, match="1.5"):
+        values([overdone])
+
+
+def test_never_and_always_have_wide_intervals() -> None:
+    held = [
+        replace(yes_no_document("Yes", ("Yes",), [(SHIFT, "Yes")]), image_id=f"image{n % 20}")
+        for n in range(60)
+    ]
+    numbers = measure(held)
+    for name, value in (("ifr", 0), ("iv", 0), ("accuracy", 1), ("accuracy_clean", 1)):
+        assert numbers[name].value == value
+        assert numbers[name].high - numbers[name].low > 0.1, name
+
+
+def calibrated_model(rng: np.random.Generator) -> list[Sample]:
+    """300 answers on 50 images, right as often as they say; 2% of them flip."""
+    held = []
+    for n in range(300):
+        confidence = float(0.5 + 0.5 * rng.beta(2, 1))
+        right = rng.random() < confidence
+        clean, flipped = ("Yes", "No") if right else ("No", "Yes")
+        shown = flipped if rng.random() < 0.02 else clean
+        p_yes = confidence if right else 1 - confidence
+        moved = [(SHIFT, shown, 0.5, p_yes, 1.0)]
+        document = yes_no_document("Yes", (clean, 0.5, p_yes, 1.0), moved)
+        held.append(replace(document, image_id=f"image{n // 6}"))
+    return held
+
+
+def test_a_hundred_calibrated_models_are_held() -> None:
+    """A percentile bootstrap holds `ece_clean` in none, and `ifr` in 90 with some of width 0."""
+    rng = np.random.default_rng(12)
+    names = {"ece_clean", "ece_debiased_clean", "smece_clean", "ifr"}
+    models = [measure(calibrated_model(rng), names) for _ in range(100)]
+    for name in names - {"ifr"}:
+        assert sum(model[name].low == 0 for model in models) >= 92, name
+    flips = [model["ifr"] for model in models]
+    assert sum(flip.low <= 0.02 <= flip.high for flip in flips) >= 93
+    assert min(flip.high - flip.low for flip in flips) > 0.005
+
+
+def test_few_images_have_no_interval() -> None:
+    alone = [replace(d, image_id=f"image{n % 4}") for n, d in enumerate(documents())]
+    found = measure(alone)
+    assert "brier_ts" in found
+    assert all(number.low is number.high is None for number in found.values())
+
+
+def certain(*rows: tuple[str, float]) -> dict[str, Number]:
+    """What is measured of an image each, all "Yes": (answer, its confidence)."""
+    answered = [(answer, 0.5, p if answer == "Yes" else 1 - p, 1.0) for answer, p in rows]
+    held = [yes_no_document("Yes", row, [(NOISE_1, *row)]) for row in answered]
+    return measure([replace(d, image_id=f"image{n}") for n, d in enumerate(held)])
+
+
+def test_a_number_without_an_interval_has_a_reason_of_the_page() -> None:
+    right = [("Yes", 0.6 + 0.05 * n) for n in range(6)]
+    wrong = [("No", 0.7), ("No", 0.72), ("No", 0.95), ("No", 0.8), ("No", 0.75)]
+    held = certain(*right, *wrong)
+    assert all(held[name].low is not None for name in ("auroc", "confidence", "ece", "accuracy"))
+    # Few wrong; at the end of its range, or without one image; all agree.
+    low = [("No", 0.51 + 0.01 * n) for n in range(5)]
+    without = [
+        (certain(*right, *wrong[:4]), "auroc"),
+        (certain(*right, *low), "auroc"),
+        (certain(*right, *low[:4], ("No", 0.95)), "auroc"),
+        (certain(*[("Yes", 0.8)] * 6), "confidence"),
+    ]
+    for numbers, name in without:
+        assert numbers[name].low is numbers[name].high is None
+        assert all(numbers[other].low is not None for other in ("ece", "accuracy", "ifr"))
+    assert without[1][0]["auroc"].value == 1.0

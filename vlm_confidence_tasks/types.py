@@ -285,7 +285,7 @@ def _parameters(variant: Variant) -> Mapping[str, Scalar]:
     return dict(variant.parameters)
 
 
-class Sample(msgspec.Struct, frozen=True):
+class Sample(msgspec.Struct, frozen=True, gc=False):
     """The answers to one document, clean and perturbed, and the right answer.
 
     Attributes:

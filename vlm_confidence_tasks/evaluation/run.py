@@ -1,6 +1,6 @@
 """One evaluation: answers and measures all requests, each key once."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,7 +17,7 @@ from vlm_confidence_tasks.evaluation.failures import Failures
 from vlm_confidence_tasks.evaluation.follow_up import FollowUps
 from vlm_confidence_tasks.evaluation.progress import Progress
 from vlm_confidence_tasks.evaluation.representations import Representations
-from vlm_confidence_tasks.evaluation.request import Request, Response, TaskSpec
+from vlm_confidence_tasks.evaluation.request import Generation, Request, RequestKey, TaskSpec
 from vlm_confidence_tasks.evaluation.response_cache import ResponseCache
 from vlm_confidence_tasks.evaluation.runner import Runner
 from vlm_confidence_tasks.evaluation.schedule import calls, work
@@ -71,15 +71,17 @@ class Run:
         self._representations = Representations()
         self.runner = Runner(engine, cache, self._representations, self.failures, self._dependents)
         self._requests: dict[tuple[str, int], dict[int, Request]] = {}
-        self._unfinished: dict[str, set[bytes]] = {}
+        # Of each task: its documents without a sample yet, by their stored images.
+        self._unfinished: dict[str, dict[bytes, set[int]]] = {}
+        self._samples: dict[str, dict[int, Sample]] = {task.name: {} for task in specs}
 
     def close(self) -> None:
         """Stop the threads and close the cache."""
         self.runner.close()
         self._cache.close()
 
-    def answer(self, requests: Sequence[Request]) -> list[Response | None]:
-        """Answer requests, each key once, and return their responses; None for failed ones.
+    def answer(self, requests: Sequence[Request]) -> list[Generation | None]:
+        """Answer requests, each key once, and return the answers; None for failed ones.
 
         Raises:
             MeasurementError: More requests failed than allowed.
@@ -88,40 +90,37 @@ class Run:
         for request in requests:
             document = self._requests.setdefault((request.task.name, request.document), {})
             document[request.index] = request
-            images = self._unfinished.setdefault(request.task.name, set())
-            images.add(request.key.image.source)
+            images = self._unfinished.setdefault(request.task.name, {})
+            images.setdefault(request.key.image.source, set()).add(request.document)
         self._follow_ups.expect(requests)
         controls = self._representations.control_requests(requests)
-        more = [request for request in requests if self._has_more(request)]
-        planned = work(more, controls)
+        planned = work(requests, controls)
+        generations: dict[RequestKey, Generation] = {}
         if planned:
-            self._answer_blocks(planned)
+            self._answer_blocks(planned, generations)
         # Depends on tasks, not on requests, since all ranks must take part in the gathering.
         if self._captured_tasks:
             documents = self._requests.values()
             self._representations.compare_images(
                 request for document in documents for request in document.values()
             )
-            self._complete(())
-        return [self.runner.responses.get(request.key) for request in requests]
-
-    def _has_more(self, request: Request) -> bool:
-        """Whether a request, its options, hidden states or second turn may be unmeasured."""
-        known = request.key in self.runner.responses
-        more = request.task.settings.verbal or request.options or request.representations
-        return not known or bool(more)
+            self._complete(list({request.key.image.source for request in requests}))
+            self.runner.responses.clear()
+        return [generations.get(request.key) for request in requests]
 
     def failure(self, task: str, document: int) -> str | None:
         """Return why a document could not be measured, None if it was."""
         return self.failures.get(task, document)
 
-    def measured(self, task: str) -> list[int]:
-        """Return the documents of a task that this process measured, in order."""
-        own = sorted(document for name, document in self._requests if name == task)
-        return [document for document in own if self.failure(task, document) is None]
+    def samples(self, task: str) -> Mapping[int, Sample]:
+        """Return the documents of a task that this process measured, with their answers."""
+        return self._samples[task]
 
-    def sample(self, task: str, document: int) -> Sample:
-        """Return a document with the answers to its clean image and variants."""
+    def forget(self) -> None:
+        """Drop all samples, once the tasks hold those of all processes."""
+        self._samples.clear()
+
+    def _sample(self, task: str, document: int) -> Sample:
         requests = [request for _, request in sorted(self._requests[task, document].items())]
         clean, *variants = map(self._readout, requests)
         question, upstream = requests[0].question, requests[0].task.benchmark.upstream_score
@@ -173,7 +172,10 @@ class Run:
         labels = request.key.labels
         return replace(inside, prior_probs=dict(zip(labels, values, strict=True)))
 
-    def _answer_blocks(self, work: Sequence[Sequence[Request]]) -> None:
+    def _answer_blocks(
+        self, work: Sequence[Sequence[Request]], generations: dict[RequestKey, Generation]
+    ) -> None:
+        """Answer blocks of requests, and add what the engine returned to `generations`."""
         blanks = sum(len(with_blanks(block)) for block in work)
         total = sum(map(len, work)) + self._follow_ups.expected() + blanks
         with ExitStack() as stack:
@@ -188,13 +190,19 @@ class Run:
                 self.runner.prepare(following)
                 self._answer(block, progress)
                 self._answer_blanks(block, progress)
-                sources = [request.key.image.source for request in block]
+                sources = list(dict.fromkeys(request.key.image.source for request in block))
                 expected = self._follow_ups.expected(sources)
                 second = self._follow_ups.take(sources, self.runner.responses)
                 self._answer(second, progress)
                 progress.add(expected - len(second))
                 self.runner.discard([*sources, SOURCE])
+                for request in block:
+                    if request.key in self.runner.responses:
+                        generations[request.key] = self.runner.responses[request.key].generation
                 self._complete(sources)
+                # What is measured inside the model is compared between blocks.
+                if not self._captured_tasks:
+                    self.runner.responses.clear()
                 self._stop_if_signalled(progress)
         attacks = (provider.summary() for provider in self._objectives)
         for summary in (self._cache.summary(self._rank, self._ranks), *attacks):
@@ -223,19 +231,23 @@ class Run:
     def _stop_if_signalled(self, progress: Progress) -> None:
         self._interrupts.stop_if_signalled(progress.done, progress.total, self._cache.folder)
 
-    def _complete(self, sources: Iterable[bytes]) -> None:
-        """Report the tasks whose last images are among these.
+    def _complete(self, sources: Sequence[bytes]) -> None:
+        """Make the samples of documents with these images, and report tasks that are complete.
 
-        Tasks with representations are reported only after the control drift is computed.
+        Those of tasks with representations are made only after the control drift is computed.
         """
-        for images in self._unfinished.values():
-            images.difference_update(sources)
-        for name in [name for name, images in self._unfinished.items() if not images]:
+        for name, images in list(self._unfinished.items()):
             if name in self._captured_tasks and not self._representations.compared:
                 continue
-            del self._unfinished[name]
-            documents = sorted(document for task, document in self._requests if task == name)
-            self._on_complete(name, documents)
+            documents = (document for source in sources for document in images.pop(source, ()))
+            self._samples[name] |= {
+                document: self._sample(name, document)
+                for document in documents
+                if self.failure(name, document) is None
+            }
+            if not images:
+                del self._unfinished[name]
+                self._on_complete(name, sorted(d for task, d in self._requests if task == name))
 
     def _dependents(self, failed: Request) -> Iterator[Place]:
         """Return the documents that need the answer to a request."""

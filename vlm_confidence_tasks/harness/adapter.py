@@ -19,7 +19,7 @@ from lmms_eval.api.instance import (
 from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.engine import BatchSize
 from vlm_confidence_tasks.evaluation.images import ShownImages
-from vlm_confidence_tasks.evaluation.request import Generation, Request, Response
+from vlm_confidence_tasks.evaluation.request import Generation, Request
 from vlm_confidence_tasks.evaluation.same_question import CONTROLS
 from vlm_confidence_tasks.harness.reasoning import Tags, read_tags, strip_thinking
 from vlm_confidence_tasks.harness.task import (
@@ -33,7 +33,7 @@ from vlm_confidence_tasks.harness.task import (
 # an answer, after their retries or when the token budget is spent.
 FAILURE_TEXTS = ("[LMMS_EVAL_REQUEST_FAILED", "[LMMS_EVAL_BUDGET_EXCEEDED")
 
-AnswerRequests = Callable[[Sequence[Request]], list[Response | None]]
+AnswerRequests = Callable[[Sequence[Request]], list[Generation | None]]
 LookUp = Callable[[str, int], tuple[Request, ShownImages]]
 
 
@@ -67,10 +67,11 @@ class HarnessAdapter:
         perturbed = [item for item in instances if isinstance(item, PerturbedInstance)]
         others = [item for item in instances if not isinstance(item, PerturbedInstance)]
         results = iter(self._generate(others) if others else ())
-        self._instances |= {(item.task_name, item.request.index): item for item in perturbed}
-        responses = iter(answer([item.request for item in perturbed]))
+        self._instances = {(item.task_name, item.request.index): item for item in perturbed}
+        answers = iter(answer([item.request for item in perturbed]))
+        self._instances.clear()
         return [
-            _result(next(responses)) if isinstance(item, PerturbedInstance) else next(results)
+            _result(next(answers)) if isinstance(item, PerturbedInstance) else next(results)
             for item in instances
         ]
 
@@ -114,11 +115,11 @@ class HarnessAdapter:
             yield
 
 
-def _result(response: Response | None) -> Any:
-    """Return a response in the harness's form: "" for a failed request."""
-    if response is None:
+def _result(generation: Generation | None) -> Any:
+    """Return an answer in the harness's form: "" for a failed request."""
+    if generation is None:
         return ""
-    text, counts = response.generation.text, response.generation.token_counts
+    text, counts = generation.text, generation.token_counts
     return text if counts is None else GenerationResult(text, TokenCounts(**counts))
 
 

@@ -131,7 +131,7 @@ class _Document(msgspec.Struct):
         failure = evaluation.failure(name, index)
         if failure is not None:
             return cls(index, None, task.row(index, failure))
-        return cls(index, evaluation.sample(name, index), None)
+        return cls(index, evaluation.samples(name)[index], None)
 
     @property
     def row(self) -> dict[str, Any]:

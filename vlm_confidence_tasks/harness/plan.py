@@ -22,7 +22,7 @@ from vlm_confidence_tasks.evaluation.planned_calls import (
     is_adaptive,
     planned_calls,
 )
-from vlm_confidence_tasks.evaluation.request import Request, Response
+from vlm_confidence_tasks.evaluation.request import Generation, Request
 from vlm_confidence_tasks.harness import plugin
 from vlm_confidence_tasks.harness.adapter import DocumentView, HarnessAdapter
 from vlm_confidence_tasks.harness.task import PerturbedTask
@@ -174,7 +174,7 @@ def plan(
         with located(request.place):
             return request, images.shown(request)
 
-    def answer(requests: Sequence[Request]) -> list[Response | None]:
+    def answer(requests: Sequence[Request]) -> list[Generation | None]:
         for name, _ in {(request.task.name, request.document) for request in requests}:
             shares[name].documents += 1
         for kind, call in planned_calls(requests, images, engine.batch_size.now or 1):

@@ -102,6 +102,8 @@ class Session:
             results: The return value of `evaluate()`, None in all processes but the first.
         """
         failed = self._run.failures.gather()
+        # A row is made of each sample below: what the tasks hold goes one by one.
+        self._run.forget()
         if results is None:
             return
         for name, rows in results.get("samples", {}).items():

@@ -57,11 +57,8 @@ class Evaluation(Protocol):
     def mask_store(self) -> MaskStore | None:
         """Where masks are kept; None: none are looked for, and all documents taken to have some."""
 
-    def measured(self, task: str) -> list[int]:
-        """Return the documents of a task that this process measured."""
-
-    def sample(self, task: str, document: int) -> Sample:
-        """Return a document with the answers to its clean image and variants."""
+    def samples(self, task: str) -> Mapping[int, Sample]:
+        """Return the documents of a task that this process measured, with their answers."""
 
     def failure(self, task: str, document: int) -> str | None:
         """Return why a document could not be measured, None if it was."""
@@ -303,8 +300,8 @@ class PerturbedTask(ConfigurableTask):
         """
         filtered = super().apply_filters()
         evaluation, name = self._evaluation(), str(self.task_name)
-        own = {index: evaluation.sample(name, index) for index in evaluation.measured(name)}
-        held = {index: s for part in probe.gather(own) for index, s in part.items()}
+        parts = probe.gather(evaluation.samples(name))
+        held = {index: sample for part in parts for index, sample in part.items()}
         self.samples = {index: held[index] for index in sorted(held)}
         self.answers = Answers.of(self.samples.values())
         self._places = {index: place for place, index in enumerate(self.samples)}

@@ -10,13 +10,15 @@ from msgspec import structs
 
 from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.blank_image import blank_request, is_blank
-from vlm_confidence_tasks.evaluation.control_drift import CleanVectors, Units, control_drifts
-from vlm_confidence_tasks.evaluation.request import Request, RequestKey
-from vlm_confidence_tasks.evaluation.same_question import (
+from vlm_confidence_tasks.evaluation.controls import (
+    CleanVectors,
     OtherImages,
+    Units,
+    control_drifts,
     control_requests,
     with_controls,
 )
+from vlm_confidence_tasks.evaluation.request import Request, RequestKey
 from vlm_confidence_tasks.metrics import cosine_drift, l2_distance
 from vlm_confidence_tasks.types import CHANNELS, CLEAN, Inside
 
@@ -128,12 +130,10 @@ class Representations:
         captured, spectrum = self._captured[request.key]
         vectors = _vectors(captured)
         clean = {} if request.variant == CLEAN else _vectors(self._captured[request.clean][0])
-        pairs = {name: (clean[name], vectors[name]) for name in vectors if name in clean}
-        drifts = {name: cosine_drift(*pair) for name, pair in pairs.items()}
         blank = self._units[self._blanks[request.clean]].get("context")
         return Inside(
-            drift={name: drift for name, drift in drifts.items() if drift is not None},
-            distance={name: l2_distance(*pair) for name, pair in pairs.items()},
+            drift=_drifts(clean, vectors),
+            distance={n: l2_distance(clean[n], v) for n, v in vectors.items() if n in clean},
             control={},
             prior_drift=None if blank is None else cosine_drift(captured.context, blank),
             prior_probs=None,
@@ -206,7 +206,7 @@ def _vectors(captured: probe.HiddenStates) -> Vectors:
     return {name: vector for name, vector in named if vector is not None}
 
 
-def _drifts(one: Units, other: Units) -> dict[str, float]:
+def _drifts(one: Units | Vectors, other: Units | Vectors) -> dict[str, float]:
     """Return the drift between two answers by channel, of the channels that both have."""
     drifts = {name: cosine_drift(one[name], other[name]) for name in one if name in other}
     return {name: drift for name, drift in drifts.items() if drift is not None}

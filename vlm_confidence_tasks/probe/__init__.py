@@ -3,7 +3,6 @@
 from vlm_confidence_tasks.probe.answer_position import answer_position
 from vlm_confidence_tasks.probe.backend import ProbeError
 from vlm_confidence_tasks.probe.description import Origin, folder_digest
-from vlm_confidence_tasks.probe.gathering import gather
 from vlm_confidence_tasks.probe.hidden_states import StateRecorder, Vision, pool_vision
 from vlm_confidence_tasks.probe.labels import label_tokens
 from vlm_confidence_tasks.probe.logit_source import (
@@ -11,8 +10,8 @@ from vlm_confidence_tasks.probe.logit_source import (
     TransformersSource,
     find_source,
 )
-from vlm_confidence_tasks.probe.memory import free_memory, out_of_memory
 from vlm_confidence_tasks.probe.options import options_of
+from vlm_confidence_tasks.probe.processes import free_memory, gather, out_of_memory
 from vlm_confidence_tasks.probe.reading import (
     FloatArray,
     HiddenStates,

@@ -10,15 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlm_confidence_tasks.evaluation.blank_image import blank_images, blank_variant
-from vlm_confidence_tasks.evaluation.control_drift import (
+from vlm_confidence_tasks.evaluation.controls import (
+    CONTROLS,
     OTHERS,
     CleanVectors,
+    OtherImages,
     control_drifts,
     draw_other_images,
 )
 from vlm_confidence_tasks.evaluation.representations import Representations
 from vlm_confidence_tasks.evaluation.request import Request
-from vlm_confidence_tasks.evaluation.same_question import CONTROLS, OtherImages
 from vlm_confidence_tasks.metrics import control_drift
 from vlm_confidence_tasks.probe import HiddenStates
 

@@ -1,8 +1,10 @@
-"""Detects out-of-memory errors and frees device memory."""
+"""What a run knows of its processes and of their memory."""
 
 import gc
+from typing import TypeVar
 
 import torch
+import torch.distributed
 
 
 def out_of_memory(error: BaseException | None) -> bool:
@@ -25,3 +27,19 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+Value = TypeVar("Value")
+
+
+def gather(value: Value) -> list[Value]:
+    """Return the value of every process, in order of rank; every process must call it.
+
+    Uses the harness's own torch.distributed process group.
+    """
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if not distributed or torch.distributed.get_world_size() == 1:
+        return [value]
+    found: list[Value | None] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(found, value)
+    return [part for part in found if part is not None]

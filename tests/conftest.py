@@ -240,7 +240,7 @@ def assert_near(one: Any, other: Any, tolerance: float = 1e-5) -> None:
         assert one.keys() == other.keys()
         for key in one:
             assert_near(one[key], other[key], tolerance)
-    elif isinstance(one, list):
+    elif isinstance(one, (list, tuple)):
         for a, b in zip(one, other, strict=True):
             assert_near(a, b, tolerance)
     elif isinstance(one, float):

@@ -59,11 +59,7 @@ class Parameter:
         """
         if isinstance(self.allowed, tuple):
             return f"one of {', '.join(map(repr, self.allowed))}"
-        return (
-            self.kind.__name__
-            if self.allowed is None
-            else f"{self.kind.__name__} in {self.allowed}"
-        )
+        return self.kind.__name__ + ("" if self.allowed is None else f" in {self.allowed}")
 
     def check(self, value: object) -> Scalar:
         """Return the value in the parameter's own type.

@@ -22,16 +22,15 @@ _RGB = {
 Point = tuple[float, float]
 
 
-def _polygon(corners: int, inner: float = 1.0, turn: float = -90.0) -> list[Point]:
-    """Corners on the unit circle; every second one pulled in to `inner` if below 1."""
-    number = corners * (1 if inner == 1.0 else 2)
-    radii = [1.0 if i % 2 == 0 else inner for i in range(number)]
-    angles = [math.radians(turn + 360 * i / number) for i in range(number)]
+def _star() -> list[Point]:
+    """Outline of a star of five points, on the unit circle."""
+    radii, angles = [1.0, 0.42] * 5, [math.radians(36 * i - 90) for i in range(10)]
     return [(r * math.cos(a), r * math.sin(a)) for r, a in zip(radii, angles, strict=True)]
 
 
-def _cross(arm: float = 0.33) -> list[Point]:
+def _cross() -> list[Point]:
     """Outline of an upright cross in [-1, 1]."""
+    arm = 0.33
     quarter = [(arm, -1.0), (arm, -arm), (1.0, -arm)]
     turned = [quarter]
     for _ in range(3):
@@ -43,7 +42,7 @@ def _cross(arm: float = 0.33) -> list[Point]:
 _OUTLINES: dict[str, list[Point]] = {
     "square": [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
     "triangle": [(0.0, -1.0), (1.0, 0.85), (-1.0, 0.85)],
-    "star": _polygon(5, inner=0.42),
+    "star": _star(),
     "cross": _cross(),
 }
 

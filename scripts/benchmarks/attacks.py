@@ -29,7 +29,7 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from overhead import write_model
+from benchmark_parts import in_turn, write_model
 from vlm_confidence_tasks.attacks import ModelObjective, PixelPath
 from vlm_confidence_tasks.attacks.pixels import KEY, Cost
 from vlm_confidence_tasks.attacks.prompt import make_prompt
@@ -89,8 +89,8 @@ def compare_batch(source: Any, images: Sequence[Image.Image], repeats: int) -> s
         return torch.cat([single() for single in singles])
 
     differ = float((apart().sign() != together().sign()).float().mean())
-    times = [(seconds(apart), seconds(together)) for _ in range(repeats)]
-    one, batch = (statistics.median(column) for column in zip(*times, strict=True))
+    ways = {"one": lambda _: seconds(apart), "batch": lambda _: seconds(together)}
+    one, batch = map(statistics.median, in_turn(ways, repeats).values())
     return (
         f"{len(images)} rows: one after another {1000 * one:.0f} ms, in one batch "
         f"{1000 * batch:.0f} ms, gain {one / batch:.2f}; gradient signs that differ {differ:.1e}"
@@ -121,11 +121,11 @@ def main() -> None:
             return
         pass_, whole = plain(source, images), attack(source, images[0], given.steps)
         pass_(), whole()
-        passes, wholes = [], []
-        for _ in range(given.repeats):
-            passes.append(seconds(pass_, given.steps + 1))
-            wholes.append(seconds(whole) / (given.steps + 1))
-    one, step = statistics.median(passes), statistics.median(wholes)
+        ways = {
+            "pass": lambda _: seconds(pass_, given.steps + 1),
+            "step": lambda _: seconds(whole) / (given.steps + 1),
+        }
+        one, step = map(statistics.median, in_turn(ways, given.repeats).values())
     print(f"plain forward and backward pass: {1000 * one:.1f} ms")
     print(f"attack: {1 / step:.1f} gradient steps a second, {1000 * step:.1f} ms each")
     print(f"ratio {step / one:.2f}")

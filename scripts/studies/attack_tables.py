@@ -9,6 +9,7 @@ natural degradations and the frequency tasks. All intervals are 95%, clustered b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -110,12 +111,12 @@ def spread(redrawn: Sequence[Sample]) -> dict[Asked, float]:
     Args:
         redrawn: The answers to the shown images, each as a clean image, and to its noisy copies.
     """
-    return {
-        asked(sample, sample.image_sha256): visual_entropy(
-            [readout.answer for readout in (sample.clean, *sample.variants)]
-        )
-        for sample in redrawn
-    }
+    found = {}
+    for sample in redrawn:
+        counts = Counter(readout.answer for readout in (sample.clean, *sample.variants))
+        (entropy,) = visual_entropy([list(counts.values())])
+        found[asked(sample, sample.image_sha256)] = float(entropy)
+    return found
 
 
 @dataclass(frozen=True)

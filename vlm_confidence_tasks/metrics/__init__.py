@@ -15,7 +15,6 @@ from vlm_confidence_tasks.metrics.functional.calibration import (
     reliability_curve,
     smooth_calibration_error,
 )
-from vlm_confidence_tasks.metrics.functional.classification import Confusion, confusion
 from vlm_confidence_tasks.metrics.functional.correlation import (
     pearson,
     spearman,
@@ -26,7 +25,6 @@ from vlm_confidence_tasks.metrics.functional.drift import (
     cohens_dz,
     control_drift,
     cosine_drift,
-    drift_ratio,
     l2_distance,
 )
 from vlm_confidence_tasks.metrics.functional.entropy import visual_entropy
@@ -65,7 +63,6 @@ __all__ = [
     "BANDS",
     "CHANNELS",
     "CalibrationTest",
-    "Confusion",
     "Interval",
     "METHODS",
     "Mean",
@@ -83,11 +80,9 @@ __all__ = [
     "calibration_test",
     "cohens_d",
     "cohens_dz",
-    "confusion",
     "control_drift",
     "cosine_drift",
     "debiased_calibration_error",
-    "drift_ratio",
     "expected_calibration_error",
     "holm",
     "jackknife_interval",

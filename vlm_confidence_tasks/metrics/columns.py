@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vlm_confidence_tasks.metrics.functional.calibration import SMALLEST_PROBABILITY
+from vlm_confidence_tasks.metrics.functional.calibration import log_probability
 from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints, any_number
 from vlm_confidence_tasks.metrics.functional.cross_fitting import second_half
 from vlm_confidence_tasks.metrics.functional.spectra import BANDS
@@ -372,7 +372,7 @@ def _prior_margin(samples: Sequence[Sample], document: Ints, probs: Floats) -> F
 
 def _margin(probs: Floats, base: Ints) -> Floats:
     """Return ln p(base) - ln p(best other) of each row, NaN without probabilities."""
-    logs = np.log(np.maximum(probs, SMALLEST_PROBABILITY))
+    logs = log_probability(probs)
     rows = np.arange(len(logs))
     others = np.where(np.isnan(logs), -np.inf, logs)
     others[rows, base] = -np.inf

@@ -1,33 +1,34 @@
-"""Pearson's correlation."""
+"""Pearson's and Spearman's correlations against scipy."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import pearsonr
+from scipy.stats import pearsonr, spearmanr
 
-from vlm_confidence_tasks.metrics import pearson
+from vlm_confidence_tasks.metrics import pearson, spearman
 
 columns = st.lists(st.tuples(*[st.integers(-9, 9)] * 2), min_size=3, max_size=30)
 
 
-def test_by_hand():
-    # Deviations (-1, 0, 1) and (-1, 1, 0): 1 / 2.
-    assert pearson([1, 2, 3], [1, 3, 2]) == pytest.approx(0.5)
-    assert pearson([1, 2], [5, 5]) is None
+BOTH = pytest.mark.parametrize(("ours", "theirs"), [(pearson, pearsonr), (spearman, spearmanr)])
 
 
-@given(columns)
-def test_it_is_scipys(pairs):
+@BOTH
+@given(pairs=columns)
+def test_it_is_scipys(ours, theirs, pairs):
     x, y = zip(*pairs, strict=True)
-    found = pearson(x, y)
     if len(set(x)) == 1 or len(set(y)) == 1:
-        assert found is None
+        assert ours(x, y) is None
     else:
-        assert found == pytest.approx(pearsonr(x, y).statistic, abs=1e-12)
+        assert ours(x, y) == pytest.approx(theirs(x, y).statistic, abs=1e-12)
 
 
-def test_bad_columns_raise():
+@BOTH
+def test_of_one_pair_there_is_none_and_bad_columns_raise(ours, theirs):
+    assert ours([1], [2]) is None
     with pytest.raises(ValueError, match="different lengths"):
-        pearson([1.0, 2.0], [1.0])
+        ours([1.0, 2.0], [1.0])
+    with pytest.raises(ValueError, match="nan"):
+        ours([1.0, 2.0], [1.0, float("nan")])

@@ -58,13 +58,6 @@ def test_one_class_or_one_signal_has_no_pair():
     assert best_pair(signals[:, :1], wrong) is None
 
 
-def test_order_leaves_no_trace():
-    signals, wrong = drawn()
-    order = np.random.default_rng(1).permutation(500)
-    one, other = best_pair(signals, wrong), best_pair(signals[order], wrong[order])
-    assert (one.weights == other.weights).all() and one.loss == other.loss
-
-
 @pytest.mark.parametrize(
     ("signals", "wrong", "message"),
     [

@@ -10,7 +10,6 @@ from scipy.special import softmax
 from sklearn import metrics as sklearn
 
 from vlm_confidence_tasks import metrics
-from vlm_confidence_tasks.metrics import spearman
 
 from .making import METRICS, NOISE, NOISE_1, scored, stated, values, yes_no_document
 
@@ -253,16 +252,6 @@ def test_likelihoods_too_small_for_a_float_are_still_told_apart():
     results = values([document])
     assert results["loglik_confidence_clean"] == pytest.approx(sure(1))
     assert results["loglik_nll"] == 0 and results["loglik_confidence"] == 1
-
-
-def test_spearman_of_ties_by_hand_and_of_nothing():
-    # Ranks 1, 2.5, 2.5, 4 and 1, 2, 3, 4: covariance 4.5, variances 4.5 and 5.
-    assert spearman([0, 1, 1, 2], [5, 6, 7, 8]) == pytest.approx(4.5 / math.sqrt(4.5 * 5))
-    assert spearman([1], [2]) is None and spearman([1, 1], [1, 2]) is None
-    with pytest.raises(ValueError, match="different lengths"):
-        spearman([1, 2], [1])
-    with pytest.raises(ValueError, match="nan"):
-        spearman([1, math.nan], [1, 2])
 
 
 def test_a_stated_certainty_out_of_range_is_refused():

@@ -81,12 +81,6 @@ def test_all_right_or_all_wrong_have_no_best_temperature(gold):
     assert fit_temperature([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]], gold) is None
 
 
-def test_order_leaves_no_trace():
-    probs, gold = drawn(3)
-    order = np.random.default_rng(1).permutation(len(gold))
-    assert fit_temperature(probs[order], gold[order]) == fit_temperature(probs, gold)
-
-
 @given(
     st.lists(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), min_size=1, max_size=5),
     st.floats(0.1, 10),

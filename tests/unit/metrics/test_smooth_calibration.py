@@ -52,14 +52,6 @@ def test_it_is_the_width_that_equals_the_error_smoothed_by_it(pairs):
         assert smoothed(confidence, correct, found) == pytest.approx(found, abs=2e-3)
 
 
-@given(answers, st.randoms())
-def test_order_and_copies_do_not_matter(pairs, random):
-    found = smooth_calibration_error(*columns(pairs))
-    shuffled = random.sample(pairs, len(pairs))
-    assert smooth_calibration_error(*columns(shuffled)) == pytest.approx(found, abs=2e-6)
-    assert smooth_calibration_error(*columns(pairs * 3)) == pytest.approx(found, abs=2e-6)
-
-
 def test_ends_of_the_scale():
     assert smooth_calibration_error([0.0, 1.0, 1.0], [0, 1, 1]) == 0
     assert smooth_calibration_error([1.0], [0]) == smooth_calibration_error([0.0], [1]) == 1

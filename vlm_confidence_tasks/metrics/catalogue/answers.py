@@ -14,7 +14,7 @@ from vlm_confidence_tasks.metrics.catalogue.metric import (
     Metric,
     only,
 )
-from vlm_confidence_tasks.metrics.functional.calibration import SMALLEST_PROBABILITY
+from vlm_confidence_tasks.metrics.functional.calibration import log_probability
 from vlm_confidence_tasks.metrics.functional.checks import Floats, any_number
 from vlm_confidence_tasks.metrics.statistics.calibration_errors import confidence, correct
 from vlm_confidence_tasks.metrics.statistics.means import POSITIVE, SHARE, Mean, Rate
@@ -34,8 +34,7 @@ def entropy_at_answer(answers: Answers) -> Floats:
 
 def gold_surprise(answers: Answers) -> Floats:
     """-ln p(right label) in nats, over the answers that the other calibration measures use."""
-    prob = answers.label_prob(answers.gold)
-    surprise = -np.log(np.maximum(prob, SMALLEST_PROBABILITY))
+    surprise = -log_probability(answers.label_prob(answers.gold))
     return only(~np.isnan(answers.confidence), surprise)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -154,16 +153,17 @@ def maximum_calibration_error(
     return float(np.abs(curve.accuracy - curve.confidence).max())
 
 
-def log_probability(probability: float) -> float:
-    """Return ln p in nats, of a probability in [0, 1].
+def log_probability(probabilities: Floats) -> Floats:
+    """Return ln p in nats, of probabilities in [0, 1]; NaN stays NaN.
 
     One under the smallest normal float32 (1.2e-38) counts as that number, so that an
     underflow is worth -87.3 nats and not minus infinity, which JSON cannot hold.
 
-    >>> round(log_probability(0.5), 4), round(log_probability(0.0), 4)
-    (-0.6931, -87.3365)
+    >>> log_probability(np.array([0.5, 0.0])).round(4).tolist()
+    [-0.6931, -87.3365]
     """
-    return math.log(max(probability, SMALLEST_PROBABILITY))
+    logs: Floats = np.log(np.maximum(probabilities, SMALLEST_PROBABILITY))
+    return logs
 
 
 def smooth_calibration_error(confidence: ArrayLike, correct: ArrayLike) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -78,34 +76,6 @@ def control_drift(clean: ArrayLike, others: ArrayLike) -> float | None:
         raise ValueError(f"others must be finite numbers [K, {one.size}], got shape {rows.shape}")
     drifts = _drifts(one, rows)
     return None if drifts is None else float(drifts.mean())
-
-
-def drift_ratio(drift: ArrayLike, instances: ArrayLike, control: ArrayLike) -> float | None:
-    """Drift under perturbation in units of the drift between images.
-
-    The mean over instances of drift / that of control drift, with the same weights.
-
-    Args:
-        drift: Mean drift of each document, [N].
-        instances: How many instances that is the mean of, [N].
-        control: Control drift of each document, [N].
-
-    Returns:
-        The ratio, at least 0; None if the control drift is 0 everywhere.
-
-    Raises:
-        ValueError: Empty or unequal columns, or a number that is not finite or negative.
-
-    Source: "Same Answer, Different Representations" (arXiv 2602.06652).
-
-    >>> drift_ratio([0.25, 0.5], [1, 1], [0.5, 1.0])
-    0.5
-    """
-    moved = vector("drift", drift, 0.0)
-    count, other = vector("instances", instances, 1.0), vector("control", control, 0.0)
-    same_length(drift=moved, instances=count, control=other)
-    between = math.fsum(other * count)
-    return math.fsum(moved * count) / between if between else None
 
 
 def cohens_d(perturbed: ArrayLike, control: ArrayLike) -> float | None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq, isotonic_regression
 
-from vlm_confidence_tasks.metrics.functional.calibration import SMALLEST_PROBABILITY
+from vlm_confidence_tasks.metrics.functional.calibration import log_probability
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints, answered, same_length
 
 # Beyond these, answers are so good or so bad that no temperature is the best one.
@@ -108,7 +108,7 @@ def apply_temperature(probs: ArrayLike, temperature: float) -> Floats:
 
 def _logits(table: Floats) -> Floats:
     """Return ln p, -inf where there is no label."""
-    return np.where(np.isnan(table), -np.inf, np.log(np.fmax(table, SMALLEST_PROBABILITY)))
+    return np.where(np.isnan(table), -np.inf, log_probability(table))
 
 
 def isotonic(confidence: ArrayLike, correct: ArrayLike, new: ArrayLike) -> Floats:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from vlm_confidence_tasks.metrics.answers import Answers
-from vlm_confidence_tasks.metrics.functional.calibration import SMALLEST_PROBABILITY
+from vlm_confidence_tasks.metrics.functional.calibration import log_probability
 from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints, any_number
 from vlm_confidence_tasks.metrics.functional.conformal import (
     aps_scores,
@@ -188,7 +188,7 @@ def _scaled(
     probs, answer, gold = probs[rows], answer[rows], gold[rows]
     each = np.arange(answer.size)
     scaled = apply_temperature(probs, temperature) if each.size else probs
-    nll = -np.log(np.maximum(scaled[each, gold], SMALLEST_PROBABILITY))
+    nll = -log_probability(scaled[each, gold])
     return {**_judged(scaled[each, answer], answer == gold), "nll": nll}
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from vlm_confidence_tasks.metrics.answers import Answers, first_of_group
 from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
+from vlm_confidence_tasks.metrics.functional.entropy import visual_entropy
 from vlm_confidence_tasks.metrics.functional.error_detection import (
     LogisticPair,
     best_pair,
@@ -92,9 +93,7 @@ def _of_documents(answers: Answers, view: Answers, values: Floats) -> Floats:
 def visual_entropies(answers: Answers) -> Floats:
     """Entropy of the answers to the clean image and a view's variants, one per document, nats.
 
-    -sum over distinct answers a of n_a/n ln(n_a/n), on the first row of each closed document;
-    an answer that could not be read is an answer of its own. Source: "Same Answer, Different
-    Representations" (arXiv 2602.06652).
+    On the first row of each closed document; an answer that could not be read is one of its own.
     """
     found = first_of_group(answers.document, np.where(answers.labelled, 0.0, np.nan))
     rows = np.flatnonzero(~np.isnan(found))
@@ -106,11 +105,7 @@ def visual_entropies(answers: Answers) -> Floats:
     said = np.concatenate([clean.answer[rows], answers.answer[shown]])
     width = int(said.max()) + 2
     counts = np.bincount(owner * width + said + 1, minlength=(int(owner.max()) + 1) * width)
-    table = counts.reshape(-1, width)[answers.document[rows]].astype(np.float64)
-    share = table / table.sum(axis=1, keepdims=True)
-    # The form ln n - sum(n_a ln n_a)/n would leave rounding noise where all agree.
-    terms = share * -np.log(np.where(share > 0, share, 1.0))
-    found[rows] = np.sort(terms, axis=1).sum(axis=1)
+    found[rows] = visual_entropy(counts.reshape(-1, width)[answers.document[rows]])
     return found
 
 

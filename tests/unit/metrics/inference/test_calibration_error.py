@@ -83,20 +83,6 @@ def test_copies_on_one_image_take_off_as_much():
     assert alone > 1.5 * once
 
 
-def test_order_does_not_matter():
-    columns = answers(np.random.default_rng(4), 40, 5, 0.1)
-    order = np.random.default_rng(5).permutation(200)
-    shuffled = [column[order] for column in columns]
-    found = debiased_calibration_error(*columns)
-    assert debiased_calibration_error(*shuffled) == pytest.approx(found, abs=1e-12)
-    for kind, estimate in ESTIMATES.items():
-        one, other = (
-            calibration_error_interval(*each, estimate(*each[:2]), kind=kind)
-            for each in (columns, shuffled)
-        )
-        assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=1e-6)
-
-
 def test_a_single_image_has_no_errors():
     assert debiased_calibration_error([0.5, 0.9], [0, 1], ["a", "a"]) is None
     assert debiased_calibration_error([0.5, 0.9], [0, 1], ["a", "b"]) is not None

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from vlm_confidence_tasks.metrics.inference.clusters import (
+    draws_for,
     numbered,
     seen_on,
     sides,
@@ -39,6 +40,12 @@ def test_images_with_an_event_are_counted_on_the_side_that_has_fewest():
 def test_few_images_are_too_few_and_so_are_those_beside_one_of_most_answers():
     assert too_few(np.array([1, 1, 1, 1, 0])) and not too_few(np.array([1, 1, 1, 1, 1]))
     assert not too_few(np.array([5, 1, 1, 1, 2])) and too_few(np.array([6, 1, 1, 1, 2]))
+
+
+def test_far_ends_have_draws_beyond_them():
+    assert draws_for(0.95, 1000) == 1000
+    for level in (0.999, 0.9999):
+        assert draws_for(level, 1000) * (1 - level) / 2 >= 5 - 1e-6
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from lmms_eval.tasks import TaskManager
 from vlm_confidence_tasks.attacks import ObjectiveProvider, objective_provider
 from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.metrics import Answers, measure, values
-from vlm_confidence_tasks.probe import NoLogits
+from vlm_confidence_tasks.probe.logit_source import NoLogits
 
 from .conftest import documents, load
 from .kept_runs import evaluate, said

@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import Run, run_command
-from lmms_eval.tasks import TaskManager
+from metrics.making import NOISE, open_document, yes_no_document
+from msgspec.structs import replace
 from scipy import stats
-from vlm_confidence_tasks.metrics.reducers import Values
 
-from vlm_confidence_tasks.harness.run_summary import (
-    NEEDED,
-    SHOWN,
-    Change,
-    change,
-    clean_side,
-    summary,
-)
+from vlm_confidence_tasks.harness.run_summary import SHOWN, Change, change, clean_side, summary
+from vlm_confidence_tasks.metrics import Answers, Sample
 
 IMAGES = 40
 HEAD = "Clean -> perturbed"
 
 
-def means(numbers: Sequence[float]) -> Values:
-    """Values of a mean, a document an image."""
-    return [{"score": x, "n": 1, "image_id": f"image {n}"} for n, x in enumerate(numbers)]
+def table(documents: Iterable[Sample], images: int = 1000) -> Answers:
+    """The documents, each about an image of its own, or about few."""
+    return Answers.of(
+        replace(document, image_id=f"image {n % images}", question_id=f"{n}")
+        for n, document in enumerate(documents)
+    )
 
 
-def answers(confidence: float, right: Sequence[bool]) -> Values:
-    """Values of a calibration error, likewise."""
-    return [
-        {"confidence": [confidence], "correct": [int(r)], "image_id": f"image {n}"}
-        for n, r in enumerate(right)
-    ]
+def captions(clean: Sequence[float], perturbed: Sequence[float], images: int = 1000) -> Answers:
+    """Entropies of answers that are neither right nor wrong."""
+    pairs = zip(clean, perturbed, strict=True)
+    made = (open_document(None, ("x", None, a), [("x", None, b)]) for a, b in pairs)
+    return table(made, images)
+
+
+def answers(clean: Sequence[bool], perturbed: Sequence[bool]) -> Answers:
+    """Answers that are right or wrong, all certain."""
+    said = {True: ("Yes", 0.1, 1.0, 1.0), False: ("No", 0.9, 0.0, 1.0)}
+    pairs = zip(clean, perturbed, strict=True)
+    return table(yes_no_document("Yes", said[a], [(NOISE, *said[b])]) for a, b in pairs)
 
 
 def lines_of(output: str) -> list[str]:
@@ -57,7 +60,7 @@ def test_a_change_is_marked_where_student_finds_one() -> None:
     seen = set()
     for shift in (-0.5, -0.03, 0.0, 0.002, 0.4):
         after = before + shift + rng.normal(0.0, 0.05, IMAGES)
-        found = change("entropy", {"entropy_clean": means(before), "entropy": means(after)})
+        found = change("entropy", captions(before, after))
         p = stats.ttest_rel(after, before).pvalue
         # The bootstrap and Student may differ where p is next to 0.05.
         assert not 0.02 < p < 0.1
@@ -72,54 +75,45 @@ def test_rates_and_calibration_errors_are_marked_where_most_of_the_images_moved(
     wrong: int, marked: bool
 ) -> None:
     right = [n >= wrong for n in range(IMAGES)]
-    clean = [True] * IMAGES
-    rates = {"accuracy_clean": means(clean), "accuracy": means(right)}
-    assert change("accuracy", rates) == Change(1.0, 1 - wrong / IMAGES, marked)
-    errors = {"ece_clean": answers(1.0, clean), "ece": answers(1.0, right)}
-    found = change("ece", errors)
+    held = answers([True] * IMAGES, right)
+    assert change("accuracy", held) == Change(1.0, 1 - wrong / IMAGES, marked)
+    found = change("ece", held)
     assert (found.clean, found.excludes_zero) == (0.0, marked)
     assert found.perturbed == pytest.approx(wrong / IMAGES)
 
 
 def test_nothing_is_marked_of_under_five_images() -> None:
-    values = {"entropy_clean": means([0.1, 0.2, 0.1, 0.2]), "entropy": means([9.1, 9.2, 9.0, 9.3])}
-    assert not change("entropy", values).excludes_zero
-
-
-def test_images_not_documents_are_what_counts() -> None:
-    """Twenty documents on four images are four observations."""
-    of_four = [{**value, "image_id": str(n % 4)} for n, value in enumerate(means([0.0] * 20))]
-    moved = [{**value, "score": 1.0} for value in of_four]
-    assert not change("entropy", {"entropy_clean": of_four, "entropy": moved}).excludes_zero
+    assert not change("entropy", captions([0.1, 0.2, 0.1, 0.2], [9.1, 9.2, 9.0, 9.3])).excludes_zero
+    # Twenty documents on four images are four observations.
+    moved = np.linspace(1.0, 1.1, 20)
+    assert change("entropy", captions([0.0] * 20, moved)).excludes_zero
+    assert not change("entropy", captions([0.0] * 20, moved, images=4)).excludes_zero
 
 
 def test_flips_have_no_clean_side_and_no_mark() -> None:
-    assert change("ifr", {"ifr": means([1.0] * IMAGES)}) == Change(None, 1.0)
+    held = answers([True] * IMAGES, [False] * IMAGES)
+    assert change("ifr", held) == Change(None, 1.0)
     assert {name for name in SHOWN if clean_side(name) is None} == {"ifr"}
-    assert {f"{name}_clean" for name in SHOWN if name != "ifr"} | set(SHOWN) == NEEDED
 
 
 def test_what_is_missing_is_a_dash_and_a_task_without_numbers_no_line() -> None:
-    entropies = {"entropy_clean": means([0.1] * IMAGES), "entropy": means([0.2] * IMAGES)}
-    (_, _, row, _) = summary({"captions": entropies, "nothing": {}}).splitlines()
+    held = {"captions": captions([0.1] * IMAGES, [0.2] * IMAGES), "nothing": Answers.of([])}
+    (_, _, row, _) = summary(held).splitlines()
     assert row.split() == ["captions", "-", "-", "-", "-", "0.100", "->", "0.200"]
-    only_one_side = {"accuracy": means([1.0])}
-    assert summary({"one": only_one_side}) == summary({"none": {}}) == summary({}) == ""
+    assert summary({"none": Answers.of([])}) == summary({}) == ""
 
 
 def test_a_change_that_three_decimals_do_not_show_is_not_marked() -> None:
     clean = np.linspace(0.2, 0.3, IMAGES)
     for shift, mark in ((1e-5, ""), (1e-3, "*")):
         moved = clean + np.linspace(0.9, 1.1, IMAGES) * shift
-        values = {"entropy_clean": means(clean), "entropy": means(moved)}
-        assert change("entropy", values).excludes_zero
-        assert summary({"task": values}).splitlines()[2].endswith(f" -> {0.25 + shift:.3f}{mark}")
+        held = captions(clean, moved)
+        assert change("entropy", held).excludes_zero
+        assert summary({"task": held}).splitlines()[2].endswith(f" -> {0.25 + shift:.3f}{mark}")
 
 
 def test_long_names_stand_alone_and_no_line_has_more_than_100_columns() -> None:
-    clean, perturbed = np.linspace(0.0, 0.2, IMAGES), np.linspace(0.5, 0.9, IMAGES)
-    rows = {name: means(clean if name.endswith("_clean") else perturbed) for name in NEEDED}
-    rows |= {name: answers(1.0, [False] * IMAGES) for name in ("ece", "ece_clean")}
+    rows = answers([True] * IMAGES, [False] * IMAGES)
     longest = "amber_attribute_textoverlay_random"
     lines = summary({longest: rows, "pope_eps0.3": rows}).splitlines()
     assert max(map(len, lines)) == 100 and lines[3].endswith("*")
@@ -150,19 +144,6 @@ def test_the_harness_own_command_prints_them_without_samples_too(tmp_path: Path)
     assert row.split()[0] == "pope_eps0.3"
     # Two questions about one image.
     assert "*" not in row
-
-
-def test_values_are_kept_as_the_samples_gave_them(
-    manager: TaskManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And not as the harness's standard errors want them."""
-    monkeypatch.setenv("VLM_CONFIDENCE_DATA", "sandbox")
-    task = manager.load_task_or_group(["pope_eps0.3"])["pope_eps0.3"]
-    values = [{"score": 1.0, "n": 3, "image_id": "a"}, {"score": 0.0, "n": 1, "image_id": "b"}]
-    given = list(values)
-    assert task.aggregation()["accuracy"](given) == 0.75
-    assert task.aggregated == {"accuracy": values}
-    assert given != values
 
 
 def test_an_evaluation_from_python_prints_nothing(

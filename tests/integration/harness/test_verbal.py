@@ -10,7 +10,7 @@ import pytest
 
 from harness.conftest import again, numbers
 from vlm_confidence_tasks.errors import MeasurementError
-from vlm_confidence_tasks.probe import NoLogits
+from vlm_confidence_tasks.probe.logit_source import NoLogits
 
 from .watched_model import Watched
 

@@ -24,6 +24,16 @@ def measure(samples, names=None):
     return metrics.measure(Answers.of(samples), names)
 
 
+def both_sides(numbers):
+    """The numbers by name, of which pairs are of perturbed and of clean images."""
+    pairs = {name: v if isinstance(v, tuple) else (v,) for name, v in numbers.items()}
+    return {
+        f"{name}{end}": number
+        for name, pair in pairs.items()
+        for end, number in zip(("", "_clean"), pair, strict=False)
+    }
+
+
 def yes_no(variant, gold, answer, entropy=None, p_yes=None, mass=None):
     """An answer to a yes-no question; `confidence` follows from `p_yes`."""
     probs = None if p_yes is None else {"Yes": p_yes, "No": 1 - p_yes}

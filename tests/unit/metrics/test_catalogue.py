@@ -14,7 +14,16 @@ from sklearn import metrics as sklearn
 from vlm_confidence_tasks import metrics
 
 from .everything import counted
-from .making import EMPTY, NOISE, NOISE_1, TEXT, open_document, values, yes_no_document
+from .making import (
+    EMPTY,
+    NOISE,
+    NOISE_1,
+    TEXT,
+    both_sides,
+    open_document,
+    values,
+    yes_no_document,
+)
 
 ENTROPY_AND_DEFENSE = {
     *("entropy", "entropy_clean", "entropy_delta", "entropy_drop_rate"),
@@ -80,91 +89,88 @@ LOG_ODDS = [math.log(9), -math.log(1.5), -math.log(4)]
 #   C  .50 right  .90 wrong  .95 wrong      gold Yes: Yes No No
 # and three clean ones: A .9 right (Yes), B .6 wrong (Yes), C .8 wrong (No), each counted
 # three times: once for each of its perturbed answers.
-HAND_WORKED = {
-    "accuracy": 3 / 9,
-    "accuracy_clean": 1 / 3,
-    "accuracy_upstream_clean": 1 / 3,
-    "precision": 2 / 3,
-    "precision_clean": 1 / 2,
-    "recall": 2 / 6,
-    "recall_clean": 1 / 2,
-    "f1": 4 / (4 + 1 + 4),
-    "f1_clean": 2 / (2 + 1 + 1),
-    "yes_ratio": 3 / 9,
-    "yes_ratio_clean": 2 / 3,
-    "invalid_rate": 1 / 9,
-    "invalid_rate_clean": 0,
-    "answer_mass": (6 * 0.5 + 3 * 1.0) / 9,
-    "answer_mass_clean": 0.75,
-    # Entropies: A .75, B 2, C .75 in all; differences A 0, B .125, C -.75 in all.
-    "entropy": 3.5 / 9,
-    "entropy_clean": 1.375 / 3,
-    "entropy_delta": -0.625 / 9,
-    "entropy_drop_rate": (2 + 1 + 3) / 9,
-    # All on one image: its sum is as far from 0 with either sign, and so is its rank.
-    "entropy_delta_p": 1,
-    "entropy_delta_wilcoxon_p": 1,
-    "ifr": (2 + 2 + 1) / 9,
-    "iv": 3 / 3,
-    "ifr_macro": (3 / 6 + 2 / 3) / 2,
-    "iv_macro": (3 / 3 + 2 / 3) / 2,
-    "ifr_noise": (1 + 1 + 1) / 6,
-    "iv_noise": 3 / 3,
-    "ifr_textoverlay": (1 + 1 + 0) / 3,
-    "iv_textoverlay": 2 / 3,
-    "ifr_textoverlay_empty": (1 + 0 + 1) / 3,
-    "iv_textoverlay_empty": 2 / 3,
-    # Answers A 2:2, B 2:1:1, C 3:1.
-    "visual_entropy": (math.log(2) + 1.5 * math.log(2) + math.log(4) - 0.75 * math.log(3)) / 3,
-    "right_to_wrong": 2 / 3,
-    "wrong_to_right": (1 + 1) / 6,
-    "fp_correction": 1 / 3,
-    "fn_correction": 1 / 3,
-    "confidence": 5.7 / 8,
-    "confidence_clean": 2.3 / 3,
-    "overconfidence": 5.7 / 8 - 3 / 8,
-    "overconfidence_clean": 2.3 / 3 - 1 / 3,
-    "brier": (0.04 + 0.36 + 0.49 + 0.49 + 0.2025 + 0.25 + 0.81 + 0.9025) / 8,
-    "brier_clean": (0.01 + 0.36 + 0.64) / 3,
-    "nll": -math.log(0.8 * 0.4 * 0.3 * 0.3 * 0.55 * 0.5 * 0.1 * 0.05) / 8,
-    "nll_clean": -math.log(0.9 * 0.4 * 0.2) / 3,
-    # Bins {.5}, {.55, .6} (.6 is the edge 9/15), {.7, .7}, {.8}, {.9}, {.95}.
-    "ece": (0.5 + 0.15 + 1.4 + 0.2 + 0.9 + 0.95) / 8,
-    "ece_clean": (0.1 + 0.6 + 0.8) / 3,
-    # Fewer answers than bins: each has its own, but for the two of .7.
-    "ace": (0.5 + 0.45 + 0.6 + 1.4 + 0.2 + 0.9 + 0.95) / 8,
-    "ace_clean": (0.1 + 0.6 + 0.8) / 3,
-    "mce": 0.95,
-    "mce_clean": 0.8,
-    # Of 15 pairs of a right and a wrong answer only .8 against .6, .7, .7 is in order.
-    "auroc": 3 / 15,
-    "auroc_clean": 1,
-    "aurc": (1 + 1 + 2 / 3 + 3 / 4 + 4 / 5 + 5 / 6 + 5 / 7 + 5 / 8) / 8,
-    "aurc_clean": (0 + 1 / 4 + 2 / 5 + 3 / 6 + 4 / 7 + 5 / 8 + 6 / 9) / 9,
-    "smece": metrics.smooth_calibration_error(*PERTURBED[:2]),
-    "smece_clean": metrics.smooth_calibration_error(*CLEANED[:2]),
-    # Without a debiased one, whose errors are over images.
-    "ece_floor": metrics.calibration_test(*PERTURBED).floor,
-    "ece_floor_clean": metrics.calibration_test(*CLEANED).floor,
-    "ece_p": metrics.calibration_test(*PERTURBED).p,
-    "ece_p_clean": metrics.calibration_test(*CLEANED).p,
-    # Log-odds of the right label when clean: A ln 9, B -ln 1.5, C -ln 4.
-    "temperature": 1
-    / brentq(lambda b: sum(x / (1 + math.exp(b * x)) for x in LOG_ODDS), 1e-3, 10, xtol=1e-14),
-    # One image has no other half: nothing is fitted on one and judged on the other. Clean A
-    # is right; doubts .1, .4, .2; entropies .25, .625, .5; visual entropies as above.
-    "error_auroc_confidence": 1,
-    "error_auroc_entropy": 1,
-    "error_auroc_gain_entropy": 0,
-    "error_auroc_visual_entropy": 1 / 2,
-    "error_auroc_gain_visual_entropy": -1 / 2,
-    # Threshold: .625, for three of nine clean answers have it; above it perturbed .875.
-    "defense_reject_clean": 0,
-    "defense_reject": 1 / 9,
-    "defense_bypass": 8 / 9,
-    # Wins of nine perturbed over clean .25, .5 and .625, ties a half.
-    "defense_auroc": (5.5 + 3 + 1.5) / 27,
-}
+HAND_WORKED = both_sides(
+    {
+        "accuracy": (3 / 9, 1 / 3),
+        "accuracy_upstream_clean": 1 / 3,
+        "precision": (2 / 3, 1 / 2),
+        "recall": (2 / 6, 1 / 2),
+        "f1": (4 / (4 + 1 + 4), 2 / (2 + 1 + 1)),
+        "yes_ratio": (3 / 9, 2 / 3),
+        "invalid_rate": (1 / 9, 0),
+        "answer_mass": ((6 * 0.5 + 3 * 1.0) / 9, 0.75),
+        # Entropies: A .75, B 2, C .75 in all; differences A 0, B .125, C -.75 in all.
+        "entropy": (3.5 / 9, 1.375 / 3),
+        "entropy_delta": -0.625 / 9,
+        "entropy_drop_rate": (2 + 1 + 3) / 9,
+        # All on one image: its sum is as far from 0 with either sign, and so is its rank.
+        "entropy_delta_p": 1,
+        "entropy_delta_wilcoxon_p": 1,
+        "ifr": (2 + 2 + 1) / 9,
+        "iv": 3 / 3,
+        "ifr_macro": (3 / 6 + 2 / 3) / 2,
+        "iv_macro": (3 / 3 + 2 / 3) / 2,
+        "ifr_noise": (1 + 1 + 1) / 6,
+        "iv_noise": 3 / 3,
+        "ifr_textoverlay": (1 + 1 + 0) / 3,
+        "iv_textoverlay": 2 / 3,
+        "ifr_textoverlay_empty": (1 + 0 + 1) / 3,
+        "iv_textoverlay_empty": 2 / 3,
+        # Answers A 2:2, B 2:1:1, C 3:1.
+        "visual_entropy": (math.log(2) + 1.5 * math.log(2) + math.log(4) - 0.75 * math.log(3)) / 3,
+        "right_to_wrong": 2 / 3,
+        "wrong_to_right": (1 + 1) / 6,
+        "fp_correction": 1 / 3,
+        "fn_correction": 1 / 3,
+        "confidence": (5.7 / 8, 2.3 / 3),
+        "overconfidence": (5.7 / 8 - 3 / 8, 2.3 / 3 - 1 / 3),
+        "brier": (
+            (0.04 + 0.36 + 0.49 + 0.49 + 0.2025 + 0.25 + 0.81 + 0.9025) / 8,
+            (0.01 + 0.36 + 0.64) / 3,
+        ),
+        "nll": (
+            -math.log(0.8 * 0.4 * 0.3 * 0.3 * 0.55 * 0.5 * 0.1 * 0.05) / 8,
+            -math.log(0.9 * 0.4 * 0.2) / 3,
+        ),
+        # Bins {.5}, {.55, .6} (.6 is the edge 9/15), {.7, .7}, {.8}, {.9}, {.95}.
+        "ece": ((0.5 + 0.15 + 1.4 + 0.2 + 0.9 + 0.95) / 8, (0.1 + 0.6 + 0.8) / 3),
+        # Fewer answers than bins: each has its own, but for the two of .7.
+        "ace": ((0.5 + 0.45 + 0.6 + 1.4 + 0.2 + 0.9 + 0.95) / 8, (0.1 + 0.6 + 0.8) / 3),
+        "mce": (0.95, 0.8),
+        # Of 15 pairs of a right and a wrong answer only .8 against .6, .7, .7 is in order.
+        "auroc": (3 / 15, 1),
+        "aurc": (
+            (1 + 1 + 2 / 3 + 3 / 4 + 4 / 5 + 5 / 6 + 5 / 7 + 5 / 8) / 8,
+            (0 + 1 / 4 + 2 / 5 + 3 / 6 + 4 / 7 + 5 / 8 + 6 / 9) / 9,
+        ),
+        "smece": (
+            metrics.smooth_calibration_error(*PERTURBED[:2]),
+            metrics.smooth_calibration_error(*CLEANED[:2]),
+        ),
+        # Without a debiased one, whose errors are over images.
+        "ece_floor": (
+            metrics.calibration_test(*PERTURBED).floor,
+            metrics.calibration_test(*CLEANED).floor,
+        ),
+        "ece_p": (metrics.calibration_test(*PERTURBED).p, metrics.calibration_test(*CLEANED).p),
+        # Log-odds of the right label when clean: A ln 9, B -ln 1.5, C -ln 4.
+        "temperature": 1
+        / brentq(lambda b: sum(x / (1 + math.exp(b * x)) for x in LOG_ODDS), 1e-3, 10, xtol=1e-14),
+        # One image has no other half: nothing is fitted on one and judged on the other. Clean A
+        # is right; doubts .1, .4, .2; entropies .25, .625, .5; visual entropies as above.
+        "error_auroc_confidence": 1,
+        "error_auroc_entropy": 1,
+        "error_auroc_gain_entropy": 0,
+        "error_auroc_visual_entropy": 1 / 2,
+        "error_auroc_gain_visual_entropy": -1 / 2,
+        # Threshold: .625, for three of nine clean answers have it; above it perturbed .875.
+        "defense_reject_clean": 0,
+        "defense_reject": 1 / 9,
+        "defense_bypass": 8 / 9,
+        # Wins of nine perturbed over clean .25, .5 and .625, ties a half.
+        "defense_auroc": (5.5 + 3 + 1.5) / 27,
+    }
+)
 
 
 def test_three_documents_by_hand():
@@ -195,36 +201,18 @@ def test_they_agree_with_independent_definitions():
     truth, said, right = gold == "Yes", after == "Yes", after == gold
     sure = [(r.confidence, r.correct, r.probs[g]) for g, _, r in rows if r.answer]
     confidence, correct, likelihood = zip(*sure, strict=True)
-    by_document = [
-        (d.clean.answer, [r.answer for _, r in counted([d])], [r.family for _, r in counted([d])])
-        for d in many
-    ]
-    in_family = [
-        [
-            any(a != clean for a, f in zip(row, shown, strict=True) if f == family)
-            for clean, row, shown in by_document
-            if family in shown
-        ]
-        for family in ("noise", "textoverlay")
-    ]
+    by_document = [(d.clean.answer, [r.answer for _, r in counted([d])]) for d in many]
     expected = {
         "precision": sklearn.precision_score(truth, said),
         "recall": sklearn.recall_score(truth, said),
         "f1": sklearn.f1_score(truth, said),
-        "yes_ratio": np.mean(said),
-        "invalid_rate": np.mean([a is None for a in after]),
         "ifr": np.mean(before != after),
-        "iv": np.mean([set(row) != {clean} for clean, row, _ in by_document]),
-        "ifr_macro": np.mean([found["ifr_noise"], found["ifr_textoverlay"]]),
-        "iv_macro": np.mean([np.mean(flips) for flips in in_family]),
+        "iv": np.mean([set(row) != {clean} for clean, row in by_document]),
         "visual_entropy": np.mean(
-            [entropy([*Counter([clean, *row]).values()]) for clean, row, _ in by_document]
+            [entropy([*Counter([clean, *row]).values()]) for clean, row in by_document]
         ),
         "right_to_wrong": np.mean(~right[before == gold]),
         "wrong_to_right": np.mean(right[before != gold]),
-        "fp_correction": np.mean(after[~truth & (before == "Yes")] == "No"),
-        "fn_correction": np.mean(after[truth & (before == "No")] == "Yes"),
-        "overconfidence": np.mean(confidence) - np.mean(correct),
         "brier": sklearn.brier_score_loss(correct, confidence),
         "nll": -np.mean(np.log(likelihood)),
         "auroc": sklearn.roc_auc_score(correct, confidence),

@@ -101,20 +101,6 @@ def test_upstreams_number_is_over_all_documents_once_each():
     assert {name for name in values([alone]) if "clean" in name} == {"accuracy_upstream_clean"}
 
 
-def test_families_weigh_alike_in_macro_rates_and_by_variants_in_pooled_ones():
-    clean = ("Yes",)
-    one = yes_no_document(
-        "Yes", clean, [(NOISE, "No"), (NOISE_1, "Yes"), (SHIFT, "Yes"), (EMPTY, "No")]
-    )
-    other = yes_no_document("Yes", clean, [(NOISE, "Yes"), (NOISE_1, "Yes")])
-    found = values([one, other])
-    assert found["ifr"] == 1 / 5 and found["ifr_macro"] == (1 / 4 + 0) / 2
-    assert found["iv"] == 1 / 2 and found["iv_macro"] == (1 / 2 + 0) / 2
-    # Of one family both are the pooled rates.
-    alone = values([other, replace(one, variants=one.variants[:2])])
-    assert alone["ifr_macro"] == alone["ifr"] and alone["iv_macro"] == alone["iv"]
-
-
 def test_repairs_by_overlays_are_told_apart_by_what_these_named():
     def named(label, answer):
         return (replace(TEXT, parameters=(("index", ord(label)),)), answer)
@@ -149,21 +135,12 @@ def null_document(rng: np.random.Generator) -> Sample:
     """Four labels; clean and perturbed logits are two draws of one distribution."""
     blank, centre, *moves = rng.normal(size=(4, 4))
     inside = Inside({}, {}, {}, None, softmax(blank), None, (), {})
-    clean, variant = (
-        Readout.of(
-            variant=variant,
-            image_sha256="",
-            text="?",
-            answer=None,
-            correct=False,
-            probs=softmax(centre + move),
-            option_logprob=dict(zip("ABCD", (centre + move).tolist(), strict=True)),
-            option_logprob_mean=dict(zip("ABCD", (centre + move).tolist(), strict=True)),
-            inside=inside,
-        )
-        for variant, move in zip((CLEAN, NOISE), moves, strict=True)
-    )
-    return Sample("image", "A", tuple("ABCD"), None, clean, (variant,))
+    readouts = []
+    for variant, move in zip((CLEAN, NOISE), moves, strict=True):
+        scores = dict(zip("ABCD", (centre + move).tolist(), strict=True))
+        more = {"probs": softmax(centre + move), "inside": inside, "option_logprob": scores}
+        readouts.append(Readout.of(variant, "", "?", None, False, **more))
+    return Sample("image", "A", tuple("ABCD"), None, readouts[0], (readouts[1],))
 
 
 def test_a_perturbation_without_effect_moves_no_margin():

@@ -141,21 +141,6 @@ def test_a_difference_is_that_of_zou_and_donner(data):
     assert ends(found) == pytest.approx((p2 - p1, low, high))
 
 
-def test_pairing_removes_what_the_sides_share(data):
-    hits, counts, clusters = data
-    same = rate_interval(**paired_columns((hits, counts), (hits, counts), clusters))
-    assert same.estimate == 0 and same.low <= 0 <= same.high
-    alone = rate_interval(*data)
-    assert same.high - same.low < 0.4 * (alone.high - alone.low)
-
-
-def test_both_sides_without_an_event_are_not_certain():
-    nothing, counts, clusters = np.zeros(20), np.ones(20), np.arange(20)
-    found = rate_interval(**paired_columns((nothing, counts), (nothing, counts), clusters))
-    bound = 1 - 0.025 ** (1 / (20 * shrink(20)))
-    assert ends(found) == pytest.approx((0, -bound, bound))
-
-
 def test_a_rare_event_on_clusters_is_held():
     """Where a percentile bootstrap holds 66 of 100."""
     rng = np.random.default_rng(4)

@@ -247,3 +247,12 @@ def assert_near(one: Any, other: Any, tolerance: float = 1e-5) -> None:
         assert one == pytest.approx(other, abs=tolerance, rel=tolerance)
     else:
         assert one == other
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let evaluations that the package starts be forks."""
+    from vlm_confidence_tasks.calibration import evaluate
+
+    program = Path(os.environ[forking.COMMANDS]) / "lmms_eval"
+    monkeypatch.setattr(evaluate, "PROGRAM", (str(program),))

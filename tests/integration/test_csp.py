@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import runpy
 import shutil
 import sys
 from pathlib import Path
 
-import forking
 import pytest
 from conftest import Run, run_command
 
@@ -43,13 +41,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = run_command([*command, "--config", "mine.yaml"], folder)
         assert done.code == 0, done.output
     return folder
-
-
-@pytest.fixture
-def forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let evaluations be forks."""
-    program = Path(os.environ[forking.COMMANDS]) / "lmms_eval"
-    monkeypatch.setattr(evaluation, "PROGRAM", (str(program),))
 
 
 @pytest.mark.usefixtures("forked")

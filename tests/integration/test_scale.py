@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-import forking
 import msgspec
 import pytest
 from report.claimed import invariance, write
 
 import scale_study
-from vlm_confidence_tasks.calibration import evaluate as evaluation
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "scripts" / "studies" / "sizes").glob("*.yaml"))
@@ -65,13 +62,6 @@ def test_models_are_made_and_run_once_and_tables_have_a_row_a_size(
     run(folder, "--sizes")
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition("=")[0] for line in lines] == ["xs-0", "m-0"]
-
-
-@pytest.fixture
-def forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let evaluations be forks."""
-    program = Path(os.environ[forking.COMMANDS]) / "lmms_eval"
-    monkeypatch.setattr(evaluation, "PROGRAM", (str(program),))
 
 
 def test_a_command_that_fails_ends_the_study_with_a_line(tmp_path: Path) -> None:

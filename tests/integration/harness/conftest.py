@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lmms_eval import evaluator
 from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 
@@ -15,6 +14,7 @@ from vlm_confidence_tasks.metrics import Answers, Sample, values
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 from .fault_table import happened as happened
+from .kept_runs import evaluate as evaluate_tasks
 from .kept_runs import write_tasks
 
 
@@ -44,19 +44,13 @@ def load(simple: bool = False, arguments: str = ""):
 
 @pytest.fixture
 def evaluate(manager: TaskManager, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict]:
-    """A function that evaluates tasks on the sandbox's data, with short answers."""
+    """A function that evaluates tasks on the sandbox's data, with short answers and all metrics."""
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", "sandbox")
+    monkeypatch.setenv("VLM_CONFIDENCE_METRICS", "all")
 
     def run(*tasks: str, lm=None, limit: int = 3) -> dict:
-        return evaluator.simple_evaluate(
-            lm or load(),
-            tasks=list(tasks),
-            task_manager=manager,
-            limit=limit,
-            log_samples=True,
-            bootstrap_iters=0,
-            gen_kwargs="max_new_tokens=4",
-        )
+        options = {"limit": limit, "gen_kwargs": "max_new_tokens=4"}
+        return evaluate_tasks(manager, list(tasks), model=lm or "tiny_llava", **options)
 
     return run
 

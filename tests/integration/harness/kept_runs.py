@@ -14,7 +14,7 @@ from loguru import logger
 TEMPLATE = (
     "class: !function vlm_confidence_tasks.harness.task.PerturbedTask\n"
     "benchmark: pope\ntest_split: test\ncluster_key: image_id\n"
-    "generation_kwargs: {max_new_tokens: 16, temperature: 0}\n"
+    "generation_kwargs: {max_new_tokens: 16, temperature: 0}\nmetrics: all\n"
     # The prompt that the model was trained with; after another it says what is no label.
     'lmms_eval_specific_kwargs: {default: {post_prompt: "\\nAnswer the question using a single '
     'word or phrase."}}\n'

@@ -32,6 +32,7 @@ def run(manager: TaskManager, four_images: Path):
     """An evaluation of pope_drift: what it found, and the states that are found apart from it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VLM_CONFIDENCE_DATA", str(four_images))
+        patch.setenv("VLM_CONFIDENCE_METRICS", "all")
         watched = Watched()
         found = evaluate(manager, ["pope_drift"], model=watched.lm, limit=None)
     # Four clean, four strengths of each, and one blank of each of two sizes.
@@ -98,6 +99,7 @@ def test_other_tasks_of_the_run_record_no_hidden_states(
     run, manager: TaskManager, four_images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(four_images))
+    monkeypatch.setenv("VLM_CONFIDENCE_METRICS", "all")
     found = evaluate(manager, ["pope_eps0.1", "pope_drift"], limit=2)
     assert all(
         "inside" not in record

@@ -1,7 +1,5 @@
 import re
 import string
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -153,12 +151,3 @@ def test_only_random_depends_on_the_draw():
 def test_a_phrase_is_one_line(phrase):
     with pytest.raises(ValueError, match="phrase must be one line of text"):
         overlay(noise_image(30, 30), phrase=phrase)
-
-
-def test_the_font_needs_no_pyplot():
-    program = (
-        "import sys; from vlm_confidence_tasks.perturbations.text import _font;"
-        "assert _font(14).getname() == ('DejaVu Sans', 'Book');"
-        "assert 'matplotlib.pyplot' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)

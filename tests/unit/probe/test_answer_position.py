@@ -103,15 +103,6 @@ def test_words_before_the_answer_are_skipped(any_model, any_tokenizer, labels, t
     assert np.exp(at.logprob) == pytest.approx(expected, abs=1e-5)
 
 
-def test_an_answer_that_names_no_label_is_read_at_its_first_token(any_model, any_tokenizer):
-    answer_tokens = any_tokenizer.encode("the red circle", add_special_tokens=False)
-    reading, p = dictated(any_model, any_tokenizer, "ASSISTANT:", answer_tokens, YES_NO)
-    at = position(reading, any_tokenizer, YES_NO)
-    assert (at.step, at.label) == (0, None)
-    expected = [p[0, list(tokens)].sum() for tokens in label_tokens(any_tokenizer, YES_NO)]
-    assert np.exp(at.logprob) == pytest.approx(expected, abs=1e-5)
-
-
 # A vocabulary in which pieces are themselves, and its labels.
 PIECES = (
     "D",

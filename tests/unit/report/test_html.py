@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from msgspec.structs import force_setattr, replace
+from msgspec.structs import force_setattr
 
 from report.reading import cells, cells_of, pages
 from report.synthetic import Asked, answers, noise, write_run
@@ -97,19 +97,3 @@ def test_hostile_texts_are_shown_not_run(evil: Path) -> None:
         assert not any("onerror" in tag for tags in page.tags.values() for tag in tags)
         assert "&lt;script&gt;" in text and "{{ 7*7 }}" in text
     assert "<script>" not in (evil / "leaderboard.md").read_text().replace("\\<", "")
-
-
-def test_a_flipped_question_is_shown_once_with_all_categories_that_hold_it(tmp_path: Path) -> None:
-    asked = [Asked(str(n), f"image{n}", text=f"Is thing {n} there?") for n in range(12)]
-    held = [
-        (replace(question, question_id=f"{category}{question.question_id}", category=category), s)
-        for category in ("popular", "adversarial")
-        for question, s in answers(asked, [noise(0.3)], skill=0)
-    ]
-    write_run(tmp_path / "runs", {"t": held}, args="pretrained=m")
-    options = ["--no-intervals", "--no-figures", "--quiet"]
-    cli.main(["leaderboard", str(tmp_path / "runs"), "--output", str(tmp_path), *options])
-    page = (tmp_path / "models" / "m.html").read_text()
-    shown = re.findall(r"<h3>t, question adversarial\d+ \((.*)\)</h3>\n(.*)", page)
-    assert len(shown) > 3 and len(shown) == page.count("<h3>") == len(set(shown))
-    assert {categories for categories, _ in shown} == {"adversarial, popular"}

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from report.synthetic import answers, noise, questions, write_run
 from vlm_confidence_tasks import cli, perturbations
-from vlm_confidence_tasks.metrics import Sample, metrics_for, reliability_curve
+from vlm_confidence_tasks.metrics import Sample, metrics_for
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.types import Readout
 
@@ -21,35 +21,6 @@ def test_every_number_equals_a_recomputation_from_the_samples(leaderboard: dict)
     for entry in leaderboard["entries"]:
         again = measure(read_samples(Path(entry["samples"])).samples)
         assert entry["metrics"] == {name: vars(number) for name, number in again.items()}
-
-
-def counted(document: Sample) -> list[Readout]:
-    return [readout for readout in document.variants if not readout.control]
-
-
-def test_every_bin_equals_a_recomputation_from_the_samples(leaderboard: dict) -> None:
-    for entry in leaderboard["entries"]:
-        documents = read_samples(Path(entry["samples"])).samples
-        for side, pick in (
-            ("clean", lambda d: [d.clean] * len(counted(d))),
-            ("perturbed", counted),
-        ):
-            held = [r for d in documents for r in pick(d) if r.confidence is not None]
-            curve = reliability_curve([r.confidence for r in held], [r.correct for r in held])
-            bins = entry["bins"][side]
-            assert [b["count"] for b in bins] == curve.count.tolist()
-            assert [b["accuracy"] for b in bins] == curve.accuracy.tolist()
-            for held_bin in bins:
-                inside = {
-                    document.image_id
-                    for document in documents
-                    for r in pick(document)
-                    if r.confidence is not None
-                    and held_bin["low"] < r.confidence <= held_bin["high"]
-                }
-                assert ("accuracy_low" in held_bin) == (len(inside) >= 5)
-                if len(inside) >= 5:
-                    assert held_bin["accuracy_low"] < held_bin["accuracy_high"]
 
 
 def test_an_entry_says_what_was_run(leaderboard: dict) -> None:

@@ -16,20 +16,22 @@ def main() -> None:
 
     The harness's own `lmms-eval` lists no plugin's tasks in `tasks list`, and exits with
     0 when an evaluation failed or its results could not be written. This command exits with 1
-    and prints the reasons last, one line per run of a `--config` file. After a SIGINT it
-    starts no further run; outside of an evaluation a SIGINT ends it with 130.
+    and prints the reasons last, one line per run of a `--config` file. The few lines about each run
+    come after the tables of all metrics. After a SIGINT it starts no further run; outside of an
+    evaluation a SIGINT ends it with 130.
     """
     from lmms_eval.cli import dispatch
 
     from vlm_confidence_tasks.evaluation.signals import Interrupted
-    from vlm_confidence_tasks.harness import plugin
+    from vlm_confidence_tasks.harness import plugin, run_summary
 
     # The entry point has done this already, unless it failed, which the harness only logs;
     # here it is an error.
     plugin.install_tasks()
     plugin.install_seam()
     failures: dict[Exception, str] = {}
-    _record_failures(failures)
+    summaries: list[str] = []
+    _watch_runs(failures, summaries)
     try:
         dispatch.main()
     except Exception as error:
@@ -38,18 +40,22 @@ def main() -> None:
         raise Interrupted("\n".join([*_lines(failures.values()), str(stopped)])) from stopped
     except KeyboardInterrupt:
         how = "the same command goes on from the answers that --use_cache DIR kept, if it was given"
-        lines = [*_lines(failures.values()), f"lmms_eval: stopped by SIGINT; {how}"]
-        print("\n".join(lines), file=sys.stderr)
+        reasons = [*_lines(failures.values()), f"lmms_eval: stopped by SIGINT; {how}"]
+        print("\n".join(reasons), file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+    finally:
+        for lines in summaries:
+            run_summary.show(lines)
     if failures:
         sys.exit("\n".join(_lines(failures.values())))
 
 
-def _record_failures(failures: dict[Exception, str]) -> None:
-    """Wrap the harness's function for one run, to check its results and record its error."""
+def _watch_runs(failures: dict[Exception, str], summaries: list[str]) -> None:
+    """Wrap the harness's function for one run: check its results, keep its error and summary."""
     from lmms_eval import __main__ as harness
 
     from vlm_confidence_tasks.evaluation.signals import Interrupted, Interrupts
+    from vlm_confidence_tasks.harness import run_summary
     from vlm_confidence_tasks.harness.partial_results import remove_partial
 
     runs = itertools.count(1)
@@ -60,6 +66,7 @@ def _record_failures(failures: dict[Exception, str]) -> None:
         where = f"run {next(runs)} of {args.config}: " if args.config else ""
         if Interrupts.last is not None:
             raise Interrupted(f"lmms_eval: {where}not begun, after {Interrupts.last.name}")
+        kept = run_summary.write.set(lambda lines: summaries.append(f"{where}{lines}"))
         try:
             if not args.tasks:
                 raise ValueError("name the tasks with --tasks; `lmms_eval tasks list` shows them")
@@ -72,6 +79,8 @@ def _record_failures(failures: dict[Exception, str]) -> None:
         except Exception as error:
             failures[error] = f"{where}{error}"
             raise
+        finally:
+            run_summary.write.reset(kept)
         return results, samples
 
     harness.cli_evaluate_single = checked

@@ -153,7 +153,7 @@ def install_seam() -> None:
             results = original(*call.args, **call.kwargs)
             if session is not None:
                 session.complete(results)
-                session.print_summary(results)
+                session.write_summary(results)
             return results
 
     setattr(evaluate, _OURS, True)

@@ -1,8 +1,9 @@
-"""A few lines about a run, which come before the harness's table of all metrics."""
+"""A few lines about a run, one per task: the last thing on the screen with our own command."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from vlm_confidence_tasks.metrics import Answers, metrics_for
@@ -14,6 +15,15 @@ _HEAD = "Clean -> perturbed; * where the 95% interval of that change alone, over
 _FOOT = "ece: calibration error; ifr: share of answers that flip; entropy in nats"
 # Of names and of cells: a line has 100 columns.
 _NAME, _CHANGE, _RATE = 25, 15, 5
+
+
+def show(lines: str) -> None:
+    """Print the lines of a run between empty ones."""
+    print(f"\n{lines}\n")
+
+
+# Where the lines of a run go. Our command keeps them until the harness has printed its tables.
+write: ContextVar[Callable[[str], None]] = ContextVar("write", default=show)
 
 
 @dataclass(frozen=True)

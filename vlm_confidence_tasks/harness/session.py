@@ -117,8 +117,8 @@ class Session:
             results["results"].setdefault(name, {})["failed,none"] = len(entries)
         results["failed"] = [entry for entries in failed.values() for entry in entries]
 
-    def print_summary(self, results: dict[str, Any] | None) -> None:
-        """Print a few lines about the run, if a command began it, in the first process.
+    def write_summary(self, results: dict[str, Any] | None) -> None:
+        """Write a few lines about the run, if a command began it, in the first process.
 
         Args:
             results: The return value of `evaluate()`, None in all processes but the first.
@@ -127,7 +127,7 @@ class Session:
             return
         lines = run_summary.summary({str(t.task_name): t.answers for t in self._all_tasks})
         if lines:
-            print(f"\n{lines}\n")
+            run_summary.write.get()(lines)
 
     def _write_partial(self, name: str, documents: list[int]) -> None:
         if self._partial is None:

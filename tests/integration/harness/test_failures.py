@@ -185,6 +185,7 @@ def test_every_failed_run_of_a_config_file(few_questions: Path, tmp_path: Path) 
     assert missing.startswith("lmms_eval: error: run 3 of runs.yaml: Tasks not found: gone")
     assert none.startswith("lmms_eval: error: run 4 of runs.yaml: name the tasks with --tasks")
     assert run.numbers("caption_eps0.3")
+    assert "\nrun 2 of runs.yaml: Clean -> perturbed" in run.output
 
 
 def test_a_backend_without_logits_still_gets_accuracy_and_flips(

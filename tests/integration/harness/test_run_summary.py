@@ -1,4 +1,4 @@
-"""The few lines about a run that come before the harness's table."""
+"""The few lines about a run that come last on the screen."""
 
 from __future__ import annotations
 
@@ -122,10 +122,10 @@ def test_long_names_stand_alone_and_no_line_has_more_than_100_columns() -> None:
     assert {line.index(" -> ") for line in (lines[3], lines[4])} == {lines[4].index(" -> ")}
 
 
-def test_a_run_ends_with_these_lines_before_the_table(sweep: Run) -> None:
+def test_a_run_of_our_command_ends_with_these_lines(sweep: Run) -> None:
     _, head, *rows, _ = lines_of(sweep.output)
     assert head.split() == ["task", *SHOWN]
-    assert sweep.output.index(HEAD) < sweep.output.index("|    Tasks")
+    assert sweep.output.index(HEAD) > sweep.output.rindex("|Filter|")
     assert sweep.output.count(HEAD) == 1
     shown = {row.split()[0]: cells(row) for row in rows}
     assert shown.keys() == sweep.results["configs"].keys()
@@ -137,11 +137,14 @@ def test_a_run_ends_with_these_lines_before_the_table(sweep: Run) -> None:
             assert [text.rstrip("*") for text in column] == expected, (task, name)
 
 
-def test_the_harness_own_command_prints_them_without_samples_too(tmp_path: Path) -> None:
+def test_the_harness_own_command_prints_them_before_its_table_and_without_samples(
+    tmp_path: Path,
+) -> None:
     command = ["lmms-eval", "--model", "tiny_llava", "--tasks", "pope_eps0.3", "--limit", "2"]
     done = run_command(command, tmp_path)
     _, _, row, _ = lines_of(done.output)
     assert row.split()[0] == "pope_eps0.3"
+    assert done.output.index(HEAD) < done.output.index("|Filter|")
     # Two questions about one image.
     assert "*" not in row
 

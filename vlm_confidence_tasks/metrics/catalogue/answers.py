@@ -72,20 +72,31 @@ METRICS = (
         better=UP,
         sides=BOTH,
         core=BOTH,
+        needs="1,000",
+        cannot_tell="whether wrong answers are guesses or refusals: see `invalid_rate`",
     ),
-    Metric("yes_ratio", Rate(said_yes), 'share of answers to {images} that are "Yes"', sides=BOTH),
+    Metric(
+        "yes_ratio",
+        Rate(said_yes),
+        'share of answers to {images} that are "Yes"',
+        sides=BOTH,
+        needs="500",
+        cannot_tell="whether the balance of the data or of the model moved it",
+    ),
     Metric(
         "entropy",
         Mean(entropy, POSITIVE),
         "mean token entropy on {images}, in nats",
         sides=BOTH,
         core=BOTH,
+        cannot_tell="which of several right wordings were in doubt; compare only within a model",
     ),
     Metric(
         "entropy_answer",
         Mean(entropy_at_answer, POSITIVE),
         "mean entropy at the answer position on {images}, in nats",
         sides=BOTH,
+        cannot_tell="doubt about the words around the answer",
     ),
     Metric(
         "confidence",
@@ -93,6 +104,7 @@ METRICS = (
         "mean probability of the answers to {images}, without unparsed ones",
         sides=BOTH,
         core=BOTH,
+        cannot_tell="how likely any label is: see `answer_mass`",
     ),
     Metric(
         "nll",
@@ -100,6 +112,8 @@ METRICS = (
         "mean -ln p(right label) on {images}, in nats",
         better=DOWN,
         sides=BOTH,
+        needs="500",
+        cannot_tell="typical answers: a few confident errors decide it",
     ),
     Metric(
         "invalid_rate",
@@ -108,6 +122,7 @@ METRICS = (
         better=DOWN,
         sides=BOTH,
         core=PERTURBED,
+        cannot_tell="why: the texts are in the samples",
     ),
     Metric(
         "answer_mass",
@@ -115,6 +130,7 @@ METRICS = (
         "mean probability of all labels on {images}",
         better=UP,
         sides=BOTH,
+        cannot_tell="which label; where it is low, `confidence` says little",
     ),
     Metric(
         "position_unknown",
@@ -122,18 +138,21 @@ METRICS = (
         "share of answers to {images} whose label begins at no known token: no confidence",
         better=DOWN,
         sides=BOTH,
+        cannot_tell="how sure these answers were: they are in no calibration",
     ),
     Metric(
         "entropy_low",
         Mean(lambda a: a.entropy_low, POSITIVE),
         "mean lower bound of the entropy on {images}, in nats, from the k likeliest tokens",
         sides=BOTH,
+        cannot_tell="where between the bounds the entropy lies",
     ),
     Metric(
         "entropy_high",
         Mean(lambda a: a.entropy_high, POSITIVE),
         "mean upper bound of the entropy on {images}, in nats, from the k likeliest tokens",
         sides=BOTH,
+        cannot_tell="as `entropy_low`; absent where the size of the vocabulary is unknown",
     ),
     Metric(
         "entropy_bounded",
@@ -141,6 +160,7 @@ METRICS = (
         "share of answers to {images} with bounds in place of an entropy: in no other entropy",
         better=DOWN,
         sides=BOTH,
+        cannot_tell="the mean entropy of all answers: these are the doubtful ones",
     ),
     Metric(
         "probs_unsettled",
@@ -148,6 +168,7 @@ METRICS = (
         "share of answers to {images} with a label outside the k likeliest tokens: no confidence",
         better=DOWN,
         sides=BOTH,
+        cannot_tell="the mean confidence of all answers: these are the sure ones",
     ),
     Metric(
         "accuracy_upstream_clean",
@@ -155,6 +176,8 @@ METRICS = (
         "upstream's own score of the answers to {images}",
         better=UP,
         sides=DOCUMENTS,
+        needs="1,000",
+        cannot_tell='perturbed images; it is strict: "Yes." is wrong in POPE',
     ),
     Metric(
         "precision",
@@ -162,6 +185,8 @@ METRICS = (
         "share of positive answers to {images} that are right",
         better=UP,
         sides=BOTH,
+        needs="500 of each class",
+        cannot_tell='POPE against AMBER: "Yes" is positive in POPE, "No" in AMBER',
     ),
     Metric(
         "recall",
@@ -169,6 +194,8 @@ METRICS = (
         "share of positive documents answered positive on {images}",
         better=UP,
         sides=BOTH,
+        needs="500 of each class",
+        cannot_tell="as `precision`",
     ),
     Metric(
         "f1",
@@ -177,5 +204,7 @@ METRICS = (
         better=UP,
         sides=BOTH,
         core=BOTH,
+        needs="500 of each class",
+        cannot_tell="as `precision`",
     ),
 )

@@ -16,6 +16,7 @@ from vlm_confidence_tasks.metrics.catalogue.metric import DOWN, VARIANTS, Metric
 from vlm_confidence_tasks.metrics.columns import ATTACK_KINDS, GOALS
 from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, any_number
 from vlm_confidence_tasks.metrics.statistics.means import Rate, RateDifference
+from vlm_confidence_tasks.metrics.statistics.statistic import Statistic
 from vlm_confidence_tasks.types import CHANNELS, Measure
 
 ATTACKS: frozenset[Measure] = frozenset({"attacks"})
@@ -98,85 +99,77 @@ class ControlSuccess:
         return only(attack, share[np.where(attack, pair, 0)])
 
 
+def _attack(name: str, statistic: Statistic, description: str, cannot_tell: str) -> Metric:
+    return Metric(
+        name,
+        statistic,
+        description,
+        better=DOWN,
+        sides=VARIANTS,
+        requires=ATTACKS,
+        cannot_tell=cannot_tell,
+    )
+
+
 METRICS = (
-    Metric(
+    _attack(
         "attack_success",
         Rate(Success()),
         "share of attacks that reach their goal",
-        better=DOWN,
-        sides=VARIANTS,
-        requires=ATTACKS,
+        "whether noise of that size does the same: see `attack_over_control`",
     ),
-    Metric(
+    _attack(
         "attack_success_flip",
         Rate(Success(("flip",))),
         "share of attacks that change the answer to another label",
-        better=DOWN,
-        sides=VARIANTS,
-        requires=ATTACKS,
+        "how close the other attacks came",
     ),
-    Metric(
+    _attack(
         "attack_success_sure",
         Rate(Success(("sure",))),
         "share of attacks that give another label no more entropy than the clean answer has",
-        better=DOWN,
-        sides=VARIANTS,
-        requires=ATTACKS,
+        "as `attack_success_flip`",
     ),
-    Metric(
+    _attack(
         "attack_success_unsure",
         Rate(Success(("unsure",))),
         "share of attacks that raise the entropy of the answer, which is kept",
-        better=DOWN,
-        sides=VARIANTS,
-        requires=ATTACKS,
+        "as `attack_success_flip`; half of all random signs do the same",
     ),
-    Metric(
+    _attack(
         "attack_success_hidden",
         Rate(Success(("hidden",))),
         "share of attacks that keep the answer and move the context as far as other images do",
-        better=DOWN,
-        sides=VARIANTS,
-        requires=ATTACKS,
+        "as `attack_success_flip`",
     ),
-    Metric(
+    _attack(
         "attack_success_loglik",
         Rate(Success(("loglik",))),
         "share of attacks that make another option likelier, and the clean one less likely",
-        better=DOWN,
-        sides=VARIANTS,
-        requires=ATTACKS,
+        "as `attack_success_flip`",
     ),
-    Metric(
+    _attack(
         "attack_over_control",
         RateDifference(Success(), other=ControlSuccess(("signs", "other", "noise"))),
         "success of attacks less that of their controls",
-        better=DOWN,
-        sides=VARIANTS,
-        requires=ATTACKS,
+        "which control: see the next three",
     ),
-    Metric(
+    _attack(
         "attack_over_signs",
         RateDifference(Success(), other=ControlSuccess(("signs",))),
         "success of attacks less that of random signs of the same size",
-        better=DOWN,
-        sides=VARIANTS,
-        requires=ATTACKS,
+        "what more steps or restarts would find",
     ),
-    Metric(
+    _attack(
         "attack_over_noise",
         RateDifference(Success(), other=ControlSuccess(("noise",))),
         "success of attacks less that of Gaussian noise whose largest value has the same size",
-        better=DOWN,
-        sides=VARIANTS,
-        requires=ATTACKS,
+        "as `attack_over_signs`",
     ),
-    Metric(
+    _attack(
         "attack_over_other",
         RateDifference(Success(), other=ControlSuccess(("other",))),
         "success of attacks less that of the differences that attacks make to another image",
-        better=DOWN,
-        sides=VARIANTS,
-        requires=ATTACKS,
+        "as `attack_over_signs`",
     ),
 )

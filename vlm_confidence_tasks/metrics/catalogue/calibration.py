@@ -51,6 +51,8 @@ METRICS = (
         also=CONFIDENCES,
         core=BOTH,
         limits=HELD,
+        needs="1,000",
+        cannot_tell="errors that cancel",
     ),
     Metric(
         "brier",
@@ -60,6 +62,8 @@ METRICS = (
         sides=BOTH,
         also=CONFIDENCES,
         limits=HELD,
+        needs="500",
+        cannot_tell="calibration alone: accuracy is part of it",
     ),
     Metric(
         "ece",
@@ -72,6 +76,8 @@ METRICS = (
         core=BOTH,
         floor="ece_floor",
         limits=HELD,
+        needs="1,000",
+        cannot_tell="the direction: see `overconfidence`",
     ),
     Metric(
         "ece_floor",
@@ -80,6 +86,8 @@ METRICS = (
         sides=BOTH,
         also=CONFIDENCES,
         core=BOTH,
+        needs="1,000",
+        cannot_tell="anything about the model but its confidences",
     ),
     Metric(
         "ece_p",
@@ -89,6 +97,7 @@ METRICS = (
         also=CONFIDENCES,
         is_p=True,
         limits=f"under 0.05 in 1 to 8% of calibrated models; at least 1/{DRAWS + 1}",
+        cannot_tell="how far the model is off; that it is calibrated, if p is large",
     ),
     Metric(
         "ece_debiased",
@@ -98,6 +107,7 @@ METRICS = (
         sides=BOTH,
         also=CONFIDENCES,
         limits=HELD,
+        cannot_tell="the direction; of a calibrated model it is still about half of `ece_floor`",
     ),
     Metric(
         "smece",
@@ -107,6 +117,8 @@ METRICS = (
         sides=BOTH,
         also=CONFIDENCES,
         limits=HELD,
+        needs="1,000",
+        cannot_tell="the direction; biased upwards, without a floor",
     ),
     Metric(
         "ace",
@@ -116,6 +128,8 @@ METRICS = (
         sides=BOTH,
         also=CONFIDENCES,
         limits=HELD,
+        needs="1,000",
+        cannot_tell="the direction; it has no floor",
     ),
     # No interval: a bin of few answers says nothing of the bin's true error.
     Metric(
@@ -125,6 +139,8 @@ METRICS = (
         better=DOWN,
         sides=BOTH,
         also=CONFIDENCES,
+        needs="5,000",
+        cannot_tell="calibration at large: one thin bin decides it",
     ),
     Metric(
         "auroc",
@@ -133,6 +149,8 @@ METRICS = (
         better=UP,
         sides=BOTH,
         also=CONFIDENCES,
+        needs="100 wrong, 100 right",
+        cannot_tell="calibration: only the order counts",
     ),
     Metric(
         "aurc",
@@ -141,5 +159,7 @@ METRICS = (
         better=DOWN,
         sides=BOTH,
         also=CONFIDENCES,
+        needs="1,000",
+        cannot_tell="models of unequal accuracy: it depends on accuracy",
     ),
 )

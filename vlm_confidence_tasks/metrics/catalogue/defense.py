@@ -16,6 +16,7 @@ METRICS = (
         "defense_reject_clean",
         EntropyThreshold(attrgetter("reject_clean"), bounded=False),
         "share of clean images above the threshold",
+        cannot_tell="anything: it is 0.05 by construction, ties apart",
     ),
     Metric(
         "defense_reject",
@@ -23,6 +24,7 @@ METRICS = (
         "share of perturbed images above the entropy threshold",
         better=UP,
         limits=HELD,
+        cannot_tell="other thresholds: see `defense_auroc`",
     ),
     Metric(
         "defense_bypass",
@@ -30,6 +32,7 @@ METRICS = (
         "share of perturbed images that pass the threshold",
         better=DOWN,
         limits=HELD,
+        cannot_tell="as `defense_reject`",
     ),
     Metric(
         "defense_auroc",
@@ -37,5 +40,6 @@ METRICS = (
         "AUROC of entropy, perturbed against clean; < 0.5: inverted",
         better=UP,
         core=PERTURBED,
+        cannot_tell="the rates at one threshold: see `defense_reject`",
     ),
 )

@@ -8,6 +8,7 @@ from vlm_confidence_tasks.metrics.statistics.error_signals import (
     SignalAuroc,
     SignalGain,
 )
+from vlm_confidence_tasks.metrics.statistics.statistic import Statistic
 from vlm_confidence_tasks.types import Measure
 
 VERBAL: frozenset[Measure] = frozenset({"verbal"})
@@ -17,24 +18,28 @@ INSIDE: frozenset[Measure] = frozenset({"representations"})
 def _auroc(
     name: str, signal: str, words: str, requires: frozenset[Measure] = frozenset()
 ) -> Metric:
-    return Metric(
-        name,
-        SignalAuroc(signal),
-        f"AUROC of {words} for wrong clean answers",
-        better=UP,
-        sides=DOCUMENTS,
-        requires=requires,
-    )
+    return _record(name, SignalAuroc(signal), f"AUROC of {words} for wrong clean answers", requires)
 
 
 def _gain(name: str, signal: str, words: str, requires: frozenset[Measure] = frozenset()) -> Metric:
+    less = f"AUROC of {words} for wrong clean answers, less 1 - confidence's"
+    return _record(name, SignalGain(signal), less, requires)
+
+
+def _record(
+    name: str,
+    statistic: Statistic,
+    description: str,
+    requires: frozenset[Measure] = frozenset(),
+) -> Metric:
     return Metric(
         name,
-        SignalGain(signal),
-        f"AUROC of {words} for wrong clean answers, less 1 - confidence's",
+        statistic,
+        description,
         better=UP,
         sides=DOCUMENTS,
         requires=requires,
+        needs="50 wrong",
     )
 
 
@@ -56,18 +61,10 @@ METRICS = (
     _gain("error_auroc_gain_drift", "drift", DRIFT, INSIDE),
     _auroc("error_auroc_layer_entropy", "layer_entropy", LAYER, INSIDE),
     _gain("error_auroc_gain_layer_entropy", "layer_entropy", LAYER, INSIDE),
-    Metric(
-        "error_auroc_pair",
-        PairAuroc(),
-        f"AUROC of {PAIR} for wrong clean answers",
-        better=UP,
-        sides=DOCUMENTS,
-    ),
-    Metric(
+    _record("error_auroc_pair", PairAuroc(), f"AUROC of {PAIR} for wrong clean answers"),
+    _record(
         "error_auroc_gain_pair",
         PairAuroc(gain=True),
         f"AUROC of {PAIR} for wrong clean answers, less 1 - confidence's",
-        better=UP,
-        sides=DOCUMENTS,
     ),
 )

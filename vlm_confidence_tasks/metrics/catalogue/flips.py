@@ -37,24 +37,30 @@ METRICS = (
         "share of perturbed images whose answer is not the clean one's",
         better=DOWN,
         core=PERTURBED,
+        cannot_tell="whether a flip was for the better: see `right_to_wrong`",
     ),
     Metric(
         "iv",
         Rate(any_flip),
         "share of documents any of whose perturbed images changes the answer",
         better=DOWN,
+        cannot_tell="it grows with the number of variants: compare equal numbers",
     ),
     Metric(
         "ifr_macro",
         MeanOverFamilies(flip),
         "mean over families of the share of answers that flip",
         better=DOWN,
+        needs="300 of each family",
+        cannot_tell="which family: see `ifr_<family>`",
     ),
     Metric(
         "iv_macro",
         MeanOverFamilies(any_flip_in_family),
         "mean over families of the share of documents that flip",
         better=DOWN,
+        needs="300 of each family",
+        cannot_tell="which family: see `iv_<family>`",
     ),
 )
 METRICS_BY_FAMILY = (
@@ -63,11 +69,13 @@ METRICS_BY_FAMILY = (
         Rate(flip),
         "share of {family} images whose answer is not the clean one's",
         better=DOWN,
+        cannot_tell="as `ifr`",
     ),
     Metric(
         "iv_{family}",
         Rate(any_flip),
         "share of documents any of whose {family} images changes the answer",
         better=DOWN,
+        cannot_tell="as `iv`",
     ),
 )

@@ -62,6 +62,9 @@ class Metric:
             model would show.
         is_p: Whether it is a p-value, one among others.
         limits: Where its interval or test does not hold as promised.
+        needs: How much data it takes before the number says something, in questions unless it
+            says what.
+        cannot_tell: What it says nothing about, and which metric does.
     """
 
     name: str
@@ -76,6 +79,8 @@ class Metric:
     floor: str | None = None
     is_p: bool = False
     limits: str = ""
+    needs: str = "300"
+    cannot_tell: str = ""
 
 
 def only(rows: Bools, numbers: Floats | Bools) -> Floats:

@@ -34,6 +34,8 @@ METRICS = (
         "Spearman correlation of token confidence with that of the noise on the named things",
         sides=SHOWN,
         requires=OBJECT_NOISE,
+        needs="100 images",
+        cannot_tell="whether the place matters: see `_objectnoise_outside` and `_global`",
     ),
     Metric(
         "verbal_objectnoise_alignment",
@@ -41,6 +43,8 @@ METRICS = (
         "Spearman correlation of stated confidence with that of the noise on the named things",
         sides=SHOWN,
         requires=OBJECT_NOISE | VERBAL,
+        needs="100 images",
+        cannot_tell="as `objectnoise_alignment`",
     ),
     Metric(
         "mask_missing_rate",
@@ -48,5 +52,7 @@ METRICS = (
         "share of documents without a mask, whose perturbed images are left out",
         sides=DOCUMENTS,
         requires=OBJECT_NOISE,
+        needs="100",
+        cannot_tell="whether the masks are right",
     ),
 )

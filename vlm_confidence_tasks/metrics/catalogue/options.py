@@ -50,6 +50,8 @@ METRICS = (
         better=UP,
         sides=BOTH,
         source="options",
+        needs="1,000",
+        cannot_tell="options of unequal length: the sum favours short ones",
     ),
     Metric(
         "loglik_mean_accuracy",
@@ -58,6 +60,8 @@ METRICS = (
         better=UP,
         sides=BOTH,
         source="options",
+        needs="1,000",
+        cannot_tell="as `accuracy`",
     ),
     Metric(
         "loglik_margin",
@@ -65,6 +69,7 @@ METRICS = (
         "mean s(best) - s(second) on {images}, in nats",
         sides=BOTH,
         source="options",
+        cannot_tell="whether the best is still the clean one: see `loglik_ifr`",
     ),
     Metric(
         "loglik_confidence",
@@ -72,6 +77,7 @@ METRICS = (
         "mean share of the likeliest on {images}",
         sides=BOTH,
         source="options",
+        cannot_tell="whether any option is likely: the shares are among them",
     ),
     Metric(
         "loglik_nll",
@@ -80,6 +86,8 @@ METRICS = (
         better=DOWN,
         sides=BOTH,
         source="options",
+        needs="500",
+        cannot_tell="as `nll`",
     ),
     Metric(
         "loglik_ifr",
@@ -87,6 +95,7 @@ METRICS = (
         "share of {images} whose likeliest option is not the clean one's",
         better=DOWN,
         source="options",
+        cannot_tell="as `ifr`",
     ),
     Metric(
         "loglik_iv",
@@ -94,5 +103,6 @@ METRICS = (
         "share of documents any of whose {images} changes the likeliest option",
         better=DOWN,
         source="options",
+        cannot_tell="as `iv`",
     ),
 )

@@ -32,6 +32,8 @@ METRICS = (
         "temperature of {probabilities} that gives clean images the least NLL; over 1: "
         "overconfident",
         also=("options",),
+        needs="50 wrong",
+        cannot_tell="whether one temperature is enough: see `ece_ts_clean`",
     ),
     Metric(
         "ece_ts",
@@ -41,6 +43,8 @@ METRICS = (
         better=DOWN,
         sides=BOTH,
         also=("options",),
+        needs="50 wrong",
+        cannot_tell="the order of confidences, which stays; it has no floor",
     ),
     Metric(
         "brier_ts",
@@ -50,6 +54,8 @@ METRICS = (
         better=DOWN,
         sides=BOTH,
         also=("options",),
+        needs="50 wrong",
+        cannot_tell="as `ece_ts`",
     ),
     Metric(
         "nll_ts",
@@ -59,6 +65,8 @@ METRICS = (
         better=DOWN,
         sides=BOTH,
         also=("options",),
+        needs="50 wrong",
+        cannot_tell="as `ece_ts`",
     ),
     Metric(
         "verbal_ece_iso",
@@ -68,6 +76,8 @@ METRICS = (
         better=DOWN,
         sides=BOTH,
         source="stated",
+        needs="500",
+        cannot_tell="as `ece_ts`",
     ),
     Metric(
         "verbal_brier_iso",
@@ -77,12 +87,16 @@ METRICS = (
         better=DOWN,
         sides=BOTH,
         source="stated",
+        needs="500",
+        cannot_tell="as `ece_ts`",
     ),
     Metric(
         "coverage_90",
         RefittedShare(LAC_SETS, "covered"),
         "share of {images} with the right label in the 90% set (LAC) of clean images",
         sides=BOTH,
+        needs="100 images",
+        cannot_tell="the price: a set of all labels covers everything; see `set_size_90`",
     ),
     Metric(
         "set_size_90",
@@ -91,12 +105,16 @@ METRICS = (
         better=DOWN,
         sides=BOTH,
         limits=SIZE_HELD,
+        needs="100 images",
+        cannot_tell="whether the sets are right; under 1 if sets are empty",
     ),
     Metric(
         "aps_coverage_90",
         RefittedShare(APS_SETS, "covered"),
         "share of {images} with the right label in the 90% set (randomised APS) of clean images",
         sides=BOTH,
+        needs="100 images",
+        cannot_tell="the price: see `aps_set_size_90`",
     ),
     Metric(
         "aps_set_size_90",
@@ -105,6 +123,8 @@ METRICS = (
         better=DOWN,
         sides=BOTH,
         limits=SIZE_HELD,
+        needs="100 images",
+        cannot_tell="whether the sets are right; larger than LAC's where the model is sure",
     ),
     Metric(
         "risk_80",
@@ -113,11 +133,15 @@ METRICS = (
         "of the clean ones",
         better=DOWN,
         sides=BOTH,
+        needs="100 wrong",
+        cannot_tell="other thresholds: see `aurc`",
     ),
     Metric(
         "answered_80",
         RefittedShare(ACCEPTED, "given"),
         "share of answers to {images} given at the confidence that gives 80% of the clean ones",
         sides=BOTH,
+        needs="100 wrong",
+        cannot_tell="whether the answers are right: see `risk_80`",
     ),
 )

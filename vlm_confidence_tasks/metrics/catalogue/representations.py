@@ -87,42 +87,52 @@ METRICS_BY_CHANNEL = (
         Mean(drift, POSITIVE),
         "mean 1 - cos of {channel} vectors, clean and perturbed",
         requires=INSIDE,
+        cannot_tell="how much is much: see `drift_ratio_<channel>`; compare only within a model",
     ),
     Metric(
         "drift_unflipped_{channel}",
         Mean(unflipped_drift, POSITIVE),
         "drift of {channel} vectors where the answer stayed",
         requires=INSIDE,
+        cannot_tell="whether the answer stayed by luck",
     ),
     Metric(
         "stability_{channel}",
         Mean(stability),
         "mean cosine of {channel} vectors, clean and perturbed",
         requires=INSIDE,
+        cannot_tell="as `drift_<channel>`",
     ),
     Metric(
         "stability_l2_{channel}",
         Mean(lambda a: a.distance, POSITIVE),
         "mean L2 distance of {channel} vectors, clean and perturbed",
         requires=INSIDE,
+        cannot_tell="as `drift_<channel>`",
     ),
     Metric(
         "drift_control_{channel}",
         Mean(control, POSITIVE),
         "mean 1 - cos of {channel} vectors, clean and of other images",
         requires=INSIDE,
+        needs="25 images",
+        cannot_tell="drift between images at large, where the run has few",
     ),
     Metric(
         "drift_ratio_{channel}",
         SumRatio(drift, control),
         "drift over control drift of other images, {channel} vectors",
         requires=INSIDE,
+        needs="25 images",
+        cannot_tell="the spread over documents: see `drift_d_<channel>`",
     ),
     Metric(
         "drift_d_{channel}",
         EffectSize(cohens_d, drift, control),
         "Cohen's d of drift against control drift of other images, {channel} vectors",
         requires=INSIDE,
+        needs="100",
+        cannot_tell="the size of drift: it is large where drift hardly varies",
     ),
     Metric(
         "drift_dz_{channel}",
@@ -130,18 +140,24 @@ METRICS_BY_CHANNEL = (
         "mean difference of drift and control drift of other images, over the differences' SD, "
         "{channel} vectors",
         requires=INSIDE,
+        needs="100",
+        cannot_tell="comparisons with `drift_d_<channel>`, which has another spread",
     ),
     Metric(
         "drift_control_same_{channel}",
         Mean(control_same, POSITIVE),
         "mean 1 - cos of {channel} vectors, clean and of the same question about other images",
         requires=SAME_QUESTION,
+        needs="25 images",
+        cannot_tell="as `drift_control_<channel>`; of 4 images per question",
     ),
     Metric(
         "drift_ratio_same_{channel}",
         SumRatio(drift, control_same),
         "drift over control drift of the same question about other images, {channel} vectors",
         requires=SAME_QUESTION,
+        needs="25 images",
+        cannot_tell="as `drift_ratio_<channel>`",
     ),
     Metric(
         "drift_d_same_{channel}",
@@ -149,6 +165,8 @@ METRICS_BY_CHANNEL = (
         "Cohen's d of drift against control drift of the same question about other images, "
         "{channel} vectors",
         requires=SAME_QUESTION,
+        needs="100",
+        cannot_tell="as `drift_d_<channel>`",
     ),
     Metric(
         "drift_dz_same_{channel}",
@@ -156,6 +174,8 @@ METRICS_BY_CHANNEL = (
         "mean difference of drift and control drift of the same question about other images, over "
         "the differences' SD, {channel} vectors",
         requires=SAME_QUESTION,
+        needs="100",
+        cannot_tell="as `drift_dz_<channel>`",
     ),
 )
 METRICS = (
@@ -164,18 +184,21 @@ METRICS = (
         Mean(to_prior),
         "mean approach of the margin to a blank image's, nats",
         requires=INSIDE,
+        cannot_tell="whether the clean image was used: see `prior_probs` in the samples",
     ),
     Metric(
         "drift_to_prior_context",
         Mean(to_prior_context),
         "mean approach of the context to a blank image's",
         requires=INSIDE,
+        cannot_tell="as `drift_<channel>`",
     ),
     Metric(
         "dirichlet_delta",
         Mean(energy_change),
         "mean change in energy of the vision tokens",
         requires=INSIDE,
+        cannot_tell="comparisons between models: it has the tokens' unit",
     ),
 )
 METRICS_BY_BAND = (
@@ -184,11 +207,13 @@ METRICS_BY_BAND = (
         Mean(power_change),
         "mean relative change of the image's power, {band} band",
         requires=INSIDE,
+        cannot_tell="anything about the model; of a flat image a change is large",
     ),
     Metric(
         "spectral_{band}_delta_flipped",
         Mean(power_change_flipped),
         "mean relative change of the image's power, {band} band, where the answer flipped",
         requires=INSIDE,
+        cannot_tell="as `spectral_<band>_delta`",
     ),
 )

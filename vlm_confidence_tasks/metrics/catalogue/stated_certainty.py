@@ -55,6 +55,7 @@ METRICS = (
         "mean certainty stated of {images}",
         sides=BOTH,
         requires=VERBAL,
+        cannot_tell="whether it is right to be so sure: see `verbal_ece`",
     ),
     Metric(
         "verbal_accuracy",
@@ -63,6 +64,8 @@ METRICS = (
         better=UP,
         sides=BOTH,
         requires=VERBAL,
+        needs="500",
+        cannot_tell="accuracy in the task: a claim is a certainty of 50% or more",
     ),
     Metric(
         "verbal_invalid_rate",
@@ -71,6 +74,7 @@ METRICS = (
         better=DOWN,
         sides=BOTH,
         requires=VERBAL,
+        cannot_tell="why: the texts are in the samples",
     ),
     Metric(
         "verbal_f1",
@@ -79,6 +83,8 @@ METRICS = (
         better=UP,
         sides=BOTH,
         requires=VERBAL,
+        needs="500",
+        cannot_tell="as `verbal_accuracy`",
     ),
     Metric(
         "verbal_alignment",
@@ -87,5 +93,6 @@ METRICS = (
         better=UP,
         sides=BOTH,
         requires=VERBAL,
+        cannot_tell="whether either is right",
     ),
 )

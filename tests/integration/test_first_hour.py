@@ -1,4 +1,4 @@
-"""The README's first hour, from the first table to an own perturbation on a leaderboard."""
+"""The newcomer's first hour, from the first table to an own perturbation on a leaderboard."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ from lmms_eval.api.instance import (
 )
 
 from vlm_confidence_tasks import probe
+from vlm_confidence_tasks.evaluation.controls import CONTROLS
 from vlm_confidence_tasks.evaluation.engine import BatchSize
 from vlm_confidence_tasks.evaluation.images import ShownImages
-from vlm_confidence_tasks.evaluation.controls import CONTROLS
 from vlm_confidence_tasks.evaluation.request import Generation, Request
 from vlm_confidence_tasks.harness.reasoning import Tags, read_tags, strip_thinking
 from vlm_confidence_tasks.harness.task import (

@@ -57,7 +57,7 @@ def parts(rows: Sequence[pages.VerdictRow]) -> list[tuple[str, ...]]:
     """Cells of the parts of `shown` verdicts, and of every part of another that was tested."""
     whole = shown(rows)
     return [
-        (row.claim.split()[0], *part.cells)
+        (row.claim.split()[0], *part)
         for row in rows
         for part in row.parts
         if row in whole or part.documents
@@ -86,7 +86,7 @@ def page(record: pages.Record) -> str:
     rows = pages.rows(record)
     return TEXT.format(
         legend=pages.legend(record).replace("docs/claims.md", "[how](../claims.md)"),
-        verdicts=pages.table(HEADS, [row.cells[: len(HEADS)] for row in shown(rows)]),
+        verdicts=pages.table(HEADS, [row[: len(HEADS)] for row in shown(rows)]),
         parts=pages.table(("claim", *pages.PART_HEADS), parts(rows)),
         lacking="\n".join(lacking(rows)) or "Nothing.",
         notes="\n".join(f"- {safe(text)}" for text in record["notes"]) or "None.",

@@ -1,9 +1,9 @@
 """Verdicts as JSON, Markdown and one HTML page."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from vlm_confidence_tasks.report.claims.record import Record
 from vlm_confidence_tasks.report.digits import digits
@@ -16,12 +16,10 @@ HEADS = ("claim", "of", "verdict", "deciding effect", "source", "refuted if")
 PART_HEADS = ("of", "effect", "its interval", "holds", "finding", "documents", "images")
 
 
-@dataclass(frozen=True)
-class PartRow:
-    """A part's row, as text."""
+class PartRow(NamedTuple):
+    """A part's row, as text: the cells below `PART_HEADS`."""
 
     of: str
-    name: str
     effect: str
     interval: str
     bound: str
@@ -29,18 +27,8 @@ class PartRow:
     documents: str
     images: str
 
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """The row below `PART_HEADS`, the name before the effect."""
-        number = f"{self.name}: {self.effect}"
-        return (
-            *(self.of, number, self.interval, self.bound),
-            *(self.finding, self.documents, self.images),
-        )
 
-
-@dataclass(frozen=True)
-class VerdictRow:
+class VerdictRow(NamedTuple):
     """A verdict's row, as text, with its parts' rows and the commands that it lacks."""
 
     claim: str
@@ -55,10 +43,7 @@ class VerdictRow:
     @property
     def cells(self) -> tuple[str, ...]:
         """The row below `HEADS`."""
-        return (
-            *(self.claim, self.of, self.verdict),
-            *(self.deciding, self.source, self.refuted_by),
-        )
+        return self[:6]
 
 
 def write(folder: Path, record: Record) -> Path:
@@ -123,11 +108,13 @@ def _row(claim: Record, said: Record) -> VerdictRow:
         _part_row(said["subject"], fixed, found)
         for fixed, found in zip(claim["parts"], said["parts"], strict=True)
     )
+    number = said["decided_by"]
+    part, name = parts[number], claim["parts"][number]["name"]
     return VerdictRow(
         claim=_title(claim),
         of=said["subject"],
         verdict=said["verdict"],
-        deciding=_deciding(parts[said["decided_by"]]),
+        deciding=f"{part.effect} {part.interval}" if part.documents else f"{name}: {part.finding}",
         source=claim["source"],
         refuted_by=claim["refuted_by"],
         parts=parts,
@@ -139,19 +126,13 @@ def _title(claim: Record) -> str:
     return f"{claim['number']}. {claim['title']}"
 
 
-def _deciding(part: PartRow) -> str:
-    """Return the effect of the part that decided, or why it is not measured."""
-    measured = f"{part.effect} {part.interval}" if part.documents else part.finding
-    return f"{part.name}: {measured}"
-
-
 def _part_row(of: str, fixed: Record, found: Record) -> PartRow:
     unit = f" {fixed['unit']}" if fixed["unit"] else ""
     measured = found["effect"] is not None
+    effect = digits(found["effect"]) + unit if measured else "–"
     return PartRow(
         of=of,
-        name=fixed["name"],
-        effect=digits(found["effect"]) + unit if measured else "–",
+        effect=f"{fixed['name']}: {effect}",
         interval=_interval(found),
         bound=f"{'under' if fixed['below'] else 'above'} {digits(fixed['bound'], 2)}",
         finding=found["finding"] or f"not measured: {found['missing']}",
@@ -168,14 +149,14 @@ def _interval(found: Record) -> str:
 
 
 def _details(shown: list[VerdictRow]) -> Iterator[str]:
-    yield table(PART_HEADS, [part.cells for row in shown for part in row.parts])
+    yield table(PART_HEADS, [part for row in shown for part in row.parts])
     commands = list(dict.fromkeys(text for row in shown for text in row.commands))
     if commands:
         yield "Not measured yet; what would measure it:"
         yield "\n".join(["```sh", *commands, "```"])
 
 
-def table(heads: tuple[str, ...], cells: list[tuple[str, ...]]) -> str:
+def table(heads: tuple[str, ...], cells: Sequence[tuple[str, ...]]) -> str:
     """Return a table in Markdown."""
     lines = [line(list(heads)), line(["---"] * len(heads))]
     return "\n".join([*lines, *(line([safe(cell) for cell in row]) for row in cells)])

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -141,20 +142,10 @@ def _timed(command: list[str]) -> tuple[float, int]:
 
 def _watch(parent: psutil.Process, most: list[int], done: threading.Event) -> None:
     while not done.wait(0.1):
-        total = 0
-        for process in (parent, *_children(parent)):
-            try:
-                total += process.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
-        most[0] = max(most[0], total)
-
-
-def _children(parent: psutil.Process) -> list[psutil.Process]:
-    try:
-        return parent.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+        # A process may end while it is looked at.
+        with suppress(psutil.NoSuchProcess):
+            processes = (parent, *parent.children(recursive=True))
+            most[0] = max(most[0], sum(process.memory_info().rss for process in processes))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from typing import Any
 
 import msgspec
 import yaml
-from safetensors import safe_open
 
 from page_parts import STUDIES, is_evaluated, measured, metric_table, samples_of, table
 from vlm_confidence_tasks.benchmarks.base import LOCAL_DATA
@@ -84,7 +83,7 @@ class Model(msgspec.Struct, forbid_unknown_fields=True):
         model: Adapter of `lmms_eval`.
         pretrained: Hub id or folder, from the study's file; None: it is trained.
         model_args: Further arguments of the adapter.
-        parameters: How many it has; None: as its files in the study's folder say.
+        parameters: How many it has; None: as its training says.
         train: Options of `train_tiny_llava.py`.
     """
 
@@ -120,6 +119,7 @@ class Study(msgspec.Struct, forbid_unknown_fields=True):
 class Training(msgspec.Struct):
     """What `train_tiny_llava.py` says of a model: the part that the page shows."""
 
+    parameters: int
     steps: int
     seconds: float
     processor_seconds: float
@@ -202,19 +202,14 @@ def parameters(folder: Path, model: Model) -> float:
     """Return how many parameters a model has.
 
     Raises:
-        SystemExit: It is of the hub, and the study does not say.
+        SystemExit: Neither the study nor its training says so.
     """
     if model.parameters is not None:
         return model.parameters
-    files = list((folder / "models" / model.name).glob("*.safetensors"))
-    if not files:
+    training = training_of(folder, model)
+    if training is None:
         raise SystemExit(f"{model.name}: its study must say how many parameters it has")
-    return float(sum(map(_parameters_in, files)))
-
-
-def _parameters_in(file: Path) -> int:
-    with safe_open(file, "pt") as weights:
-        return sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())
+    return training.parameters
 
 
 def tables(folder: Path, study: Study) -> Iterator[str]:

@@ -15,8 +15,9 @@ from simulated_answers.design import (
     Floats,
     Generator,
     Kind,
-    Truth,
+    compared,
     measured,
+    of_metric,
 )
 from vlm_confidence_tasks.metrics import aurc, auroc, calibration_test
 
@@ -96,21 +97,19 @@ def _brier(confidence: Floats, chance: Floats) -> float:
     return float((chance * (1.0 - confidence) ** 2 + (1.0 - chance) * confidence**2).mean())
 
 
-def _expected(measure: Callable[[Floats, Floats], float], chance: Chance) -> Truth:
+def _expected(
+    measure: Callable[[Floats, Floats], float], chance: Chance, data: Data, rng: Generator
+) -> float:
     """Return a measure of confidences and of the chances to be right."""
-
-    def truth(data: Data, rng: Generator) -> float:
-        confidence, _ = _answers(chance, data, rng)
-        return measure(confidence, chance(confidence))
-
-    return truth
+    confidence, _ = _answers(chance, data, rng)
+    return measure(confidence, chance(confidence))
 
 
 def _ranked(measure: Callable[[Floats, Floats], float | None], data: Data, rng: Generator) -> float:
     return float(measure(*_answers(_OVERCONFIDENT, data, rng)) or 0.0)
 
 
-_ERRORS = {state: _expected(_error, chance) for state, chance in _CHANCES.items()}
+_ERRORS = {state: partial(_expected, _error, chance) for state, chance in _CHANCES.items()}
 
 
 def _error_difference(data: Data, rng: Generator) -> float:
@@ -119,72 +118,40 @@ def _error_difference(data: Data, rng: Generator) -> float:
 
 
 KINDS: dict[str, Kind] = {}
-for _name, _metrics in (("ece", "`ece`, `ece_debiased`"), ("smece", "`smece`"), ("ace", "`ace`")):
+for _name, _of in (("ece", "`ece`, `ece_debiased`"), ("smece", "`smece`"), ("ace", "`ace`")):
     for _state, _chance in _CHANCES.items():
-        KINDS[f"{_name}, {_state}"] = Kind(
-            f"`{_name}`, {_state}",
-            _metrics,
-            STATISTICS[_name].interval,
-            partial(_run, _chance),
-            _ERRORS[_state],
+        KINDS[f"{_name}, {_state}"] = of_metric(
+            _name, partial(_run, _chance), _ERRORS[_state], f"`{_name}`, {_state}", _of
         )
 for _state in ("calibrated", "overconfident by 0.1", "sure, 2% wrong"):
     _chance = _CHANCES[_state]
     for _name, _measure in (("overconfidence", _overconfidence), ("brier", _brier)):
-        KINDS[f"{_name}, {_state}"] = Kind(
-            f"`{_name}`, {_state}",
-            f"`{_name}`",
-            STATISTICS[_name].interval,
-            partial(_run, _chance),
-            _expected(_measure, _chance),
+        _truth = partial(_expected, _measure, _chance)
+        KINDS[f"{_name}, {_state}"] = of_metric(
+            _name, partial(_run, _chance), _truth, f"`{_name}`, {_state}"
         )
-    KINDS[f"overconfidence difference, {_state}"] = Kind(
-        f"Difference of two `overconfidence`, both {_state}",
-        "`compare`",
-        STATISTICS["overconfidence"].difference,
+    KINDS[f"overconfidence difference, {_state}"] = compared(
+        f"`overconfidence`, both {_state}",
+        STATISTICS["overconfidence"],
         partial(_two_runs, _chance, _chance),
-        0.0,
     )
-for _name, _title, _before, _after in (
-    ("calibrated", "both calibrated", "calibrated", "calibrated"),
-    ("overconfident", "both overconfident by 0.1", *["overconfident by 0.1"] * 2),
-    (
-        "overconfident afterwards",
-        "the second overconfident by 0.1",
-        "calibrated",
-        "overconfident by 0.1",
-    ),
-):
-    KINDS[f"ece difference, {_name}"] = Kind(
-        f"Difference of two ECE, {_title}",
-        "`compare`",
-        STATISTICS["ece"].difference,
-        partial(_two_runs, _CHANCES[_before], _CHANCES[_after]),
-        0.0 if _before == _after else _error_difference,
-    )
+_DRAWN = partial(_run, _OVERCONFIDENT)
+_ECE, _CALIBRATED = STATISTICS["ece"], _CHANCES["calibrated"]
 KINDS |= {
-    "auroc": Kind(
-        "AUROC of confidence",
-        "`auroc`",
-        STATISTICS["auroc"].interval,
-        partial(_run, _OVERCONFIDENT),
-        partial(_ranked, auroc),
+    "ece difference, calibrated": compared(
+        "ECE, both calibrated", _ECE, partial(_two_runs, _CALIBRATED, _CALIBRATED)
     ),
-    "aurc": Kind(
-        "Area under risk and coverage",
-        "`aurc`",
-        STATISTICS["aurc"].interval,
-        partial(_run, _OVERCONFIDENT),
-        partial(_ranked, aurc),
+    "ece difference, overconfident": compared(
+        "ECE, both overconfident by 0.1", _ECE, partial(_two_runs, _OVERCONFIDENT, _OVERCONFIDENT)
     ),
-    "auroc difference": Kind(
-        "Difference of two AUROC",
-        "`compare`",
-        STATISTICS["auroc"].difference,
-        _two_rankings,
-        0.0,
+    "ece difference, overconfident afterwards": compared(
+        "ECE, the second overconfident by 0.1",
+        _ECE,
+        partial(_two_runs, _CALIBRATED, _OVERCONFIDENT),
+        _error_difference,
     ),
-    "ece_p": Kind(
-        "Test of calibration", "`ece_p`", _calibration_p, partial(_run, _CHANCES["calibrated"])
-    ),
+    "auroc": of_metric("auroc", _DRAWN, partial(_ranked, auroc), "AUROC of confidence"),
+    "aurc": of_metric("aurc", _DRAWN, partial(_ranked, aurc), "Area under risk and coverage"),
+    "auroc difference": compared("AUROC", STATISTICS["auroc"], _two_rankings),
+    "ece_p": Kind("Test of calibration", "`ece_p`", _calibration_p, partial(_run, _CALIBRATED)),
 }

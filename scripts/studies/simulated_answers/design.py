@@ -15,6 +15,7 @@ from vlm_confidence_tasks.metrics import Answers, Interval, metrics_for
 from vlm_confidence_tasks.metrics.answers import COLUMNS
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.functional.cross_fitting import second_half
+from vlm_confidence_tasks.metrics.statistics.statistic import Statistic
 
 IMAGES = (10, 30, 100, 500)
 QUESTIONS = (1, 18)
@@ -133,6 +134,7 @@ def simulated(cell: Cell, rng: np.random.Generator) -> Data:
 # What one repeat gives: an interval and the truth, or a p-value.
 Outcome = tuple[Interval | None, float] | float | None
 Generator = np.random.Generator
+Draw = Callable[[Data, Generator], Sequence[Answers]]
 # A measure of very many independent answers, each of its own image.
 Truth = Callable[[Data, Generator], float]
 
@@ -153,7 +155,7 @@ class Kind:
     title: str
     metrics: str
     number: Callable[..., Interval | float | None]
-    draw: Callable[[Data, Generator], Sequence[Answers]]
+    draw: Draw
     truth: float | Truth | None = None
     variants: bool = True
 
@@ -163,6 +165,17 @@ class Kind:
         if self.truth is None:
             return found
         return found, measured(self.truth) if callable(self.truth) else self.truth
+
+
+def of_metric(name: str, draw: Draw, truth: float | Truth, title: str = "", of: str = "") -> Kind:
+    """Return the kind of the interval of a metric, and of others if `of` names them."""
+    interval = STATISTICS[name].interval
+    return Kind(title or f"`{name}`", of or f"`{name}`", interval, draw, truth)
+
+
+def compared(title: str, statistic: Statistic, draw: Draw, truth: float | Truth = 0.0) -> Kind:
+    """Return the kind of a difference of two runs."""
+    return Kind(f"Difference of two {title}", "`compare`", statistic.difference, draw, truth)
 
 
 @cache

@@ -10,12 +10,13 @@ import numpy as np
 from scipy.special import ndtr
 
 from simulated_answers.design import (
-    STATISTICS,
     Answers,
     Data,
     Floats,
     Generator,
     Kind,
+    compared,
+    of_metric,
     table,
 )
 from vlm_confidence_tasks.metrics import Mean, Rate
@@ -23,6 +24,7 @@ from vlm_confidence_tasks.metrics.statistics.means import MeanOverFamilies
 from vlm_confidence_tasks.metrics.statistics.ratios import SumRatio
 
 RATE, MEAN = Rate(attrgetter("correct")), Mean(attrgetter("entropy"))
+RATIO = SumRatio(attrgetter("logprob"), attrgetter("entropy"))
 FAMILY_RATES = (0.02, 0.1, 0.4)
 
 
@@ -83,17 +85,15 @@ def _ratio(data: Data, rng: Generator) -> list[Answers]:
     return [data.table(logprob=0.3 * above, entropy=below)]
 
 
-_RATES, _COMPARED = "`accuracy`, `ifr`, `iv` and other rates", "`compare`"
-_normal, _skewed, _two_normal, _two_skewed = (
-    partial(draw, shape) for draw in (scores, _two_scores) for shape in (same, skewed)
-)
+_RATES = "`accuracy`, `ifr`, `iv` and other rates"
 KINDS = {
     f"rate {r:g}": Kind(f"Rate of {r:g}", _RATES, RATE.interval, partial(_rate, r), r)
     for r in (0.0, 0.02, 0.5, 0.98, 1.0)
 }
-for _r in (0.02, 0.5):
-    _title, _draw = f"Difference of two rates of {_r:g}", partial(_two_rates, _r)
-    KINDS[f"rate difference {_r:g}"] = Kind(_title, _COMPARED, RATE.difference, _draw, 0.0)
+KINDS |= {
+    f"rate difference {r:g}": compared(f"rates of {r:g}", RATE, partial(_two_rates, r))
+    for r in (0.02, 0.5)
+}
 KINDS |= {
     "rates of families": Kind(
         "Mean of rates of 0.02, 0.1 and 0.4",
@@ -102,26 +102,16 @@ KINDS |= {
         _family_rates,
         float(np.mean(FAMILY_RATES)),
     ),
-    "f1 0.9": Kind(
-        "F1 of 0.9",
-        "`f1`, `precision`, `recall`",
-        STATISTICS["f1"].interval,
-        partial(_f1, 0.9),
-        0.9,
+    "f1 0.9": of_metric("f1", partial(_f1, 0.9), 0.9, "F1 of 0.9", "`f1`, `precision`, `recall`"),
+    "mean, normal": Kind(
+        "Mean, normal", "`entropy_delta`, `drift`", MEAN.interval, partial(scores, same), 0.0
     ),
-    "mean, normal": Kind("Mean, normal", "`entropy_delta`, `drift`", MEAN.interval, _normal, 0.0),
-    "mean, exponential": Kind("Mean, exponential", "`entropy`, `nll`", MEAN.interval, _skewed, 1.0),
-    "mean difference, normal": Kind(
-        "Difference of two means, normal", _COMPARED, MEAN.difference, _two_normal, 0.0
+    "mean, exponential": Kind(
+        "Mean, exponential", "`entropy`, `nll`", MEAN.interval, partial(scores, skewed), 1.0
     ),
-    "mean difference, exponential": Kind(
-        "Difference of two means, exponential", _COMPARED, MEAN.difference, _two_skewed, 0.0
+    "mean difference, normal": compared("means, normal", MEAN, partial(_two_scores, same)),
+    "mean difference, exponential": compared(
+        "means, exponential", MEAN, partial(_two_scores, skewed)
     ),
-    "ratio": Kind(
-        "Ratio of two exponential means",
-        "`drift_ratio`",
-        SumRatio(attrgetter("logprob"), attrgetter("entropy")).interval,
-        _ratio,
-        0.3,
-    ),
+    "ratio": Kind("Ratio of two exponential means", "`drift_ratio`", RATIO.interval, _ratio, 0.3),
 }

@@ -8,7 +8,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from simulated_answers.design import STATISTICS, Answers, Data, Floats, Generator, Kind
+from simulated_answers.design import Answers, Data, Floats, Generator, Kind, of_metric
 from simulated_answers.means import alike, same, scores, skewed
 from vlm_confidence_tasks.metrics import (
     Interval,
@@ -22,7 +22,9 @@ from vlm_confidence_tasks.metrics import (
 from vlm_confidence_tasks.metrics.catalogue.changes import sign_flip
 from vlm_confidence_tasks.metrics.statistics.effect_sizes import ChangeTest, EffectSize
 
-COLUMNS = attrgetter("stated"), attrgetter("confidence")
+
+def _d(measure: Callable[[Floats, Floats], float | None]) -> Callable[..., Interval | None]:
+    return EffectSize(measure, attrgetter("stated"), attrgetter("confidence")).interval
 
 
 def _two_columns(shift: float, data: Data, rng: Generator) -> list[Answers]:
@@ -53,70 +55,38 @@ def _defense_truth(field: str, data: Data, rng: Generator) -> float:
     return getattr(threshold_defense(*_entropies(data, rng)), field)
 
 
-def _test(
-    test: Callable[..., float | None], shape: Callable[[Floats], Floats]
-) -> tuple[Callable[[Answers], float | None], Callable[..., list[Answers]]]:
-    return ChangeTest(test, attrgetter("entropy")).value, partial(scores, shape)
-
-
+_TWO, _APART = partial(_two_columns, 0.0), partial(_two_columns, 0.5)
+_SPEARMAN = 6.0 / np.pi * np.arcsin(0.25)
+_FLIP, _RANK = (ChangeTest(test, attrgetter("entropy")).value for test in (sign_flip, wilcoxon_p))
+_CHANGE = "`entropy_delta_p`, `compare`"
 KINDS = {
-    "spearman": Kind(
-        "Spearman's correlation of 0.483",
-        "`verbal_alignment`",
-        STATISTICS["verbal_alignment"].interval,
-        partial(_two_columns, 0.0),
-        6.0 / np.pi * np.arcsin(0.25),
-    ),
-    "pearson": Kind(
-        "Pearson's correlation of 0.5",
-        "`drift_table.py`",
-        _pearson,
-        partial(_two_columns, 0.0),
-        0.5,
-    ),
-    "defense_reject": Kind(
-        "Share above the 95th percentile of clean entropies",
-        "`defense_reject`, `defense_bypass`",
-        STATISTICS["defense_reject"].interval,
+    "spearman": of_metric("verbal_alignment", _TWO, _SPEARMAN, "Spearman's correlation of 0.483"),
+    "pearson": Kind("Pearson's correlation of 0.5", "`drift_table.py`", _pearson, _TWO, 0.5),
+    "defense_reject": of_metric(
+        "defense_reject",
         _defended,
         partial(_defense_truth, "reject"),
+        "Share above the 95th percentile of clean entropies",
+        "`defense_reject`, `defense_bypass`",
     ),
-    "defense_auroc": Kind(
-        "AUROC of entropy",
-        "`defense_auroc`",
-        STATISTICS["defense_auroc"].interval,
-        _defended,
-        partial(_defense_truth, "auroc"),
+    "defense_auroc": of_metric(
+        "defense_auroc", _defended, partial(_defense_truth, "auroc"), "AUROC of entropy"
     ),
-    "cohens_d": Kind(
-        "Cohen's d of 0.5",
-        "`drift_d`",
-        EffectSize(cohens_d, *COLUMNS).interval,
-        partial(_two_columns, 0.5),
-        0.5,
-        variants=False,
-    ),
-    "cohens_dz": Kind(
-        "Paired d of 0.5",
-        "`drift_dz`",
-        EffectSize(cohens_dz, *COLUMNS).interval,
-        partial(_two_columns, 0.5),
-        0.5,
-        variants=False,
-    ),
+    "cohens_d": Kind("Cohen's d of 0.5", "`drift_d`", _d(cohens_d), _APART, 0.5, variants=False),
+    "cohens_dz": Kind("Paired d of 0.5", "`drift_dz`", _d(cohens_dz), _APART, 0.5, variants=False),
     "sign flip, normal": Kind(
-        "Sign-flip permutation test, normal differences",
-        "`entropy_delta_p`, `compare`",
-        *_test(sign_flip, same),
+        "Sign-flip permutation test, normal differences", _CHANGE, _FLIP, partial(scores, same)
     ),
     "sign flip, skewed": Kind(
         "Sign-flip permutation test, exponential differences",
-        "`entropy_delta_p`, `compare`",
-        *_test(sign_flip, lambda scores: skewed(scores) - 1.0),
+        _CHANGE,
+        _FLIP,
+        partial(scores, lambda scores: skewed(scores) - 1.0),
     ),
     "wilcoxon": Kind(
         "Wilcoxon signed-rank test on image means",
         "`entropy_delta_wilcoxon_p`",
-        *_test(wilcoxon_p, same),
+        _RANK,
+        partial(scores, same),
     ),
 }

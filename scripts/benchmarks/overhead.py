@@ -43,7 +43,7 @@ from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.evaluation.schedule import blocks
 from vlm_confidence_tasks.harness.session import Session
 from vlm_confidence_tasks.harness.task import IMAGES
-from vlm_confidence_tasks.harness.task_names import templates
+from vlm_confidence_tasks.harness.task_names import shipped
 from vlm_confidence_tasks.models.llava import TinyLlava
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
@@ -133,7 +133,11 @@ def measure_memory_of_representations(folder: Path, documents: int) -> None:
     peaks = {}
     for wanted in ("false", "true"):
         task = f"representations_{wanted}"
-        lines = [f"include: {templates()['pope']}", f"task: {task}", f"representations: {wanted}"]
+        lines = [
+            f"include: {shipped().templates['pope']}",
+            f"task: {task}",
+            f"representations: {wanted}",
+        ]
         (folder / f"{task}.yaml").write_text("\n".join([*lines, noise, ""]))
         more = ("--tasks", task, "--include_path", str(folder))
         (peaks[wanted],) = printed_by(__file__, "--evaluate", str(folder / "data"), *more)

@@ -10,8 +10,6 @@ from vlm_confidence_tasks.metrics import auroc, jackknife_interval, pearson
 from vlm_confidence_tasks.metrics.functional.ranking import auroc_of_ranks
 from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
 
-from .clustered import answers, holds
-
 
 @pytest.fixture
 def data():
@@ -110,20 +108,6 @@ def test_there_is_none_where_it_is_undefined():
     # At an end of a scale nothing is known of how far it may be off.
     assert jackknife_interval(lambda rows: 1.0, range(6), scale="fisher") is None
     assert jackknife_interval(lambda rows: float(0 in rows), range(6), scale="logit") is None
-
-
-def test_the_area_under_a_curve_is_held():
-    rng = np.random.default_rng(6)
-    confidence, correct, _ = answers(rng, 100_000, 1)
-    truth = auroc(confidence, correct)
-    held = []
-    for _ in range(200):
-        confidence, correct, image = answers(rng, 30, 6)
-        found = jackknife_interval(
-            lambda rows, c=confidence, y=correct: auroc(c[rows], y[rows]), image, scale="logit"
-        )
-        held.append(holds(found, truth))
-    assert np.mean(held) > 0.9
 
 
 @pytest.mark.parametrize(

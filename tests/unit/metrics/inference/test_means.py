@@ -9,8 +9,6 @@ from scipy.stats import t as student
 from vlm_confidence_tasks.metrics import mean_interval
 from vlm_confidence_tasks.metrics.inference import means
 
-from .clustered import holds, scores
-
 DRAWS = 300
 
 
@@ -82,29 +80,6 @@ def test_ends_are_clipped_to_the_range():
     found = mean_interval(values, np.ones(6), np.arange(6), within=(0.0, 0.1))
     assert free.low < 0 and free.high > 0.1
     assert (found.estimate, found.low, found.high) == (free.estimate, 0.0, 0.1)
-
-
-def test_a_skewed_mean_of_ten_images_is_held():
-    """Where a percentile interval holds 84 of 100."""
-    rng = np.random.default_rng(5)
-    samples = rng.exponential(size=(500, 10))
-    found = [mean_interval(values, np.ones(10), np.arange(10), draws=400) for values in samples]
-    assert np.mean([holds(each, 1.0) for each in found]) > 0.90
-    drawn = samples[:, rng.integers(10, size=(400, 10))].mean(axis=2)
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=1)
-    assert np.mean((low <= 1) & (high >= 1)) < 0.87
-
-
-def test_questions_on_one_image_go_together():
-    rng = np.random.default_rng(6)
-    held = {"image": [], "row": []}
-    for _ in range(200):
-        values, image = scores(rng, 30, 10, 0.3)
-        ones = np.ones(values.size)
-        held["image"].append(holds(mean_interval(values, ones, image, draws=400), 0.0))
-        held["row"].append(holds(mean_interval(values, ones, np.arange(300), draws=400), 0.0))
-    assert np.mean(held["image"]) > 0.91
-    assert np.mean(held["row"]) < 0.80
 
 
 def test_there_is_none_where_images_say_nothing():

@@ -12,8 +12,6 @@ from scipy import stats
 
 from vlm_confidence_tasks.metrics import holm, sign_flip_p, wilcoxon_p
 
-from .clustered import scores
-
 rows = st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 7)), min_size=1, max_size=20)
 
 
@@ -65,19 +63,6 @@ def test_order_unit_and_still_images_do_not_matter(images, random, factor):
     still = [*differences, 0.0, 1.5, -1.5], [*clusters, -1, -2, -2]
     assert sign_flip_p(*still) == p
     assert sign_flip_p(-differences, clusters) == pytest.approx(p, abs=0.02)
-
-
-@pytest.mark.parametrize("test", [sign_flip_p, wilcoxon_p])
-def test_a_true_null_on_clusters_is_seldom_rejected(test):
-    """At 5%, where a test on documents rejects a third."""
-    rng = np.random.default_rng(3)
-    rejected, on_rows = 0, 0
-    for _ in range(200):
-        differences, image = scores(rng, 50, 10, 0.3)
-        rejected += test(differences, image) < 0.05
-        on_rows += stats.wilcoxon(differences).pvalue < 0.05
-    assert rejected <= 18  # 9%: 2.6 standard errors over 5%
-    assert on_rows > 30
 
 
 def test_the_test_of_the_mean_follows_the_mean_and_not_the_ranks():

@@ -10,8 +10,6 @@ from scipy import stats
 
 from vlm_confidence_tasks.metrics import rate_interval
 
-from .clustered import holds
-
 
 def exact(successes, trials, level=0.95):
     """The binomial ends: where 2.5% are as extreme; trials need not be whole numbers."""
@@ -139,23 +137,6 @@ def test_a_difference_is_that_of_zou_and_donner(data):
     )
     found = rate_interval(**paired_columns((hits, counts), (other, counts), clusters))
     assert ends(found) == pytest.approx((p2 - p1, low, high))
-
-
-def test_a_rare_event_on_clusters_is_held():
-    """Where a percentile bootstrap holds 66 of 100."""
-    rng = np.random.default_rng(4)
-    image = np.repeat(np.arange(50), 4)
-    held, plain = [], []
-    for _ in range(300):
-        hits = rng.random(200) < rng.beta(0.02 * 9, 0.98 * 9, 50)[image]
-        found = rate_interval(hits, np.ones(200), image)
-        assert found.high - found.low > 0.01
-        held.append(holds(found, 0.02))
-        drawn = hits.reshape(50, 4).mean(axis=1)[rng.integers(50, size=(300, 50))].mean(axis=1)
-        low, high = np.percentile(drawn, [2.5, 97.5])
-        plain.append(low <= 0.02 <= high)
-    assert np.mean(held) > 0.92
-    assert np.mean(plain) < 0.9
 
 
 def test_there_is_none_without_a_rate_or_with_few_images():

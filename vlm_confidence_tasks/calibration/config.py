@@ -9,11 +9,11 @@ import msgspec
 import yaml
 
 from vlm_confidence_tasks.errors import TaskError
+from vlm_confidence_tasks.types import Share
 
 # Key of a file that is this one's beginning, whose values it may replace.
 INCLUDE = "include"
 
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 

@@ -79,14 +79,14 @@ class Asked:
 
     def plainly(self) -> list[list[Reading]]:
         """What generate() gives, the images in turn."""
+        turns = []
         with self.measuring():
-            turns = [
-                [
-                    self.shared._plainly([(block[index], ROWS[index])], self.settings)[0]
-                    for block in self.blocks
-                ]
-                for index in range(len(TEXTS))
-            ]
+            for index in range(len(TEXTS)):
+                rows = [ROWS[index]] * len(self.blocks)
+                with self.adapter.logit_source.aside(rows) as readings:
+                    for block in self.blocks:
+                        self.adapter.model.generate(**block[index].inputs, **self.settings)
+                turns.append(readings)
         return [list(readings) for readings in zip(*turns, strict=True)]
 
     def together(self, layout: str, at_once: bool = False) -> list[list[Reading]]:

@@ -65,12 +65,11 @@ class SharedPrefix:
         self._max_packed_tokens = max_packed_tokens
         self._chosen: dict[tuple[Any, ...], Layout | None] = {}
         self._settings: dict[str, GreedySettings] = {}
-        self._structure: probe.Structure | None = None
-        self._refusal: str | None = None
+        self._structure: probe.Structure | None
         try:
             self._structure = probe.find_structure(self._model)
         except probe.ProbeError:
-            self._refusal = "its language model's parts are not found"
+            self._structure = None
 
     def answer(
         self,
@@ -90,7 +89,7 @@ class SharedPrefix:
         )
         if self._structure is None or self._chosen.get(kind, "packed") is None:
             if kind not in self._chosen:
-                self._choose(kind, None, str(self._refusal))
+                self._choose(kind, None, "its language model's parts are not found")
             return None
         lengths = {self.prefix_length(block) for block in blocks}
         if len(lengths) != 1 or 0 in lengths:
@@ -131,8 +130,9 @@ class SharedPrefix:
     ) -> list[list[DecodedAnswer]] | None:
         """Answer the first blocks of a kind, and choose how to answer all others."""
         sample = _spread(blocks[0])
-        asked = [(blocks[0][index], rows[0][index]) for index in sample]
-        plain = self._plainly(asked, arguments)
+        with self._source.aside([rows[0][index] for index in sample]) as plain:
+            for index in sample:
+                self._model.generate(**blocks[0][index].inputs, **arguments)
         exact = is_exact(self._model)
         reasons: list[str] = []
         for layout in LAYOUTS:
@@ -172,15 +172,6 @@ class SharedPrefix:
         if layout == "padded" and "sliding_attention" in kinds:
             return "padding would count in its sliding windows"
         return None
-
-    def _plainly(
-        self, asked: Sequence[tuple[Prompt, probe.Row]], arguments: Mapping[str, Any]
-    ) -> list[probe.Reading]:
-        """Return the readings of generate(), one question at a time."""
-        with self._source.aside([row for _, row in asked]) as readings:
-            for prompt, _ in asked:
-                self._model.generate(**prompt.inputs, **arguments)
-        return list(readings)
 
     def _in_memory(
         self,

@@ -39,13 +39,10 @@ def entropies(logprob: torch.Tensor) -> torch.Tensor:
 def judge(
     goal: str, logprob: torch.Tensor, lead: torch.Tensor, cosine: torch.Tensor | None
 ) -> Judged:
-    """Judge one image.
+    """Judge one image by a goal of `perturbations.pgd`, from ln p at the answer position.
 
-    Args:
-        goal: As in `perturbations.pgd`.
-        logprob: ln p at the answer position, [vocabulary].
-        lead: Log-odds of the clean answer against the best other.
-        cosine: Of the context with the clean image's; needed for `hidden` only.
+    `lead` are the log-odds of the clean answer against the best other, `cosine` is that of the
+    context with the clean image's, needed for `hidden` only.
 
     Raises:
         ValueError: The goal is unknown, or `hidden` without a cosine.

@@ -60,13 +60,9 @@ def evaluate(
 ) -> compare.Comparison:
     """Evaluate two models and compare them; write `comparison.json` and `comparison.md`.
 
-    Args:
-        before: Hub id or folder of the model that was trained.
-        after: Of what came out.
-        output: A folder; runs are in its `before` and `after`.
-        tasks: Names of tasks.
-        data: Folder of local data, as in VLM_CONFIDENCE_DATA, which is the default.
-        more: Further arguments of `lmms_eval`.
+    The models, before and after training, are hub ids or folders; runs are in `before` and `after`
+    of the output. `data` is a folder of local data, by default that of VLM_CONFIDENCE_DATA; `more`
+    are further arguments of `lmms_eval`.
 
     Raises:
         TaskError: A model was trained on images of the tasks, a run failed, or the runs have

@@ -34,15 +34,10 @@ COLUMNS = ("stage", "step", "loss", "learning_rate")
 
 
 def train(source: str, data: Path, output: Path, config: Config, resume: bool = False) -> Path:
-    """Train a model; return the folder of the one that came out.
+    """Train a model, a hub id or folder, on data of `csp data`; return the folder of the new one.
 
-    Args:
-        source: Hub id or folder of the model.
-        data: Folder of `vlm-confidence csp data`.
-        output: A new folder: checkpoints in `sft` and `simpo`, `loss.csv`, `loss.png`, and in
-            `model` the trained model with a record of what it was trained on.
-        config: How.
-        resume: Go on from the last checkpoint in `output`.
+    The output gets checkpoints in `sft` and `simpo`, from which `resume` goes on, `loss.csv`,
+    `loss.png`, and in `model` the trained model with a record of what it was trained on.
 
     Raises:
         TaskError: Packages, model or data cannot be used, or `output` holds checkpoints and is

@@ -2,6 +2,9 @@
 
 FFT of each channel in float64. Pixels are the same wherever the library's FFT rounds alike: its
 last bits decide only where a value lies within 1e-9 of half a grey level.
+
+Source of all but `bandphase`: "Same Answer, Different Representations", arXiv 2602.06652, whose
+code of bands shifts the spectrum and not the mask, so that its low and high are swapped.
 """
 
 from typing import Annotated, Literal
@@ -32,8 +35,6 @@ def low_pass(image: Image.Image, *, cutoff: Cutoff, shape: Shape = "ideal") -> I
 
     0.5 keeps all, 0 the mean alone. `ideal` cuts at once (and rings), `gaussian` has the gain
     exp(-r^2 / (2 cutoff^2)). Rounded to whole grey levels, where the source truncates.
-
-    Source: "Same Answer, Different Representations", arXiv 2602.06652.
     """
     pixels = np.asarray(image, np.float64)
     return rounded(filtered(pixels, low_pass_mask(image.height, image.width, cutoff, shape)))
@@ -47,8 +48,6 @@ def high_pass(
 
     `keep_mean` keeps each channel's mean. The source drops it: without it half of what is left
     is negative and is clipped to black.
-
-    Source: "Same Answer, Different Representations", arXiv 2602.06652.
     """
     pixels = np.asarray(image, np.float64)
     gain = 1.0 - low_pass_mask(image.height, image.width, cutoff, shape)
@@ -66,9 +65,6 @@ def band_noise(
     square of epsilon over all pixels and channels, in units in which a pixel is in [0, 1]. It
     is not inside the L-infinity ball of epsilon. The valid range clips it, which moves a little
     power into other bands where the image is near black or white.
-
-    Source: the bands of "Same Answer, Different Representations", arXiv 2602.06652, whose code
-    shifts the spectrum and not the mask, so that its low and high are swapped.
 
     Raises:
         ValueError: The image is too small to have a frequency in the band.

@@ -27,13 +27,7 @@ def signal(
 
     The product over the first t steps of 1 - beta: (1 - gamma)^t where the schedule is
     "constant"; for "vcd" beta_s = sigmoid(z_s) (0.005 - 1e-5) + 1e-5 with t_max equidistant
-    z from -6 to 6, and gamma is not used.
-
-    Args:
-        confidence: How sure one can still be, in [0, 1].
-        gamma: beta of each step.
-        t_max: Number of steps at confidence 0.
-        schedule: "constant" or "vcd".
+    z from -6 to 6, and gamma is not used. The confidence is how sure one can still be, in [0, 1].
 
     Sources: arXiv 2504.14848 names gamma and t_max without values; 0.005 and 1,000 are this
     package's reading. "vcd": the code of Leng et al. 2023, arXiv 2311.16922.

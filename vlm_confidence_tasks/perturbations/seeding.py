@@ -59,14 +59,9 @@ def images_digest(images: Sequence[Image.Image]) -> str:
 def generator(
     digest: str, name: str, parameters: Mapping[str, Scalar], seed: int, strength: str | None = None
 ) -> Generator:
-    """Return the random generator of one perturbation of one image.
+    """Return the random generator of one perturbation of one image, given its `image_digest`.
 
-    Args:
-        digest: The image's `image_digest`.
-        name: The perturbation's registered name.
-        parameters: All of its parameters.
-        seed: The number of the draw.
-        strength: The parameter to leave out, so that a sweep over it uses one draw.
+    `strength` is the parameter to leave out, so that a sweep over it uses one draw.
 
     >>> draw = generator("00" * 32, "gaussian_noise", {"epsilon": 0.3}, 0, "epsilon")
     >>> int(draw.integers(1000))

@@ -51,12 +51,9 @@ class OpenAISource:
     processor: Any = None
 
     def __init__(self, completions: Any, model: str, name: str) -> None:
-        """Ask the server once, without an image, how many tokens it returns.
+        """Ask the server of a model once, without an image, how many tokens it returns.
 
-        Args:
-            completions: The client's `chat.completions`; its `create` may be asynchronous.
-            model: The model's name on the server.
-            name: The adapter's class, for messages.
+        `completions` is the client's `chat.completions`, whose `create` may be asynchronous.
 
         Raises:
             ProbeError: The server cannot be reached, or refuses what is no parameter.

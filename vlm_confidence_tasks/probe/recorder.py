@@ -24,12 +24,8 @@ def pad_label_tokens(
 def measure_step(logits: torch.Tensor, chosen: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Return what is recorded of one step: [rows, 2 + tokens of labels], in nats.
 
-    The entropy, ln p of the chosen token, and ln p of the labels' tokens.
-
-    Args:
-        logits: The model's own, before any processor, [rows, vocabulary].
-        chosen: The step's tokens, [rows].
-        labels: Token ids of the labels, [rows, tokens of labels].
+    The entropy, ln p of the chosen tokens [rows], and ln p of the labels' tokens [rows, tokens of
+    labels]. Logits are the model's own, before any processor, [rows, vocabulary].
     """
     logprob = torch.log_softmax(logits.float(), dim=-1)
     entropy = torch.special.entr(logprob.exp()).sum(dim=-1, keepdim=True)
@@ -65,14 +61,11 @@ class Recorder:
     def __init__(
         self, rows: Sequence[LabelTokens], device: torch.device, check: Callable[[Any], None]
     ) -> None:
-        """Prepare for a batch.
+        """Prepare for a batch, with the token ids of each label of each row.
 
-        Args:
-            rows: For each row of the batch, the token ids of each of its labels.
-            device: Where the model's logits are expected.
-            check: Called at the first step with the module that runs the decoding loop, which may
-                be an inner model of the one whose generate() was called; raises if its settings are
-                not supported.
+        `check` is called at the first step with the module that runs the decoding loop, which may
+        be an inner model of the one whose generate() was called; it raises if that is not
+        supported.
         """
         self.generator: torch.nn.Module | None = None
         self._check = check

@@ -9,7 +9,7 @@ natural degradations and the frequency tasks. All intervals are 95%, clustered b
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -25,7 +25,6 @@ from vlm_confidence_tasks.metrics import (
     Sample,
     auroc,
     rate_interval,
-    visual_entropy,
 )
 from vlm_confidence_tasks.metrics.catalogue.attacks import ControlSuccess, Success, reached
 from vlm_confidence_tasks.metrics.catalogue.changes import entropy_change
@@ -34,7 +33,7 @@ from vlm_confidence_tasks.metrics.columns import ATTACK_KINDS, GOALS
 from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
 from vlm_confidence_tasks.metrics.functional.ranking import auroc_of_ranks
 from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
-from vlm_confidence_tasks.metrics.statistics.error_signals import middle_entropy
+from vlm_confidence_tasks.metrics.statistics.error_signals import middle_entropy, visual_entropies
 from vlm_confidence_tasks.metrics.statistics.means import POSITIVE, SHARE, RateDifference
 from vlm_confidence_tasks.report.figures.drawing import draw, to_bytes
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Series
@@ -111,12 +110,10 @@ def spread(redrawn: Sequence[Sample]) -> dict[Asked, float]:
     Args:
         redrawn: The answers to the shown images, each as a clean image, and to its noisy copies.
     """
-    found = {}
-    for sample in redrawn:
-        counts = Counter(readout.answer for readout in (sample.clean, *sample.variants))
-        (entropy,) = visual_entropy([list(counts.values())])
-        found[asked(sample, sample.image_sha256)] = float(entropy)
-    return found
+    view = Answers.of(redrawn).perturbed
+    entropies = zip(view.position.tolist(), visual_entropies(view).tolist(), strict=True)
+    found = ((redrawn[n], entropy) for n, entropy in entropies if not math.isnan(entropy))
+    return {asked(sample, sample.image_sha256): entropy for sample, entropy in found}
 
 
 @dataclass(frozen=True)

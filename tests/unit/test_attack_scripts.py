@@ -57,7 +57,7 @@ def test_auroc_counts_pairs_and_is_of_images() -> None:
             sample(readout(), readout(variant=NOISE, entropy=e), image=f"{n % 6}")
             for n, e in enumerate(entropies)
         ]
-        return detected(samples, [sample(readout())])
+        return detected(samples, [sample(readout(), readout())])
 
     draw = np.random.default_rng(0)
     usual, suspicious = draw.uniform(0, 1, 30), draw.uniform(0.2, 1.2, 24)

@@ -107,29 +107,3 @@ def test_quantile_bins_properties(pairs, n_bins):
     for value in np.unique(confidence):
         assert np.unique(bins[confidence == value]).size == 1
     assert np.array_equal(quantile_bins(np.tile(confidence, 3), n_bins), np.tile(bins, 3))
-
-
-@pytest.mark.parametrize("metric", ON_ANSWERS)
-@pytest.mark.parametrize(
-    ("confidence", "correct", "message"),
-    [
-        ([0.5, float("nan")], [1, 0], "nan at index 1"),
-        ([1.5], [1], "1.5"),
-        ([-0.25], [1], "-0.25"),
-        ([], [], r"shape \(0,\)"),
-        ([[0.5]], [[1]], r"shape \(1, 1\)"),
-        ([0.5, 0.5], [1], "'confidence': 2, 'correct': 1"),
-        ([0.5], [2], "got 2.0"),
-    ],
-)
-def test_bad_answers_raise(metric, confidence, correct, message):
-    with pytest.raises(ValueError, match=message):
-        metric(confidence, correct)
-
-
-@pytest.mark.parametrize("metric", [*BINNED, reliability_curve])
-def test_bad_bins_raise(metric):
-    with pytest.raises(ValueError, match="strategy must be 'uniform' or 'quantile', got 'mass'"):
-        metric([0.5], [1], strategy="mass")
-    with pytest.raises(ValueError, match="n_bins must be at least 1, got 0"):
-        metric([0.5], [1], n_bins=0)

@@ -94,17 +94,3 @@ def test_thresholds_by_hand():
 def test_many_questions_on_few_images_promise_nothing():
     assert conformal_threshold(np.arange(100) / 100, np.arange(100) % 8) is None
     assert conformal_threshold(np.arange(100) / 100, np.arange(100) % 9) is not None
-
-
-@pytest.mark.parametrize(
-    ("scores", "clusters", "coverage", "message"),
-    [
-        ([], [], 0.9, "shape"),
-        ([0.1, np.nan], [0, 1], 0.9, "finite"),
-        ([0.1], [0, 1], 0.9, "lengths"),
-        ([0.1], [0], 1.0, "coverage"),
-    ],
-)
-def test_bad_input_raises(scores, clusters, coverage, message):
-    with pytest.raises(ValueError, match=message):
-        conformal_threshold(scores, clusters, coverage)

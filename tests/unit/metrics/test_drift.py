@@ -66,19 +66,10 @@ def test_small_drifts_are_not_lost_to_rounding():
     assert cosine_drift([1, 0], [1, 1e-9]) == pytest.approx(5e-19)
 
 
-@pytest.mark.parametrize(("one", "other"), [([1.0], [1.0, 2.0]), ([], []), ([np.nan], [1.0])])
-def test_bad_vectors_raise(one, other):
-    for function in (cosine_drift, l2_distance):
-        with pytest.raises(ValueError):
-            function(one, other)
-
-
 def test_control_drift_is_the_mean_over_other_images():
     others = [[0, 1], [1, 1], [-1, 0]]
     assert control_drift([1, 0], others) == pytest.approx((1 + 1 - 0.5**0.5 + 2) / 3)
     assert control_drift([1, 0], []) is None
-    with pytest.raises(ValueError, match="others must be finite numbers"):
-        control_drift([1, 0], [[1, 0, 0]])
 
 
 def test_cohens_d_by_hand():
@@ -98,5 +89,3 @@ def test_cohens_dz_is_the_paired_t_over_the_root_of_n():
     assert cohens_dz(one + 7, other + 7) == pytest.approx(cohens_dz(one, other))
     assert cohens_dz([1.0], [2.0]) is None
     assert cohens_dz([0.1, 0.2], [0.1, 0.2]) is None
-    with pytest.raises(ValueError, match="different lengths"):
-        cohens_dz([1, 2], [1])

@@ -105,25 +105,3 @@ def test_isotonic_is_scikit_learns(pairs, new):
     theirs = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(sure, right)
     expected = theirs.predict(np.array(new)) if new else []
     assert isotonic(sure, right, new) == pytest.approx(expected, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("probs", "gold", "message"),
-    [
-        ([], [], "shape"),
-        ([0.5, 0.5], [0, 1], "shape"),
-        ([[0.5, 1.5]], [0], r"\[0, 1\]"),
-        ([[np.nan, np.nan]], [0], "at least one"),
-        ([[0.5, np.nan]], [1], "gold"),
-        ([[0.5, 0.5]], [2], "gold"),
-        ([[0.5, 0.5]], [0, 1], "lengths"),
-    ],
-)
-def test_bad_input_raises(probs, gold, message):
-    with pytest.raises(ValueError, match=message):
-        fit_temperature(probs, gold)
-
-
-def test_a_temperature_that_is_none_raises():
-    with pytest.raises(ValueError, match="positive"):
-        apply_temperature([[0.5, 0.5]], 0.0)

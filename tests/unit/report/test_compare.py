@@ -13,9 +13,9 @@ import pytest
 from metrics.making import values
 from msgspec.structs import replace
 
-from report.synthetic import Asked, answers, noise, questions, write_run
+from report.synthetic import Answers, Asked, answers, noise, questions, write_run
 from vlm_confidence_tasks import cli
-from vlm_confidence_tasks.metrics import metrics_for, rate_interval
+from vlm_confidence_tasks.metrics import holm, metrics_for, rate_interval
 from vlm_confidence_tasks.report.compare import (
     TEST,
     Comparison,
@@ -32,14 +32,33 @@ BAD = answers(ASKED, [noise(0.3)], seed=1, skill=0.0)
 GOOD = answers(ASKED, [noise(0.3)], seed=2, skill=4.0)
 
 
-def test_differences_equal_those_of_the_metrics_on_common_documents(tmp_path: Path) -> None:
-    one = write_run(tmp_path / "a", {TASK: BAD[:50]})
-    other = write_run(tmp_path / "b", {TASK: GOOD[10:][::-1]})
+def written(folder: Path, *held: Answers) -> list[Path]:
+    """A run of each of some answers to the task."""
+    return [write_run(folder / f"run{n}", {TASK: one}) for n, one in enumerate(held)]
+
+
+def compared(folder: Path, *held: Answers) -> Comparison:
+    """Two runs, of which nothing is a problem."""
     problems = Problems()
-    found = compare_runs([one, other], problems)
+    found = compare_runs(written(folder, *held), problems)
     assert problems.lines == []
+    return found
+
+
+def rows_of(found: Comparison) -> dict[str, Difference]:
+    return {row.metric: row for row in found.differences}
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    """A bad run and a good one."""
+    return compared(tmp_path_factory.mktemp("both"), BAD, GOOD)
+
+
+def test_differences_equal_those_of_the_metrics_on_common_documents(tmp_path: Path) -> None:
+    found = compared(tmp_path, BAD[:50], GOOD[10:][::-1])
     a, b = (values([d for _, d in held[10:50]]) for held in (BAD, GOOD))
-    rows = {row.metric: row for row in found.differences}
+    rows = rows_of(found)
     known = metrics_for(["noise"])
     assert rows.keys() == {name for name in a.keys() & b.keys() if known[name].statistic.estimates}
     for name, row in rows.items():
@@ -51,24 +70,17 @@ def test_differences_equal_those_of_the_metrics_on_common_documents(tmp_path: Pa
 def test_categories_that_number_their_questions_alike_are_told_apart(tmp_path: Path) -> None:
     asked = [Asked(str(n % 20), f"image{n % 5}", category="ab"[n // 20]) for n in range(40)]
     held = [answers(asked, [noise(0.3)], seed=seed) for seed in (1, 2)]
-    one = write_run(tmp_path / "a", {TASK: held[0]})
     # The other run has the categories in the other order, and lacks the last of its rows.
-    other = write_run(tmp_path / "b", {TASK: (held[1][20:] + held[1][:20])[:-1]})
-    problems = Problems()
-    found = compare_runs([one, other], problems)
-    assert problems.lines == []
+    found = compared(tmp_path, held[0], (held[1][20:] + held[1][:20])[:-1])
     assert found.notes == (f"{TASK}: 39 documents in common, of 40 and 39",)
     both = [n for n in range(40) if n != 19]
     expected = [values([run[n][1] for n in both])["accuracy"] for run in held]
-    (row,) = (row for row in found.differences if row.metric == "accuracy")
+    row = rows_of(found)["accuracy"]
     assert (row.a, row.b) == pytest.approx(expected, abs=1e-12)
 
 
-def test_interval_and_test_of_accuracy(tmp_path: Path) -> None:
-    runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", BAD), ("b", GOOD))]
-    row = next(
-        row for row in compare_runs(runs, Problems()).differences if row.metric == "accuracy"
-    )
+def test_interval_and_test_of_accuracy(both: Comparison) -> None:
+    row = rows_of(both)["accuracy"]
     right = [[float(d.variants[0].correct) for _, d in held] for held in (BAD, GOOD)]
     images = [d.image_id for _, d in BAD]
     side = np.repeat([False, True], len(images))
@@ -91,8 +103,7 @@ def test_p_is_of_the_difference_that_is_shown(tmp_path: Path) -> None:
         many = answers(questions(3, images=3), variants, seed=seed)
         few = [Asked(f"x{n}", f"image{n + 3}") for n in range(5)]
         held.append(many + answers(few, variants[:1], seed=seed))
-    runs = [write_run(tmp_path / name, {TASK: h}) for name, h in zip("ab", held, strict=True)]
-    (row,) = (r for r in compare_runs(runs, Problems()).differences if r.metric == "entropy")
+    row = rows_of(compared(tmp_path, *held))["entropy"]
     sums = [
         sum(d.variants[n].entropy - c.variants[n].entropy for n in range(len(c.variants)))
         for (_, c), (_, d) in zip(*held, strict=True)
@@ -112,46 +123,39 @@ def test_means_over_other_answers_to_the_same_documents_have_no_p(tmp_path: Path
     silent = replace(document.variants[0], answer=None, confidence=None, correct=False)
     changed = replace(document, variants=(silent, document.variants[1]))
     other = [*held[:first], (asked, changed), *held[first + 1 :]]
-    runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", held), ("b", other))]
-    rows = {row.metric: row for row in compare_runs(runs, Problems()).differences}
+    rows = rows_of(compared(tmp_path, held, other))
     assert rows["confidence"].difference != 0 and rows["confidence"].p is None
     assert rows["invalid_rate"].p is not None
 
 
 def test_every_p_is_adjusted_for_all_of_the_comparison(tmp_path: Path) -> None:
-    """Over tasks and metrics: Holm's steps by hand."""
+    """Over tasks and metrics."""
     tasks = [{"t": BAD, "u": GOOD}, {"t": GOOD, "u": answers(ASKED, [noise(0.3)], seed=5)}]
     runs = [write_run(tmp_path / name, held) for name, held in zip("ab", tasks, strict=True)]
     found = compare_runs(runs, Problems())
-    rows = sorted((row for row in found.differences if row.p is not None), key=lambda r: r.p)
+    rows = [row for row in found.differences if row.p is not None]
     assert {row.task for row in rows} == {"t", "u"} and found.tests == len(rows) > 20
-    least = 0.0
-    for n, row in enumerate(rows):
-        least = max(least, min(1.0, row.p * (len(rows) - n)))
-        assert row.p_holm == pytest.approx(least)
+    assert [row.p_holm for row in rows] == holm([row.p for row in rows])
     assert all(row.p_holm is None for row in found.differences if row.p is None)
     assert f"adjusted for all {len(rows)} in this comparison" in to_text(found)
     assert to_record(found)["tests"] == len(rows)
 
 
-def test_numbers_that_estimate_nothing_are_not_subtracted(tmp_path: Path) -> None:
-    runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", BAD), ("b", GOOD))]
-    shown = {row.metric for row in compare_runs(runs, Problems()).differences}
+def test_numbers_that_estimate_nothing_are_not_subtracted(both: Comparison) -> None:
+    shown = rows_of(both).keys()
     left_out = {"entropy_delta_p", "entropy_delta_wilcoxon_p", "ece_p", "ece_floor_clean", "mce"}
     assert shown.isdisjoint(left_out) and {"ece", "entropy_delta"} <= shown
-    assert all(name in values([d for _, d in GOOD]) for name in left_out)
+    assert left_out <= values([d for _, d in GOOD]).keys()
 
 
-def test_an_ece_stands_with_the_floors_of_both_runs(tmp_path: Path) -> None:
-    runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", BAD), ("b", GOOD))]
-    found = compare_runs(runs, Problems())
+def test_an_ece_stands_with_the_floors_of_both_runs(both: Comparison) -> None:
     floors = [values([d for _, d in held])["ece_floor_clean"] for held in (BAD, GOOD)]
-    (row,) = (row for row in found.differences if row.metric == "ece_clean")
+    row = rows_of(both)["ece_clean"]
     assert [row.floor_a, row.floor_b] == floors
-    (line,) = (line for line in to_text(found).splitlines() if " ece_clean " in line)
+    (line,) = (line for line in to_text(both).splitlines() if " ece_clean " in line)
     for value, floor in ((row.a, row.floor_a), (row.b, row.floor_b)):
         assert f"{value:.4f} (floor {floor:.4f})" in line
-    assert all(r.floor_a is None for r in found.differences if "ece" not in r.metric)
+    assert all(r.floor_a is None for r in both.differences if "ece" not in r.metric)
 
 
 def test_only_0_looks_like_0_and_without_a_sign() -> None:
@@ -176,17 +180,14 @@ def test_a_run_against_itself_has_no_difference(tmp_path: Path) -> None:
         assert row.low is None or row.low <= 0 <= row.high
 
 
-def test_metrics_over_different_documents_have_no_p(tmp_path: Path) -> None:
-    runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", BAD), ("b", GOOD))]
-    rows = {row.metric: row for row in compare_runs(runs, Problems()).differences}
+def test_metrics_over_different_documents_have_no_p(both: Comparison) -> None:
+    rows = rows_of(both)
     assert rows["right_to_wrong"].p is None and rows["ece"].p is None
     assert rows["entropy"].p is not None
 
 
 def test_settings_that_differ_are_noted(tmp_path: Path) -> None:
-    stronger = answers(ASKED, [noise(0.5)])
-    runs = [write_run(tmp_path / name, {TASK: h}) for name, h in (("a", GOOD), ("b", stronger))]
-    (note,) = compare_runs(runs, Problems()).notes
+    (note,) = compared(tmp_path, GOOD, answers(ASKED, [noise(0.5)])).notes
     assert "perturbations differs" in note and "0.3" in note and "0.5" in note
 
 
@@ -221,10 +222,7 @@ def test_what_cannot_be_compared_is_a_problem(tmp_path: Path) -> None:
 def test_the_command_prints_a_table_or_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs = [
-        str(write_run(tmp_path / name, {TASK: held}).parent)
-        for name, held in (("a", BAD), ("b", GOOD))
-    ]
+    runs = [str(path.parent) for path in written(tmp_path, BAD, GOOD)]
     cli.main(["compare", *runs, "--quiet"])
     printed, errors = capsys.readouterr()
     assert errors == ""
@@ -247,10 +245,7 @@ def test_rounding_that_has_one_direction_is_no_difference(
         (asked, replace(d, clean=surer(d.clean), variants=tuple(map(surer, d.variants))))
         for asked, d in BAD
     ]
-    one, other = (
-        write_run(tmp_path / name, {TASK: held}) for name, held in (("a", BAD), ("b", again))
-    )
-    rows = {row.metric: row for row in compare_runs([one, other], Problems()).differences}
+    rows = rows_of(compared(tmp_path, BAD, again))
     assert rows["entropy"].difference == pytest.approx(moved, rel=1e-3)
     assert (rows["entropy"].p is not None) == tested
     assert not tested or rows["entropy"].p < 0.01

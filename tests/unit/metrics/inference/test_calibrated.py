@@ -113,28 +113,3 @@ def test_blocks_bound_memory_and_not_the_result(monkeypatch):
     found = calibration_test(confidence, correct, image, image)
     # Other numbers are drawn, where more than one is drawn for each answer.
     assert found.floor == pytest.approx(whole.floor, rel=0.1)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"confidence": [0.5, np.nan]}, "nan at index 1"),
-        ({"confidence": [1.5, 0.5]}, "1.5"),
-        ({"confidence": [], "correct": []}, r"shape \(0,\)"),
-        ({"correct": [1]}, "'confidence': 2, 'correct': 1"),
-        ({"documents": [0]}, "'documents': 1"),
-        ({"clusters": [0, 1, 2]}, "'clusters': 3"),
-        ({"draws": 0}, "draws must be at least 1, got 0"),
-        ({"n_bins": 0}, "n_bins must be at least 1, got 0"),
-    ],
-)
-def test_bad_input_raises(change, message):
-    arguments = {
-        "confidence": [0.5, 0.5],
-        "correct": [0, 1],
-        "documents": [0, 1],
-        "clusters": ["a", "b"],
-        **change,
-    }
-    with pytest.raises(ValueError, match=message):
-        calibration_test(**arguments)

@@ -155,21 +155,3 @@ def test_answers_that_are_all_right_or_all_wrong_have_one(kind, right):
         assert 0 <= found.low <= estimate <= found.high
         assert found.high <= 1
         assert 0 <= debiased_calibration_error(confidence, correct, image) <= 1
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"confidence": [np.nan] * 6}, "nan at index 0"),
-        ({"correct": [2] * 6}, "correct must hold 0 and 1 only, got 2.0"),
-        ({"correct": [1]}, "'confidence': 6, 'correct': 1"),
-        ({"clusters": []}, r"clusters .* shape \(0,\)"),
-        ({"clusters": [0]}, "different lengths.*'clusters': 1"),
-    ],
-)
-def test_bad_input_raises(change, message):
-    arguments = {"confidence": [0.5] * 6, "correct": [1] * 6, "clusters": list("abcdef"), **change}
-    with pytest.raises(ValueError, match=message):
-        debiased_calibration_error(**arguments)
-    with pytest.raises(ValueError, match=message):
-        calibration_error_interval(**arguments, estimate=0.5)

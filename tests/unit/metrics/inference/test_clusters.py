@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from vlm_confidence_tasks.metrics.inference.clusters import (
     draws_for,
@@ -7,7 +6,6 @@ from vlm_confidence_tasks.metrics.inference.clusters import (
     seen_on,
     sides,
     sums,
-    table,
     too_few,
 )
 
@@ -46,20 +44,3 @@ def test_far_ends_have_draws_beyond_them():
     assert draws_for(0.95, 1000) == 1000
     for level in (0.999, 0.9999):
         assert draws_for(level, 1000) * (1 - level) / 2 >= 5 - 1e-6
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: numbered([]), r"clusters must be a non-empty vector, got shape \(0,\)"),
-        (lambda: numbered([["a"]]), r"got shape \(1, 1\)"),
-        (lambda: sides([1], 2), "'paired': 1, 'rows': 2"),
-        (lambda: sides([2, 0], 2), "paired must hold 0 and 1 only, got 2.0"),
-        (lambda: table("hits", [1.0], 2), "hits has 1 rows, clusters 2"),
-        (lambda: table("hits", [[[1.0]]], 1), r"hits must be \[N\] or \[N, C\]"),
-        (lambda: table("hits", [np.nan], 1), "hits must be finite numbers .* got nan"),
-    ],
-)
-def test_bad_columns_raise(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()

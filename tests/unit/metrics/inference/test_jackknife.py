@@ -110,19 +110,6 @@ def test_there_is_none_where_it_is_undefined():
     assert jackknife_interval(lambda rows: float(0 in rows), range(6), scale="logit") is None
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"clusters": []}, r"clusters .* shape \(0,\)"),
-        ({"paired": [1]}, "'paired': 1, 'rows': 6"),
-    ],
-)
-def test_bad_input_raises(change, message):
-    arguments = {"clusters": list("abcdef"), **change}
-    with pytest.raises(ValueError, match=message):
-        jackknife_interval(lambda rows: 0.0, **arguments)
-
-
 @pytest.mark.parametrize(("scale", "most"), [("logit", 1.0), ("fisher", 2.0)])
 def test_a_difference_stays_in_its_range(scale, most):
     values = np.array([0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0])

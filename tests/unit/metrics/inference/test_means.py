@@ -116,25 +116,6 @@ def test_kept_weights_are_those_of_their_own_seed_draws_and_images(data):
     assert len({(each.low, each.high) for each in found}) == 4
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"draws": 0}, "draws must be at least 1, got 0"),
-        ({"totals": [np.nan] * 6}, "totals must be finite numbers"),
-        ({"totals": [1.0]}, "totals has 1 rows, clusters 6"),
-        ({"counts": [1.0]}, "counts has 1 rows, clusters 6"),
-        ({"paired": [1]}, "'paired': 1, 'rows': 6"),
-        ({"clusters": []}, r"clusters .* shape \(0,\)"),
-        ({"counts": [1, 1, -1, 1, 1, 1]}, "counts must not be negative, nor 0"),
-        ({"counts": [1, 1, 0, 1, 1, 1]}, "counts must not be negative, nor 0"),
-    ],
-)
-def test_bad_input_raises(change, message):
-    arguments = {"totals": [1.0] * 6, "counts": [1] * 6, "clusters": list("abcdef"), **change}
-    with pytest.raises(ValueError, match=message):
-        mean_interval(**arguments)
-
-
 def test_draws_whose_images_agree_are_told_from_rounding():
     # Most draws of these take the same numbers; of float32 some have a variance of 1e-8.
     values = np.array([0.0, 0.0, 0.0, 1.0, -1.0])

@@ -81,10 +81,6 @@ def test_no_differences_have_no_p():
         # Those of an image cancel out; 0.1 + 0.2 - 0.3 is 5.6e-17 in floating point.
         assert p([0.1, 0.2, -0.3] * 12, np.repeat(np.arange(12), 3)) is None
         assert p([0.5], ["a"]) == 1
-        with pytest.raises(ValueError, match="differences must be finite numbers .* got inf"):
-            p([np.inf], ["a"])
-        with pytest.raises(ValueError, match="'differences': 2, 'clusters': 1"):
-            p([1.0, 2.0], ["a"])
 
 
 def test_wilcoxon_is_scipys_on_the_means_of_images():
@@ -149,5 +145,3 @@ def test_holm_by_hand():
     assert holm([0.04, 0.01, 0.05, 0.02]) == pytest.approx([0.08, 0.04, 0.08, 0.06])
     assert holm([0.6, 0.7]) == [1, 1]
     assert holm([]) == []
-    with pytest.raises(ValueError, match=r"p must be finite numbers in \[0.0, 1.0\], got 1.5"):
-        holm([0.5, 1.5])

@@ -128,18 +128,3 @@ def test_there_is_none_of_few_images_or_of_one_that_is_most_of_all(interval):
     assert found(np.arange(6) % 4, counts) is None
     counts[0] = 9.0
     assert found(np.arange(6), counts) is None
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"confidences": [1.5] * 6}, "must be in \\[0, counts\\]"),
-        ({"hits": [-1] * 6}, "must be in \\[0, counts\\]"),
-        ({"counts": [1] * 5}, "counts has 5 rows, clusters 6"),
-        ({"hits": [np.nan] * 6}, "hits"),
-    ],
-)
-def test_bad_input_raises(change, message):
-    columns = {"confidences": [0.9] * 6, "hits": [1] * 6, "counts": [1] * 6, **change}
-    with pytest.raises(ValueError, match=message):
-        overconfidence_interval(*columns.values(), list("abcdef"))

@@ -149,23 +149,6 @@ def test_there_is_none_without_a_rate_or_with_few_images():
     assert rate_interval([1] * 6, [1] * 6, range(6), paired=[1] * 6) is None
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"hits": [2.0] * 6}, r"hits must be in \[0, counts\]"),
-        ({"hits": [-1.0] * 6}, r"hits must be in \[0, counts\]"),
-        ({"hits": [0.0]}, "hits has 1 rows, clusters 6"),
-        ({"counts": [np.inf] * 6}, "counts must be finite numbers"),
-        ({"paired": [1]}, "'paired': 1, 'rows': 6"),
-        ({"clusters": []}, r"clusters .* shape \(0,\)"),
-    ],
-)
-def test_bad_input_raises(change, message):
-    arguments = {"hits": [1.0] * 6, "counts": [1] * 6, "clusters": list("abcdef"), **change}
-    with pytest.raises(ValueError, match=message):
-        rate_interval(**arguments)
-
-
 def test_two_equal_runs_have_a_difference_of_some_width():
     # At a rate of a half both sides are symmetric, so that a correlation of 1 cancels them.
     hits, image = np.tile([1, 0], 20), np.arange(40)

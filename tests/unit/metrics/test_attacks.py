@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from vlm_confidence_tasks.metrics import Answers, measured_in, rate_interval
+from vlm_confidence_tasks.metrics import Answers, measured_in
 from vlm_confidence_tasks.metrics.catalogue import attacks
 from vlm_confidence_tasks.types import Variant
 
-from .making import METRICS, NOISE, inside, measure, values, yes_no_document
+from .making import METRICS, NOISE, inside, values, yes_no_document
 
 NAMES = [name for name, metric in METRICS.items() if "attacks" in metric.requires]
 
@@ -124,17 +124,6 @@ def test_a_control_of_another_strength_goal_or_seed_is_none():
         (pgd(delta="other", seed=1), "Yes", 0.1),
     )
     assert set(values([sample], NAMES)) == {"attack_success", "attack_success_flip"}
-
-
-def test_the_interval_pairs_attack_and_control_by_image():
-    samples = [mixed(str(n)) for n in range(12)]
-    found = measure(samples, NAMES)["attack_over_other"]
-    images = [str(n) for n in range(12)] * 2
-    expected = rate_interval(
-        [0] * 12 + [2] * 12, [2] * 24, images, paired=[False] * 12 + [True] * 12
-    )
-    assert (found.value, found.low, found.high) == (1, expected.low, expected.high)
-    assert 0 < found.low < 1 == found.high
 
 
 def test_they_exist_where_something_was_attacked():

@@ -2,25 +2,27 @@
 
 import itertools
 import math
-from collections import Counter
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
 from scipy.optimize import brentq
-from scipy.stats import entropy
-from sklearn import metrics as sklearn
 
 from vlm_confidence_tasks import metrics
+from vlm_confidence_tasks.metrics import Answers, Sample
+from vlm_confidence_tasks.metrics.statistics.means import MeanDifference
+from vlm_confidence_tasks.types import CLEAN, Inside, Readout
 
-from .everything import counted
 from .making import (
     EMPTY,
+    METRICS,
     NOISE,
     NOISE_1,
+    SHIFT,
     TEXT,
     both_sides,
     open_document,
+    stated,
     values,
     yes_no_document,
 )
@@ -178,49 +180,6 @@ def test_three_documents_by_hand():
         assert values(order) == pytest.approx(HAND_WORKED, abs=1e-12)
 
 
-def random_document(rng):
-    """A document with unparsed answers, one to four variants and some controls."""
-
-    def answered():
-        p_yes = float(rng.random())
-        answer = None if rng.random() < 0.2 else "Yes" if p_yes > 0.5 else "No"
-        return answer, float(rng.exponential()), p_yes, float(rng.random())
-
-    variants = [NOISE, NOISE_1, TEXT, EMPTY][: rng.integers(1, 5)]
-    gold = "Yes" if rng.random() < 0.5 else "No"
-    return yes_no_document(gold, answered(), [(variant, *answered()) for variant in variants])
-
-
-def test_they_agree_with_independent_definitions():
-    rng = np.random.default_rng(5)
-    many = [replace(random_document(rng), image_id=f"image {n % 40}") for n in range(300)]
-    found = values(many)
-    rows = [(d.gold, d.clean.answer, r) for d, r in counted(many)]
-    gold, before = (np.array([row[n] for row in rows], dtype=object) for n in (0, 1))
-    after = np.array([r.answer for *_, r in rows], dtype=object)
-    truth, said, right = gold == "Yes", after == "Yes", after == gold
-    sure = [(r.confidence, r.correct, r.probs[g]) for g, _, r in rows if r.answer]
-    confidence, correct, likelihood = zip(*sure, strict=True)
-    by_document = [(d.clean.answer, [r.answer for _, r in counted([d])]) for d in many]
-    expected = {
-        "precision": sklearn.precision_score(truth, said),
-        "recall": sklearn.recall_score(truth, said),
-        "f1": sklearn.f1_score(truth, said),
-        "ifr": np.mean(before != after),
-        "iv": np.mean([set(row) != {clean} for clean, row in by_document]),
-        "visual_entropy": np.mean(
-            [entropy([*Counter([clean, *row]).values()]) for clean, row in by_document]
-        ),
-        "right_to_wrong": np.mean(~right[before == gold]),
-        "wrong_to_right": np.mean(right[before != gold]),
-        "brier": sklearn.brier_score_loss(correct, confidence),
-        "nll": -np.mean(np.log(likelihood)),
-        "auroc": sklearn.roc_auc_score(correct, confidence),
-    }
-    for name, value in expected.items():
-        assert found[name] == pytest.approx(value), name
-
-
 def at_position(readout, entropy=None, unknown=False):
     return replace(readout, logprob=-1.0, entropy_answer=entropy, position_unknown=unknown)
 
@@ -351,3 +310,91 @@ def test_letters_have_flips_and_no_precision():
 def test_probability_zero_of_the_right_label_is_finite():
     document = yes_no_document("Yes", ("No", 0.5, 0.0, 1.0), [(NOISE, "No")])
     assert values([document])["nll_clean"] == pytest.approx(87.3365, abs=1e-4)
+
+
+def weighted() -> list[Sample]:
+    """A document with three variants, one with one, and one without any."""
+    sure = yes_no_document(
+        "Yes",
+        ("Yes", 0.1, 0.9, 1.0),
+        [(v, "Yes", 0.1, 0.9, 1.0) for v in (NOISE, NOISE_1, SHIFT)],
+        1.0,
+    )
+    wrong = yes_no_document("No", ("Yes", 0.5, 0.6, 1.0), [(NOISE, "No", 0.7, 0.4, 1.0)], 0.0)
+    alone = yes_no_document("No", ("Yes", 9.0, 0.5, 1.0), [], 0.0)
+    return [stated(sure, *[0.8] * 4), stated(wrong, 0.4, 0.4), stated(alone, 0.1)]
+
+
+def test_each_kind_of_clean_number_weighs_by_variants():
+    found = values(weighted())
+    assert found["accuracy_clean"] == found["precision_clean"] == 3 / 4
+    assert found["recall_clean"] == 1
+    assert found["confidence_clean"] == pytest.approx((3 * 0.9 + 0.6) / 4)
+    assert found["ece_clean"] == pytest.approx((3 * 0.1 + 0.6) / 4)
+    assert found["verbal_brier_clean"] == pytest.approx((3 * 0.04 + 0.16) / 4)
+    assert found["verbal_accuracy_clean"] == 1
+    # Three of four clean entropies are .1: the threshold is near the fourth, .5.
+    assert found["defense_reject_clean"] == 1 / 4 and found["defense_reject"] == 1 / 4
+
+
+def test_upstreams_number_is_over_all_documents_once_each():
+    assert values(weighted())["accuracy_upstream_clean"] == pytest.approx(1 / 3)
+    (alone,) = (document for document in weighted() if not document.variants)
+    assert {name for name in values([alone]) if "clean" in name} == {"accuracy_upstream_clean"}
+
+
+def test_repairs_by_overlays_are_told_apart_by_what_these_named():
+    def named(label, answer):
+        return (replace(TEXT, parameters=(("index", ord(label)),)), answer)
+
+    document = yes_no_document(
+        "Yes",
+        ("No",),
+        [(NOISE, "Yes"), (EMPTY, "Yes"), named("Y", "Yes"), named("Z", "No"), named("N", "Yes")],
+    )
+    labels = (None, None, "Yes", "Yes", "No")
+    document = replace(
+        document,
+        variants=tuple(
+            replace(r, overlay_label=label)
+            for r, label in zip(document.variants, labels, strict=True)
+        ),
+    )
+    found = values([document])
+    assert found["wrong_to_right"] == 3 / 4
+    assert found["wrong_to_right_named_right"] == 1 / 2
+    assert found["wrong_to_right_named_wrong"] == 1
+    right = replace(document, clean=replace(document.clean, answer="Yes", correct=True))
+    assert not {name for name in values([right]) if "wrong_to_right" in name}
+
+
+def softmax(logits: np.ndarray) -> dict[str, float]:
+    shares = np.exp(logits) / np.exp(logits).sum()
+    return dict(zip("ABCD", shares.tolist(), strict=True))
+
+
+def null_document(rng: np.random.Generator) -> Sample:
+    """Four labels; clean and perturbed logits are two draws of one distribution."""
+    blank, centre, *moves = rng.normal(size=(4, 4))
+    inside = Inside({}, {}, {}, None, softmax(blank), None, (), {})
+    readouts = []
+    for variant, move in zip((CLEAN, NOISE), moves, strict=True):
+        scores = dict(zip("ABCD", (centre + move).tolist(), strict=True))
+        more = {"probs": softmax(centre + move), "inside": inside, "option_logprob": scores}
+        readouts.append(Readout.of(variant, "", "?", None, False, **more))
+    return Sample("image", "A", tuple("ABCD"), None, readouts[0], (readouts[1],))
+
+
+def test_a_perturbation_without_effect_moves_no_margin():
+    rng = np.random.default_rng(11)
+    held = Answers.of([null_document(rng) for _ in range(4000)])
+    margin = METRICS["loglik_margin"].statistic
+    for change in (
+        METRICS["drift_to_prior"].statistic,
+        MeanDifference(margin.take, other=lambda answers: margin.take(answers.counterpart)),
+    ):
+        found = change.sums(METRICS["loglik_margin"].view(held))
+        error = np.std(found.totals[0], ddof=1) / math.sqrt(4000)
+        assert len(found.totals[0]) == 4000 and abs(np.mean(found.totals[0])) < 3 * error
+        # Small enough to see a clean margin that is selected upwards, which was 0.1.
+        assert 3 * error < 0.08

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from msgspec.structs import replace
-from scipy.stats import spearmanr
 
-from vlm_confidence_tasks.metrics import Answers, jackknife_interval, measured_in
+from vlm_confidence_tasks.metrics import Answers, measured_in
 from vlm_confidence_tasks.types import Variant
 
-from .making import METRICS, NOISE, measure, stated, values, yes_no_document
+from .making import METRICS, NOISE, stated, values, yes_no_document
 
 NAMES = [name for name, metric in METRICS.items() if "object_noise" in metric.requires]
 LEVELS = (0.9, 0.5, 0.1)
@@ -49,36 +48,6 @@ def several():
         for n in range(WITH)
     ]
     return [*made, without_mask("image 0"), without_mask("image 50"), without_mask("image 51")]
-
-
-def columns(samples, key):
-    rows = [
-        (1.0 if r is s.clean else dict(r.variant.parameters)["confidence"], getattr(r, key), n)
-        for n, s in enumerate(samples)
-        if s.variants
-        for r in (s.clean, *s.variants)
-        if getattr(r, key) is not None
-    ]
-    return [np.array(column) for column in zip(*rows, strict=True)]
-
-
-@pytest.mark.parametrize(
-    ("name", "key"),
-    [
-        ("objectnoise_alignment", "confidence"),
-        ("verbal_objectnoise_alignment", "verbal_confidence"),
-    ],
-)
-def test_alignment_is_the_rank_correlation_with_an_interval_over_images(name, key):
-    samples = several()
-    level, sure, image = columns(samples, key)
-    found = measure(samples)[name]
-    assert found.value == pytest.approx(spearmanr(level, sure).statistic)
-    expected = jackknife_interval(
-        lambda rows: float(spearmanr(level[rows], sure[rows]).statistic), image, scale="fisher"
-    )
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
-    assert found.low < found.value < found.high
 
 
 def test_confidence_that_follows_the_noise_has_1_and_one_that_does_not_none():

@@ -141,9 +141,3 @@ def test_the_prior_of_four_options_has_the_likeliest_blank_label_as_base():
     base, clean, far = math.log(0.7 / 0.1), math.log(0.1 / 0.6), math.log(0.1 / 0.5)
     expected = abs(clean - base) - abs(far - base)
     assert values([one])["drift_to_prior"] == pytest.approx(expected)
-
-
-def test_controls_are_left_out_where_other_variants_exist():
-    beside = replace(FIRST.variants[1], control=True)
-    one = replace(FIRST, variants=(FIRST.variants[0], beside))
-    assert values([one])["drift_context"] == pytest.approx(0.1)

@@ -151,22 +151,6 @@ def test_p_values_are_adjusted_for_what_the_table_compares(leaderboard: dict) ->
             assert all(cell.holm is None for cell in others)
 
 
-def test_every_metric_without_an_interval_is_a_p_a_floor_or_named_here() -> None:
-    """A new p-value would stand in tables without its adjusted one."""
-    known = metrics_for(["noise"])
-    without = {name for name, metric in known.items() if not metric.statistic.estimates}
-    p_values = {name for name, metric in known.items() if metric.is_p}
-    floors = {name: metric.floor for name, metric in known.items() if metric.floor}
-    assert p_values == {name for name in known if re.search(r"_p(_clean)?$", name)} <= without
-    assert floors.keys() == {name for name in known if re.fullmatch(r"(\w+_)?ece(_clean)?", name)}
-    assert floors == {name: re.sub("ece", "ece_floor", name) for name in floors}
-    assert all(
-        floor in without and floor in known[name].description for name, floor in floors.items()
-    )
-    rest = {name.removesuffix("_clean") for name in without - p_values - {*floors.values()}}
-    assert rest == {"mce", "verbal_mce", "loglik_mce", "defense_reject"}
-
-
 def test_primary_outcomes_come_first() -> None:
     readme = (Path(__file__).parents[3] / "docs" / "reading-the-numbers.md").read_text()
     section = readme.split("## Primary outcomes")[1].split("\n## ")[0]

@@ -46,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     perturbations: Annotated[list[Any], expected("a list of perturbations")]
     max_side: Annotated[Positive | None, expected("a whole number of 1 or more")] = None
     verbal: Annotated[
-        Literal["first", "third"] | None, expected("first or third (whose answer it is)")
+        Literal["first", "third"] | None, expected("third or first (whose answer it is)")
     ] = None
     loglik: Flag = False
     representations: Flag = False

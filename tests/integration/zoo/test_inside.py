@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from metrics.reference import dirichlet_energy
+from probe.test_grids import dirichlet_energy
 from probe.tiny import Batch
 from transformers import AutoModelForCausalLM
 

@@ -37,9 +37,10 @@ def manager(
     return TaskManager("WARNING", folder, include_defaults=False)
 
 
-def load(simple: bool = False, arguments: str = ""):
+def load(simple: bool = False, arguments: str = "", batch_size: int = 1):
     """Load the model anew: the harness takes it out of its adapter after an evaluation."""
-    return get_model("tiny_llava", simple).create_from_arg_string(arguments, {"batch_size": 1})
+    more = {"batch_size": batch_size}
+    return get_model("tiny_llava", simple).create_from_arg_string(arguments, more)
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ import pytest
 import torch
 from commands import Commands, rows
 from conftest import Run, assert_near, evaluate_command, of_images, write_pope
-from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 
 from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.probe import Origin
 
+from .conftest import load
 from .kept_runs import evaluate, said
 
 COMMAND = evaluate_command("pope_eps", "--use_cache", "cache")[1:]
@@ -224,10 +224,6 @@ def test_a_read_only_folder(
     happened("read-only folder", what, f"“{'”; “'.join(warned)}”; “{line}”; values as before")
 
 
-def load(batch_size: int = 1):
-    return get_model("tiny_llava").create_from_arg_string("", {"batch_size": batch_size})
-
-
 def test_weights_that_cannot_be_identified(
     happened: Callable,
     manager: TaskManager,
@@ -248,7 +244,7 @@ def test_weights_that_cannot_be_identified(
 
 def short_of_memory(batch_size: int, fits: int):
     """Return the embedded model on a device on which only so many rows fit."""
-    lm = load(batch_size)
+    lm = load(batch_size=batch_size)
     generate = lm.model.generate
 
     def limited(*args, **kwargs):

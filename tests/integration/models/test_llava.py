@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from conftest import assert_near, write_pope
-from lmms_eval import evaluator
+from harness.kept_runs import evaluate as evaluate_tasks
 from lmms_eval.tasks import TaskManager
 from PIL import Image
 
@@ -25,9 +25,7 @@ def manager() -> TaskManager:
 
 def evaluate(adapter, manager: TaskManager, data: Path, monkeypatch, limit: int = 6) -> list[dict]:
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(data))
-    found = evaluator.simple_evaluate(
-        adapter, tasks=["pope_eps0.3"], task_manager=manager, limit=limit, bootstrap_iters=0
-    )
+    found = evaluate_tasks(manager, ["pope_eps0.3"], model=adapter, limit=limit)
     return found["samples"]["pope_eps0.3"]
 
 
@@ -80,9 +78,7 @@ def all_results(manager: TaskManager, monkeypatch: pytest.MonkeyPatch, **options
     """The readouts of tasks that measure all there is, by task; second turns too."""
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", "sandbox")
     names = ["amber_drift", "pope_loglik", "pope_verbal3", "seed_textoverlay", "mmmu_rotation"]
-    found = evaluator.simple_evaluate(
-        TinyLlava(**options), tasks=names, task_manager=manager, limit=5, bootstrap_iters=0
-    )
+    found = evaluate_tasks(manager, names, model=TinyLlava(**options), limit=5)
     return {name: [row["readouts"] for row in found["samples"][name]] for name in names}
 
 

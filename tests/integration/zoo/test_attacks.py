@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from lmms_eval import evaluator
+from harness.kept_runs import evaluate, write_tasks
 from lmms_eval.tasks import TaskManager
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -193,31 +193,14 @@ def test_of_two_images_one_changes(loaded) -> None:
     assert none is None or not none.any()
 
 
-# As POPE's own task does; one step is enough to need the rebuilt prompt and a gradient.
-TASK = """
-class: !function vlm_confidence_tasks.harness.task.PerturbedTask
-task: attacked
-benchmark: pope
-test_split: test
-cluster_key: image_id
-generation_kwargs: {max_new_tokens: 4, temperature: 0}
-perturbations: [{name: pgd, goal: flip, epsilon: 0.05, steps: 1}]
-"""
-
-
 @pytest.mark.parametrize("family", ["llava_next", "qwen2_5_vl"])
 def test_hf_multimodal_can_be_attacked(checkpoint, zoo_environment, tmp_path, family) -> None:
-    (tmp_path / "attacked.yaml").write_text(TASK)
-    found = evaluator.simple_evaluate(
-        "hf_multimodal",
-        model_args=f"pretrained={checkpoint(family)},device=cpu,dtype=float32",
-        tasks=["attacked"],
-        task_manager=TaskManager("WARNING", str(tmp_path), include_defaults=False),
-        limit=1,
-        batch_size=1,
-        log_samples=True,
-        bootstrap_iters=0,
-    )
+    # One step is enough to need the rebuilt prompt and a gradient.
+    attack = "perturbations: [{name: pgd, goal: flip, epsilon: 0.05, steps: 1}]"
+    folder = write_tasks(tmp_path, attacked=attack)
+    manager = TaskManager("WARNING", folder, include_defaults=False)
+    arguments = f"pretrained={checkpoint(family)},device=cpu,dtype=float32"
+    found = evaluate(manager, ["attacked"], model="hf_multimodal", model_args=arguments, limit=1)
     (row,) = found["samples"]["attacked"]
     clean, attacked = row["readouts"]
     assert attacked["variant"] == "pgd" and attacked["image_sha256"] != clean["image_sha256"]

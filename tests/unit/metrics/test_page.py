@@ -17,6 +17,8 @@ from vlm_confidence_tasks.types import CHANNELS
 PAGE = Path(__file__).parents[3] / "docs" / "reading-the-numbers.md"
 HEAD = "| metric | what it means | needs | what it cannot tell |\n|---|---|---|---|\n"
 PLACES = {"channel": "<channel>", "band": "<band>", "family": "<family>"}
+# What a metric needs that does not say, as the page says once.
+USUAL = "300"
 PREFIXES = {"stated": "verbal_", "options": "loglik_"}
 # A table stands under the name of its file of the catalogue.
 TABLE = re.compile(r"(?<=^<!-- catalogue/)(\w+)(\.py -->\n\n)((?:\|.*\n)+)", re.M)
@@ -57,7 +59,8 @@ def row(record: Metric) -> str:
     ).removeprefix(": ")
     means = f"{text}; {record.limits}" if record.limits else text
     listed = ", ".join(f"`{name}`" for name in names(record))
-    return f"| {listed} | {means} | {record.needs} | {record.cannot_tell} |\n"
+    needs = "" if record.needs == USUAL else record.needs
+    return f"| {listed} | {means} | {needs} | {record.cannot_tell} |\n"
 
 
 def test_the_tables_of_the_page_are_the_records() -> None:

@@ -12,6 +12,7 @@ from vlm_confidence_tasks.perturbations import register
 from vlm_confidence_tasks.perturbations.registry import _REGISTRY
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs
+from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.report.leaderboard.summary import (
     Summary,
     SummaryOptions,
@@ -36,7 +37,7 @@ def test_all_metrics_are_computed_whatever_the_run_listed(tmp_path: Path) -> Non
     write_run(tmp_path, {"t": held}, change=listing)
     (run,) = find_runs([tmp_path], Problems())
     found = summarise(run, SummaryOptions(curves=False, workers=1, quiet=True)).numbers
-    assert found == measure([document for _, document in held])
+    assert found == measure(read_samples(run.samples).samples)
     assert list(found) == [name for name in known_metrics(["noise"]) if name in found]
     assert {"ece_floor", "nll", "temperature", "risk_80_clean"} < found.keys()
 

@@ -35,10 +35,13 @@ def captions(clean: Sequence[float], perturbed: Sequence[float], images: int = 1
 
 
 def answers(clean: Sequence[bool], perturbed: Sequence[bool]) -> Answers:
-    """Answers that are right or wrong, all certain."""
-    said = {True: ("Yes", 0.1, 1.0, 1.0), False: ("No", 0.9, 0.0, 1.0)}
-    pairs = zip(clean, perturbed, strict=True)
-    return table(yes_no_document("Yes", said[a], [(NOISE, *said[b])]) for a, b in pairs)
+    """Answers that are right or wrong, all certain; where wrong the entropy is higher."""
+
+    def said(right: bool, n: int) -> tuple[str, float, float, float]:
+        return ("Yes", 0.1 + n / 1e4, 1.0, 1.0) if right else ("No", 0.9, 0.0, 1.0)
+
+    pairs = enumerate(zip(clean, perturbed, strict=True))
+    return table(yes_no_document("Yes", said(a, n), [(NOISE, *said(b, n))]) for n, (a, b) in pairs)
 
 
 def lines_of(output: str) -> list[str]:

@@ -17,7 +17,7 @@ from vlm_confidence_tasks.metrics import Number, catalogue, measured_in, metrics
 from vlm_confidence_tasks.types import MEASURES
 
 from .everything import VARIANTS, documents, table
-from .making import METRICS, NOISE, NOISE_1, SHIFT, measure, values, yes_no_document
+from .making import METRICS, NOISE, measure, values, yes_no_document
 
 SHOWN = tuple(dict.fromkeys(variant.family for variant in VARIANTS))
 # Attacks and noise on objects have documents of their own (test_attacks.py, test_object_noise.py).
@@ -162,45 +162,8 @@ def test_a_confidence_out_of_range_is_refused() -> None:
         values([overdone])
 
 
-def test_never_and_always_have_wide_intervals() -> None:
-    held = [
-        replace(yes_no_document("Yes", ("Yes",), [(SHIFT, "Yes")]), image_id=f"image{n % 20}")
-        for n in range(60)
-    ]
-    numbers = measure(held)
-    for name, value in (("ifr", 0), ("iv", 0), ("accuracy", 1), ("accuracy_clean", 1)):
-        assert numbers[name].value == value
-        assert numbers[name].high - numbers[name].low > 0.1, name
-
-
 def test_few_images_have_no_interval() -> None:
     alone = [replace(d, image_id=f"image{n % 4}") for n, d in enumerate(documents())]
     found = measure(alone)
     assert "brier_ts" in found
     assert all(number.low is number.high is None for number in found.values())
-
-
-def certain(*rows: tuple[str, float]) -> dict[str, Number]:
-    """What is measured of an image each, all "Yes": (answer, its confidence)."""
-    answered = [(answer, 0.5, p if answer == "Yes" else 1 - p, 1.0) for answer, p in rows]
-    held = [yes_no_document("Yes", row, [(NOISE_1, *row)]) for row in answered]
-    return measure([replace(d, image_id=f"image{n}") for n, d in enumerate(held)])
-
-
-def test_a_number_without_an_interval_has_a_reason_of_the_page() -> None:
-    right = [("Yes", 0.6 + 0.05 * n) for n in range(6)]
-    wrong = [("No", 0.7), ("No", 0.72), ("No", 0.95), ("No", 0.8), ("No", 0.75)]
-    held = certain(*right, *wrong)
-    assert all(held[name].low is not None for name in ("auroc", "confidence", "ece", "accuracy"))
-    # Few wrong; at the end of its range, or without one image; all agree.
-    low = [("No", 0.51 + 0.01 * n) for n in range(5)]
-    without = [
-        (certain(*right, *wrong[:4]), "auroc"),
-        (certain(*right, *low), "auroc"),
-        (certain(*right, *low[:4], ("No", 0.95)), "auroc"),
-        (certain(*[("Yes", 0.8)] * 6), "confidence"),
-    ]
-    for numbers, name in without:
-        assert numbers[name].low is numbers[name].high is None
-        assert all(numbers[other].low is not None for other in ("ece", "accuracy", "ifr"))
-    assert without[1][0]["auroc"].value == 1.0

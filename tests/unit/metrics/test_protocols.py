@@ -195,16 +195,6 @@ def test_no_number_at_all_is_counted_and_nothing_else():
     }
 
 
-def test_constant_certainty_has_no_alignment():
-    documents = [
-        stated(yes_no_document("Yes", ("Yes", 0.5, p, 1.0), [(NOISE, "Yes", 0.5, p, 1.0)]), 0.8, c)
-        for p, c in ((0.9, 0.8), (0.7, 0.6))
-    ]
-    results = values(documents)
-    assert "verbal_alignment_clean" not in results
-    assert results["verbal_alignment"] == pytest.approx(1)
-
-
 def test_likelihoods_too_small_for_a_float_are_still_told_apart():
     document = scored(
         yes_no_document("No", ("Yes",), [(NOISE, "Yes")]),

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy.integrate import trapezoid
 
 from vlm_confidence_tasks.metrics import (
-    expected_calibration_error,
     smooth_calibration_error,
 )
 
@@ -55,11 +54,3 @@ def test_it_is_the_width_that_equals_the_error_smoothed_by_it(pairs):
 def test_ends_of_the_scale():
     assert smooth_calibration_error([0.0, 1.0, 1.0], [0, 1, 1]) == 0
     assert smooth_calibration_error([1.0], [0]) == smooth_calibration_error([0.0], [1]) == 1
-
-
-def test_noise_is_smoothed_away_where_bins_add_it_up():
-    rng = np.random.default_rng(0)
-    confidence = 0.5 + 0.5 * rng.random(300)
-    correct = rng.random(300) < confidence
-    smooth = smooth_calibration_error(confidence, correct)
-    assert smooth < 0.6 * expected_calibration_error(confidence, correct)

@@ -53,14 +53,6 @@ def test_questions_on_one_image_that_are_decided_by_one_number():
     assert np.mean(floors) == pytest.approx(shown, rel=0.12)
 
 
-def test_variants_that_are_decided_each_by_its_own():
-    rng = np.random.default_rng(1)
-    confidence, document = variants(rng)
-    shown, _ = mean_error(confidence, lambda: rng.random(2400))
-    found = calibration_test(confidence, rng.random(2400) < confidence, document, document)
-    assert found.floor == pytest.approx(shown, rel=0.25)
-
-
 def test_independent_answers_are_resampled_for_consistency():
     rng = np.random.default_rng(2)
     confidence, correct, image = answers(rng, 300, 1)

@@ -12,11 +12,6 @@ from vlm_confidence_tasks import metrics
 from .making import METRICS, NOISE, NOISE_1, both_sides, scored, stated, values, yes_no_document
 
 
-def on_two_images(documents):
-    """The documents, each on an image of its own: errors over images exist."""
-    return [replace(d, image_id=name) for d, name in zip(documents, "ab", strict=True)]
-
-
 def calibration(prefix, side, documents):
     """The calibration measures of answers of each document, worked out elsewhere."""
     confidence, correct = zip(*itertools.chain(*documents), strict=True)
@@ -37,30 +32,15 @@ def prefixed(results, prefix):
 
 # Perturbed: right .8, wrong .3, wrong (no number), unparsed .5, which calibration leaves out.
 # Clean: right .9, wrong .5, each counted twice.
-STATED = on_two_images(
-    [
-        stated(
-            yes_no_document(
-                "Yes",
-                ("Yes", 0.5, 0.9, 1.0),
-                [(NOISE, "Yes", 0.5, 0.7, 1.0), (NOISE_1, "No", 0.5, 0.4, 1.0)],
-            ),
-            0.9,
-            0.8,
-            0.3,
-        ),
-        stated(
-            yes_no_document(
-                "No",
-                ("Yes", 0.5, 0.6, 1.0),
-                [(NOISE, "Yes", 0.5, 0.8, 1.0), (NOISE_1, None, 0.5, 0.5, 1.0)],
-            ),
-            0.5,
-            None,
-            0.5,
-        ),
-    ]
+ONE = yes_no_document(
+    "Yes", ("Yes", 0.5, 0.9, 1.0), [(NOISE, "Yes", 0.5, 0.7, 1.0), (NOISE_1, "No", 0.5, 0.4, 1.0)]
 )
+TWO = yes_no_document(
+    "No", ("Yes", 0.5, 0.6, 1.0), [(NOISE, "Yes", 0.5, 0.8, 1.0), (NOISE_1, None, 0.5, 0.5, 1.0)]
+)
+# Each on an image of its own: errors over images exist.
+ONE, TWO = (replace(document, image_id=name) for document, name in ((ONE, "a"), (TWO, "b")))
+STATED = [stated(ONE, 0.9, 0.8, 0.3), stated(TWO, 0.5, None, 0.5)]
 VERBAL = both_sides(
     {
         "verbal_confidence": (1.6 / 3, 0.7),
@@ -84,22 +64,10 @@ VERBAL = both_sides(
 
 # s(Yes), s(No) with their means; the likeliest: clean Yes, perturbed Yes, No; clean Yes,
 # perturbed Yes, No. Gold Yes, No.
-SCORED = on_two_images(
-    [
-        scored(
-            yes_no_document("Yes", ("Yes",), [(NOISE, "Yes"), (NOISE_1, "No")]),
-            ((-1, -1), (-3, -0.5)),
-            ((-1, -1), (-2, -2)),
-            ((-4, -4), (-1, -1)),
-        ),
-        scored(
-            yes_no_document("No", ("Yes",), [(NOISE, "Yes"), (NOISE_1, None)]),
-            ((-1, -1), (-2, -2)),
-            ((-2, -2), (-4, -1)),
-            ((-3, -3), (-1, -1)),
-        ),
-    ]
-)
+SCORED = [
+    scored(ONE, ((-1, -1), (-3, -0.5)), ((-1, -1), (-2, -2)), ((-4, -4), (-1, -1))),
+    scored(TWO, ((-1, -1), (-2, -2)), ((-2, -2), (-4, -1)), ((-3, -3), (-1, -1))),
+]
 
 
 def sure(gap):

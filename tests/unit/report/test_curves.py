@@ -71,17 +71,6 @@ def test_confidences_on_the_edges_of_bins_stay_in_theirs() -> None:
     assert all(low < high for low, high in ((held["low"], held["high"]) for held in bins))
 
 
-@pytest.mark.parametrize("correct", [True, False])
-def test_a_bin_of_which_all_or_none_is_right_may_yet_be_another(correct: bool) -> None:
-    rows = [one_answer(f"i{n}", "Yes", 0.9, correct) for n in range(8)]
-    (held,) = curves.reliability_bins(Answers.of(rows).clean, with_intervals=True)
-    assert held["accuracy"] == correct
-    assert held["accuracy_high"] - held["accuracy_low"] > 0.2
-    assert held["accuracy_low"] <= held["accuracy"] <= held["accuracy_high"]
-    (few,) = curves.reliability_bins(Answers.of(rows[:4]).clean, with_intervals=True)
-    assert "accuracy_low" not in few and "accuracy_high" not in few
-
-
 def test_area_under_the_roc_is_the_tables(task: tuple) -> None:
     _, table, numbers = task
     roc = curves.defense_roc(table)

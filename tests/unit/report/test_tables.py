@@ -9,7 +9,7 @@ from statistics import mean
 
 import pytest
 
-from vlm_confidence_tasks.metrics import metrics_for
+from vlm_confidence_tasks.metrics import holm, metrics_for
 from vlm_confidence_tasks.report.inputs.problems import ReportError
 from vlm_confidence_tasks.report.leaderboard.tables import (
     HEADLINE,
@@ -142,10 +142,8 @@ def test_p_values_are_adjusted_for_what_the_table_compares(leaderboard: dict) ->
                 if (table.name if by == "task" else heading.name) != "ece"
             ]
             assert len(cells) in (0, 9 if by == "task" else 6)
-            least = 0.0
-            for n, cell in enumerate(sorted(cells, key=lambda cell: cell.value)):
-                least = max(least, min(1.0, cell.value * (len(cells) - n)))
-                assert cell.holm == pytest.approx(least)
+            assert [cell.holm for cell in cells] == holm([cell.value for cell in cells])
+            for cell in cells:
                 assert cell.beside == f"(Holm {Cell(cell.holm, None, None).text})"
             others = [cell for _, row in table.rows for cell in row if cell not in cells]
             assert all(cell.holm is None for cell in others)

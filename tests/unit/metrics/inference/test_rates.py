@@ -89,17 +89,6 @@ def test_any_rate_is_as_by_hand_and_never_of_width_0(rows, common):
     assert ends(found) == pytest.approx(mirrored, abs=1e-9)
 
 
-@pytest.mark.parametrize("images", [5, 10, 100])
-def test_never_and_always_are_not_certain(images):
-    counts, clusters = np.full(3 * images, 4), np.repeat(np.arange(images), 3)
-    never = rate_interval(0 * counts, counts, clusters)
-    assert (never.estimate, never.low) == (0, 0)
-    assert never.high == pytest.approx(1 - 0.025 ** (1 / (images * shrink(images))))
-    always = rate_interval(counts, counts, clusters)
-    assert (always.estimate, always.high) == (1, 1)
-    assert always.low == pytest.approx(1 - never.high)
-
-
 def test_the_mean_of_rates_is_as_by_hand(data):
     rng = np.random.default_rng(2)
     hits, counts, clusters = data

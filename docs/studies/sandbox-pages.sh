@@ -9,8 +9,8 @@
 #     docs/studies/sandbox-pages.sh scale      # scale.md; trains the other sizes, which takes hours
 #     docs/studies/sandbox-pages.sh claims     # claims-sandbox.md, after csp and, if it is there, scale
 #
-# Then read what the pages say in words, and what README.md, docs/drift.md, docs/footguns.md,
-# docs/engines.md and docs/throughput.md quote.
+# Then read what the pages say in words, and what README.md, docs/measured.md, docs/drift.md,
+# docs/footguns.md, docs/engines.md and docs/throughput.md quote.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(realpath "$here/../..")
@@ -31,7 +31,7 @@ tables() {
     python "$root/scripts/sandbox/generate_sandbox_data.py" more_scenes --images 100
     VLM_CONFIDENCE_DATA=more_scenes evaluate amber_eps,seed_eps,seed_invariance,amber_verbal3 trust
     python "$root/scripts/studies/trust_table.py" trust
-    # For the table of README.md and that of docs/engines.md.
+    # For the tables of docs/measured.md and docs/engines.md.
     python "$root/scripts/studies/noise_floor.py" --model tiny_llava
     python "$root/scripts/studies/bound_widths.py"
     unset VLM_CONFIDENCE_DATA

@@ -156,8 +156,12 @@ def test_a_mask_set_is_empty_only_if_all_ranks_have_none(
 ) -> None:
     monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(write_pope(tmp_path, [1, 3])))
     monkeypatch.setenv("VLM_CONFIDENCE_MASKS", "sandbox")
-    # The other rank's documents have masks.
-    monkeypatch.setattr(document_masks.probe, "gather", lambda own: [own, [True, True]])
+
+    def gather(own: object) -> list[object]:
+        # The other rank's documents have masks; it has no answers.
+        return [own, [True, True]] if isinstance(own, list) else [own]
+
+    monkeypatch.setattr(document_masks.probe, "gather", gather)
     with said() as lines:
         evaluate(manager, ["inside"])
     assert "task inside: 2 of 4 documents have no mask" in " ".join(lines)

@@ -119,7 +119,7 @@ def test_long_names_stand_alone_and_no_line_has_more_than_100_columns() -> None:
     rows = answers([True] * IMAGES, [False] * IMAGES)
     longest = "amber_attribute_textoverlay_random"
     lines = summary({longest: rows, "pope_eps0.3": rows}).splitlines()
-    assert max(map(len, lines)) == 100 and lines[3].endswith("*")
+    assert max(map(len, lines)) <= 100 and lines[3].endswith("*")
     assert lines[2] == longest
     # The columns stand under each other.
     assert {line.index(" -> ") for line in (lines[3], lines[4])} == {lines[4].index(" -> ")}

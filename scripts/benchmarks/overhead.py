@@ -27,6 +27,7 @@ from typing import Any
 
 from lmms_eval import evaluator
 from lmms_eval.tasks import TaskManager
+from msgspec.structs import replace as changed
 from transformers import AutoConfig
 
 from benchmark_parts import (
@@ -112,7 +113,7 @@ def measure_representations(folder: Path, parts: int, count: int) -> None:
     adapter, work, spec = stock_adapter(folder / "model"), {False: 0.0, True: 0.0}, task.spec
 
     def run(wanted: bool, part: int) -> float:
-        task.spec = replace(spec, representations=wanted)
+        task.spec = replace(spec, settings=changed(spec.settings, representations=wanted))
         requests = requests_of(task, adapter, 6 * part, count)
         before = time.process_time()
         seconds = time_with(task, adapter, requests)

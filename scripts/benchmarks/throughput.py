@@ -73,8 +73,6 @@ def evaluated(task: Any, adapter: Any, start: int, count: int) -> float:
         requests = list(task.instances)
         begun = time.perf_counter()
         adapter.generate_until(requests)
-        for document in range(start, start + count):
-            task.evaluation.readouts(TASK, document)
         return time.perf_counter() - begun
 
 

@@ -182,17 +182,23 @@ class Answers:
         assert self.whole is not None and self.counterpart_row is not None
         return self.whole._view(self.row[rows], self.counterpart_row[rows])
 
+    def _check_whole(self) -> None:
+        if self.whole is not None:
+            raise ValueError("views are made of a whole table, not of another view")
+
     def _view(self, rows: Ints, counterparts: Ints) -> Answers:
+        self._check_whole()
         columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in COLUMNS}
         return replace(self, **columns, whole=self, counterpart_row=counterparts)
 
     def read_from(self, source: Source) -> Answers:
-        """Return the whole table with the confidence of a source in place of the generated one.
+        """Return a whole table with the confidence of a source in place of the generated one.
 
         - "stated": the stated certainty, of answers that could be read, as the token's is;
         - "options": the likeliest option as the answer, its share in the likelihood of all as
           the confidence, and these shares as the labels' probabilities.
         """
+        self._check_whole()
         if source == "generated":
             return self
         if source == "stated":
@@ -215,6 +221,7 @@ class Answers:
 
     def of_channel(self, channel: str) -> Answers:
         """Return the whole table with one channel's vectors alone: their columns are [N]."""
+        self._check_whole()
         number = CHANNELS.index(channel)
         return replace(
             self,
@@ -226,6 +233,7 @@ class Answers:
 
     def of_band(self, band: str) -> Answers:
         """Return the whole table with one band's power alone: `spectrum` is [N]."""
+        self._check_whole()
         return replace(self, spectrum=self.spectrum[:, BANDS.index(band)])
 
     def label_prob(self, label: Ints) -> Floats:

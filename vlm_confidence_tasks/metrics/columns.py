@@ -39,7 +39,7 @@ _NUMBERS = (
 def columns_of(
     samples: Sequence[Sample], images: Sequence[str] | None
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Return the families that were shown, in order of appearance, and the columns by name.
+    """Return the families that were shown, sorted, and the columns by name.
 
     Args:
         samples: The documents, in the order of the table.
@@ -53,7 +53,7 @@ def columns_of(
     document = np.repeat(np.arange(len(samples)), sizes)
     starts = np.cumsum(sizes) - sizes
     row, clean_row = np.arange(len(readouts)), starts[document]
-    number = _Numbers(samples, document)
+    number = _Numbers([samples[owner] for owner in document.tolist()])
     families, variants = _variants(readouts, row == clean_row)
     counted, in_family = _counted(samples)
     answers = _answers(samples, readouts, document, number)
@@ -80,20 +80,23 @@ def columns_of(
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Makes columns of numbers of which some are absent, and says where one is not finite."""
+    """Makes columns of numbers, some of them absent, and says where one is not finite.
+
+    Attributes:
+        samples: The document of each row.
+    """
 
     samples: Sequence[Sample]
-    document: Ints
 
     def __call__(self, name: str, values: Iterable[float | None]) -> Floats:
         held = list(values)
-        found = np.array(held, dtype=np.float64)
+        found = np.array(held, dtype=np.float64).reshape(-1)
         absent = np.isnan(found)
         if np.isinf(found).any() or np.count_nonzero(absent) != held.count(None):
             bad = [
                 n for n, value in enumerate(held) if value is not None and not np.isfinite(value)
             ]
-            raise _refusal(self.samples[self.document[bad[0]]], name, held[bad[0]])
+            raise _refusal(self.samples[bad[0]], name, held[bad[0]])
         return found
 
 
@@ -108,6 +111,9 @@ def _flags(values: Iterable[bool]) -> Any:
 def _image_numbers(samples: Sequence[Sample], images: Sequence[str] | None) -> Ints:
     names = sorted({sample.image_id for sample in samples}) if images is None else images
     numbers = {name: n for n, name in enumerate(names)}
+    for sample in samples:
+        if sample.image_id not in numbers:
+            raise ValueError(f"image {sample.image_id} is not among the images that are given")
     return np.array([numbers[sample.image_id] for sample in samples], dtype=np.intp)
 
 
@@ -115,7 +121,13 @@ def _variants(
     readouts: Sequence[Readout], is_clean: Bools
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Return the families, and what is known of each row's perturbation."""
-    families: dict[str, int] = {}
+    shown = [
+        "" if clean else readout.family
+        for readout, clean in zip(readouts, is_clean.tolist(), strict=True)
+    ]
+    # In one order, so that tables with the same families number them alike.
+    families = sorted({family for family in shown if family})
+    places = {"": -1, **{family: n for n, family in enumerate(families)}}
     settings: dict[tuple[Any, ...], int] = {}
 
     def setting_of(readout: Readout) -> int:
@@ -124,12 +136,8 @@ def _variants(
         key = (readout.perturbation, readout.seed, *sorted(shared))
         return settings.setdefault(key, len(settings))
 
-    numbers = [
-        -1 if clean else families.setdefault(readout.family, len(families))
-        for readout, clean in zip(readouts, is_clean.tolist(), strict=True)
-    ]
     columns: dict[str, Any] = {
-        "family": np.array(numbers, dtype=np.intp),
+        "family": np.array([places[family] for family in shown], dtype=np.intp),
         "goal": np.full(len(readouts), -1),
         "attack_kind": np.full(len(readouts), -1),
         "attack_setting": np.full(len(readouts), -1),
@@ -159,8 +167,9 @@ def _number(value: object, known: Sequence[str]) -> int:
 def _counted(samples: Sequence[Sample]) -> tuple[Any, Any]:
     """Return which rows pooled metrics count, and which their family's do.
 
-    Pooled are not the controls, unless all are. Of variants with the same pixels the first one
-    counts: one answer that is counted several times would look like several that agree.
+    Pooled metrics leave controls out, unless a document has only controls. Of variants with the
+    same pixels the first one counts: one answer that is counted several times would look like
+    several that agree.
     """
     pooled, of_family = [], []
     for sample in samples:
@@ -198,7 +207,7 @@ def _answers(
         return {"Yes": 1.0, "No": 0.0}.get(value or "")
 
     def of_each(name: str, value: Callable[[Sample], float | None]) -> Floats:
-        return number(name, map(value, samples))[document] if samples else np.empty(0)
+        return _Numbers(samples)(name, map(value, samples))[document]
 
     answers = [readout.answer for readout in readouts]
     probs = _by_label("probs", samples, owners, [readout.probs for readout in readouts], width)
@@ -242,7 +251,7 @@ def _answers(
         ),
         "confidence": np.where(labelled, confidence, np.nan),
         "probs": probs,
-        "uniform": number("uniform", map(_uniform, samples))[document] if samples else np.empty(0),
+        "uniform": of_each("uniform", _uniform),
         "option_scores": _by_label("option_logprob", samples, owners, scores, width),
         "option_mean_answer": _label_numbers(
             labels, owners, [readout.loglik_mean_answer for readout in readouts]

@@ -67,7 +67,7 @@ METRICS = (
     ),
     Metric(
         "ece",
-        CalibrationError(expected_calibration_error, "uniform"),
+        CalibrationError("uniform", expected_calibration_error),
         "{confidence}: calibration error on {images}, equal-width bins; biased upwards: see "
         "{floor}",
         better=DOWN,
@@ -101,7 +101,7 @@ METRICS = (
     ),
     Metric(
         "ece_debiased",
-        DebiasedCalibrationError(expected_calibration_error, "uniform"),
+        DebiasedCalibrationError(),
         "{confidence}: ECE on {images} less its bias",
         better=DOWN,
         sides=BOTH,
@@ -111,7 +111,7 @@ METRICS = (
     ),
     Metric(
         "smece",
-        CalibrationError(smooth_calibration_error, "smooth"),
+        CalibrationError("smooth", smooth_calibration_error),
         "{confidence}: calibration error on {images} without bins",
         better=DOWN,
         sides=BOTH,
@@ -122,7 +122,7 @@ METRICS = (
     ),
     Metric(
         "ace",
-        CalibrationError(adaptive_calibration_error, "quantile"),
+        CalibrationError("quantile", adaptive_calibration_error),
         "{confidence}: calibration error on {images}, equal-mass bins; biased upwards",
         better=DOWN,
         sides=BOTH,
@@ -134,7 +134,7 @@ METRICS = (
     # No interval: a bin of few answers says nothing of the bin's true error.
     Metric(
         "mce",
-        CalibrationError(maximum_calibration_error, None),
+        CalibrationError(None, maximum_calibration_error),
         "{confidence}: largest calibration error of a bin on {images}; biased upwards",
         better=DOWN,
         sides=BOTH,

@@ -36,7 +36,7 @@ Sides = tuple[Side, ...]
 PERTURBED: Sides = (Side("", "perturbed images", lambda answers: answers.perturbed),)
 CLEAN: Sides = (Side("_clean", "clean images", lambda answers: answers.clean),)
 BOTH = PERTURBED + CLEAN
-# Views whose name a metric has anyway.
+# Views that add no suffix to the name.
 DOCUMENTS: Sides = (Side("", "all clean images, once each", lambda answers: answers.documents),)
 VARIANTS: Sides = (Side("", "perturbed images", lambda answers: answers.variants),)
 SHOWN: Sides = (Side("", "clean and perturbed images", lambda answers: answers.shown),)

@@ -15,7 +15,12 @@ from vlm_confidence_tasks.metrics.inference.clusters import (
     table,
 )
 from vlm_confidence_tasks.metrics.inference.means import mean_interval
-from vlm_confidence_tasks.metrics.inference.rates import Rate, compared, correlation, rate_of
+from vlm_confidence_tasks.metrics.inference.rates import (
+    RateEstimate,
+    compared,
+    correlation,
+    rate_of,
+)
 
 
 def overconfidence_interval(
@@ -111,7 +116,7 @@ def loss_interval(
     return Interval(mean.estimate, min(mean.low, wide.low), max(mean.high, wide.high))
 
 
-def _gap(rows: Floats, index: Ints, clusters: int, level: float) -> Rate | None:
+def _gap(rows: Floats, index: Ints, clusters: int, level: float) -> RateEstimate | None:
     """Return confidence - accuracy, as a rate is returned."""
     confidences, hits, counts = np.split(rows, 3, axis=1)
     sure, right = (
@@ -123,7 +128,7 @@ def _gap(rows: Floats, index: Ints, clusters: int, level: float) -> Rate | None:
     spread = mean_interval(confidences, counts, index, within=(0.0, 1.0), level=level)
     mean = spread or sure.interval
     found = difference(right.interval, mean, correlation(right, sure))
-    return Rate(_within(found, 1), sure.influence - right.influence, right.few)
+    return RateEstimate(_within(found, 1), sure.influence - right.influence, right.few)
 
 
 def _within(found: Interval, conditions: int) -> Interval:

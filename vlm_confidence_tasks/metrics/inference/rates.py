@@ -28,7 +28,7 @@ FEW_EVENTS = 10
 
 
 @dataclass(frozen=True)
-class Rate:
+class RateEstimate:
     """One rate.
 
     Attributes:
@@ -57,7 +57,7 @@ def rate_interval(
     n* = p (1 - p) / v * (z / t)^2, v the jackknife's variance of p over images, and z, t (at 95%)
     the 97.5% quantiles of the normal and of Student's t with (images - 1) degrees of freedom. n*
     is at most the number of rows; it is at most the number of images where the event, or its
-    absence, is seen on fewer than 10 images or half of them: then v says little. At a rate of
+    absence, is seen on fewer than min(10, images / 2) images: then v says little. At a rate of
     0 of k images the upper end is 1 - 0.025^(1/n*), and never 0.
 
     A difference is that of two such intervals by MOVER, with their correlation over images.
@@ -95,7 +95,7 @@ def rate_interval(
     return compared(found) if len(found) == len(rates) else None
 
 
-def compared(rates: Sequence[Rate]) -> Interval:
+def compared(rates: Sequence[RateEstimate]) -> Interval:
     """Return the interval of a rate, or of the second of two less the first."""
     if len(rates) == 1:
         return rates[0].interval
@@ -105,7 +105,7 @@ def compared(rates: Sequence[Rate]) -> Interval:
 
 def rate_of(
     hits: Floats, counts: Floats, index: Ints, clusters: int, level: float = LEVEL
-) -> Rate | None:
+) -> RateEstimate | None:
     """Return the rate of rows, [N, F] each, of clusters numbered from 0: see `rate_interval`."""
     hit, count = sums(index, clusters, hits), sums(index, clusters, counts)
     images = np.count_nonzero(count.any(axis=1))
@@ -130,10 +130,10 @@ def rate_of(
     events, misses = rate * effective, (1.0 - rate) * effective
     low = betaincinv(events, misses + 1.0, tail) if rate > 0 else 0.0
     high = betaincinv(events + 1.0, misses, 1.0 - tail) if rate < 1 else 1.0
-    return Rate(Interval(rate, float(low), float(high)), influence, few)
+    return RateEstimate(Interval(rate, float(low), float(high)), influence, few)
 
 
-def correlation(first: Rate, second: Rate) -> float:
+def correlation(first: RateEstimate, second: RateEstimate) -> float:
     """Correlate two rates over images; 0 where one does not move."""
     size = math.sqrt(float((first.influence**2).sum() * (second.influence**2).sum()))
     together = float(first.influence @ second.influence) / size if size else 0.0

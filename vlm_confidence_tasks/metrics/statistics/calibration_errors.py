@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vlm_confidence_tasks.metrics.answers import Answers
+from vlm_confidence_tasks.metrics.functional.calibration import expected_calibration_error
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.inference.calibrated import CalibrationTest, calibration_test
 from vlm_confidence_tasks.metrics.inference.calibration_error import (
@@ -39,24 +40,19 @@ class Calibration(Statistic):
 
 
 @dataclass(frozen=True)
-class CalibrationError(Calibration):
-    """How far confidence is from accuracy; the interval inverts a test, since it is biased.
+class ByInvertedTest(Calibration):
+    """A calibration error; its interval inverts a test, since the error is biased by chance.
 
     Attributes:
-        measure: The error, of confidences, [N], and correctness, [N].
         kind: How answers are put together, for the interval; None: it has no interval.
     """
 
-    measure: Callable[[Floats, Floats], float]
-    kind: Kind | None
+    kind: Kind | None = "uniform"
 
     @property
     def estimates(self) -> bool:
         """Whether there is an interval."""
         return self.kind is not None
-
-    def _value(self, rows: Rows) -> float | None:
-        return self.measure(*rows.columns)
 
     def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
         """Return the interval; how overconfident answers may be is shared by all errors."""
@@ -100,12 +96,26 @@ class _OverconfidenceAt:
 
 
 @dataclass(frozen=True)
-class DebiasedCalibrationError(CalibrationError):
+class DebiasedCalibrationError(ByInvertedTest):
     """Equal-width ECE less its bias, which is known from how the errors of images differ."""
 
     def _value(self, rows: Rows) -> float | None:
         sure, right = rows.columns
         return debiased_calibration_error(sure, right, rows.image)
+
+
+@dataclass(frozen=True)
+class CalibrationError(ByInvertedTest):
+    """How far confidence is from accuracy, biased upwards by chance.
+
+    Attributes:
+        measure: The error, of confidences, [N], and correctness, [N].
+    """
+
+    measure: Callable[[Floats, Floats], float] = expected_calibration_error
+
+    def _value(self, rows: Rows) -> float | None:
+        return self.measure(*rows.columns)
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,15 @@ from vlm_confidence_tasks.metrics.inference.jackknife import (
     jackknife_interval,
     ranking_interval,
 )
+from vlm_confidence_tasks.metrics.statistics.calibration_errors import correct
 from vlm_confidence_tasks.metrics.statistics.cross_fit import (
     CrossFit,
     Table,
     tables_without_groups,
 )
 from vlm_confidence_tasks.metrics.statistics.refitted import OfViews
-from vlm_confidence_tasks.metrics.statistics.statistic import Views, second_view
+from vlm_confidence_tasks.metrics.statistics.statistic import Take, Views, second_view
+from vlm_confidence_tasks.types import CHANNELS
 
 # The signal that others are held against: 1 - confidence.
 BASE = "confidence"
@@ -65,7 +67,7 @@ def context_drift(answers: Answers) -> Floats:
     """Mean drift of the context over the perturbed answers."""
     assert answers.whole is not None
     perturbed = answers.whole.perturbed
-    drift = perturbed.drift[:, 0]
+    drift = perturbed.drift[:, CHANNELS.index("context")]
     known = ~np.isnan(drift)
     size = int(answers.document.max(initial=-1)) + 1
     total = np.bincount(perturbed.document[known], drift[known], size)
@@ -200,6 +202,10 @@ class SignalAuroc(OfViews):
 
     signal: str
 
+    @property
+    def _takes(self) -> tuple[Take, ...]:
+        return (correct,)
+
     def value(self, answers: Answers) -> float | None:
         """Return the AUROC; None with only right or only wrong answers."""
         parts = self._parts((answers,))
@@ -317,6 +323,10 @@ class PairAuroc(OfViews):
     """
 
     gain: bool = False
+
+    @property
+    def _takes(self) -> tuple[Take, ...]:
+        return (correct,)
 
     def value(self, answers: Answers) -> float | None:
         """Return the AUROC, or the gain; None where no pair can be fitted."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.functional.checks import Floats
-from vlm_confidence_tasks.metrics.inference.clusters import Interval
+from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval
 from vlm_confidence_tasks.metrics.inference.means import mean_interval
 from vlm_confidence_tasks.metrics.inference.rare_errors import (
     loss_interval,
@@ -87,7 +87,7 @@ class Rate(Mean):
 
 @dataclass(frozen=True)
 class Loss(Mean):
-    """A mean of losses in [0, 1], most of which rare errors may be."""
+    """A mean of losses in [0, 1] that a few large losses may dominate."""
 
     within: Bounds = SHARE
 
@@ -164,6 +164,12 @@ class MeanOverFamilies(Statistic):
     @property
     def _takes(self) -> tuple[Take, ...]:
         return (self.take, _family)
+
+    def difference(self, first: Answers, second: Answers, level: float = LEVEL) -> Interval | None:
+        """Return the interval of the difference; None unless both views show the same families."""
+        if first.families != second.families:
+            return None
+        return super().difference(first, second, level)
 
     def _value(self, rows: Rows) -> float:
         numbers, family = rows.columns

@@ -40,7 +40,7 @@ from vlm_confidence_tasks.metrics.statistics.statistic import DocumentSums, View
 
 
 class OfViews(Calibration):
-    """A number whose interval takes more of its views than numbers of their answers."""
+    """A number whose interval needs the whole view, not only one number per answer."""
 
     @property
     def estimates(self) -> bool:
@@ -203,7 +203,7 @@ class RefittedMean(RefittedRatio):
 
 @dataclass(frozen=True)
 class RefittedLoss(RefittedRatio):
-    """A mean of losses in [0, 1], most of which rare errors may be."""
+    """A mean of losses in [0, 1] that a few large losses may dominate."""
 
     def given(self, sums: DocumentSums, level: float) -> Interval | None:
         """Return the interval of the mean loss."""

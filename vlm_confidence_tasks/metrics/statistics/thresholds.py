@@ -63,7 +63,7 @@ class EntropyThreshold(Statistic):
         return self.measure(threshold_defense(clean, moved))
 
     def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
-        """Return the interval; the defences without groups are shared with other measures."""
+        """Return the interval; the defences without each group are those of other measures too."""
         rows = self.rows(answers) if self.bounded else None
         return None if rows is None else self._of(answers.once(_without_groups), rows, level)
 

@@ -83,7 +83,7 @@ def test_controls_are_pooled_only_where_nothing_else_is():
 
 def test_families_hold_their_variants_and_the_controls():
     sample = document(NOISE, EMPTY, NOISE_1, TEXT)
-    assert Answers.of([sample]).families == ("noise", "textoverlay_empty", "textoverlay")
+    assert Answers.of([sample]).families == ("noise", "textoverlay", "textoverlay_empty")
     assert family("noise", sample) == [1, 3] and family("textoverlay_empty", sample) == [2]
     assert family("fog", sample) == []
 
@@ -245,3 +245,23 @@ def test_a_sample_that_would_be_scored_silently_cannot_be_made():
     unmarked = replace(good.variants[0], correct=None)
     with pytest.raises(ValueError, match=r"gaussian_noise\(epsilon=0.3, seed=0\): gold is 'Yes'"):
         replace(good, variants=(unmarked,))
+
+
+def test_a_refusal_names_the_document_whose_number_it_is():
+    held = [replace(document(NOISE, TEXT), image_id=f"image{n}") for n in range(3)]
+    held[2] = replace(held[2], upstream_clean=float("nan"))
+    with pytest.raises(ValueError, match="image image2: upstream_clean is nan"):
+        Answers.of(held)
+
+
+def test_a_view_of_a_view_and_an_image_without_a_number_are_refused():
+    table = Answers.of([document(NOISE, TEXT)])
+    for make in (
+        lambda: table.variants.perturbed,
+        lambda: table.perturbed.read_from("stated"),
+        lambda: table.perturbed.of_channel("context"),
+    ):
+        with pytest.raises(ValueError, match="views are made of a whole table"):
+            make()
+    with pytest.raises(ValueError, match="is not among the images"):
+        Answers.of([document(NOISE)], images=["another"])

@@ -34,14 +34,14 @@ def debiased(confidence, correct, image):
 @pytest.mark.parametrize(
     ("statistic", "error", "kind"),
     [
-        (CalibrationError(measure, kind), lambda c, r, image, of=measure: of(c, r), kind)
+        (CalibrationError(kind, measure), lambda c, r, image, of=measure: of(c, r), kind)
         for measure, kind in (
             (expected_calibration_error, "uniform"),
             (adaptive_calibration_error, "quantile"),
             (smooth_calibration_error, "smooth"),
         )
     ]
-    + [(DebiasedCalibrationError(expected_calibration_error, "uniform"), debiased, "uniform")],
+    + [(DebiasedCalibrationError(), debiased, "uniform")],
 )
 def test_errors_have_the_inverted_tests(statistic, error, kind):
     def expected(confidence, correct, image, paired=None, level=0.95):
@@ -55,7 +55,7 @@ def test_errors_have_the_inverted_tests(statistic, error, kind):
 
 
 def test_what_has_no_kind_has_no_interval():
-    statistic = CalibrationError(expected_calibration_error, None)
+    statistic = CalibrationError(None, expected_calibration_error)
     view = table().perturbed
     assert statistic.value(view) is not None and not statistic.estimates
     assert statistic.interval(view) is statistic.difference(view, view) is None

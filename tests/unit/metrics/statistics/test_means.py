@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from vlm_confidence_tasks.metrics import Mean, Rate, mean_interval, rate_interval
+from vlm_confidence_tasks.metrics import Answers, Mean, Rate, mean_interval, rate_interval
 from vlm_confidence_tasks.metrics.catalogue.flips import flip
 from vlm_confidence_tasks.metrics.inference.rare_errors import (
     loss_interval,
@@ -14,6 +15,7 @@ from vlm_confidence_tasks.metrics.inference.rare_errors import (
 from vlm_confidence_tasks.metrics.statistics import means
 
 from ..everything import agree, counted, documents, sums, table
+from ..making import NOISE, TEXT, yes_no_document
 
 
 def sure(readout, clean):
@@ -133,3 +135,21 @@ def test_without_a_number_there_is_nothing(kind):
     assert statistic.value(view) is statistic.interval(view) is None
     one_side = kind(lambda a: np.where(len(a) == len(view), a.correct, np.nan))
     assert one_side.difference(view, view.where(view.correct == 1)) is None
+
+
+def test_different_families_have_no_difference_of_their_mean():
+    def shown(variant):
+        return Answers.of(
+            [
+                replace(
+                    yes_no_document("Yes", ("Yes",), [(variant, "No" if n % 3 else "Yes")]),
+                    image_id=str(n),
+                )
+                for n in range(12)
+            ],
+            sorted(map(str, range(12))),
+        ).perturbed
+
+    mean = means.MeanOverFamilies(flip)
+    assert mean.difference(shown(NOISE), shown(TEXT)) is None
+    assert mean.difference(shown(NOISE), shown(NOISE)) is not None

@@ -7,8 +7,7 @@ and category, and of a document the clean answer first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
@@ -20,16 +19,35 @@ from vlm_confidence_tasks.metrics.functional.spectra import BANDS
 from vlm_confidence_tasks.types import CHANNELS, Sample
 
 Made = TypeVar("Made")
+_NO_ROWS: Ints = np.empty(0, dtype=np.intp)
 # What a confidence is read from: the generated answer, a stated certainty, the options' texts.
 Source = Literal["generated", "stated", "options"]
 
 
+class _Column:
+    """A column: of a whole table it is stored, of a view it is taken when it is first used."""
+
+    def __init__(self, description: str) -> None:
+        self.description = description
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, answers: Answers | None, owner: type) -> Any:
+        if answers is None:
+            return self
+        if answers.whole is None:
+            raise AttributeError(f"the table has no column {self.name}")
+        taken = getattr(answers.whole, self.name)[answers.whole_rows]
+        answers.__dict__[self.name] = taken
+        return taken
+
+
 def column(description: str) -> Any:
     """Declare a column of the table by what it holds."""
-    return field(metadata={"description": description})
+    return _Column(description)
 
 
-@dataclass(frozen=True, eq=False)
 class Answers:
     """Answers of a task: columns of equal length, [N], one row per answer.
 
@@ -37,7 +55,6 @@ class Answers:
     a row may be there several times. Each row of a view has a `counterpart`.
     """
 
-    families: tuple[str, ...]
     document: Ints = column("number of the document")
     position: Ints = column("place of the document among those that the table was made of")
     image: Ints = column("number of the image, in the order of names: the cluster of intervals")
@@ -89,8 +106,18 @@ class Answers:
     attack_kind: Ints = column("the attack, or which control, as a number of `ATTACK_KINDS`")
     attack_setting: Ints = column("number of the setting that attack and control share")
     noise_confidence: Floats = column("confidence that noise on the named things leaves; 1 clean")
-    whole: Answers | None = None
-    counterpart_row: Ints | None = None
+
+    def __init__(self, families: tuple[str, ...], columns: Mapping[str, Any]) -> None:
+        """Hold the columns of a whole table.
+
+        Args:
+            families: The families that were shown.
+            columns: All columns, by name.
+        """
+        self.families = families
+        self.whole: Answers | None = None
+        self.whole_rows, self.counterpart_row = _NO_ROWS, _NO_ROWS
+        self.__dict__.update(columns)
 
     @classmethod
     def of(cls, samples: Iterable[Sample], images: Sequence[str] | None = None) -> Answers:
@@ -113,7 +140,7 @@ class Answers:
         order = sorted(range(len(given)), key=names.__getitem__)
         families, columns = columns_of([given[n] for n in order], images)
         position = np.array(order, dtype=np.intp)[columns["document"]]
-        return cls(families, position=position, **columns)
+        return cls(families, {**columns, "position": position})
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -174,12 +201,12 @@ class Answers:
     @cached_property
     def counterpart(self) -> Answers:
         """The other answer of each row's pair: clean beside perturbed, perturbed beside clean."""
-        assert self.whole is not None and self.counterpart_row is not None
+        assert self.whole is not None
         return self.whole._view(self.counterpart_row, self.row)
 
     def where(self, rows: Bools | Ints) -> Answers:
         """Return some rows of a view, with their counterparts."""
-        assert self.whole is not None and self.counterpart_row is not None
+        assert self.whole is not None
         return self.whole._view(self.row[rows], self.counterpart_row[rows])
 
     def _check_whole(self) -> None:
@@ -188,8 +215,14 @@ class Answers:
 
     def _view(self, rows: Ints, counterparts: Ints) -> Answers:
         self._check_whole()
-        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in COLUMNS}
-        return replace(self, **columns, whole=self, counterpart_row=counterparts)
+        view = Answers(self.families, {"row": rows})
+        view.whole, view.whole_rows, view.counterpart_row = self, rows, counterparts
+        return view
+
+    def with_columns(self, **columns: Any) -> Answers:
+        """Return a whole table with other columns in the place of some."""
+        self._check_whole()
+        return Answers(self.families, {name: getattr(self, name) for name in COLUMNS} | columns)
 
     def read_from(self, source: Source) -> Answers:
         """Return a whole table with the confidence of a source in place of the generated one.
@@ -198,20 +231,20 @@ class Answers:
         - "options": the likeliest option as the answer, its share in the likelihood of all as
           the confidence, and these shares as the labels' probabilities.
         """
-        self._check_whole()
         if source == "generated":
+            self._check_whole()
             return self
         if source == "stated":
             known = (self.answer >= 0) | ~self.labelled
             blank = np.full_like(self.probs, np.nan)
-            return replace(self, confidence=np.where(known, self.stated, np.nan), probs=blank)
+            confidence = np.where(known, self.stated, np.nan)
+            return self.with_columns(confidence=confidence, probs=blank)
         scored = any_number(self.option_scores)
         shares = _shares(self.option_scores)
         answer = np.where(scored, _best(self.option_scores), -1)
         correct = np.where(np.isnan(self.correct) | ~scored, np.nan, answer == self.gold)
         confidence = np.where(scored, np.nanmax(shares, axis=1, initial=0.0), np.nan)
-        return replace(
-            self,
+        return self.with_columns(
             labelled=scored,
             answer=answer,
             correct=correct,
@@ -221,10 +254,8 @@ class Answers:
 
     def of_channel(self, channel: str) -> Answers:
         """Return the whole table with one channel's vectors alone: their columns are [N]."""
-        self._check_whole()
         number = CHANNELS.index(channel)
-        return replace(
-            self,
+        return self.with_columns(
             drift=self.drift[:, number],
             distance=self.distance[:, number],
             control=self.control[:, number],
@@ -233,8 +264,7 @@ class Answers:
 
     def of_band(self, band: str) -> Answers:
         """Return the whole table with one band's power alone: `spectrum` is [N]."""
-        self._check_whole()
-        return replace(self, spectrum=self.spectrum[:, BANDS.index(band)])
+        return self.with_columns(spectrum=self.spectrum[:, BANDS.index(band)])
 
     def label_prob(self, label: Ints) -> Floats:
         """Return the probability of one label of each row, NaN where there is none, [N]."""
@@ -259,7 +289,8 @@ class Answers:
         return {}
 
 
-COLUMNS = {f.name: f.metadata["description"] for f in fields(Answers) if f.metadata}
+# What each column holds, by name.
+COLUMNS = {n: c.description for n, c in vars(Answers).items() if isinstance(c, _Column)}
 
 
 def first_of_group(group: Ints, values: Floats) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -117,7 +117,7 @@ def table(image: Ints, document: Ints, **columns: NDArray[Any]) -> Answers:
         value = np.array(np.nan if column.dtype == np.float64 else 0, column.dtype)
         return np.broadcast_to(value, (rows.size, *column.shape[1:]))
 
-    return replace(_EMPTY, **{n: given.get(n, blank(getattr(_EMPTY, n))) for n in COLUMNS})
+    return _EMPTY.with_columns(**{n: given.get(n, blank(getattr(_EMPTY, n))) for n in COLUMNS})
 
 
 def simulated(cell: Cell, rng: np.random.Generator) -> Data:

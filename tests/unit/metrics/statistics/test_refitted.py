@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from functools import partial
 
@@ -256,8 +255,7 @@ def test_exchangeable_images_are_covered_as_promised(images, most):
         common, own = rng.standard_normal(images), rng.standard_normal(len(held))
         # The right label has a probability that is any number in [0, 1].
         p = ndtr(math.sqrt(0.3) * common[held.image] + math.sqrt(0.7) * own)
-        shown = dataclasses.replace(
-            held,
+        shown = held.with_columns(
             confidence=p,
             probs=np.column_stack([p, 1 - p]),
             uniform=rng.random(names.size)[held.document],

@@ -199,7 +199,7 @@ STAND_INS = (means.RateDifference, error_signals.SignalAuroc)
 
 def measured_as(statistic: Statistic) -> list[str]:
     """The kinds by which a statistic's interval is measured."""
-    if isinstance(statistic, calibration_errors.CalibrationError):
+    if isinstance(statistic, calibration_errors.ByInvertedTest):
         error = {"uniform": "ece", "quantile": "ace", "smooth": "smece"}[statistic.kind]
         return [f"{error}, {state}" for state in ("calibrated", "overconfident by 0.1")]
     if isinstance(statistic, rankings.Ranking):

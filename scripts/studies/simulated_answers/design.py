@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlm_confidence_tasks.metrics import Answers, Interval, metrics_for
-from vlm_confidence_tasks.metrics.answers import COLUMNS
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.functional.cross_fitting import second_half
 from vlm_confidence_tasks.metrics.statistics.statistic import Statistic
@@ -105,19 +104,13 @@ class Data:
 
 # The statistics of the package's metrics, by name.
 STATISTICS = {name: metric.statistic for name, metric in metrics_for(()).items()}
-_EMPTY = Answers.of([])
 
 
 def table(image: Ints, document: Ints, **columns: NDArray[Any]) -> Answers:
-    """Make a table with some columns, [N, ...]; what an answer lacks is blank in all others."""
+    """Make a table with some columns, [N, ...]: those that a statistic takes."""
     rows = np.arange(document.size)
-    given = {"image": image, "document": document, "row": rows, "clean_row": rows, **columns}
-
-    def blank(column: NDArray[Any]) -> NDArray[Any]:
-        value = np.array(np.nan if column.dtype == np.float64 else 0, column.dtype)
-        return np.broadcast_to(value, (rows.size, *column.shape[1:]))
-
-    return _EMPTY.with_columns(**{n: given.get(n, blank(getattr(_EMPTY, n))) for n in COLUMNS})
+    given = {"image": image, "document": document, "row": rows, "clean_row": rows}
+    return Answers((), {**given, **columns})
 
 
 def simulated(cell: Cell, rng: np.random.Generator) -> Data:

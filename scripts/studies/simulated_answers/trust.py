@@ -67,8 +67,13 @@ def _drawn(data: Data, rng: Generator) -> list[Answers]:
             "correct": right,
             "probs": np.column_stack([gold, 1.0 - gold]),
             "answer": (1 - right).astype(np.intp),
+            "gold": np.zeros(sure.size, np.intp),
             "uniform": np.full(sure.size, 0.5),
             "entropy": entropy,
+            # There are no other signals.
+            "labelled": np.zeros(sure.size, np.bool_),
+            "stated": np.full(sure.size, np.nan),
+            **dict.fromkeys(("drift", "layer_entropy"), np.full((sure.size, 1), np.nan)),
         }
 
     clean = columns(drawn.clean, drawn.right, drawn.signal)

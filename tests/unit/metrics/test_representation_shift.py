@@ -46,8 +46,9 @@ FIRST = inside(
 SECOND = inside(
     document("No", 0.6, (NOISE, "Yes", 0.5, 0.9, 1.0)),
     {
-        "control": {"context": 0.2},
-        "control_same": {"context": 0.1},
+        # No vision was measured of its variant: its control counts in no number.
+        "control": {"context": 0.2, "vision": 0.3},
+        "control_same": {"context": 0.1, "vision": 0.9},
         "prior_drift": 0.4,
         "prior_probs": {"Yes": 0.9, "No": 0.1},
         "dirichlet_energy": None,

@@ -190,17 +190,6 @@ def test_a_group_has_its_greatest_number_on_its_first_row(rows):
         assert kept == ({own[0]: max(rows[n][1] for n in own)} if own else {})
 
 
-def test_what_is_made_of_a_table_is_made_once():
-    calls = []
-
-    def make(answers):
-        calls.append(answers)
-        return len(answers)
-
-    held = Answers.of(documents())
-    assert held.once(make) == held.once(make) == len(held) and len(calls) == 1
-
-
 def broken(**fields):
     sample = document(NOISE, image="a.png")
     return replace(sample, variants=(replace(sample.variants[0], **fields),))

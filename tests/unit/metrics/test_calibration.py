@@ -73,15 +73,6 @@ def test_edges_belong_to_the_bin_below_and_zero_and_one_to_the_outer_bins():
     assert uniform_bins(above, 15).tolist() == list(range(15))
 
 
-def test_hand_worked():
-    confidence, correct = [0.0, 0.2, 0.6, 0.7, 1.0], [0, 1, 1, 0, 1]
-    # Two bins: {0, .2} has mean .1 and accuracy .5; {.6, .7, 1} has mean 2.3/3 and 2/3.
-    assert expected_calibration_error(confidence, correct, 2) == pytest.approx((0.8 + 0.3) / 5)
-    assert maximum_calibration_error(confidence, correct, 2) == pytest.approx(0.4)
-    curve = reliability_curve([0.1, 0.95], [0, 1], 10)  # eight bins are empty
-    assert curve.low.tolist() == [0.0, 0.9] and curve.high.tolist() == [0.1, 1.0]
-
-
 def test_quantile_bins_hold_equal_counts_without_ties():
     confidence = np.random.default_rng(0).permutation(100) / 100
     counts = np.bincount(quantile_bins(confidence, 15))

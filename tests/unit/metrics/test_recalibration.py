@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -57,13 +55,6 @@ def test_the_temperature_is_that_of_another_optimiser(labels, temperature):
     found = fit_temperature(probs, gold)
     assert found == pytest.approx(by_torch(probs, gold), rel=1e-5)
     assert found == pytest.approx(temperature, rel=0.25)
-
-
-def test_three_of_four_right_by_hand():
-    # (1 - q) = 1/4 of q = .9^(1/T) / (.9^(1/T) + .1^(1/T)): odds 3 = 9^(1/T).
-    found = fit_temperature([[0.9, 0.1]] * 4, [0, 0, 0, 1])
-    assert found == pytest.approx(math.log(9) / math.log(3))
-    assert apply_temperature([[0.9, 0.1]], found)[0] == pytest.approx([0.75, 0.25])
 
 
 def test_fewer_labels_are_no_labels_of_probability_0():

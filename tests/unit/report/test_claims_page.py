@@ -63,8 +63,3 @@ def test_another_file_is_refused_in_a_line(tmp_path: Path, text: str, says: str)
     with pytest.raises(SystemExit, match=f"^{tmp_path}/claims.json: {says}[^\n]*$"):
         claims_table.main([str(tmp_path), "--page", str(tmp_path / "page.md")])
     assert not (tmp_path / "page.md").exists()
-
-
-def test_a_folder_without_verdicts_is_refused_in_a_line(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=f"{tmp_path}/claims.json: No such file or directory"):
-        claims_table.main([str(tmp_path)])

@@ -127,18 +127,31 @@ def test_a_bar_is_named_by_its_task_too_where_several_tasks_show_several_familie
     )
 
 
+# What the panels of a figure are of.
+ECES = {
+    "reliability": ("ece_clean", "ece"),
+    "recalibration": ("ece_clean", "ece_ts_clean", "ece", "ece_ts"),
+}
+
+
 def test_reliability_prints_the_tables_ece(made: tuple) -> None:
     leaderboard, figures = made
-    for figure in figures.values():
-        if not figure.name.startswith("reliability"):
-            continue
-        column = figure.title.split(", ")[1].removesuffix(": reliability")
-        for panel, ece in zip(figure.panels, ("ece_clean", "ece"), strict=True):
-            held = number(leaderboard, figure.model, column, ece)
-            floor = number(leaderboard, figure.model, column, ece.replace("ece", "ece_floor"))
-            assert panel.text == f"ECE {held['value']:.3f} (floor {floor['value']:.3f})"
+    shown = [(name.split("_")[0], figure) for name, figure in figures.items()]
+    assert ECES.keys() <= {kind for kind, _ in shown}
+    for kind, figure in (pair for pair in shown if pair[0] in ECES):
+        column = figure.title.split(", ")[1].split(": ")[0]
+        for panel, ece in zip(figure.panels, ECES[kind], strict=True):
+            held = number(leaderboard, figure.model, column, ece)["value"]
+            assert panel.text.startswith(f"ECE {held:.3f}")
+            if kind == "reliability":
+                floor = number(leaderboard, figure.model, column, ece.replace("ece", "ece_floor"))
+                assert panel.text.endswith(f" (floor {floor['value']:.3f})")
             (points,) = panel.series
-            assert len(points.counts) == len(points.x) == len(points.low) == len(points.high)
+            assert len(points.low) == len(points.high) == len(points.x)
+            gaps = [
+                n * abs(x - y) for n, x, y in zip(points.counts, points.x, points.y, strict=True)
+            ]
+            assert sum(gaps) / sum(points.counts) == pytest.approx(held, abs=1e-9)
 
 
 def test_sets_are_drawn_from_the_clean_ones_on() -> None:
@@ -156,24 +169,6 @@ def test_sets_are_drawn_from_the_clean_ones_on() -> None:
         assert list(line.x) == [0.0, 0.1, 0.3]
         assert line.y == pytest.approx([clean, clean - 0.1, clean - 0.3])
         assert line.low == pytest.approx([y - 0.1 for y in line.y])
-
-
-def test_repaired_reliability_has_the_repaired_ece(made: tuple) -> None:
-    leaderboard, figures = made
-    shown = [figure for name, figure in figures.items() if name.startswith("recalibration")]
-    assert shown
-    for figure in shown:
-        column = figure.title.split(", ")[1].split(": ")[0]
-        ends = (("ece_clean", 0), ("ece_ts_clean", 1), ("ece", 2), ("ece_ts", 3))
-        for ece, place in ends:
-            panel = figure.panels[place]
-            held = number(leaderboard, figure.model, column, ece)["value"]
-            assert panel.text.startswith(f"ECE {held:.3f}")
-            (points,) = panel.series
-            gaps = [
-                n * abs(x - y) for n, x, y in zip(points.counts, points.x, points.y, strict=True)
-            ]
-            assert sum(gaps) / sum(points.counts) == pytest.approx(held, abs=1e-9)
 
 
 def test_signals_stand_over_what_they_cost(made: tuple) -> None:

@@ -95,13 +95,3 @@ def test_bins_and_seed_are_what_was_asked():
     error = np.sqrt((confidence * (1 - confidence)).sum()) / 200
     single = calibration_test(confidence, correct, rows, rows, n_bins=1, draws=2000)
     assert single.floor == pytest.approx(error * np.sqrt(2 / np.pi), rel=0.1)
-
-
-def test_blocks_bound_memory_and_not_the_result(monkeypatch):
-    confidence, correct, image = answers(np.random.default_rng(8), 100, 1)
-    module = "vlm_confidence_tasks.metrics.inference.calibrated._BLOCK"
-    whole = calibration_test(confidence, correct, image, image)
-    monkeypatch.setattr(module, 1000)
-    found = calibration_test(confidence, correct, image, image)
-    # Other numbers are drawn, where more than one is drawn for each answer.
-    assert found.floor == pytest.approx(whole.floor, rel=0.1)

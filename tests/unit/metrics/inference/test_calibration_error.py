@@ -113,27 +113,6 @@ def test_a_large_gap_is_told_from_none(kind):
     assert sum(holds(each, 0.15) for each in found) >= 26
 
 
-def paired(rng, gaps, images=50, questions=6):
-    """The interval of the difference of two runs on the same images."""
-    confidence, _, image = answers(rng, images, questions)
-    common = rng.random(image.size)
-    runs = [common < confidence - gap for gap in gaps]
-    estimates = [expected_calibration_error(confidence, correct) for correct in runs]
-    return calibration_error_interval(
-        np.tile(confidence, 2),
-        np.concatenate(runs),
-        np.tile(image, 2),
-        estimates[1] - estimates[0],
-        paired=np.repeat([False, True], image.size),
-    )
-
-
-def test_two_runs_with_the_same_answers_differ_by_nothing():
-    found = paired(np.random.default_rng(9), (0.1, 0.1))
-    assert found.estimate == 0
-    assert -0.03 < found.low <= 0 <= found.high < 0.03
-
-
 def test_there_is_none_of_few_images():
     rng = np.random.default_rng(10)
     assert simulated(rng, 4, 20, 0.1, "uniform") is None

@@ -140,14 +140,3 @@ def test_a_ranking_needs_right_and_wrong_answers_on_five_images(wrong, found):
     images = np.where(np.arange(40) < 2, 0, np.arange(40))
     both = ranking_interval(auroc_of_ranks, confidence, correct, images)
     assert (both is not None) is (wrong == 6)
-
-
-def test_a_ranking_is_the_jackknifes_on_the_logits_scale():
-    rng = np.random.default_rng(6)
-    correct = (rng.random(200) < 0.7).astype(float)
-    confidence, images = rng.random(200) + 0.4 * correct, np.repeat(np.arange(50), 4)
-    confidence /= confidence.max()
-    plain = jackknife_interval(
-        lambda rows: auroc(confidence[rows], correct[rows]), images, scale="logit"
-    )
-    assert ranking_interval(auroc_of_ranks, confidence, correct, images) == plain

@@ -54,19 +54,6 @@ def test_nothing_wrong_in_the_sample_does_not_show_that_nothing_is():
     assert error.low == 0.0 and error.high >= found.high
 
 
-def test_pairing_removes_what_two_runs_share():
-    rng = np.random.default_rng(2)
-    confidence, hits, images = moderate(rng, 60)
-    moved = np.where(rng.random(hits.size) < 0.1, 1.0 - hits, hits)
-    both = np.tile(confidence, 2), np.concatenate([hits, moved]), np.tile(images, 2)
-    second = np.repeat([False, True], hits.size)
-    together = of_answers(*both, paired=second)
-    assert together.estimate == pytest.approx(hits.mean() - moved.mean(), abs=1e-12)
-    alone = of_answers(confidence, hits, images)
-    assert together.high - together.low < alone.high - alone.low
-    assert together.low <= together.estimate <= together.high
-
-
 def test_common_losses_have_the_means_interval_and_rare_ones_a_wider_one():
     confidence, hits, images = moderate(np.random.default_rng(3), 100)
     losses, ones = (confidence - hits) ** 2, np.ones(hits.size)

@@ -26,7 +26,7 @@ from vlm_confidence_tasks.metrics.functional.selective import acceptance_thresho
 from vlm_confidence_tasks.metrics.inference.rare_errors import loss_interval
 
 from ..everything import documents, ends, table
-from ..making import METRICS, NOISE, measure, open_document, scored, values, yes_no_document
+from ..making import METRICS, NOISE, measure, open_document, values, yes_no_document
 
 
 def answered(samples, side, of):
@@ -211,24 +211,6 @@ def test_what_does_not_apply_is_absent():
 def test_one_run_without_values_has_no_difference(name):
     empty = Answers.of([replace(s, gold=None, positive=None) for s in documents()])
     assert METRICS[name].difference(table(), empty) is None
-
-
-def test_shares_of_options_are_scaled_as_probabilities_are():
-    def parsed(sample, readout):
-        # The likeliest label is the answer, as it is of options.
-        best = max(readout.probs, key=readout.probs.get)
-        sure = readout.probs[best]
-        return replace(readout, answer=best, confidence=sure, correct=best == sample.gold)
-
-    held = []
-    for sample in documents():
-        clean, *variants = (parsed(sample, r) for r in (sample.clean, *sample.variants))
-        sample = replace(sample, clean=clean, variants=tuple(variants))
-        logs = [{k: (math.log(p), 0.0) for k, p in r.probs.items()} for r in (clean, *variants)]
-        held.append(scored(sample, *((each["Yes"], each["No"]) for each in logs)))
-    found = values(held)
-    for name in ("temperature", "ece_ts", "nll_ts", "brier_ts_clean"):
-        assert found[f"loglik_{name}"] == pytest.approx(found[name], abs=1e-6)
 
 
 def test_one_error_among_the_answers_given_has_an_interval():

@@ -176,10 +176,17 @@ def test_a_suffix_is_a_file_and_a_prefix_a_template(tmp_path):
     )
     (folder / "pope" / "_half_yaml").write_text("include: _pope_yaml\ntest_split: half\n")
     before, names = shipped().index(), TaskNames(folder)
-    turned = {f"{prefix}_turned" for prefix in (*CLOSED, "half")}
-    stated = {f"{name}_verbal1" for name in turned if not name.startswith(("seed", "mmmu"))}
-    of_pope = {f"pope{suffix}" for suffix in VARIANTS} & before.keys()
-    half = {f"half{name[4:]}" for name in {*of_pope, "pope_eps"}}
+    # Every prefix that has blur, which needs no more of its questions either.
+    closed, asked = (
+        {name.removesuffix(end) for name in before if name.endswith(end)}
+        for end in ("_blur", "_blur_verbal3")
+    )
+    assert {*CLOSED} <= closed and not asked & {"seed", "mmmu"}
+    turned = {f"{prefix}_turned" for prefix in (*closed, "half")}
+    stated = {f"{prefix}_turned_verbal1" for prefix in (*asked, "half")}
+    categories = ("pope_adv_", "pope_pop_", "pope_random_")
+    of_pope = {n for n in before if n.startswith("pope_") and not n.startswith(categories)}
+    half = {f"half{name[4:]}" for name in of_pope}
     assert names.index().keys() - before.keys() == turned | stated | half | {"all_turned"}
     assert set(names.config("all_turned")["task"]) == turned
     made = names.config("half_turned_verbal1")

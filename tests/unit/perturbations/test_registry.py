@@ -33,10 +33,12 @@ def test_families_in_the_order_of_tables(registered):
         *("pgd", "pgd_signs", "pgd_other", "pgdhi", "pgdhi_noise"),
         *("objectnoise", "objectnoise_outside", "objectnoise_global"),
     )
-    assert families() == known
+    before = families()
+    # A new one has its place in `perturbations/__init__.py`, and no line here.
+    assert tuple(family for family in before if family in known) == known
     register("toy", family="noise")(flip)
     register("other_toy", family="toys")(flip)
-    assert families() == (*known, "toys")
+    assert families() == (*before, "toys")
 
 
 def test_every_combination_of_controls_is_a_family(registered):

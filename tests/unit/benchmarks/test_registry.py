@@ -11,15 +11,15 @@ NAMES = {"pope", "seed", "mmmu", "caption"} | AMBER
 
 
 def test_names():
-    assert set(BENCHMARKS) == NAMES
-    assert all(get(name).name == name for name in NAMES)
+    assert set(BENCHMARKS) >= NAMES
+    assert all(get(name).name == name for name in BENCHMARKS)
 
 
 def test_an_unknown_name_lists_those_there_are():
     with pytest.raises(ValueError, match="unknown benchmark 'popes'; known: ") as caught:
         get("popes")
     listed = str(caught.value).partition("known: ")[2]
-    assert listed.split(", ") == sorted(NAMES)
+    assert listed.split(", ") == sorted(BENCHMARKS)
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

@@ -201,12 +201,6 @@ def resized(stored: bytes, width: int, height: int, **options: int) -> bytes:
     return file.getvalue()
 
 
-@pytest.fixture(scope="session")
-def few_questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Local data of 24 questions about several images, in the hub's schema."""
-    return write_pope(tmp_path_factory.mktemp("few"), range(0, 540, 23))
-
-
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Return a folder that the first of pytest's processes that needs it makes for all."""
     root = factory.getbasetemp()
@@ -220,6 +214,12 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
             make(folder)
             done.touch()
     return folder
+
+
+@pytest.fixture(scope="session")
+def few_questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Local data of 24 questions about several images, in the hub's schema."""
+    return made_once(tmp_path_factory, "few", lambda folder: write_pope(folder, range(0, 540, 23)))
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -53,7 +52,6 @@ ENGINE = {
 SAME = 1e-5
 # Generated tokens at most; the vLLM adapters take the larger of the task's and their own.
 TOKENS = 16
-LONG = "Look at the image with care, at every shape in it and at every colour, then answer. " * 2
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -245,38 +243,3 @@ def test_bounds_of_vllm_hold(transformers_run: Rows, in_process: Any, k: int) ->
         for row in rows
     }
     check(transformers_run, readouts, k, vocabulary_known=True)
-
-
-def test_the_prefix_cache_is_hit_where_questions_on_an_image_stand_together(
-    in_process: Any,
-) -> None:
-    import datasets
-    from vllm import SamplingParams
-
-    from vlm_confidence_tasks.sandbox import DATA_DIR
-
-    table = datasets.Dataset.from_parquet(str(DATA_DIR / "pope" / "test.parquet"))
-    images, questions = {}, {}
-    for row in table:
-        images.setdefault(row["image_source"], row["image"].convert("RGB"))
-        questions.setdefault(row["image_source"], []).append(row["question"])
-    asked = [(name, q) for name in list(images)[:12] for q in questions[name][:6]]
-
-    def share(order: list[tuple[str, str]]) -> float:
-        in_process.client.reset_prefix_cache()
-        had = total = 0
-        for name, question in order:
-            prompt = f"USER: <image>\n{LONG}{question} ASSISTANT:"
-            (output,) = in_process.client.generate(
-                [{"prompt": prompt, "multi_modal_data": {"image": images[name]}}],
-                [SamplingParams(temperature=0, max_tokens=4)],
-                use_tqdm=False,
-            )
-            had += output.num_cached_tokens
-            total += len(output.prompt_token_ids)
-        return had / total
-
-    shuffled = random.Random(0).sample(asked, len(asked))
-    grouped_share, shuffled_share = share(asked), share(shuffled)
-    print(f"prefix cache: grouped {grouped_share:.3f}, shuffled {shuffled_share:.3f}")
-    assert grouped_share > 0.4 and grouped_share > 1.5 * shuffled_share

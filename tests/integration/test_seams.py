@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from harness.conftest import load
 from harness.kept_runs import evaluate as evaluate_tasks
 from harness.kept_runs import write_tasks
 from lmms_eval.models.chat.llava_hf import LlavaHf
-from lmms_eval.protocol import ChatMessages
 from lmms_eval.tasks import TaskManager
 from numpy.typing import NDArray
 from PIL import Image
@@ -21,10 +19,7 @@ from PIL import Image
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.errors import MeasurementError, TaskError
 from vlm_confidence_tasks.harness import task as task_module
-from vlm_confidence_tasks.models.llava import TinyLlava
 from vlm_confidence_tasks.perturbations import registry
-from vlm_confidence_tasks.probe import Reading, label_tokens
-from vlm_confidence_tasks.probe.top_k import TopKStep, read_top_k
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
 DARK = "perturbations: [{name: toy_darken}]"
@@ -125,93 +120,6 @@ def toys() -> Iterator[None]:
 
 def readouts(found: dict, task: str) -> list[list[dict]]:
     return [row["readouts"] for row in found["samples"][task]]
-
-
-class Carrying(str):
-    """An answer with the likeliest tokens of each step, as a serving engine returns them."""
-
-    steps: list[TopKStep]
-
-
-class TopK:
-    """Reads what `Carrying` carries."""
-
-    measures = frozenset({"probabilities"})
-    origin = model = None
-
-    def __init__(self, tokenizer, vocabulary: int) -> None:
-        self.tokenizer, self.vocabulary = tokenizer, vocabulary
-
-    def numerics(self) -> dict:
-        return {}
-
-    def reading(self, rows, representations: bool):
-        return nullcontext()
-
-    def read(self, text: str, labels: Sequence[str]) -> Reading | None:
-        tokens = label_tokens(self.tokenizer, labels)
-        return read_top_k(text.steps, tokens, self.vocabulary)
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        return self.tokenizer.decode(tokens, skip_special_tokens=True)
-
-
-class Serving(TinyLlava):
-    """Gives the k likeliest log-probabilities with each text, and no model to look into."""
-
-    k = 20
-
-    def __init__(self, **options) -> None:
-        super().__init__(**options)
-        self.logit_source = TopK(self.tokenizer, self.model.config.text_config.vocab_size)
-
-    def generate_until(self, requests: list) -> list:
-        return [self.answer(request) for request in requests]
-
-    def answer(self, request) -> Carrying:
-        _, doc_to_messages, generation, doc_id, task, split = request.args
-        messages = ChatMessages(messages=doc_to_messages(self.task_dict[task][split][doc_id]))
-        text = self.processor.apply_chat_template(
-            messages.model_dump()["messages"], tokenize=False, add_generation_prompt=True
-        )
-        inputs = self.processor(images=messages.extract_media()[0], text=text, return_tensors="pt")
-        output = self.model.generate(
-            **inputs,
-            do_sample=False,
-            max_new_tokens=generation["max_new_tokens"],
-            output_logits=True,
-            return_dict_in_generate=True,
-        )
-        chosen = output.sequences[0, inputs["input_ids"].shape[1] :].tolist()
-        answer = Carrying(self.tokenizer.decode(chosen, skip_special_tokens=True))
-        answer.steps = []
-        for token, logits in zip(chosen, output.logits, strict=True):
-            if token == self.tokenizer.eos_token_id:
-                break
-            logprob = torch.log_softmax(logits[0].float(), dim=-1)
-            values, tokens = logprob.topk(self.k)
-            likeliest = list(zip(tokens.tolist(), values.tolist(), strict=True))
-            answer.steps.append(TopKStep(token, float(logprob[token]), likeliest))
-        return answer
-
-
-def test_a_top_k_engine_gives_bounds_that_hold(evaluate: Callable[..., dict]) -> None:
-    full = readouts(evaluate("noisy"), "noisy")
-    bounded = readouts(evaluate("noisy", model=Serving()), "noisy")
-    apart = known = 0
-    for exact, bounds in zip(sum(full, []), sum(bounded, []), strict=True):
-        assert bounds["text"] == exact["text"]
-        assert bounds["entropy_low"] - 1e-5 <= exact["entropy"] <= bounds["entropy_high"] + 1e-5
-        assert bounds["token_entropy"] is None
-        near = bounds["entropy_high"] - bounds["entropy_low"] < 1e-3
-        assert (bounds["entropy"] is not None) == near
-        apart += not near
-        # A label that is not among the likeliest leaves all probabilities out.
-        known += bounds["probs"] is not None
-        if bounds["probs"] is not None:
-            assert bounds["probs"] == pytest.approx(exact["probs"], abs=1e-5)
-            assert bounds["confidence"] == pytest.approx(exact["confidence"], abs=1e-5)
-    assert apart and known, "bounds or probabilities were not tested"
 
 
 def test_masks_reach_a_perturbation_and_their_provider_enters_the_keys(

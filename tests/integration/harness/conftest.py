@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
+import types
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
+from stand_in import StandIn, stand_in
 
 from vlm_confidence_tasks.metrics import Answers, Sample, values
 from vlm_confidence_tasks.report.inputs.samples import read_samples
@@ -52,6 +55,40 @@ def evaluate(manager: TaskManager, monkeypatch: pytest.MonkeyPatch) -> Callable[
     def run(*tasks: str, lm=None, limit: int = 3) -> dict:
         options = {"limit": limit, "gen_kwargs": "max_new_tokens=4"}
         return evaluate_tasks(manager, list(tasks), model=lm or "tiny_llava", **options)
+
+    return run
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """An OpenAI-compatible server that knows the truth."""
+    import openai
+
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", "sandbox")
+
+    def complete(api_key: str, api_base: str, **payload):
+        return openai.OpenAI(api_key=api_key, base_url=api_base).chat.completions.create(**payload)
+
+    # litellm is large; the adapter calls this one function of it.
+    monkeypatch.setitem(sys.modules, "litellm", types.SimpleNamespace(completion=complete))
+    with stand_in() as running:
+        yield running
+
+
+@pytest.fixture
+def ask_server(manager: TaskManager, server: StandIn) -> Callable[..., dict]:
+    """A function that evaluates a task with one of the harness's adapters on the server."""
+
+    def run(
+        model: str = "openai", folder: Path | None = None, task: str = "noisy", **options
+    ) -> dict:
+        arguments = {"base_url": server.url, "max_retries": 2, "retry_backoff_s": 0.01}
+        arguments |= {"num_cpus" if model == "async_openai" else "num_concurrent": 8}
+        arguments |= options.pop("arguments", {})
+        given = ",".join(f"{key}={value}" for key, value in arguments.items())
+        given = f"model_version=stand-in,{given}"
+        return evaluate_tasks(manager, [task], folder, model=model, model_args=given, **options)
 
     return run
 

@@ -6,42 +6,29 @@ VLM_CONFIDENCE_WRITE_FAULTS=1 pytest tests/integration/harness/test_server_fault
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lmms_eval.tasks import TaskManager
-from stand_in import StandIn, stand_in
+from stand_in import StandIn
 
 from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.probe import ProbeError
 
 from .fault_table import FAULTS, WRITE, listed
-from .kept_runs import evaluate, reused, said
+from .kept_runs import reused, said
 
 TASKS = {"noisy": "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"}
 LIMIT = 12
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    monkeypatch.setenv("OPENAI_API_KEY", "none")
-    monkeypatch.setenv("VLM_CONFIDENCE_DATA", "sandbox")
-    with stand_in() as running:
-        yield running
-
-
-@pytest.fixture
-def ask(manager: TaskManager, server: StandIn) -> Callable[..., dict]:
+def ask(ask_server: Callable[..., dict]) -> Callable[..., dict]:
     """A function that evaluates the task with `async_openai` on the server."""
 
     def run(folder: Path | None = None, **given) -> dict:
-        given = {"base_url": server.url, "max_retries": 2, "retry_backoff_s": 0.01} | given
-        given = {"model_version": "stand-in", "num_cpus": 4} | given
-        arguments = ",".join(f"{key}={value}" for key, value in given.items())
-        return evaluate(
-            manager, ["noisy"], folder, model="async_openai", model_args=arguments, limit=LIMIT
-        )
+        arguments = {"num_cpus": 4} | given
+        return ask_server("async_openai", folder, arguments=arguments, limit=LIMIT)
 
     return run
 

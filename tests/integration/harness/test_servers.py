@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import random
-import sys
 import threading
-import types
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
-import openai
 import pytest
-from lmms_eval.tasks import TaskManager
-from stand_in import StandIn, answer, digest, entropy, stand_in
+from stand_in import StandIn, answer, digest, entropy
 
 from vlm_confidence_tasks.errors import MeasurementError
 from vlm_confidence_tasks.probe.top_k import entropy_bounds
 
-from .kept_runs import evaluate, said
+from .kept_runs import said
 
 NOISE = "perturbations: [{name: gaussian_noise, epsilon: 0.3}]"
 TASKS = {
@@ -28,37 +23,6 @@ TASKS = {
     "stated": f"{NOISE}\nverbal: third",
 }
 ADAPTERS = ("openai", "async_openai", "litellm")
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    monkeypatch.setenv("OPENAI_API_KEY", "none")
-    monkeypatch.setenv("VLM_CONFIDENCE_DATA", "sandbox")
-
-    def complete(api_key: str, api_base: str, **payload):
-        return openai.OpenAI(api_key=api_key, base_url=api_base).chat.completions.create(**payload)
-
-    # litellm is large; the adapter calls this one function of it.
-    monkeypatch.setitem(sys.modules, "litellm", types.SimpleNamespace(completion=complete))
-    with stand_in() as running:
-        yield running
-
-
-@pytest.fixture
-def ask(manager: TaskManager, server: StandIn) -> Callable[..., dict]:
-    """A function that evaluates a task with one of the harness's adapters on the server."""
-
-    def run(
-        model: str = "openai", folder: Path | None = None, task: str = "noisy", **options
-    ) -> dict:
-        arguments = {"base_url": server.url, "max_retries": 2, "retry_backoff_s": 0.01}
-        arguments |= {"num_cpus" if model == "async_openai" else "num_concurrent": 8}
-        arguments |= options.pop("arguments", {})
-        given = ",".join(f"{key}={value}" for key, value in arguments.items())
-        given = f"model_version=stand-in,{given}"
-        return evaluate(manager, [task], folder, model=model, model_args=given, **options)
-
-    return run
 
 
 def rows(found: dict, task: str = "noisy") -> list[dict]:
@@ -91,7 +55,7 @@ def check(row: dict, server: StandIn, k: int | None) -> None:
 
 @pytest.mark.parametrize("model", ADAPTERS)
 def test_each_of_64_answers_at_once_has_its_own_numbers(
-    ask: Callable[..., dict], server: StandIn, model: str
+    ask_server: Callable[..., dict], server: StandIn, model: str
 ) -> None:
     gathered = threading.Event()
 
@@ -104,7 +68,7 @@ def test_each_of_64_answers_at_once_has_its_own_numbers(
 
     server.delay = delay
     threads = {"num_cpus" if model == "async_openai" else "num_concurrent": 64}
-    found = ask(model, limit=90, arguments=threads)
+    found = ask_server(model, limit=90, arguments=threads)
     assert server.threads == 64 and gathered.is_set()
     assert len(rows(found)) == 90
     for row in rows(found):
@@ -118,11 +82,11 @@ def test_each_of_64_answers_at_once_has_its_own_numbers(
 
 
 def test_the_whole_vocabulary_gives_exact_entropies(
-    ask: Callable[..., dict], server: StandIn, monkeypatch: pytest.MonkeyPatch
+    ask_server: Callable[..., dict], server: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLM_CONFIDENCE_TOP_LOGPROBS", "all")
     server.most = -1
-    found = ask()
+    found = ask_server()
     for row in rows(found):
         check(row, server, None)
         assert all(readout["probs"] is not None for readout in row["readouts"])
@@ -142,7 +106,7 @@ def test_the_whole_vocabulary_gives_exact_entropies(
     ],
 )
 def test_what_the_server_accepts_is_found_by_asking_once(
-    ask: Callable[..., dict],
+    ask_server: Callable[..., dict],
     server: StandIn,
     monkeypatch: pytest.MonkeyPatch,
     wanted: str,
@@ -152,7 +116,7 @@ def test_what_the_server_accepts_is_found_by_asking_once(
 ) -> None:
     monkeypatch.setenv("VLM_CONFIDENCE_TOP_LOGPROBS", wanted)
     server.most = most
-    found = ask()
+    found = ask_server()
     assert [payload["top_logprobs"] for payload in server.negotiated] == asked
     assert {payload["top_logprobs"] for payload in server.payloads} == {k}
     assert {payload["temperature"] for payload in server.payloads} == {0}
@@ -163,11 +127,11 @@ def test_what_the_server_accepts_is_found_by_asking_once(
 @pytest.mark.parametrize("most", [None, 0])
 @pytest.mark.parametrize("model", ADAPTERS)
 def test_a_server_without_log_probabilities_still_gives_answers(
-    ask: Callable[..., dict], server: StandIn, model: str, most: int | None
+    ask_server: Callable[..., dict], server: StandIn, model: str, most: int | None
 ) -> None:
     server.most = most
     with said() as lines:
-        found = ask(model)
+        found = ask_server(model)
     (line,) = [line for line in lines if "no log-probabilities" in line]
     assert ("it sends none" if most is None else "top_logprobs must be at most 0") in line
     assert "accuracy and flips are measured" in line
@@ -180,9 +144,9 @@ def test_a_server_without_log_probabilities_still_gives_answers(
 
 @pytest.mark.parametrize("task", ["captions", "stated"])
 def test_open_questions_and_second_turns_are_answered_too(
-    ask: Callable[..., dict], server: StandIn, task: str
+    ask_server: Callable[..., dict], server: StandIn, task: str
 ) -> None:
-    found = ask(task=task)
+    found = ask_server(task=task)
     for row in rows(found, task):
         for readout in row["readouts"]:
             assert readout["entropy_low"] > 0
@@ -191,10 +155,10 @@ def test_open_questions_and_second_turns_are_answered_too(
 
 
 @pytest.mark.parametrize("model", ADAPTERS)
-def test_no_failure_is_scored(ask: Callable[..., dict], server: StandIn, model: str) -> None:
+def test_no_failure_is_scored(ask_server: Callable[..., dict], server: StandIn, model: str) -> None:
     server.fault = lambda question, before: "500" if "[" in question else ""
     with pytest.raises(MeasurementError, match=r"no answer: \[LMMS_EVAL_REQUEST_FAILED after 2"):
-        ask(model)
+        ask_server(model)
 
 
 @pytest.mark.parametrize(
@@ -209,13 +173,13 @@ def test_no_failure_is_scored(ask: Callable[..., dict], server: StandIn, model: 
 )
 @pytest.mark.parametrize("model", ["openai", "async_openai"])
 def test_numbers_that_are_none_are_not_scored(
-    ask: Callable[..., dict], server: StandIn, model: str, fault: str, message: str
+    ask_server: Callable[..., dict], server: StandIn, model: str, fault: str, message: str
 ) -> None:
     server.fault = lambda question, before: fault if "[" in question else ""
     with pytest.raises(MeasurementError, match=message):
-        ask(model)
+        ask_server(model)
     with pytest.raises(MeasurementError, match=message):
-        ask(model, task="lenient")
+        ask_server(model, task="lenient")
 
 
 @pytest.mark.parametrize("most", [20, None])
@@ -227,20 +191,20 @@ def test_numbers_that_are_none_are_not_scored(
     ],
 )
 def test_an_adapters_own_words_are_no_answer(
-    ask: Callable[..., dict], server: StandIn, model: str, message: str, most: int | None
+    ask_server: Callable[..., dict], server: StandIn, model: str, message: str, most: int | None
 ) -> None:
     server.most = most
     # Without usage, which the adapter would count, `openai` fails on a missing text.
     server.fault = lambda question, before: "no content" if "[" in question else ""
     with pytest.raises(MeasurementError, match=message):
-        ask(model)
+        ask_server(model)
 
 
 def test_a_spent_budget_is_no_answer(
-    ask: Callable[..., dict], server: StandIn, monkeypatch: pytest.MonkeyPatch
+    ask_server: Callable[..., dict], server: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lmms_eval.models.chat import openai as adapter
 
     monkeypatch.setattr(adapter, "is_budget_exceeded", lambda: len(server.payloads) >= 3)
     with pytest.raises(MeasurementError, match=r"no answer: \[LMMS_EVAL_BUDGET_EXCEEDED\]"):
-        ask(arguments={"num_concurrent": 1})
+        ask_server(arguments={"num_concurrent": 1})

@@ -16,14 +16,6 @@ from vlm_confidence_tasks.probe.top_k import TopKStep, read_top_k
 
 from .tiny import YES_NO, Dictate, make_model, read
 
-# How chat templates end, and how the first token of the answer is then written.
-TEMPLATES = {
-    "nothing": "ASSISTANT:",
-    "a space": "ASSISTANT: ",
-    "a newline": "assistant\n",
-    "a bracket": "Answer: (",
-}
-
 
 @pytest.fixture(scope="module")
 def any_model(any_tokenizer):
@@ -56,28 +48,6 @@ def position(reading: Reading, tokenizer, labels, text: str | None = None):
     label, offset = (None, 0) if found is None else (labels.index(found.label), found.start)
     index = answer_position(reading, text, label, offset, decode)
     return None if index is None else reading.label_steps[index]
-
-
-def tokens_after(tokenizer, before: str, answer: str) -> list[int]:
-    """The tokens of an answer as a tokenizer writes them after the end of the prompt."""
-    whole = tokenizer.encode(before + answer, add_special_tokens=False)
-    for cut in range(len(whole)):
-        if tokenizer.decode(whole[cut:]).strip(" \n(") == answer.strip(" \n("):
-            answer_tokens = whole[cut:]
-    return answer_tokens
-
-
-@pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
-@pytest.mark.parametrize(
-    ("labels", "answer"), [(YES_NO, "Yes"), (YES_NO, "no"), (("A", "B", "C"), "B")]
-)
-def test_the_first_token_is_the_answer(any_model, any_tokenizer, template, labels, answer):
-    answer_tokens = tokens_after(any_tokenizer, template, answer)
-    reading, p = dictated(any_model, any_tokenizer, template, answer_tokens, labels)
-    at = position(reading, any_tokenizer, labels)
-    assert at.step == 0
-    expected = [p[0, list(tokens)].sum() for tokens in label_tokens(any_tokenizer, labels)]
-    assert np.exp(at.logprob) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -134,25 +134,6 @@ def test_end_tokens_as_adapters_write_them(model, tokenizer, ends):
     assert len(reading.token_entropy) == 1
 
 
-def test_rows_that_end_at_different_lengths(model, tokenizer):
-    end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
-    yes, no, red = tokenizer.convert_tokens_to_ids(["Yes", "No", "red"])
-    generated = [[end], [red, red, no, end], [yes, end], [red] * 5]
-    rows = [tokens + [pad] * (5 - len(tokens)) for tokens in generated]
-    inputs = prompt(tokenizer, rows=4)
-    dictated = LogitsProcessorList([Dictate(rows, inputs["input_ids"].shape[1])])
-    _, readings = read(model, tokenizer, inputs, logits_processor=dictated, max_new_tokens=5)
-    assert [list(reading.tokens) for reading in readings] == [
-        [],
-        [red, red, no],
-        [yes],
-        [red] * 5,
-    ]
-    assert [len(reading.token_entropy) for reading in readings] == [1, 3, 1, 5]
-    begun = [[(at.step, at.label) for at in reading.label_steps] for reading in readings]
-    assert begun == [[(0, None)], [(0, None), (2, 1)], [(0, 0)], [(0, None)]]
-
-
 def test_rows_with_different_labels(model, tokenizer):
     batch = Batch(Row(YES_NO), Row(("A", "B", "C")), Row(()))
     label_ids = [label_tokens(tokenizer, row.labels) for row in batch.rows()]

@@ -106,10 +106,10 @@ def partial_folder(output: Path, model_args: str | None) -> Path:
 
 
 def remove_partial(output: Path, model_args: str | None, tasks: Iterable[str]) -> None:
-    """Remove the partial results of tasks whose results are written."""
+    """Remove the partial results of tasks whose results are written, killed runs' files too."""
     folder = partial_folder(output, model_args)
     for task in tasks:
-        for ending in ("json", "jsonl", "rank*"):
+        for ending in ("json*", "rank*"):
             for file in folder.glob(f"{task}.{ending}"):
                 file.unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):

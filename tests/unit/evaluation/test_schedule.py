@@ -87,6 +87,12 @@ def test_calls_end_between_images() -> None:
     assert [len(call) for call in calls(many)] == [90, 54]
 
 
+def test_blocks_are_in_order_of_first_appearance() -> None:
+    given_requests = [make(3, 0, 0), make(1, 0, 0), make(3, 1, 0), make(2, 0, 0)]
+    (block,) = blocks(given_requests, limit=100)
+    assert [one.key.image.source for one in block] == [b"3", b"3", b"1", b"2"]
+
+
 def test_distinct_returns_the_first_request_or_the_first_that_scores_options() -> None:
     plain, again, scoring, later = (
         make(1, 0, 0, task, options)

@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from io import BytesIO
 from typing import Any
@@ -14,11 +14,7 @@ from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.request import Generation
 
 Arrays = list[np.ndarray[Any, Any]]
-_RECORDS = (
-    ("mapping", dict),
-    ("captured", probe.HiddenStates),
-    ("label_step", probe.LabelStep),
-)
+_RECORDS = ("captured", probe.HiddenStates), ("label_step", probe.LabelStep)
 # Floats compress poorly, so the fastest level is as good as the best.
 _LEVEL = 1
 
@@ -27,7 +23,7 @@ def pack(generation: Generation, reading: probe.Reading | None) -> bytes:
     """Serialise an answer as deflated JSON, followed by the raw bytes of its arrays.
 
     An answer of 256 tokens takes about 3.5 kB. A Reading's fields may be numbers, text, None,
-    arrays, tuples and mappings of these, LabelSteps and HiddenStates.
+    arrays, tuples of these, LabelSteps and HiddenStates.
 
     Raises:
         TypeError: A field has another type.
@@ -89,8 +85,6 @@ def _encode(value: Any, arrays: Arrays) -> Any:
         return {"tokens": _encode(np.array(value, dtype="<i4"), arrays)}
     if isinstance(value, tuple):
         return [_encode(part, arrays) for part in value]
-    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {"mapping": {key: _encode(part, arrays) for key, part in value.items()}}
     if isinstance(value, probe.HiddenStates):
         return {"captured": _fields(value, arrays)}
     if isinstance(value, probe.LabelStep):

@@ -134,7 +134,7 @@ def _perturbed(image: Image.Image, job: ImageJob, digest: str | None) -> Image.I
 def _measure(shown: Future[ShownImages], clean: Future[ShownImages]) -> Mapping[str, float]:
     """Return the images' mean power in each band, at the clean images' sizes."""
     powers = [
-        band_powers(np.asarray(_resized(image, as_stored.size)) / 255.0)
+        band_powers(np.asarray(image.resize(as_stored.size, Image.Resampling.BICUBIC)) / 255.0)
         for image, as_stored in zip(shown.result().images, clean.result().images, strict=True)
     ]
     found = {}
@@ -144,7 +144,3 @@ def _measure(shown: Future[ShownImages], clean: Future[ShownImages]) -> Mapping[
         if present and len(present) == len(values):
             found[band] = sum(present) / len(present)
     return found
-
-
-def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)

@@ -1,6 +1,6 @@
 """Exact masks of the sandbox's images, which are drawn anew from their scenes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -39,7 +39,8 @@ class SandboxMasks:
 
     def __init__(self, scenes: Iterable[Scene] | None = None) -> None:
         """Take the scenes whose images may be asked about; None: those of the packaged data."""
-        self._given = _packaged() if scenes is None else scenes
+        packaged = (scene for room in _ROOMS for scene in evaluation_scenes(room, _SCENES))
+        self._given = packaged if scenes is None else scenes
 
     @cached_property
     def _scenes(self) -> dict[str, Scene]:
@@ -54,8 +55,3 @@ class SandboxMasks:
                 "sandbox's own data at their own size; name another in VLM_CONFIDENCE_MASKS"
             )
         return union(thing_mask(scene, phrase) for phrase in phrases)
-
-
-def _packaged() -> Iterator[Scene]:
-    for room in _ROOMS:
-        yield from evaluation_scenes(room, _SCENES)

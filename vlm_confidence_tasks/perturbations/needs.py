@@ -6,7 +6,7 @@ Two things that would give other values must have other names in cache keys: tha
 whoever provides the values (`evaluation.request.NeedProvider`).
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, cast, get_args
 
@@ -16,7 +16,6 @@ from PIL import Image
 
 Need = Literal["clean_answer", "gradient", "objective", "masks"]
 
-Gradient = Callable[[Image.Image], NDArray[np.float32]]
 Masks = Mapping[str, NDArray[np.bool_]]
 
 
@@ -83,7 +82,7 @@ def _checked(name: str, need: Need, value: object, image: Image.Image) -> object
     if need == "clean_answer" and isinstance(value, str):
         return value
     if need == "gradient" and callable(value):
-        return _checked_gradient(name, value)
+        return lambda at: _finite(name, value(at), at)
     if need == "objective" and callable(value) and hasattr(value, "start"):
         return _CheckedObjective(name, cast(Objective, value), image)
     if need == "masks" and isinstance(value, Mapping):
@@ -95,13 +94,6 @@ def _checked(name: str, need: Need, value: object, image: Image.Image) -> object
                 )
         return value
     raise ValueError(f"{name}: {need} cannot be {type(value).__name__}; see perturbations.NEEDS")
-
-
-def _checked_gradient(name: str, gradient: Callable[..., object]) -> Gradient:
-    def checked(image: Image.Image) -> NDArray[np.float32]:
-        return _finite(name, gradient(image), image)
-
-    return checked
 
 
 @dataclass(frozen=True)

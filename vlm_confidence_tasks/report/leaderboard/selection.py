@@ -6,7 +6,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from vlm_confidence_tasks.report.inputs.model_names import Model
 from vlm_confidence_tasks.report.inputs.runs import OWN_KEY, TaskRun
@@ -97,16 +96,15 @@ def columns(summarised: Sequence[Summarised]) -> dict[tuple[str, Setting], Colum
         used[run.task][Setting.of(run, summary)] += 1
     made = {}
     for task, settings in sorted(used.items()):
-        first, *others = sorted(settings, key=lambda s: _usual_first(s, settings[s]))
+        # The usual one first: of most runs, of the whole data, of most documents.
+        first, *others = sorted(
+            settings, key=lambda s: (-settings[s], bool(_part(s)), -s.documents, repr(s))
+        )
         made[task, first] = Column(task, task, first, _limited(first))
         for n, other in enumerate(others, start=2):
             note = f"not compared with {task}: {_difference(other, first)}"
             made[task, other] = Column(f"{task} [{n}]", task, other, note)
     return made
-
-
-def _usual_first(setting: Setting, runs: int) -> Any:
-    return -runs, bool(_part(setting)), -setting.documents, repr(setting)
 
 
 def _limited(setting: Setting) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vlm_confidence_tasks.metrics.answers import Answers, Source
-from vlm_confidence_tasks.metrics.catalogue import GROUPS
+from vlm_confidence_tasks.metrics.catalogue import GROUPS, Group
 from vlm_confidence_tasks.metrics.catalogue.metric import Metric, Side
 from vlm_confidence_tasks.metrics.functional.spectra import BANDS
 from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval
@@ -102,7 +102,7 @@ class NamedMetric:
     @property
     def higher_is_better(self) -> bool | None:
         """Which way is better; None for neither."""
-        return self.record.better
+        return self.record.higher_is_better
 
     @property
     def is_p(self) -> bool:
@@ -158,21 +158,20 @@ def metrics_for(
     return {m.name: m for m in named if provides is None or m.requires <= set(provides)}
 
 
-def _named(group: Sequence[Metric], families: Sequence[str]) -> Iterator[NamedMetric]:
+def _named(group: Group, families: Sequence[str]) -> Iterator[NamedMetric]:
     """Yield the metrics of a group, for one source, channel, band or family after the other."""
-    parts = {"channel": CHANNELS, "band": BANDS, "family": families}
-    kind = next((kind for kind in parts if f"{{{kind}}}" in group[0].name), None)
-    if kind is None:
+    if group.per is None:
         for source in _SOURCES:
-            for record in group:
+            for record in group.records:
                 if source == record.source:
                     yield from _sided(record, source, "", {})
                 elif source in record.also:
                     yield from _sided(record, source, _SOURCES[source][0], {})
         return
-    for value in parts[kind]:
-        for record in group:
-            yield from _sided(record, record.source, "", {kind: value})
+    parts = {"channel": CHANNELS, "band": BANDS, "family": families}
+    for part in parts[group.per]:
+        for record in group.records:
+            yield from _sided(record, record.source, "", {group.per: part})
 
 
 def _sided(

@@ -38,7 +38,7 @@ def test_the_names_are_those_that_files_of_users_have() -> None:
 
 def test_every_record_is_found_by_its_name() -> None:
     source = "".join(file.read_text() for file in Path(catalogue.__file__).parent.glob("*.py"))
-    records = [record for group in catalogue.GROUPS for record in group]
+    records = [record for group in catalogue.GROUPS for record in group.records]
     for record in records:
         found = re.findall(rf'\b\w+\(\s*"{re.escape(record.name)}",', source)
         assert len(found) == 1, record.name

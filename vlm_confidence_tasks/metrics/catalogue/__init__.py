@@ -1,10 +1,11 @@
 """All metrics, one record each: a file for each thing that is measured.
 
-A group is a tuple of records that are listed together for one source, channel, band or family
-after the other.
+Groups are in the order of tables.
 """
 
 from __future__ import annotations
+
+from typing import Literal, NamedTuple
 
 from vlm_confidence_tasks.metrics.catalogue import (
     answers,
@@ -22,20 +23,36 @@ from vlm_confidence_tasks.metrics.catalogue import (
 )
 from vlm_confidence_tasks.metrics.catalogue.metric import Metric
 
-GROUPS: tuple[tuple[Metric, ...], ...] = (
-    answers.METRICS,
-    changes.METRICS,
-    flips.METRICS,
-    flips.METRICS_BY_FAMILY,
-    calibration.METRICS,
-    repairs.METRICS,
-    error_signals.METRICS,
-    defense.METRICS,
-    stated_certainty.METRICS,
-    options.METRICS,
-    representations.METRICS_BY_CHANNEL,
-    representations.METRICS,
-    representations.METRICS_BY_BAND,
-    attacks.METRICS,
-    object_noise.METRICS,
+Part = Literal["channel", "band", "family"]
+
+
+class Group(NamedTuple):
+    """Records that are listed together, for one source or part after the other.
+
+    Attributes:
+        records: The records.
+        per: The part that each metric is of, which "{channel}", "{band}" or "{family}" in a
+            record's name and description stands for; None where a metric is of all.
+    """
+
+    records: tuple[Metric, ...]
+    per: Part | None = None
+
+
+GROUPS = (
+    Group(answers.METRICS),
+    Group(changes.METRICS),
+    Group(flips.METRICS),
+    Group(flips.METRICS_BY_FAMILY, per="family"),
+    Group(calibration.METRICS),
+    Group(repairs.METRICS),
+    Group(error_signals.METRICS),
+    Group(defense.METRICS),
+    Group(stated_certainty.METRICS),
+    Group(options.METRICS),
+    Group(representations.METRICS_BY_CHANNEL, per="channel"),
+    Group(representations.METRICS),
+    Group(representations.METRICS_BY_BAND, per="band"),
+    Group(attacks.METRICS),
+    Group(object_noise.METRICS),
 )

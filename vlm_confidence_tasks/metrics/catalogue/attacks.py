@@ -104,7 +104,7 @@ def _attack(name: str, statistic: Statistic, description: str, cannot_tell: str)
         name,
         statistic,
         description,
-        better=DOWN,
+        higher_is_better=DOWN,
         sides=VARIANTS,
         requires=ATTACKS,
         cannot_tell=cannot_tell,

@@ -36,7 +36,7 @@ def _record(
         name,
         statistic,
         description,
-        better=UP,
+        higher_is_better=UP,
         sides=DOCUMENTS,
         requires=requires,
         needs="50 wrong",

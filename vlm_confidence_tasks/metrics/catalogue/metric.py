@@ -52,7 +52,7 @@ class Metric:
         name: Its name; "{channel}", "{band}" and "{family}" stand for each of these.
         statistic: How it is computed and how its interval is made.
         description: What it means, in one line; "{images}" stands for those of the side.
-        better: `UP` where more is better, `DOWN` where less is; None for neither.
+        higher_is_better: `UP` where more is better, `DOWN` where less is; None for neither.
         sides: Which answers it is of, a metric for each.
         source: What the confidence is read from.
         also: Further sources of a confidence, with the same metric under the source's prefix.
@@ -70,7 +70,7 @@ class Metric:
     name: str
     statistic: Statistic
     description: str
-    better: bool | None = None
+    higher_is_better: bool | None = None
     sides: Sides = PERTURBED
     source: Source = "generated"
     also: tuple[Source, ...] = ()

@@ -40,7 +40,7 @@ METRICS = (
         RefittedError(SCALED),
         "{probabilities}, scaled by clean images' temperature: calibration error on {images}; "
         "biased upwards",
-        better=DOWN,
+        higher_is_better=DOWN,
         sides=BOTH,
         also=("options",),
         needs="50 wrong",
@@ -51,7 +51,7 @@ METRICS = (
         RefittedLoss(SCALED, "brier"),
         "{probabilities}, scaled by clean images' temperature: mean (confidence - correct)^2 on "
         "{images}",
-        better=DOWN,
+        higher_is_better=DOWN,
         sides=BOTH,
         also=("options",),
         needs="50 wrong",
@@ -62,7 +62,7 @@ METRICS = (
         RefittedMean(SCALED, "nll"),
         "{probabilities}, scaled by clean images' temperature: mean -ln p(right) on {images}, in "
         "nats",
-        better=DOWN,
+        higher_is_better=DOWN,
         sides=BOTH,
         also=("options",),
         needs="50 wrong",
@@ -73,7 +73,7 @@ METRICS = (
         RefittedError(ISOTONIC),
         "stated certainty, by isotonic regression on clean ones: calibration error on {images}; "
         "biased upwards",
-        better=DOWN,
+        higher_is_better=DOWN,
         sides=BOTH,
         source="stated",
         needs="500",
@@ -84,7 +84,7 @@ METRICS = (
         RefittedLoss(ISOTONIC, "brier"),
         "stated certainty, by isotonic regression on clean ones: mean (confidence - correct)^2 on "
         "{images}",
-        better=DOWN,
+        higher_is_better=DOWN,
         sides=BOTH,
         source="stated",
         needs="500",
@@ -102,7 +102,7 @@ METRICS = (
         "set_size_90",
         RefittedSize(LAC_SETS, "size"),
         "mean number of labels in the 90% set (LAC) on {images}",
-        better=DOWN,
+        higher_is_better=DOWN,
         sides=BOTH,
         limits=SIZE_HELD,
         needs="100 images",
@@ -120,7 +120,7 @@ METRICS = (
         "aps_set_size_90",
         RefittedSize(APS_SETS, "size"),
         "mean number of labels in the 90% set (randomised APS) on {images}",
-        better=DOWN,
+        higher_is_better=DOWN,
         sides=BOTH,
         limits=SIZE_HELD,
         needs="100 images",
@@ -131,7 +131,7 @@ METRICS = (
         RefittedShare(ACCEPTED, "wrong", below="given"),
         "share of wrong ones among the answers to {images} given at the confidence that gives 80% "
         "of the clean ones",
-        better=DOWN,
+        higher_is_better=DOWN,
         sides=BOTH,
         needs="100 wrong",
         cannot_tell="other thresholds: see `aurc`",

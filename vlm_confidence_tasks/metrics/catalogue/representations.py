@@ -77,7 +77,7 @@ def power_change(answers: Answers) -> Floats:
 
 
 def power_change_flipped(answers: Answers) -> Floats:
-    """The same of answers that are not the clean one."""
+    """`power_change`, of the answers that are not the clean one."""
     return only(flip(answers) == 1, power_change(answers))
 
 

@@ -18,7 +18,14 @@ from vlm_confidence_tasks.metrics.inference.calibration_error import (
 )
 from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval
 from vlm_confidence_tasks.metrics.inference.rare_errors import overconfidence_interval
-from vlm_confidence_tasks.metrics.statistics.statistic import Rows, Statistic, Take, rows_of
+from vlm_confidence_tasks.metrics.statistics.statistic import (
+    OfRows,
+    OfTest,
+    Rows,
+    Statistic,
+    Take,
+    rows_of,
+)
 
 
 def confidence(answers: Answers) -> Floats:
@@ -40,7 +47,7 @@ class Calibration(Statistic):
 
 
 @dataclass(frozen=True)
-class ByInvertedTest(Calibration):
+class ByInvertedTest(Calibration, OfRows):
     """A calibration error; its interval inverts a test, since the error is biased by chance.
 
     Attributes:
@@ -119,7 +126,7 @@ class CalibrationError(ByInvertedTest):
 
 
 @dataclass(frozen=True)
-class CalibrationTestNumber(Calibration):
+class CalibrationTestNumber(Calibration, OfTest):
     """A number of the test whether an ECE is that of perfectly calibrated answers.
 
     Attributes:

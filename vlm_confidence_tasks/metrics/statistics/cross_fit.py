@@ -255,7 +255,7 @@ SCALED = Refit(label_columns, _fit_temperature, _scaled)
 ISOTONIC = Refit(pair_columns, _pairs, _isotonic)
 # Whether the right label is in the 90% set, and how many labels are.
 LAC_SETS = Refit(_lac_columns, _set_threshold, _sets)
-# The same of randomised sets; all variants of a document share its random number.
+# As `LAC_SETS`, randomised; all variants of a document share its random number.
 APS_SETS = Refit(_aps_columns, _set_threshold, _sets)
 # Whether an answer is given at 80% of the clean ones, and whether it is given and wrong.
 ACCEPTED = Refit(pair_columns, _acceptance, _given)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.inference.clusters import Interval
 from vlm_confidence_tasks.metrics.inference.jackknife import jackknife_interval
-from vlm_confidence_tasks.metrics.statistics.statistic import Rows, Statistic, Take
+from vlm_confidence_tasks.metrics.statistics.statistic import OfRows, OfTest, Rows, Take, rows_of
 
 
 @dataclass(frozen=True)
-class EffectSize(Statistic):
+class EffectSize(OfRows):
     """Compares the documents' means of a number with those of its control, by the jackknife.
 
     Attributes:
@@ -46,7 +47,7 @@ class EffectSize(Statistic):
 
 
 @dataclass(frozen=True)
-class ChangeTest(Statistic):
+class ChangeTest(OfTest):
     """The p of a test of the mean change, in which an image is one observation.
 
     Attributes:
@@ -61,6 +62,10 @@ class ChangeTest(Statistic):
     def _takes(self) -> tuple[Take, ...]:
         return (self.take,)
 
-    def _value(self, rows: Rows) -> float | None:
+    def value(self, answers: Answers) -> float | None:
+        """Return the p; None where the test cannot be made."""
+        rows = rows_of((answers,), self._takes)
+        if rows is None:
+            return None
         sums = rows.sums()
         return self.test(sums.totals[0], sums.image, sums.count)

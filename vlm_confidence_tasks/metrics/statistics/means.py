@@ -18,8 +18,8 @@ from vlm_confidence_tasks.metrics.inference.rare_errors import (
 from vlm_confidence_tasks.metrics.inference.rates import rate_interval
 from vlm_confidence_tasks.metrics.statistics.statistic import (
     DocumentSums,
+    OfRows,
     Rows,
-    Statistic,
     Take,
     second_view,
 )
@@ -31,7 +31,7 @@ POSITIVE: Bounds = (0.0, np.inf)
 
 
 @dataclass(frozen=True)
-class Mean(Statistic):
+class Mean(OfRows):
     """The mean of one number per answer; its interval is a studentized bootstrap.
 
     Attributes:
@@ -152,7 +152,7 @@ class RateDifference(MeanDifference):
 
 
 @dataclass(frozen=True)
-class MeanOverFamilies(Statistic):
+class MeanOverFamilies(OfRows):
     """The mean over families of the rate in each: families weigh alike.
 
     Attributes:

@@ -10,16 +10,16 @@ from vlm_confidence_tasks.metrics.functional.correlation import spearman
 from vlm_confidence_tasks.metrics.inference.clusters import Interval
 from vlm_confidence_tasks.metrics.inference.jackknife import jackknife_interval, ranking_interval
 from vlm_confidence_tasks.metrics.statistics.calibration_errors import Calibration
-from vlm_confidence_tasks.metrics.statistics.statistic import Rows, Statistic, Take
+from vlm_confidence_tasks.metrics.statistics.statistic import OfRows, Rows, Take
 
 
 @dataclass(frozen=True)
-class Ranking(Calibration):
+class Ranking(Calibration, OfRows):
     """A measure of how confidence ranks right and wrong answers, by the jackknife.
 
     Attributes:
         measure: The measure, of confidences and correctness.
-        of_ranks: The same of ranks, which deleting images does not change.
+        of_ranks: The measure, of ranks, which deleting images does not change.
     """
 
     measure: Callable[[Floats, Floats], float | None]
@@ -34,7 +34,7 @@ class Ranking(Calibration):
 
 
 @dataclass(frozen=True)
-class Correlation(Statistic):
+class Correlation(OfRows):
     """Spearman's rank correlation of two numbers, by the jackknife.
 
     Attributes:

@@ -9,16 +9,16 @@ from vlm_confidence_tasks.metrics.functional.checks import Floats
 from vlm_confidence_tasks.metrics.inference.clusters import Interval
 from vlm_confidence_tasks.metrics.inference.means import mean_interval
 from vlm_confidence_tasks.metrics.inference.rates import rate_interval
-from vlm_confidence_tasks.metrics.statistics.statistic import Rows, Statistic, Take
+from vlm_confidence_tasks.metrics.statistics.statistic import OfRows, Rows, Take
 
 
 @dataclass(frozen=True)
-class SumRatio(Statistic):
+class SumRatio(OfRows):
     """The sum of one number over that of another, over the answers that have both.
 
     Attributes:
-        first: Gives the number above the line.
-        second: Gives that under it.
+        first: Gives the numerator.
+        second: Gives the denominator.
     """
 
     first: Take

@@ -42,15 +42,6 @@ from vlm_confidence_tasks.metrics.statistics.statistic import DocumentSums, View
 class OfViews(Calibration):
     """A number whose interval needs the whole view, not only one number per answer."""
 
-    @property
-    def estimates(self) -> bool:
-        """Whether there is an interval."""
-        return True
-
-    @abstractmethod
-    def value(self, answers: Answers) -> float | None:
-        """Return the number."""
-
     @abstractmethod
     def _interval(self, views: Views, level: float) -> Interval | None: ...
 
@@ -146,8 +137,8 @@ class RefittedRatio(Refitted):
     """The sum of one column of a fit's table over that of another, "one" being the answers.
 
     Attributes:
-        above: The column above the line.
-        below: That under it.
+        above: The column of the numerator.
+        below: The column of the denominator.
     """
 
     above: str

@@ -105,9 +105,7 @@ def rows_of(views: Views, takes: Sequence[Take]) -> Rows | None:
 class Statistic(ABC):
     """A kind of number: how it is computed from a view, and how its interval is made.
 
-    A kind says which numbers an answer must have (`_takes`), what is made of them (`_value`) and,
-    if that estimates something, how its interval is made (`_bounds`). The views of a comparison
-    must be of tables in which images have the same numbers.
+    The views of a comparison must be of tables in which images have the same numbers.
     """
 
     @property
@@ -115,22 +113,41 @@ class Statistic(ABC):
     def _takes(self) -> tuple[Take, ...]:
         """The numbers that an answer must have to count."""
 
-    def _value(self, rows: Rows) -> float | None:
-        """Return the number of one view's rows; None if it is not defined on them."""
-        raise NotImplementedError
-
-    def _bounds(self, rows: Rows, level: float) -> Interval | None:
-        """Return the interval of one view's number, or of the second's less the first's."""
-        return None
+    @property
+    def estimates(self) -> bool:
+        """Whether the number estimates something, and so has an interval."""
+        return True
 
     def counts(self, answers: Answers) -> Bools:
         """Return which answers count, [N]."""
         return all_numbers([take(answers) for take in self._takes])
 
-    @property
-    def estimates(self) -> bool:
-        """Whether the number estimates something, and so has an interval."""
-        return type(self)._bounds is not Statistic._bounds
+    @abstractmethod
+    def value(self, answers: Answers) -> float | None:
+        """Return the number; None if it is not defined on these answers."""
+
+    @abstractmethod
+    def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
+        """Return the number's interval over images; None where there is none."""
+
+    @abstractmethod
+    def difference(self, first: Answers, second: Answers, level: float = LEVEL) -> Interval | None:
+        """Return the interval of the second view's number less the first's, paired by image."""
+
+
+class OfRows(Statistic):
+    """A kind that needs nothing of a view but the numbers of the answers that count.
+
+    A kind says what is made of them (`_value`), and how the interval is made (`_bounds`).
+    """
+
+    @abstractmethod
+    def _value(self, rows: Rows) -> float | None:
+        """Return the number of one view's rows; None if it is not defined on them."""
+
+    @abstractmethod
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+        """Return the interval of one view's number, or of the second's less the first's."""
 
     def rows(self, answers: Answers) -> Rows | None:
         """Return the answers that count; None without any."""
@@ -158,3 +175,18 @@ class Statistic(ABC):
         if len(known) < len(numbers):
             return None
         return known[-1] - (known[0] if len(known) > 1 else 0.0)
+
+
+class OfTest(Statistic):
+    """A number of a test: it estimates nothing, and has no interval."""
+
+    @property
+    def estimates(self) -> bool:
+        """Whether there is an interval."""
+        return False
+
+    def interval(self, answers: Answers, level: float = LEVEL) -> None:
+        """Return None."""
+
+    def difference(self, first: Answers, second: Answers, level: float = LEVEL) -> None:
+        """Return None."""

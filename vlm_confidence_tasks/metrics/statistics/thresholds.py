@@ -17,7 +17,7 @@ from vlm_confidence_tasks.metrics.inference.clusters import (
     seen_on,
 )
 from vlm_confidence_tasks.metrics.inference.jackknife import deleted_interval, deletions
-from vlm_confidence_tasks.metrics.statistics.statistic import Rows, Statistic, Take, rows_of
+from vlm_confidence_tasks.metrics.statistics.statistic import OfRows, Rows, Take, rows_of
 
 # On all answers, then without each group of images, [1 + G], of each view.
 Defenses = list[list[ThresholdDefense | None]]
@@ -34,7 +34,7 @@ def clean_entropy(answers: Answers) -> Floats:
 
 
 @dataclass(frozen=True)
-class EntropyThreshold(Statistic):
+class EntropyThreshold(OfRows):
     """What "reject if H > 95th percentile of clean entropies" does to perturbed images.
 
     Attributes:

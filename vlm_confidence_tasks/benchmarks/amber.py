@@ -11,7 +11,14 @@ in the digest of the stored image, which all questions about it share.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, DocumentError, every_row
+from vlm_confidence_tasks.benchmarks.base import (
+    Benchmark,
+    Document,
+    DocumentError,
+    every_row,
+    quoted,
+    text_of,
+)
 from vlm_confidence_tasks.types import Question
 
 LABELS = ("Yes", "No")
@@ -31,36 +38,44 @@ def question(document: Document, pre_prompt: str, post_prompt: str) -> Question:
     """Turn an AMBER row into a question.
 
     Raises:
-        DocumentError: The truth is neither "yes" nor "no", or the type is unknown.
+        DocumentError: The truth is neither "yes" nor "no", the type is unknown, or a text is
+            missing.
     """
     truth = str(document["truth"]).strip().capitalize()
     if truth not in LABELS:
-        raise DocumentError(f"truth is {document['truth']!r}, expected 'yes' or 'no'")
-    if document["type"] not in CATEGORIES:
-        known = ", ".join(CATEGORIES)
-        raise DocumentError(f"type is {document['type']!r}, expected one of {known}")
-    asked = str(document["query"]).strip()
+        raise DocumentError(f"truth is {quoted(document['truth'])}, expected 'yes' or 'no'")
+    asked = text_of(document, "query").strip()
     return Question(
-        question_id=str(document["id"]),
+        question_id=text_of(document, "id"),
         image_id="",
         prompt=f"{pre_prompt}{asked}{post_prompt}",
         labels=LABELS,
         gold=truth,
         positive="No",
-        category=CATEGORIES[document["type"]],
+        category=_category(document["type"]),
         asked=asked,
     )
+
+
+def _category(kind: object, where: str = "") -> str:
+    for known, category in CATEGORIES.items():
+        if kind == known:
+            return category
+    raise DocumentError(f"{where}type is {quoted(kind)}, expected one of {', '.join(CATEGORIES)}")
 
 
 def rows_of(*categories: str) -> Callable[[Mapping[str, Sequence[Any]]], list[int]]:
     """Return a selection of the rows of some categories.
 
-    >>> rows_of("relation")({"type": ["relation", "?", "discriminative-relation"]})
+    >>> hallucination = "discriminative-hallucination"
+    >>> rows_of("relation")({"type": ["relation", hallucination, "discriminative-relation"]})
     [0, 2]
+
+    The selection raises DocumentError where a type is unknown, rather than to leave its row out.
     """
 
     def select(columns: Mapping[str, Sequence[Any]]) -> list[int]:
-        found = [CATEGORIES.get(kind) for kind in columns["type"]]
+        found = [_category(kind, f"row {row}: ") for row, kind in enumerate(columns["type"])]
         return [row for row, category in enumerate(found) if category in categories]
 
     return select

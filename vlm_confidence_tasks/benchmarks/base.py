@@ -1,5 +1,7 @@
 """The record of a benchmark: how its documents become questions."""
 
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,8 @@ Document = Mapping[str, Any]
 # The variable that names a folder of local data, which all tasks then read.
 LOCAL_DATA = "VLM_CONFIDENCE_DATA"
 
+# Half a character, which no tokenizer and no file takes; escapes in MMMU's options can make it.
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 # What suffixes of tasks may need of a benchmark's questions, as words after "questions that".
 TRAITS = {
@@ -24,6 +28,38 @@ TRAITS = {
 
 class DocumentError(ValueError):
     """A document does not look as the benchmark's data set promises."""
+
+
+def quoted(value: object) -> str:
+    """Return a value as error messages show it, cut off after 80 characters."""
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."
+
+
+def as_text(value: object, name: str) -> str:
+    """Return a text or number of a document as text.
+
+    What is missing is no text: it would be asked as "None" or "nan", or be the right answer.
+
+    >>> as_text("dog", "option A"), as_text(7, "id")
+    ('dog', '7')
+
+    Raises:
+        DocumentError: It is null, blank, not finite, no Unicode, or of another kind.
+    """
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if is_whole or isinstance(value, float) and math.isfinite(value):
+        return str(value)
+    if not isinstance(value, str) or _SURROGATE.search(value):
+        raise DocumentError(f"{name} is {quoted(value)}, expected a text")
+    if not value.strip():
+        raise DocumentError(f"{name} is empty")
+    return value
+
+
+def text_of(document: Document, column: str) -> str:
+    """Return a column `as_text`."""
+    return as_text(document[column], column)
 
 
 def every_row(columns: Mapping[str, Sequence[Any]]) -> list[int]:

@@ -6,15 +6,19 @@ There is no right answer: only the entropy of the generated words is measured.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vlm_confidence_tasks.benchmarks.base import Benchmark, Document
+from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, text_of
 from vlm_confidence_tasks.types import Question
 
 PROMPT = "Describe this image in detail."
 
 
 def question(document: Document, pre_prompt: str, post_prompt: str) -> Question:
-    """Turn a POPE row into a question that asks for a description of its image."""
-    name = str(document["image_source"])
+    """Turn a POPE row into a question that asks for a description of its image.
+
+    Raises:
+        DocumentError: The image has no name.
+    """
+    name = text_of(document, "image_source")
     return Question(question_id=name, image_id=name, prompt=f"{pre_prompt}{PROMPT}{post_prompt}")
 
 

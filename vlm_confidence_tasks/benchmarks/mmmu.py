@@ -7,8 +7,16 @@ compare them with its functions.
 
 import ast
 import re
+from typing import Any
 
-from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, DocumentError
+from vlm_confidence_tasks.benchmarks.base import (
+    Benchmark,
+    Document,
+    DocumentError,
+    as_text,
+    quoted,
+    text_of,
+)
 from vlm_confidence_tasks.benchmarks.choices import ASK_FOR_LETTER, IMAGE_MARKER, lettered, letters
 from vlm_confidence_tasks.benchmarks.mmmu_rules import named_letter, says
 from vlm_confidence_tasks.types import Question
@@ -26,21 +34,21 @@ def question(document: Document, pre_prompt: str, post_prompt: str) -> Question:
     Raises:
         DocumentError: A field does not look as MMMU promises.
     """
-    options, gold = _options(document), str(document["answer"])
+    name, options, gold = text_of(document, "id"), _options(document), text_of(document, "answer")
     labels = letters(options)
     if labels and gold not in labels:
-        raise DocumentError(f"answer is {gold!r}, expected one of {', '.join(labels)}")
-    if not gold.strip():
-        raise DocumentError("the answer is empty")
+        raise DocumentError(f"answer is {quoted(gold)}, expected one of {', '.join(labels)}")
+    if not all(answer.strip() for answer in _right_answers(gold)):
+        raise DocumentError(f"answer is {quoted(gold)}, of which one text is empty")
     listed = f"\n{lettered(options)}\n\n{ASK_FOR_LETTER}" if labels else f"\n\n{ASK_FOR_WORD}"
-    prompt = f"{pre_prompt}{document['question']}{listed}{post_prompt}"
+    prompt = f"{pre_prompt}{text_of(document, 'question')}{listed}{post_prompt}"
     return Question(
-        question_id=str(document["id"]),
-        image_id=str(document["id"]),
+        question_id=name,
+        image_id=name,
         prompt=prompt,
         labels=labels,
         gold=gold,
-        category=_subject(str(document["id"])),
+        category=_subject(name),
         options=options,
         content=interleaved(prompt),
     )
@@ -52,20 +60,29 @@ def _options(document: Document) -> tuple[str, ...]:
     if kind == "open":
         return ()
     if kind != "multiple-choice":
-        raise DocumentError(f"question_type is {kind!r}, expected 'multiple-choice' or 'open'")
-    try:
-        options = ast.literal_eval(stored)
-    except (ValueError, SyntaxError) as error:
-        raise DocumentError(f"options is {stored!r}, expected the text of a list") from error
+        known = "'multiple-choice' or 'open'"
+        raise DocumentError(f"question_type is {quoted(kind)}, expected {known}")
+    options = _literal(stored)
     if not isinstance(options, list) or not 2 <= len(options) <= 26:
-        raise DocumentError(f"options is {stored!r}, expected a list of 2 to 26 texts")
-    return tuple(map(str, options))
+        expected = "the text of a list of 2 to 26 texts"
+        raise DocumentError(f"options is {quoted(stored)}, expected {expected}")
+    pairs = zip(letters(options), options, strict=True)
+    return tuple(as_text(option, f"option {letter}") for letter, option in pairs)
+
+
+def _literal(stored: Any) -> Any:
+    """Return what the text of a Python literal means, None if it is none."""
+    try:
+        return ast.literal_eval(stored)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        # An unhashable key is a TypeError; nesting that is too deep one of the last two.
+        return None
 
 
 def _subject(name: str) -> str:
     found = _SUBJECT.fullmatch(name)
     if found is None:
-        raise DocumentError(f"id is {name!r}, expected <split>_<subject>_<number>")
+        raise DocumentError(f"id is {quoted(name)}, expected <split>_<subject>_<number>")
     return found[1]
 
 
@@ -109,13 +126,13 @@ def correct(question: Question, text: str) -> bool:
     >>> correct(question, "The answer is 2.50"), correct(question, "Five halves.")
     (True, True)
     """
-    gold = str(question.gold)
-    try:
-        several = ast.literal_eval(gold)
-    except (ValueError, SyntaxError):
-        several = None
+    return says(text, _right_answers(str(question.gold)))
+
+
+def _right_answers(gold: str) -> list[str]:
+    several = _literal(gold)
     is_list = isinstance(several, list) and all(isinstance(one, str) for one in several)
-    return says(text, several if is_list and several else [gold])
+    return several if is_list and several else [gold]
 
 
 def upstream_score(question: Question, text: str) -> float:

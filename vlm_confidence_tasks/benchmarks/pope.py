@@ -4,7 +4,7 @@ Prompts and `upstream_score` are those of lmms-eval's `pope` task, character for
 character; the tests compare them with its functions.
 """
 
-from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, DocumentError
+from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, DocumentError, quoted, text_of
 from vlm_confidence_tasks.types import Question
 
 LABELS = ("Yes", "No")
@@ -14,20 +14,20 @@ def question(document: Document, pre_prompt: str, post_prompt: str) -> Question:
     """Turn a POPE row into a question.
 
     Raises:
-        DocumentError: The answer is neither "yes" nor "no".
+        DocumentError: The answer is neither "yes" nor "no", or a text is missing.
     """
     answer = str(document["answer"]).strip().capitalize()
     if answer not in LABELS:
-        raise DocumentError(f"answer is {document['answer']!r}, expected 'yes' or 'no'")
-    asked = str(document["question"]).strip()
+        raise DocumentError(f"answer is {quoted(document['answer'])}, expected 'yes' or 'no'")
+    asked = text_of(document, "question").strip()
     return Question(
-        question_id=str(document["question_id"]),
-        image_id=str(document["image_source"]),
+        question_id=text_of(document, "question_id"),
+        image_id=text_of(document, "image_source"),
         prompt=f"{pre_prompt}{asked}{post_prompt}",
         labels=LABELS,
         gold=answer,
         positive="Yes",
-        category=str(document["category"]),
+        category=text_of(document, "category"),
         asked=asked,
     )
 

@@ -8,7 +8,7 @@ videos, and reports images alone as `seed_image`: that is the number to compare 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, DocumentError
+from vlm_confidence_tasks.benchmarks.base import Benchmark, Document, DocumentError, quoted, text_of
 from vlm_confidence_tasks.benchmarks.choices import ASK_FOR_LETTER, lettered
 from vlm_confidence_tasks.types import Question
 
@@ -19,19 +19,19 @@ def question(document: Document, pre_prompt: str, post_prompt: str) -> Question:
     """Turn a SEED-Bench row into a question.
 
     Raises:
-        DocumentError: The answer is not one of the letters.
+        DocumentError: The answer is not one of the letters, or a text is missing.
     """
-    answer = str(document["answer"]).strip().upper()
+    kind, answer = "question_type_id", str(document["answer"]).strip().upper()
     if answer not in LABELS:
-        raise DocumentError(f"answer is {document['answer']!r}, expected one of A, B, C, D")
-    options = tuple(str(document[f"choice_{label.lower()}"]) for label in LABELS)
-    asked = f"{document['question']}\n{lettered(options)}\n{ASK_FOR_LETTER}"
+        raise DocumentError(f"answer is {quoted(document['answer'])}, expected one of A, B, C, D")
+    options = tuple(text_of(document, f"choice_{label.lower()}") for label in LABELS)
+    asked = f"{text_of(document, 'question')}\n{lettered(options)}\n{ASK_FOR_LETTER}"
     return Question(
-        question_id=str(document["question_id"]),
+        question_id=text_of(document, "question_id"),
         # Optional columns of the hub's data set: without the image's name, the task uses
         # the image's digest.
-        image_id=str(document.get("data_id", "")),
-        category=str(document.get("question_type_id", "")),
+        image_id=text_of(document, "data_id") if "data_id" in document else "",
+        category=text_of(document, kind) if kind in document else "",
         prompt=f"{pre_prompt}{asked}{post_prompt}",
         labels=LABELS,
         gold=answer,
@@ -54,7 +54,13 @@ def images_only(columns: Mapping[str, Sequence[Any]]) -> list[int]:
 
     >>> images_only({"data_type": ["image", "video", "image"]})
     [0, 2]
+
+    Raises:
+        DocumentError: A row is about something else.
     """
+    for row, kind in enumerate(columns["data_type"]):
+        if kind not in ("image", "video"):
+            raise DocumentError(f"row {row}: data_type is {quoted(kind)}, expected image or video")
     return [row for row, kind in enumerate(columns["data_type"]) if kind == "image"]
 
 

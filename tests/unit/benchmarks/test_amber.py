@@ -65,3 +65,8 @@ def test_the_parts_make_the_whole():
 def test_a_bad_row_is_named(change, message):
     with pytest.raises(DocumentError, match=message):
         AMBER.question({**ROWS[0], **change}, "", "")
+
+
+def test_a_part_leaves_no_row_out_for_its_type():
+    with pytest.raises(DocumentError, match="row 1: type is None, expected one of"):
+        get("amber_relation").select({"type": ["relation", None]})

@@ -3,8 +3,10 @@
 import pytest
 from PIL import Image
 
-from vlm_confidence_tasks.benchmarks import get
-from vlm_confidence_tasks.benchmarks.base import every_row, to_rgb
+from benchmarks.making import rows, without_images
+from vlm_confidence_tasks.benchmarks import DocumentError, get
+from vlm_confidence_tasks.benchmarks.base import every_row, text_of, to_rgb
+from vlm_confidence_tasks.sandbox import DATA_DIR
 from vlm_confidence_tasks.types import Question
 
 CAPTION, MMMU, POPE = map(get, ("caption", "mmmu", "pope"))
@@ -42,3 +44,52 @@ def test_is_right(benchmark, asked, answer, text, right):
 def test_an_open_question_needs_a_rule():
     with pytest.raises(ValueError, match="benchmark pope asks open questions but has no `correct`"):
         POPE.is_right(OPEN, None, "oak")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "question is None, expected a text"),
+        (float("nan"), "question is nan, expected a text"),
+        (float("inf"), "question is inf, expected a text"),
+        (True, "question is True, expected a text"),
+        (["Is it?"], r"question is \['Is it\?'\], expected a text"),
+        ("half \ud83d", r"question is 'half \\ud83d', expected a text"),
+        ("x" * 999 + "\ud83d", "question is 'x{76}..., expected a text"),
+        ("", "question is empty"),
+        (" \n\u3000", "question is empty"),
+    ],
+)
+def test_what_is_no_text_is_not_asked(value, said):
+    with pytest.raises(DocumentError, match=f"^{said}$"):
+        text_of({"question": value}, "question")
+
+
+def test_numbers_are_texts_too():
+    assert [text_of({"id": value}, "id") for value in (7, 10**400, 0.5)] == [
+        "7",
+        f"1{'0' * 400}",
+        "0.5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        *(("pope", column) for column in ("question_id", "question", "answer", "image_source")),
+        ("pope", "category"),
+        *(("amber", column) for column in ("id", "query", "type", "truth")),
+        *(("seed", column) for column in ("question_id", "question", "choice_d", "answer")),
+        *(("seed", column) for column in ("data_id", "question_type_id")),
+        *(("mmmu", column) for column in ("id", "question", "options", "answer", "question_type")),
+        ("caption", "image_source"),
+    ],
+)
+@pytest.mark.parametrize("value", [None, "", float("nan")])
+def test_every_column_that_is_read_must_be_there(name, column, value):
+    benchmark = get(name)
+    (path, *_) = sorted((DATA_DIR / benchmark.folder).glob("*.parquet"))
+    row = without_images(rows(f"{benchmark.folder}/{path.stem}")[0], benchmark.image_columns)
+    benchmark.question(row, "", "")
+    with pytest.raises(DocumentError, match=f"^{column} is "):
+        benchmark.question(row | {column: value}, "", "")

@@ -21,7 +21,7 @@ ODD = [
     {"question": "Which? <image 1>", "options": "['<image 2>', '<image 3>', 'neither']"},
     {"question": "<image 2> after <image 1>, which?", "options": "['a', 'b']"},
     {"question": "<image 1> and <image 2>, <image 1> again?", "options": "['a', 'b']"},
-    {"question": "<image 1>  \n<image 2>\n", "options": "['a', \"b's\", '', 'd', 'e']"},
+    {"question": "<image 1>  \n<image 2>\n", "options": "['a', \"b's\", 3, 'd', 'e']"},
     {"question": "<image> is <image 1>?", "options": "['a', 'b']"},
 ]
 ALL = [
@@ -143,7 +143,7 @@ def test_upstream_takes_a_list_of_answers_for_one_text():
 def test_question():
     asked = ask(ALL[-2])
     assert (asked.labels, asked.gold) == (("A", "B", "C", "D", "E"), "B")
-    assert asked.options == ("a", "b's", "", "d", "e")
+    assert asked.options == ("a", "b's", "3", "d", "e")
     assert asked.question_id == asked.image_id == ROWS[2]["id"]
     assert (asked.category, asked.positive) == ("Shapes", None)
     named = ask({**CHOSEN, "id": "validation_Architecture_and_Engineering_12"})
@@ -155,11 +155,24 @@ def test_question():
     [
         ({"answer": "Z"}, "answer is 'Z', expected one of A, B"),
         ({"options": "red, green"}, "options is 'red, green', expected the text of a list"),
-        ({"options": "['red']"}, "expected a list of 2 to 26 texts"),
-        ({"options": str(["x"] * 27)}, "expected a list of 2 to 26 texts"),
-        ({"options": "{'a': 'b'}"}, "expected a list of 2 to 26 texts"),
+        ({"options": "['red']"}, "expected the text of a list of 2 to 26 texts"),
+        ({"options": str(["x"] * 27)}, "expected the text of a list of 2 to 26 texts"),
+        ({"options": "{'a': 'b'}"}, "expected the text of a list of 2 to 26 texts"),
+        ({"options": "{[1]: 2}"}, r"options is '{\[1\]: 2}', expected the text of a list"),
+        ({"options": "-" * 200_000}, "options is '-{76}..., expected the text of a list"),
+        ({"options": "1+" * 200_000 + "1"}, "expected the text of a list"),
+        ({"options": "[" * 150 + "]" * 150}, "expected the text of a list"),
+        ({"options": "['red', None]"}, "option B is None, expected a text"),
+        ({"options": "['red', ' ']"}, "option B is empty"),
+        ({"options": "['red', 1e999]"}, "option B is inf, expected a text"),
+        ({"options": "['red', True]"}, "option B is True, expected a text"),
+        ({"options": r"['red', '\ud83d']"}, r"option B is '\\ud83d', expected a text"),
         ({"question_type": "essay"}, "question_type is 'essay', expected 'multiple-choice' or"),
-        ({"question_type": "open", "answer": " "}, "the answer is empty"),
+        ({"question_type": "open", "answer": " "}, "answer is empty"),
+        (
+            {"question_type": "open", "answer": "['2', '']"},
+            "answer is .*, of which one text is empty",
+        ),
         ({"id": "17"}, "id is '17', expected <split>_<subject>_<number>"),
         ({"question": "<image 8>?"}, "<image 8> in the text, expected 1 to 7"),
     ],

@@ -20,10 +20,12 @@ def test_only_images_are_asked_about():
     assert len(KEPT) == len(ROWS) - 1
     assert {ROWS[row]["data_type"] for row in KEPT} == {"image"}
     assert SEED.select({"data_type": ["video"]}) == []
+    with pytest.raises(DocumentError, match="row 1: data_type is None, expected image or video"):
+        SEED.select({"data_type": ["video", None]})
 
 
 def test_prompts_are_upstreams():
-    odd = {**ROWS[0], "question": " Which?\n", "choice_c": "", "choice_d": "A. both"}
+    odd = {**ROWS[0], "question": " Which?\n", "choice_c": "None", "choice_d": "A. both"}
     for row in (*(ROWS[row] for row in KEPT), odd):
         assert ask(row).prompt == upstream.seed_doc_to_text(row)
 

@@ -12,7 +12,9 @@ from msgspec.structs import replace
 from PIL import Image
 
 from vlm_confidence_tasks import benchmarks
-from vlm_confidence_tasks.benchmarks import dataset
+from vlm_confidence_tasks.benchmarks import DocumentError, dataset
+from vlm_confidence_tasks.benchmarks.base import as_text, to_rgb
+from vlm_confidence_tasks.benchmarks.decoding import Decoder
 from vlm_confidence_tasks.errors import TaskError, one_line
 from vlm_confidence_tasks.perturbations import image_digest, images_digest
 from vlm_confidence_tasks.types import Question
@@ -56,7 +58,7 @@ class BenchmarkData:
     def asked(self, answers: QuotedAnswers | None = None) -> Iterator[Asked]:
         """Yield the questions on one image that have an answer, a model's or the data set's."""
         for row, question in self.questions():
-            images = self.documents.images(row)
+            images = self._images(row)
             if len(images) != 1:
                 continue
             (image,) = images
@@ -72,13 +74,25 @@ class BenchmarkData:
     def image_digests(self) -> set[str]:
         """Return the `images_digest` of the images of each row, each decoded once."""
         first = {stored: row for row, stored in enumerate(self.documents.digests())}
-        return {images_digest(self.documents.images(row)) for row in first.values()}
+        return {images_digest(self._images(row)) for row in first.values()}
+
+    def _images(self, row: int) -> list[Image.Image]:
+        try:
+            return self.documents.images(row)
+        except Exception as error:
+            # Decoders raise many types, such as SyntaxError for a broken PNG chunk.
+            name = self.benchmark.name
+            raise TaskError(f"benchmark {name}, document {row}: {_no_image(error)}") from error
 
     def write(self, rows: Sequence[int], folder: Path) -> None:
         """Write some rows as local data, as VLM_CONFIDENCE_DATA reads them."""
         file = folder / self.benchmark.folder / f"{self.split}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
         self.documents.stored(rows).to_parquet(str(file))
+
+
+def _no_image(error: Exception) -> str:
+    return f"cannot read its image: {one_line(error)}"
 
 
 def templates() -> dict[str, Path]:
@@ -111,7 +125,7 @@ def benchmark_data(prefix: str, local: Path | None) -> BenchmarkData:
     config = _read(known[prefix])
     benchmark = benchmarks.get(config["benchmark"])
     documents = dataset.load(config, benchmark, local)
-    return BenchmarkData(benchmark, documents, config["test_split"])
+    return BenchmarkData(benchmark, documents, dataset.split_named(config))
 
 
 def _read(file: Path) -> Mapping[str, Any]:
@@ -138,23 +152,27 @@ def folder_questions(folder: Path) -> Iterator[Asked]:
     """Yield the questions of a folder of images.
 
     It holds `questions.jsonl`, a JSON object in each line with `image` (a file's path in the
-    folder), `question` and `answer`.
+    folder, where the file must lie), `question` and `answer`.
 
     Raises:
         TaskError: A line or image cannot be used.
     """
-    file = folder / QUESTIONS
+    file, decoder = folder / QUESTIONS, Decoder(str(folder), folder)
     try:
-        lines: Sequence[str] = file.read_text().splitlines()
-    except OSError as error:
+        lines: Sequence[str] = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
         raise TaskError(f"{file}: cannot be read: {one_line(error)}") from error
     for number, text in enumerate(lines, start=1):
         try:
             line = msgspec.json.decode(text, type=_Line)
-            with Image.open(folder / line.image) as opened:
-                image = opened.convert("RGB")
-        except (msgspec.MsgspecError, OSError) as error:
+            for name in line.__struct_fields__:
+                as_text(getattr(line, name), name)
+        except (msgspec.MsgspecError, DocumentError) as error:
             raise TaskError(f"{file}, line {number}: {one_line(error)}") from error
+        try:
+            image = to_rgb(decoder.image({"path": line.image}))
+        except Exception as error:
+            raise TaskError(f"{file}, line {number}: {_no_image(error)}") from error
         question = Question(str(number), line.image, line.question, asked=line.question)
         yield Asked(question, image, line.answer)
 

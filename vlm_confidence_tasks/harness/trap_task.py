@@ -19,7 +19,7 @@ from tqdm import tqdm
 from vlm_confidence_tasks import benchmarks, probe
 from vlm_confidence_tasks.attacks.confidence_trap import CONDITIONS, trap_numbers
 from vlm_confidence_tasks.benchmarks import dataset
-from vlm_confidence_tasks.errors import TaskError
+from vlm_confidence_tasks.errors import TaskError, one_line
 from vlm_confidence_tasks.perturbations import image_digest
 from vlm_confidence_tasks.sandbox import data_folder
 
@@ -81,8 +81,18 @@ class TrapTask(ConfigurableTask):
         return [TrapInstance("generate_until", arguments, 0, kwargs["metadata"])]
 
     def answer(self, source: probe.LogitSource, doc_id: int, prompt: str) -> str:
-        """Return a document's numbers as JSON."""
-        (image,) = self.documents.images(doc_id)
+        """Return a document's numbers as JSON.
+
+        Raises:
+            TaskError: Its image cannot be read.
+        """
+        try:
+            with dataset.strict_decoding():
+                (image,) = self.documents.images(doc_id)
+        except Exception as error:
+            # Decoders raise many types, such as SyntaxError for a broken PNG chunk.
+            where = f"task {self.task_name}, document {doc_id}"
+            raise TaskError(f"{where}: cannot read its image: {one_line(error)}") from error
         most = int(self.config.generation_kwargs.get("max_new_tokens", 128))
         found = trap_numbers(source, image, prompt, float(self.epsilon), self.condition, most)
         return json.dumps(found | {"image_sha256": image_digest(image)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,13 @@ def test_a_models_answers_are_matched_by_question_category_and_image() -> None:
     assert (only.question, only.answer) == (first.question, "No")
 
 
+def test_a_split_is_read_under_either_of_the_harness_s_names(tmp_path: Path) -> None:
+    data = benchmark_data("mmmu", DATA_DIR)
+    assert data.split == "validation" and len(list(data.asked())) == 15
+    data.write([0], tmp_path)
+    assert (tmp_path / "mmmu" / "validation.parquet").exists()
+
+
 def test_rows_are_written_as_local_data(tmp_path: Path) -> None:
     data = benchmark_data("pope", DATA_DIR)
     rows = [5, 17, 300]
@@ -87,11 +95,21 @@ def test_a_folders_questions(folder: Path) -> None:
     ("line", "said"),
     [
         ('{"image": "a.png", "question": "?"}', "missing required field `answer`"),
-        ('{"image": "b.png", "question": "?", "answer": "Yes"}', "FileNotFoundError"),
+        ('{"image": "b.png", "question": "?", "answer": "Yes"}', "'b.png', which is no file in"),
+        ('{"image": "../a.png", "question": "?", "answer": "Yes"}', "'../a.png', which is no file"),
+        ('{"image": "/etc/motd", "question": "?", "answer": "Yes"}', "'/etc/motd', which is no fi"),
+        ('{"image": "link.png", "question": "?", "answer": "Yes"}', "'link.png', which is no file"),
+        ('{"image": "file:///a.png", "question": "?", "answer": "Yes"}', "'file:///a.png', which"),
+        ('{"image": "", "question": "?", "answer": "Yes"}', "image is empty"),
+        ('{"image": "a.png", "question": " ", "answer": "Yes"}', "question is empty"),
+        ('{"image": "a.png", "question": "?", "answer": ""}', "answer is empty"),
+        ('{"image": "questions.jsonl", "question": "?", "answer": "Yes"}', "UnidentifiedImageErr"),
         ("yes", "DecodeError"),
     ],
 )
 def test_a_bad_line_is_named(folder: Path, line: str, said: str) -> None:
+    shutil.copy(folder / "a.png", folder.parent)
+    (folder / "link.png").symlink_to(folder.parent / "a.png")
     with (folder / "questions.jsonl").open("a") as stream:
         stream.write(line)
     with pytest.raises(TaskError, match=f"line 2: .*{said}"):

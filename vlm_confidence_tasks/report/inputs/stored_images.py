@@ -26,12 +26,12 @@ def stored_images(folder: Path, benchmark: str, question_id: str) -> Iterator[li
     if not files:
         raise ValueError(f"no parquet file in {root}")
     for file in files:
-        for documents, index in _open(file, known).get(question_id, ()):
+        for documents, index in _open(file, known, root).get(question_id, ()):
             yield documents.images(index)
 
 
 @lru_cache(maxsize=64)
-def _open(file: Path, benchmark: Benchmark) -> dict[str, list[tuple[Documents, int]]]:
+def _open(file: Path, benchmark: Benchmark, root: Path) -> dict[str, list[tuple[Documents, int]]]:
     """Map each question id in a file to its documents; a benchmark may have none in it."""
     # Takes a second to import, and most leaderboards show no pictures.
     import datasets
@@ -42,7 +42,7 @@ def _open(file: Path, benchmark: Benchmark) -> dict[str, list[tuple[Documents, i
     rows = datasets.Dataset.from_parquet(str(file))
     found: dict[str, list[tuple[Documents, int]]] = defaultdict(list)
     try:
-        documents = Documents(rows, benchmark, str(file))
+        documents = Documents(rows, benchmark, str(file), root)
     except TaskError:
         # The folder may hold other benchmarks' files; the caller says what was not found.
         return found

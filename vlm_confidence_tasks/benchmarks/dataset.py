@@ -71,8 +71,19 @@ class Documents:
         return self._hashed[1]
 
     def stored(self, indices: Sequence[int]) -> datasets.Dataset:
-        """Return some documents as their rows are stored, to be written as a smaller data set."""
-        return self._rows.select(indices)
+        """Return some documents as their rows are stored, to be written as a smaller data set.
+
+        Images in files of the data are put into their cells.
+        """
+        return self._rows.select(indices).map(self._with_image_bytes, load_from_cache_file=False)
+
+    def _with_image_bytes(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        def filled(cell: Any) -> Any:
+            if isinstance(cell, list):
+                return [filled(one) for one in cell]
+            return cell and {"bytes": self._decoder.stored(cell), "path": cell["path"]}
+
+        return {name: filled(row[name]) for name in self._benchmark.image_columns}
 
     @cached_property
     def _hashed(self) -> tuple[list[bytes], list[int]]:

@@ -150,3 +150,14 @@ def test_an_image_in_a_file_is_named_by_what_it_is(tmp_path: Path) -> None:
     named = read(tmp_path / "other", rows=rows)
     assert named.digests() == embedded.digests()
     assert named.images(0) == embedded.images(0)
+    stored = {"bytes": file.read_bytes(), "path": "a.png"}
+    assert named.stored([0])["image"][0] == stored
+
+
+@pytest.mark.parametrize("name", ["pope", "seed", "mmmu"])
+def test_stored_rows_are_those_of_the_data(tmp_path: Path, name: str) -> None:
+    rows = table(name)[:4]
+    stored = read(tmp_path, name, rows=rows).stored([1, 3])
+    file = tmp_path / "again.parquet"
+    stored.to_parquet(str(file))
+    assert pq.read_table(file).to_pylist() == rows.take([1, 3]).to_pylist()

@@ -99,7 +99,7 @@ def compare_runs(runs: Sequence[Path], problems: Problems, quiet: bool = True) -
     for task in tqdm(shared, desc="Tasks", disable=quiet):
         pair = (first[task], second[task])
         try:
-            held = [documents(read_samples(run.samples).samples, run.samples) for run in pair]
+            held = [documents(read_samples(run.samples).samples) for run in pair]
         except SamplesError as error:
             problems.add_line(str(error))
             continue

@@ -6,20 +6,34 @@ import json
 import math
 from collections import defaultdict
 
-import datasets
 import pytest
 from conftest import Run, evaluate_command, run_command
 from lmms_eval.tasks.pope import utils as upstream
 
 from vlm_confidence_tasks import cli
 from vlm_confidence_tasks.metrics import metrics_for
-from vlm_confidence_tasks.sandbox import DATA_DIR
+
+from .kept_runs import write_tasks
 
 ROW = {"question_id", "image_id", "image_sha256", "gold", "readouts", "category", "labels"}
 RECORD = {
     *("variant", "parameters", "seed", "image_sha256", "text", "answer", "correct"),
     *("entropy", "token_entropy", "logprob", "probs", "answer_mass", "confidence", "margin"),
 }
+
+OVERLAYS = "overlays"
+TASK = """class: !function pairs.Pairs
+benchmark: mmmu
+test_split: validation
+lmms_eval_specific_kwargs: {}
+perturbations: [{name: text_overlay, content: semantic, index: [0, 1, 2]}]"""
+PAIRS = """from msgspec.structs import replace
+from vlm_confidence_tasks.harness.task import PerturbedTask
+
+class Pairs(PerturbedTask):
+    def question(self, index):
+        return replace(super().question(index), image_id=f"pair {index % 20}")
+"""
 
 
 def test_a_row_has_every_documented_key(sweep: Run) -> None:
@@ -96,21 +110,19 @@ def test_standard_errors_are_clustered_by_image(sweep: Run) -> None:
 
 @pytest.fixture(scope="module")
 def unequal(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Overlays on questions with one to three of them, each question there twice."""
+    """Overlays on questions with one to three of them, of which pairs share an image's name."""
     folder = tmp_path_factory.mktemp("unequal")
-    source = datasets.Dataset.from_parquet(str(DATA_DIR / "mmmu" / "validation.parquet"))
-    file = folder / "mmmu" / "validation-00000-of-00001.parquet"
-    file.parent.mkdir()
-    source.select([row for row in range(0, 40, 2) for _ in range(2)]).to_parquet(str(file))
-    command = evaluate_command("mmmu_textoverlay")
-    run = run_command(command, folder, folder, VLM_CONFIDENCE_METRICS="all")
+    (folder / "pairs.py").write_text(PAIRS)
+    tasks = write_tasks(folder, **{OVERLAYS: TASK})
+    command = evaluate_command(OVERLAYS, "--include_path", tasks, "--limit", "40")
+    run = run_command(command, folder)
     assert run.code == 0, run.output
     return run
 
 
 def documents(run: Run) -> list[dict]:
     """Rows whose question has options, and so overlays."""
-    rows = map(json.loads, run.samples_file("mmmu_textoverlay").read_text().splitlines())
+    rows = map(json.loads, run.samples_file(OVERLAYS).read_text().splitlines())
     return [row for row in rows if len(row["readouts"]) > 1]
 
 
@@ -125,7 +137,7 @@ def documents(run: Run) -> list[dict]:
 )
 def test_standard_errors_are_those_of_the_printed_mean(unequal: Run, metric: str, number) -> None:
     """The harness's formula, of documents with the weight of their variants."""
-    results = unequal.results["results"]["mmmu_textoverlay"]
+    results = unequal.results["results"][OVERLAYS]
     held = [
         (row["image_id"], [number(row["readouts"][0], r) for r in row["readouts"][1:]])
         for row in documents(unequal)
@@ -149,9 +161,9 @@ def test_standard_errors_are_those_of_the_printed_mean(unequal: Run, metric: str
 
 
 def test_clean_numbers_have_the_weights_of_perturbed_ones(unequal: Run) -> None:
-    found = unequal.numbers("mmmu_textoverlay")
+    found = unequal.numbers(OVERLAYS)
     assert found["entropy"] - found["entropy_clean"] == pytest.approx(found["entropy_delta"])
-    rows = unequal.samples_file("mmmu_textoverlay").read_text().splitlines()
+    rows = unequal.samples_file(OVERLAYS).read_text().splitlines()
     assert len(rows) == 40 > len(documents(unequal))
     scores = [json.loads(row)["upstream_clean"] for row in rows]
     assert found["accuracy_upstream_clean"] == pytest.approx(sum(scores) / 40)

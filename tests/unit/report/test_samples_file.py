@@ -11,7 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from report.synthetic import answers, noise, questions, write_run
+from vlm_confidence_tasks import cli
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
+from vlm_confidence_tasks.report.inputs.trap_samples import read_trap_samples
 from vlm_confidence_tasks.types import Inside
 
 
@@ -60,6 +62,36 @@ def test_the_digest_is_of_questions_and_images_in_any_order(samples: Path) -> No
     assert read_samples(samples).digest == before
     samples.write_text("\n".join(lines[1:]) + "\n")
     assert read_samples(samples).digest != before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"image_id": "another"},
+        {"readouts": [], "failed": "out of memory"},
+    ],
+)
+def test_a_question_that_has_two_lines_is_refused_by_every_command(
+    samples: Path, change: dict, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = samples.read_text().splitlines()
+    twice = json.loads(lines[1]) | change
+    samples.write_text("\n".join([*lines, json.dumps(twice)]) + "\n")
+    board = ["--no-intervals", "--no-figures", "--quiet", "--output", samples.parent / "board"]
+    for command in (["recompute", samples], ["leaderboard", samples.parent, *board]):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(list(map(str, command)))
+        said = f"{stop.value.code}\n{capsys.readouterr().err}"
+        assert f"{samples}, line 6: question 1 is there twice, in line 2 too" in said
+
+
+def test_a_question_that_has_two_lines_of_the_trap(tmp_path: Path) -> None:
+    rows = [{"doc_id": n, "trap_entropy_clean": 1.0, "trap_entropy": 2.0} for n in (4, 5, 4)]
+    file = tmp_path / "trap.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    with pytest.raises(SamplesError, match="line 3: question 4 is there twice, in line 1 too"):
+        read_trap_samples(file)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,8 @@ def test_documents_that_failed_are_counted_beside_the_numbers(
 ) -> None:
     results = write_run(tmp_path, {TASK: ANSWERS})
     (samples,) = results.parent.glob("*.jsonl")
-    failed = {**json.loads(samples.read_text().splitlines()[0]), "readouts": [], "failed": "why"}
+    first = json.loads(samples.read_text().splitlines()[0])
+    failed = {**first, "question_id": "x", "readouts": [], "failed": "why"}
     samples.write_text(samples.read_text() + json.dumps(failed) + "\n")
     cli.main(["recompute", "--json", str(samples)])
     assert json.loads(capsys.readouterr().out)["failed"] == 1

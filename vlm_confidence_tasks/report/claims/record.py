@@ -117,7 +117,7 @@ def _loader(
         run = runs[model, task]
         read = read_trap_samples if run.is_trap else read_samples
         try:
-            return documents(read(run.samples).samples, run.samples)
+            return documents(read(run.samples).samples)
         except SamplesError as error:
             problems.add_line(str(error))
             return None

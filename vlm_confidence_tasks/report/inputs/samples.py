@@ -65,40 +65,53 @@ def read_samples(path: Path) -> SamplesFile:
     Samples that failed, which a run may be allowed, are counted and left out.
 
     Raises:
-        SamplesError: There is no such file, it is empty, or a line is torn or is not
-            from a perturbed task.
+        SamplesError: There is no such file, it is empty, a line is torn or is not from a
+            perturbed task, or a question has two.
     """
     try:
         with path.open("rb") as lines:
             read = [_read_line(line, f"{path}, line {n}") for n, line in enumerate(lines, 1)]
     except OSError as error:
         raise SamplesError(f"{path}: cannot be read: {error}") from error
-    measured = [sample for sample in read if sample is not None]
+    check_once([question for question, _ in read], path)
+    measured = [sample for _, sample in read if sample is not None]
     if not measured:
         why = "every document in it failed" if read else "no line in it"
         raise SamplesError(f"{path}: {why}")
     return SamplesFile(measured, len(read) - len(measured))
 
 
-def documents(samples: Iterable[Sample], path: Path) -> dict[tuple[str, str, str], Sample]:
-    """Return the documents of a samples file by identity.
+def check_once(questions: Iterable[tuple[str, str]], path: Path) -> None:
+    """Refuse a file that would count a question twice.
+
+    Args:
+        questions: Question id and category of each line; ids may begin anew in each category.
+        path: The file.
 
     Raises:
-        SamplesError: Two samples are the same question on the same image.
+        SamplesError: It would.
     """
-    found: dict[tuple[str, str, str], Sample] = {}
-    for number, sample in enumerate(samples, 1):
-        if found.setdefault(sample.identity, sample) is not sample:
-            name = sample.question_id
-            raise SamplesError(f"{path}, line {number}: question {name} is there twice")
-    return found
+    first: dict[tuple[str, str], int] = {}
+    for number, question in enumerate(questions, 1):
+        earlier = first.setdefault(question, number)
+        if earlier != number:
+            raise SamplesError(
+                f"{path}, line {number}: question {question[0]} is there twice, in line {earlier} "
+                "too: was the file put together from others?"
+            )
 
 
-def _read_line(text: bytes, where: str) -> Sample | None:
-    """Read a line; None if its document failed."""
+def documents(samples: Iterable[Sample]) -> dict[tuple[str, str, str], Sample]:
+    """Return the documents of a samples file by identity."""
+    return {sample.identity: sample for sample in samples}
+
+
+def _read_line(text: bytes, where: str) -> tuple[tuple[str, str], Sample | None]:
+    """Read a line: question id and category, and the sample, None if its document failed."""
     try:
         line = _DECODER.decode(text)
-        return _sample(line) if line.failed is None else None
+        question = line.question_id, line.category
+        return question, _sample(line) if line.failed is None else None
     except msgspec.ValidationError as error:
         raise SamplesError(f"{where}: {error}; is it from a task of this package?") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

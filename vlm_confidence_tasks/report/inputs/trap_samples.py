@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from vlm_confidence_tasks.report.inputs.samples import SamplesError, SamplesFile
+from vlm_confidence_tasks.report.inputs.samples import SamplesError, SamplesFile, check_once
 from vlm_confidence_tasks.types import CLEAN, Readout, Sample, Variant
 
 # The variant that stands for what was done behind the processor.
@@ -33,6 +33,7 @@ def read_trap_samples(path: Path) -> SamplesFile:
         raise SamplesError(f"{path}: cannot be read: {error}") from error
     if not samples:
         raise SamplesError(f"{path}: no line in it")
+    check_once([(sample.question_id, "") for sample in samples], path)
     return SamplesFile(samples)
 
 

@@ -183,6 +183,8 @@ class Readout(msgspec.Struct, frozen=True, gc=False, rename={"perturbation": "va
         entropy_high: Upper bound likewise; None where the size of the vocabulary is unknown.
         overlay_label: The label that a text overlay named; None for other variants and for
             the overlay's controls.
+        refused: Whether the answer is a refusal: it names no label and says that it cannot or
+            will not answer, or the server says so. None in the files of older versions.
     """
 
     perturbation: str
@@ -214,6 +216,7 @@ class Readout(msgspec.Struct, frozen=True, gc=False, rename={"perturbation": "va
     entropy_low: float | None = None
     entropy_high: float | None = None
     overlay_label: str | None = None
+    refused: bool | None = None
 
     @classmethod
     def of(
@@ -276,6 +279,7 @@ _OPTIONAL = {
     "entropy_low": "entropy_low",
     "entropy_high": "entropy_low",
     "overlay_label": "overlay_label",
+    "refused": "refused",
 }
 
 

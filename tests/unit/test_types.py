@@ -23,14 +23,17 @@ SCORED = Readout.of(
     option_logprob_mean={"Yes": -0.5, "No": -1.0},
 )
 LATER = {"verbal_text", "verbal_confidence", "option_logprob", "option_logprob_mean"}
-LATER |= {"entropy_low", "entropy_high"}
+LATER |= {"entropy_low", "entropy_high", "refused"}
 
 
 LOST = Readout.of(CLEAN, "digest", "Yes", "Yes", True, position_unknown=True)
 PLACED = Readout.of(CLEAN, "digest", "Yes", "Yes", True, answer_step=1, entropy_answer=0.25)
 
 
-@pytest.mark.parametrize("record", [PLAIN, STATED, SCORED, BOUNDED, LOST, PLACED])
+REFUSED = Readout.of(CLEAN, "digest", "No image was sent.", None, False, refused=True)
+
+
+@pytest.mark.parametrize("record", [PLAIN, STATED, SCORED, BOUNDED, LOST, PLACED, REFUSED])
 def test_what_is_written_is_read_back(record, tmp_path: Path):
     row = {"question_id": "1", "image_id": "x", "image_sha256": "digest", "gold": "Yes"}
     row |= {"labels": ["Yes", "No"], "positive": None, "readouts": [record.to_dict()]}

@@ -7,6 +7,7 @@ from vlm_confidence_tasks.benchmarks.caption import CAPTION
 from vlm_confidence_tasks.benchmarks.choices import option_texts
 from vlm_confidence_tasks.benchmarks.mmmu import MMMU
 from vlm_confidence_tasks.benchmarks.pope import POPE
+from vlm_confidence_tasks.benchmarks.refusals import refuses
 from vlm_confidence_tasks.benchmarks.seed import SEED
 from vlm_confidence_tasks.benchmarks.verbal import PROMPTS, parse_certainty, second_turn
 
@@ -22,6 +23,7 @@ __all__ = [
     "option_texts",
     "parse_answer",
     "parse_certainty",
+    "refuses",
     "second_turn",
 ]
 

@@ -8,7 +8,7 @@ from loguru import logger
 from msgspec.structs import replace
 
 from vlm_confidence_tasks import perturbations, probe
-from vlm_confidence_tasks.benchmarks import parse_certainty
+from vlm_confidence_tasks.benchmarks import parse_certainty, refuses
 from vlm_confidence_tasks.benchmarks.dataset import strict_decoding
 from vlm_confidence_tasks.errors import Place
 from vlm_confidence_tasks.evaluation.blank_image import SOURCE, with_blanks
@@ -17,13 +17,19 @@ from vlm_confidence_tasks.evaluation.failures import Failures
 from vlm_confidence_tasks.evaluation.follow_up import FollowUps
 from vlm_confidence_tasks.evaluation.progress import Progress
 from vlm_confidence_tasks.evaluation.representations import Representations
-from vlm_confidence_tasks.evaluation.request import Generation, Request, RequestKey, TaskSpec
+from vlm_confidence_tasks.evaluation.request import (
+    Generation,
+    Request,
+    RequestKey,
+    Response,
+    TaskSpec,
+)
 from vlm_confidence_tasks.evaluation.response_cache import ResponseCache
 from vlm_confidence_tasks.evaluation.runner import Runner
 from vlm_confidence_tasks.evaluation.schedule import calls, work
 from vlm_confidence_tasks.evaluation.signals import Interrupts
 from vlm_confidence_tasks.masks import MaskStore
-from vlm_confidence_tasks.types import Inside, Readout, Sample
+from vlm_confidence_tasks.types import Inside, Question, Readout, Sample
 
 # Called with a task's name and the documents of this process, once all of them are measured.
 OnComplete = Callable[[str, list[int]], None]
@@ -150,6 +156,7 @@ class Run:
             response.position,
             loglik=task.settings.loglik,
         )
+        readout = replace(readout, refused=_refused(response, question))
         clean_answer = self.runner.responses[request.clean].answer
         named = perturbations.named_label(request.variant, question.labels, clean_answer)
         if named is not None:
@@ -273,3 +280,8 @@ def _absent(tasks: Sequence[TaskSpec], measures: Collection[str]) -> Iterator[st
     for measure, text in asked.items():
         if measures and measure not in measures and wanted[measure]:
             yield f"{text} (task {', '.join(wanted[measure])})"
+
+
+def _refused(response: Response, question: Question) -> bool:
+    """Whether a response is a refusal, which names no label."""
+    return response.answer is None and refuses(response.text, closed=bool(question.labels))

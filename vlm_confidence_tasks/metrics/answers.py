@@ -82,6 +82,7 @@ class Answers:
     entropy_high: Floats = column("upper bound of the mean entropy, nats")
     logprob: Floats = column("mean log-probability of the tokens, nats")
     position_unknown: Bools = column("whether the answer position is unknown")
+    refused: Floats = column("1 if the answer is a refusal, 0 if not")
     confidence: Floats = column("probability of the answer among the labels")
     answer_mass: Floats = column("probability of all labels at the answer position")
     margin: Floats = column("ln p(best label) - ln p(second), nats")

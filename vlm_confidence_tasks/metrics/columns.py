@@ -71,6 +71,7 @@ def columns_of(
         **answers,
         **{name: number(name, map(attrgetter(name), readouts)) for name in _NUMBERS},
         "position_unknown": _flags(readout.position_unknown for readout in readouts),
+        "refused": number("refused", [readout.refused for readout in readouts]),
         "stated": number("verbal_confidence", [r.verbal_confidence for r in readouts]),
         "asked_certainty": _flags(readout.verbal_text is not None for readout in readouts),
         **_inside(samples, readouts, document, clean_row, answers["probs"], number),

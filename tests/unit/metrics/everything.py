@@ -21,7 +21,7 @@ IMAGES = 40
 
 
 def measured(readout: Readout, rng: np.random.Generator) -> Readout:
-    """The answer with a stated certainty, scored options, representations and bounds."""
+    """The answer with a stated certainty, scored options, representations, bounds and refusals."""
 
     def numbers(names: Sequence[str]) -> dict[str, float]:
         return dict(zip(names, rng.uniform(0.1, 1.0, len(names)).tolist(), strict=True))
@@ -51,6 +51,7 @@ def measured(readout: Readout, rng: np.random.Generator) -> Readout:
         overlay_label=str(rng.choice(["Yes", "No"])),
         entropy_low=readout.entropy,
         entropy_high=readout.entropy,
+        refused=not readout.correct,
     )
 
 

@@ -217,6 +217,22 @@ def test_only_measured_answers_to_closed_questions_have_positions():
     assert "position_unknown" not in values([caption])
 
 
+def test_refusals_are_counted_of_answers_of_which_it_is_known():
+    refusals = (True, False, True, False)
+    one = replace(
+        A,
+        clean=replace(A.clean, refused=False),
+        variants=tuple(
+            replace(readout, refused=refused)
+            for readout, refused in zip(A.variants, refusals, strict=True)
+        ),
+    )
+    # B is of an older version; the control of A counts in no pooled metric.
+    found = values([one, B])
+    assert found["refusal_rate"] == pytest.approx(2 / 3) and found["refusal_rate_clean"] == 0
+    assert not [name for name in values([B]) if name.startswith("refusal_rate")]
+
+
 def within(readout, low, high, entropy=None):
     """A readout of an engine that returns the likeliest tokens."""
     return replace(at_position(readout), entropy=entropy, entropy_low=low, entropy_high=high)

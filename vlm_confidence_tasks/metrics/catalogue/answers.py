@@ -73,7 +73,7 @@ METRICS = (
         sides=BOTH,
         core=BOTH,
         needs="1,000",
-        cannot_tell="whether wrong answers are guesses or refusals: see `invalid_rate`",
+        cannot_tell="whether wrong answers are guesses or refusals: see `refusal_rate`",
     ),
     Metric(
         "yes_ratio",
@@ -122,7 +122,15 @@ METRICS = (
         higher_is_better=DOWN,
         sides=BOTH,
         core=PERTURBED,
-        cannot_tell="why: the texts are in the samples",
+        cannot_tell="why: refusals are in `refusal_rate`, the texts in the samples",
+    ),
+    Metric(
+        "refusal_rate",
+        Rate(lambda a: a.refused),
+        "share of answers to {images} that refuse: they name no label, and say they cannot",
+        higher_is_better=DOWN,
+        sides=BOTH,
+        cannot_tell="refusals in words that are not in `benchmarks/refusals.py`",
     ),
     Metric(
         "answer_mass",

@@ -159,6 +159,8 @@ def _disagreement(readout: Readout, labels: Set[str]) -> str | None:
             return f"{name} is {label[:40]!a}, which is none of the labels"
     if (readout.confidence is None) != (readout.answer is None or readout.probs is None):
         return "answer, probs and confidence do not fit together"
+    if readout.refused and readout.answer is not None:
+        return "answer and refused do not fit together"
     if readout.position_unknown and readout.probs is not None:
         return "position_unknown and probs do not fit together"
     if (readout.option_logprob is None) != (readout.option_logprob_mean is None):

@@ -39,6 +39,7 @@ HEADLINE = (
     "risk_80",
     "defense_auroc",
     "invalid_rate",
+    "refusal_rate",
     "drift_ratio_context",
     "verbal_ece",
     "verbal_alignment",

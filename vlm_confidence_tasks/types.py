@@ -185,6 +185,14 @@ class Readout(msgspec.Struct, frozen=True, gc=False, rename={"perturbation": "va
             the overlay's controls.
         refused: Whether the answer is a refusal: it names no label and says that it cannot or
             will not answer, or the server says so. None in the files of older versions.
+        confidence_low: The least `confidence` that the tokens outside of the k likeliest allow;
+            None without an answer, and where all tokens are known.
+        confidence_high: The greatest likewise. Where the two are further apart than
+            `VLM_CONFIDENCE_MAX_WIDTH` there is no `confidence`, else it is that of the k
+            likeliest tokens; `probs` are given only if these have every label.
+        truncated: True if a serving engine says that the limit of tokens cut the answer off.
+        filtered: True if a server's content filter withheld the answer or a part of it.
+        other_model: The name of the model that answered, if the server was asked for another.
     """
 
     perturbation: str
@@ -217,6 +225,11 @@ class Readout(msgspec.Struct, frozen=True, gc=False, rename={"perturbation": "va
     entropy_high: float | None = None
     overlay_label: str | None = None
     refused: bool | None = None
+    confidence_low: Share | None = None
+    confidence_high: Share | None = None
+    truncated: bool | None = None
+    filtered: bool | None = None
+    other_model: str | None = None
 
     @classmethod
     def of(
@@ -280,6 +293,11 @@ _OPTIONAL = {
     "entropy_high": "entropy_low",
     "overlay_label": "overlay_label",
     "refused": "refused",
+    "confidence_low": "confidence_low",
+    "confidence_high": "confidence_low",
+    "truncated": "truncated",
+    "filtered": "filtered",
+    "other_model": "other_model",
 }
 
 

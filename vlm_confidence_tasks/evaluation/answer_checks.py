@@ -13,7 +13,7 @@ def check_answer(
     name = engine.name
     if generation.failure is not None:
         raise RequestError(f"{name} has no answer: {generation.failure}; nothing was scored")
-    if reading is None and engine.source.measures:
+    if reading is None and engine.source.measures and not generation.served.withheld:
         raise RequestError(
             f"{name} answered without calling generate() of its model, so that no "
             "confidence could be read: use an adapter that runs transformers' generate()"
@@ -23,7 +23,8 @@ def check_answer(
             "the model's logits are not finite (NaN or infinity); nothing was scored: try "
             "another dtype (float32, bfloat16) or check the checkpoint"
         )
-    if not generation.text.strip() and _text_was_lost(request, reading, engine.source):
+    lost = not generation.text.strip() and not generation.served.withheld
+    if lost and _text_was_lost(request, reading, engine.source):
         raise RequestError(f"{name} returned an empty answer; nothing was scored: see its log")
 
 

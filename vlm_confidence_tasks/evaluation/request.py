@@ -15,7 +15,7 @@ from vlm_confidence_tasks.benchmarks import Benchmark, option_texts
 from vlm_confidence_tasks.benchmarks.dataset import Documents
 from vlm_confidence_tasks.errors import Place
 from vlm_confidence_tasks.evaluation.settings import Settings
-from vlm_confidence_tasks.probe import LabelStep, LogitSource, Reading
+from vlm_confidence_tasks.probe import LabelStep, LogitSource, Reading, Served
 from vlm_confidence_tasks.types import CLEAN, Question, Variant
 
 
@@ -186,11 +186,13 @@ class Generation:
     Attributes:
         token_counts: Counts of tokens by name, None if the engine gave none.
         failure: The error message, if the engine returned one in place of an answer; else None.
+        served: What the engine said of the answer beside its text.
     """
 
     text: str
     token_counts: Mapping[str, int | None] | None = None
     failure: str | None = None
+    served: Served = Served()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class Run:
         self.measures = engine.source.measures
         self.mask_store = MaskStore(cache.folder)
         self._engine = engine
+        self._max_width = probe.max_width()
         self._cache = cache
         self._on_complete = on_complete
         self._rank, self._ranks = rank, ranks
@@ -155,6 +156,14 @@ class Run:
             response.reading,
             response.position,
             loglik=task.settings.loglik,
+            widest=self._max_width,
+        )
+        served = response.generation.served
+        readout = replace(
+            readout,
+            truncated=served.truncated or None,
+            filtered=served.filtered or None,
+            other_model=served.other_model,
         )
         readout = replace(readout, refused=_refused(response, question))
         clean_answer = self.runner.responses[request.clean].answer

@@ -170,6 +170,8 @@ class Runner:
             for request, generation in zip(requests, returned, strict=True):
                 try:
                     with located(request.place):
+                        served = self._engine.source.served(generation.text)
+                        generation = replace(generation, served=served)
                         reading = self._reading(request, generation)
                         response = self._respond(request, generation, reading)
                 except MeasurementError as error:
@@ -314,7 +316,8 @@ class Runner:
         """Make and store the response to a request, from the engine's or the cache's answer."""
         check_answer(request, generation, reading, self._engine)
         text = self._engine.answer_text(request, generation.text)
-        found = find_answer(text, request.key.labels)
+        refused = generation.served.refused
+        found = None if refused else find_answer(text, request.key.labels)
         index = (
             None if reading is None else self._position(request, generation, text, found, reading)
         )

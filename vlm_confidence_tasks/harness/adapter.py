@@ -130,7 +130,7 @@ def _generation(text: Any, counts: Any) -> Generation:
     if text is None:
         return Generation("", counts, "it returned None in place of a text")
     # A subclass of str may carry log-probabilities and must not be converted.
-    text = text if isinstance(text, str) else str(text)
+    text = probe.escaped(text if isinstance(text, str) else str(text))
     failed = text.lstrip().startswith(FAILURE_TEXTS)
     return Generation(text, counts, " ".join(text.split()) if failed else None)
 

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+import numpy as np
+
 from vlm_confidence_tasks.metrics import Answers, metrics_for
+from vlm_confidence_tasks.metrics.catalogue.answers import (
+    confidence_open,
+    filtered,
+    other_model,
+    truncated,
+)
 
 # The columns, metrics by name. All but the rate of flips are of two sides.
 SHOWN = ("accuracy", "confidence", "ece", "ifr", "entropy")
 _METRICS = metrics_for(())
 _HEAD = "Clean -> perturbed; * where the 95% interval of that change alone, over images, excludes 0"
 _FOOT = "ece: calibration error; ifr: share of answers that flip; entropy in nats"
+# What is said of some answers, and which these are.
+_NOTES = {
+    "have bounds too far apart for a confidence: calibration is of the others "
+    "(confidence_open)": confidence_open,
+    "were cut off at the limit of tokens (truncated_rate)": truncated,
+    "were withheld by a content filter, whole or in part (filtered_rate)": filtered,
+    "came from another model than was asked (other_model_rate)": other_model,
+}
 # Of names and of cells: a line has 100 columns.
 _NAME, _CHANGE, _RATE = 25, 15, 5
 
@@ -57,13 +73,33 @@ def summary(tasks: Mapping[str, Answers]) -> str:
     """
     rows = {task: [change(name, answers) for name in SHOWN] for task, answers in tasks.items()}
     rows = {task: found for task, found in rows.items() if any(found)}
+    said = notes(tasks.values())
     if not rows:
-        return ""
+        return "\n".join(said)
     width = min(max(map(len, ("task", *rows))), _NAME)
     lines = [_HEAD, *_line(width, "task", SHOWN)]
     for task, found in rows.items():
         lines += _line(width, task, [_cell(one) for one in found])
-    return "\n".join([*lines, _FOOT])
+    return "\n".join([*lines, _FOOT, *said])
+
+
+def notes(tables: Iterable[Answers]) -> list[str]:
+    """Say in one line per kind what serving engines said of some answers.
+
+    Args:
+        tables: The answers of each task.
+
+    Returns:
+        No line of what was said of no answer.
+    """
+    held = list(tables)
+    found = []
+    for said, take in _NOTES.items():
+        numbers = np.concatenate([np.empty(0), *map(take, held)])
+        count = int(np.nansum(numbers))
+        if count:
+            found.append(f"{count} of {np.count_nonzero(~np.isnan(numbers))} answers {said}")
+    return found
 
 
 def change(name: str, answers: Answers) -> Change | None:

@@ -2,6 +2,7 @@
 
 from vlm_confidence_tasks.probe.answer_position import answer_position
 from vlm_confidence_tasks.probe.backend import ProbeError
+from vlm_confidence_tasks.probe.carrying import Served, escaped
 from vlm_confidence_tasks.probe.description import Origin, folder_digest
 from vlm_confidence_tasks.probe.hidden_states import StateRecorder, Vision, pool_vision
 from vlm_confidence_tasks.probe.labels import label_tokens
@@ -19,7 +20,7 @@ from vlm_confidence_tasks.probe.reading import (
     Reading,
     label_probabilities,
 )
-from vlm_confidence_tasks.probe.readout import make_readout
+from vlm_confidence_tasks.probe.readout import make_readout, max_width
 from vlm_confidence_tasks.probe.recorder import LabelTokens, measure_step, pad_label_tokens
 from vlm_confidence_tasks.probe.rows import BatchRows, Row
 from vlm_confidence_tasks.probe.structure import Structure, find_structure
@@ -36,11 +37,13 @@ __all__ = [
     "ProbeError",
     "Reading",
     "Row",
+    "Served",
     "StateRecorder",
     "Structure",
     "TransformersSource",
     "Vision",
     "answer_position",
+    "escaped",
     "find_source",
     "find_structure",
     "folder_digest",
@@ -50,6 +53,7 @@ __all__ = [
     "label_probabilities",
     "label_tokens",
     "make_readout",
+    "max_width",
     "measure_step",
     "options_of",
     "out_of_memory",

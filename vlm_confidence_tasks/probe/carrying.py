@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from vlm_confidence_tasks.errors import RequestError
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a serving engine says of an answer beside its text and its numbers.
+
+    Attributes:
+        truncated: Whether it was cut off at the limit of tokens.
+        filtered: Whether a content filter withheld it or a part of it.
+        refused: Whether the engine marks it as a refusal.
+        other_model: The name of the model that answered, if another one was asked; else None.
+    """
+
+    truncated: bool = False
+    filtered: bool = False
+    refused: bool = False
+    other_model: str | None = None
+
+    @property
+    def withheld(self) -> bool:
+        """Whether there is a reason why no text came."""
+        return self.truncated or self.filtered or self.refused
 
 
 class CarryingText(str):
@@ -40,3 +63,17 @@ def carried(text: str) -> Any:
             "scored: see its log"
         )
     return text.carried
+
+
+def escaped(text: str) -> str:
+    r"""Return a text with each half of a surrogate pair escaped, which no file can hold.
+
+    Servers send one where they cut a text in the middle of a character.
+
+    >>> print(escaped("Yes \ud83d"))
+    Yes \ud83d
+    """
+    whole = text.encode("utf-8", "backslashreplace").decode()
+    if whole == text:
+        return text
+    return CarryingText(whole, text.carried) if isinstance(text, CarryingText) else whole

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from loguru import logger
 
 from vlm_confidence_tasks.probe.backend import find_model, find_processor, find_tokenizer
+from vlm_confidence_tasks.probe.carrying import Served
 from vlm_confidence_tasks.probe.description import (
     NO_PROBABILITIES,
     Capability,
@@ -59,6 +60,10 @@ class LogitSource(Protocol):
         this way.
         """
         return None
+
+    def served(self, text: str) -> Served:
+        """Return what an engine said of an answer beside its text, which carries it."""
+        return Served()
 
     def decode(self, tokens: Sequence[int]) -> str | None:
         """Return the text of generated token ids, None if it is unknown."""

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -13,7 +14,7 @@ from loguru import logger
 
 from vlm_confidence_tasks.errors import RequestError, one_line
 from vlm_confidence_tasks.probe.backend import ProbeError
-from vlm_confidence_tasks.probe.carrying import CarryingText, carried
+from vlm_confidence_tasks.probe.carrying import CarryingText, Served, carried, escaped
 from vlm_confidence_tasks.probe.description import NO_PROBABILITIES, Capability, Origin
 from vlm_confidence_tasks.probe.labels import spellings
 from vlm_confidence_tasks.probe.reading import Reading
@@ -21,10 +22,11 @@ from vlm_confidence_tasks.probe.rows import BatchRows
 from vlm_confidence_tasks.probe.temporary import replaced
 from vlm_confidence_tasks.probe.top_k import (
     ALL,
+    ROUNDING,
     USUAL_K,
     TopKStep,
-    likeliest,
     read_top_k,
+    served_step,
     wanted_top_k,
 )
 
@@ -37,6 +39,14 @@ REFUSALS = (400, 422)
 # Adapters with an asynchronous client run an event loop a call, and a connection that outlives
 # its loop fails in the next.
 NOT_KEPT = {"extra_headers": {"Connection": "close"}}
+# How servers say why an answer ended, besides at its own end.
+CUT_OFF = ("length", "max_tokens", "model_length")
+FILTERED = ("content_filter", "safety")
+BROKEN_OFF = ("abort", "error", "insufficient_system_resource")
+# What a name may have behind that of the model: the date or number of a version.
+_VERSION = re.compile(r"([-@:]v?\d{3}[\d.-]*|-latest)?")
+# What stands in served tokens for bytes that are no character alone, or for white space.
+_MARKS = re.compile(r"\ufffd|[\u0120\u010a\u2581]|<0x[0-9A-Fa-f]{2}>|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}")
 
 
 class OpenAISource:
@@ -137,19 +147,45 @@ class OpenAISource:
         """Read what came with a text; None from a server without log-probabilities.
 
         Raises:
-            RequestError: The text is the adapter's own, or came without log-probabilities.
+            RequestError: The text is the adapter's own, or came without log-probabilities or with
+                those of another one.
             ValueError: They are no part of a distribution.
         """
-        choice = carried(text)
+        choice = carried(text).choices[0]
         if not self._asked:
             return None
         steps = read_steps(choice)
         if not steps:
+            served = self.served(text)
+            if served.refused or served.filtered or (served.truncated and not text.strip()):
+                return None
             raise RequestError(
                 "an answer came without log-probabilities, which the server sent before; nothing "
                 "was scored"
             )
         return read_top_k(steps, spelled_tokens(labels), self._vocabulary)
+
+    def served(self, text: str) -> Served:
+        """Return what the server said of an answer.
+
+        Raises:
+            RequestError: It broke the answer off.
+        """
+        if not isinstance(text, CarryingText):
+            return Served()
+        choice, name = text.carried.choices[0], getattr(text.carried, "model", None)
+        reason = str(choice.finish_reason).lower()
+        if reason in BROKEN_OFF:
+            raise RequestError(
+                f"the server broke an answer off (finish_reason {reason}); nothing was scored"
+            )
+        other = name if isinstance(name, str) and not same_model(self._model, name) else None
+        return Served(
+            truncated=reason in CUT_OFF,
+            filtered=reason in FILTERED,
+            refused=bool(getattr(choice.message, "refusal", None)),
+            other_model=None if other is None else escaped(other),
+        )
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of tokens, named as by `token_id`."""
@@ -179,32 +215,74 @@ def spelled_tokens(labels: Sequence[str]) -> list[list[int]]:
     return [sorted(token_id(text.encode()) for text in spellings(label)) for label in labels]
 
 
+def same_model(asked: str, served: str) -> bool:
+    """Whether a server's name of the model that answered may be that of the one that was asked.
+
+    Servers leave a provider's prefix out, and add a version.
+
+    >>> same_model("gpt-4o", "gpt-4o-2024-08-06"), same_model("gpt-4o", "gpt-4o-mini")
+    (True, False)
+    """
+    names = [name.rstrip("/").rsplit("/", 1)[-1].casefold() for name in (asked, served)]
+    short, long = sorted((name.removesuffix("-latest") for name in names), key=len)
+    begins = long.startswith(short) and _VERSION.fullmatch(long, len(short))
+    return not served or bool(begins)
+
+
 def read_steps(choice: Any) -> list[TopKStep]:
-    """Return the steps of an answer before its end token; that itself if it came first."""
-    content = _content(choice)
-    length = _before_end([_bytes(at) for at in content], choice.message.content or "")
-    return [
-        TopKStep(
-            token_id(_bytes(at)),
-            float(at.logprob),
-            likeliest(
-                token_id(_bytes(at)),
-                [(token_id(_bytes(other)), float(other.logprob)) for other in at.top_logprobs],
-            ),
+    """Return the steps of an answer before its end token; that itself if it came first.
+
+    Raises:
+        RequestError: They are of another text, or contradict each other.
+    """
+    content, text = _content(choice), choice.message.content or ""
+    tokens = [_bytes(at) for at in content]
+    if content and not _holds(b"".join(tokens).decode("utf-8", "replace"), escaped(text)):
+        raise RequestError(
+            "the log-probabilities of an answer are of tokens that do not make its text; nothing "
+            "was scored: ask another server or version"
         )
-        for at in content[: max(length, 1)]
+    cut_off = str(getattr(choice, "finish_reason", None)).lower() in CUT_OFF
+    length = len(tokens) if cut_off else _before_end(tokens, text)
+    return [
+        served_step(
+            token_id(token),
+            float(at.logprob),
+            [
+                (token_id(token if _same_name(at, other) else _bytes(other)), float(other.logprob))
+                for other in at.top_logprobs
+            ],
+        )
+        for at, token in zip(content[: max(length, 1)], tokens, strict=False)
     ]
+
+
+def _holds(generated: str, text: str) -> bool:
+    """Whether tokens make a text, of which servers may leave a part out, such as the thinking.
+
+    White space is ignored; where the tokens have marks in place of characters, all characters but
+    ASCII are.
+    """
+    generated, text = "".join(generated.split()), "".join(text.split())
+    if text in generated:
+        return True
+    plain = _MARKS.sub("", generated)
+    return plain != generated and _ascii(text) in _ascii(plain)
+
+
+def _ascii(text: str) -> str:
+    return _MARKS.sub("", text).encode("ascii", "ignore").decode()
 
 
 def _before_end(tokens: Sequence[bytes], text: str) -> int:
     """Return how many tokens make the text: some servers list the token that ended it too.
 
-    White space is ignored, which servers strip; where the tokens do not make the text, all are
-    taken.
+    It may have a name, or be empty. White space is ignored, which servers strip; where the tokens
+    do not make the text, all are taken.
     """
-    wanted, joined = b"".join(text.encode().split()), b""
+    wanted, joined = b"".join(escaped(text).encode().split()), b""
     for length, token in enumerate(tokens):
-        if joined == wanted and token.strip():
+        if joined == wanted and (token.strip() or not token):
             return length
         joined += b"".join(token.split())
     return len(tokens)
@@ -216,20 +294,38 @@ def _content(choice: Any) -> list[Any]:
 
 def _bytes(token: Any) -> bytes:
     given = getattr(token, "bytes", None)
-    return str(token.token).encode() if given is None else bytes(given)
+    if given is not None:
+        return bytes(given)
+    # The token that ends an answer may have no name.
+    return b"" if token.token is None else escaped(str(token.token)).encode()
+
+
+def _same_name(token: Any, other: Any) -> bool:
+    """Whether a listed token, of which the bytes are not given, is the chosen one."""
+    return getattr(other, "bytes", None) is None and bool(other.token == token.token)
 
 
 def _whole(step: Any) -> int | None:
     """Return how many tokens a step lists, if these are the whole vocabulary."""
     total = math.fsum(math.exp(other.logprob) for other in step.top_logprobs)
-    return len(step.top_logprobs) if abs(total - 1) < 1e-4 else None
+    return len(step.top_logprobs) if abs(total - 1) <= ROUNDING else None
 
 
 def _carry(response: Any) -> Any:
-    """Put a carrying text into a response."""
+    """Put a carrying text into a response.
+
+    A refusal has its text in another field, and an answer that a filter or the limit of tokens
+    withheld has none.
+    """
     choice = response.choices[0]
-    if isinstance(choice.message.content, str):
-        choice.message.content = CarryingText(choice.message.content, choice)
+    text, refusal = choice.message.content, getattr(choice.message, "refusal", None)
+    reason = str(getattr(choice, "finish_reason", None)).lower()
+    if isinstance(refusal, str):
+        text = text or refusal
+    if text is None and reason in (*CUT_OFF, *FILTERED):
+        text = ""
+    if isinstance(text, str):
+        choice.message.content = CarryingText(text, response)
     return response
 
 

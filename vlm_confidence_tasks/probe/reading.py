@@ -48,12 +48,23 @@ class LabelStep:
     Attributes:
         step: Its index.
         label: Index of the label that the step's token begins; None if it begins none.
-        logprob: ln p of each label at the step; () if they are unknown, or without labels.
+        logprob: ln p of each label at the step, of the tokens that were seen: -inf where none of
+            them was; () without labels.
+        unseen: The most that the other tokens of each label may hold together, where only the
+            likeliest tokens are known; () if all are.
+        rest: The most that all tokens which were not seen hold together.
     """
 
     step: int
     label: int | None
     logprob: tuple[float, ...]
+    unseen: tuple[float, ...] = ()
+    rest: float = 0.0
+
+    @property
+    def finite(self) -> bool:
+        """Whether no log-probability is NaN or infinite, but of labels that were not seen."""
+        return all(math.isfinite(p) or (bool(self.unseen) and p == -math.inf) for p in self.logprob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,8 @@ class Reading:
         token_entropy: Entropy in nats at each generated token before the end token; at
             the end token itself if it came first. A lower bound where `token_entropy_high`
             is given.
-        token_logprob: Log-probability of those tokens in nats.
+        token_logprob: Log-probability of those tokens in nats; -inf where a serving engine said
+            only that it is none of the likeliest.
         label_steps: The first step, and each whose token begins a label. Which of them is
             the answer position depends on the answer's text (`answer_position`).
         option_logprob: For each option, ln p of each of its tokens after the prompt.
@@ -85,14 +97,16 @@ class Reading:
 
     @property
     def finite(self) -> bool:
-        """Whether no measurement is NaN or infinite, but upper bounds that are unknown."""
-        parts = [self.token_entropy, self.token_logprob, *self.option_logprob]
+        """Whether no measurement is NaN or infinite, but those that an engine left open."""
+        high, logprob = self.token_entropy_high, self.token_logprob
+        if high is not None:
+            logprob = logprob[logprob != -np.inf]
+        parts = [self.token_entropy, logprob, *self.option_logprob]
         finite = all(np.isfinite(part).all() for part in parts)
-        high = self.token_entropy_high
         # No upper bound is known where it is infinite; NaN is none.
         finite = finite and (high is None or bool((high >= self.token_entropy).all()))
         finite = finite and (self.inside is None or self.inside.finite)
-        return finite and all(math.isfinite(p) for at in self.label_steps for p in at.logprob)
+        return finite and all(at.finite for at in self.label_steps)
 
 
 def read_row(
@@ -160,3 +174,23 @@ def label_probabilities(logprob: Sequence[float]) -> tuple[tuple[float, ...], fl
     """
     total = float(np.logaddexp.reduce(logprob))
     return tuple(math.exp(value - total) for value in logprob), min(math.exp(total), 1.0)
+
+
+def confidence_bounds(at: LabelStep, label: int) -> tuple[float, float]:
+    """Return the least and the greatest p(label) / sum over labels that unseen tokens allow.
+
+    With s the labels' seen probabilities and u <= `unseen`, sum u <= `rest`, those of their other
+    tokens, it is s / (sum s + u of the others) at least, and (s + u) / (sum s + u) at most.
+
+    >>> at = LabelStep(0, 0, (math.log(0.6), math.log(0.2)), unseen=(0.2, 0.1), rest=0.2)
+    >>> [round(bound, 6) for bound in confidence_bounds(at, 0)]
+    [0.666667, 0.8]
+    """
+    if not at.unseen:
+        probs, _ = label_probabilities(at.logprob)
+        return probs[label], probs[label]
+    seen = [math.exp(value) for value in at.logprob]
+    own, total, more = seen[label], math.fsum(seen), at.unseen[label]
+    others = min(at.rest, max(0.0, math.fsum(at.unseen) - more))
+    low = own / (total + others) if own > 0 else 0.0
+    return low, (own + more) / (total + more) if total > 0 else 1.0

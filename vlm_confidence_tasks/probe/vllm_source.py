@@ -12,16 +12,18 @@ from loguru import logger
 
 from vlm_confidence_tasks.errors import RequestError
 from vlm_confidence_tasks.probe.backend import ProbeError
-from vlm_confidence_tasks.probe.carrying import CarryingText, carried
+from vlm_confidence_tasks.probe.carrying import CarryingText, Served, carried
 from vlm_confidence_tasks.probe.description import Capability, Origin
 from vlm_confidence_tasks.probe.labels import label_tokens
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.rows import BatchRows
 from vlm_confidence_tasks.probe.temporary import replaced
-from vlm_confidence_tasks.probe.top_k import ALL, TopKStep, likeliest, read_top_k, wanted_top_k
+from vlm_confidence_tasks.probe.top_k import ALL, TopKStep, read_top_k, served_step, wanted_top_k
 
 # The engine's methods that adapters call.
 _METHODS = ("chat", "generate")
+# How it says that an answer is not whole.
+BROKEN_OFF = ("abort", "error")
 
 
 class VllmSource:
@@ -143,6 +145,21 @@ class VllmSource:
             raise RequestError("vLLM returned no log-probabilities; nothing was scored")
         return read_top_k(steps, self._tokens(tuple(labels)), self._vocabulary)
 
+    def served(self, text: str) -> Served:
+        """Return whether the limit of tokens cut an answer off.
+
+        Raises:
+            RequestError: The engine broke it off.
+        """
+        if not isinstance(text, CarryingText):
+            return Served()
+        reason = text.carried.finish_reason
+        if reason in BROKEN_OFF:
+            raise RequestError(
+                f"vLLM broke an answer off (finish_reason {reason}); nothing was scored"
+            )
+        return Served(truncated=reason == "length")
+
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of token ids, without special ones."""
         return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
@@ -155,7 +172,7 @@ def read_outputs(answer: Any) -> list[TopKStep]:
         None of them if it came without log-probabilities.
 
     Raises:
-        RequestError: It came with those of a part of its tokens.
+        RequestError: It came with those of a part of its tokens, or they contradict each other.
     """
     tokens = list(answer.token_ids)
     ended = answer.finish_reason == "stop" and not isinstance(answer.stop_reason, str)
@@ -169,8 +186,12 @@ def read_outputs(answer: Any) -> list[TopKStep]:
         )
     steps = []
     for token, listed in zip(tokens[:length], answer.logprobs, strict=False):
+        if token not in listed:
+            raise RequestError(
+                "vLLM returned no log-probability of a generated token; nothing was scored"
+            )
         pairs = [(other, float(at.logprob)) for other, at in listed.items()]
-        steps.append(TopKStep(token, float(listed[token].logprob), likeliest(token, pairs)))
+        steps.append(served_step(token, float(listed[token].logprob), pairs))
     return steps
 
 

@@ -57,6 +57,28 @@ def cells(line: str) -> list[list[str]]:
     return [[part.strip() for part in cell] for cell in found]
 
 
+def test_what_engines_said_of_answers_is_a_line_for_each_kind() -> None:
+    one, two = (yes_no_document("Yes", ("Yes",), [(NOISE, "Yes")]) for _ in range(2))
+    open_one = replace(two.clean, confidence_low=0.5, confidence_high=0.9)
+    held = Answers.of([one, replace(two, clean=open_one, question_id="2")])
+    assert summary({"x": held}).splitlines()[4:] == [
+        "1 of 1 answers have bounds too far apart for a confidence: calibration is of the others "
+        "(confidence_open)"
+    ]
+    kinds = {"truncated": True, "filtered": True, "other_model": "another"}
+    lines = []
+    for kind, said in kinds.items():
+        told = replace(one, clean=replace(one.clean, **{kind: said}))
+        (line,) = summary({"x": Answers.of([told]), "y": Answers.of([one])}).splitlines()[5:]
+        lines.append(line)
+    # In the order of kinds, of the tasks in which it happened.
+    assert lines == [
+        "1 of 2 answers were cut off at the limit of tokens (truncated_rate)",
+        "1 of 2 answers were withheld by a content filter, whole or in part (filtered_rate)",
+        "1 of 2 answers came from another model than was asked (other_model_rate)",
+    ]
+
+
 def test_a_change_is_marked_where_student_finds_one() -> None:
     rng = np.random.default_rng(0)
     before = rng.normal(1.0, 0.1, IMAGES)

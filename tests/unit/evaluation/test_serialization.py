@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from vlm_confidence_tasks.evaluation.request import Generation
 from vlm_confidence_tasks.evaluation.response_cache.serialization import pack, unpack
-from vlm_confidence_tasks.probe import HiddenStates, LabelStep, Reading
+from vlm_confidence_tasks.probe import HiddenStates, LabelStep, Reading, Served
 
 float32 = arrays(np.float32, st.integers(0, 9), elements=st.floats(width=32))
 insides = st.builds(
@@ -28,6 +28,15 @@ label_steps = st.builds(
     step=st.integers(0, 2**31),
     label=st.none() | st.integers(0, 25),
     logprob=st.lists(st.floats(), max_size=4).map(tuple),
+    unseen=st.lists(st.floats(), max_size=4).map(tuple),
+    rest=st.floats(),
+)
+served = st.builds(
+    Served,
+    truncated=st.booleans(),
+    filtered=st.booleans(),
+    refused=st.booleans(),
+    other_model=st.none() | st.text(),
 )
 readings = st.builds(
     Reading,
@@ -53,12 +62,12 @@ def same(one: object, other: object) -> bool:
     return type(one) is type(other) and repr(one) == repr(other)
 
 
-@given(st.text(), counts, readings)
+@given(st.text(), counts, readings, served)
 def test_every_number_round_trips_bit_for_bit(
-    text: str, counts: dict | None, reading: Reading
+    text: str, counts: dict | None, reading: Reading, said: Served
 ) -> None:
-    generation, again = unpack(pack(Generation(text, counts), reading))
-    assert generation == Generation(text, counts)
+    generation, again = unpack(pack(Generation(text, counts, served=said), reading))
+    assert generation == Generation(text, counts, served=said)
     for field in fields(Reading):
         assert same(getattr(reading, field.name), getattr(again, field.name)), field.name
 

@@ -52,7 +52,23 @@ def measured(readout: Readout, rng: np.random.Generator) -> Readout:
         entropy_low=readout.entropy,
         entropy_high=readout.entropy,
         refused=not readout.correct,
+        **served(readout),
     )
+
+
+def served(readout: Readout) -> dict[str, object]:
+    """What engines say of an answer; without draws of its own, which would change the others."""
+    mark = round(1e6 * (readout.entropy or 0.0))
+    found: dict[str, object] = {
+        "truncated": mark % 5 == 0 or None,
+        "filtered": mark % 7 == 0 or None,
+        "other_model": None if mark % 6 else "another",
+    }
+    if readout.confidence is not None:
+        width = mark % 4 / 100
+        found["confidence_low"] = max(0.0, readout.confidence - width)
+        found["confidence_high"] = min(1.0, readout.confidence + width)
+    return found
 
 
 @cache

@@ -261,6 +261,50 @@ def test_bounds_are_shown_as_bounds_and_answers_without_an_entropy_are_counted()
     assert found["probs_unsettled"] == pytest.approx(1 / 2) and found["probs_unsettled_clean"] == 0
 
 
+def test_confidences_within_bounds_are_counted_where_they_are_too_wide():
+    noise, other, text, empty = A.variants
+    bounds = dict(confidence_low=0.7, confidence_high=0.9)
+    one = replace(
+        A,
+        clean=replace(at_position(A.clean), confidence_low=0.9, confidence_high=0.9),
+        variants=(
+            # Known well enough for a confidence, but not for those of all labels.
+            replace(
+                within(noise, 0.5, None), probs=None, confidence_low=0.79, confidence_high=0.82
+            ),
+            replace(within(other, 0.5, None), probs=None, confidence=None, **bounds),
+            replace(text, answer=None, confidence=None),
+            empty,
+        ),
+    )
+    found = values([one])
+    assert found["confidence_low"] == pytest.approx((0.79 + 0.7) / 2)
+    assert found["confidence_high"] == pytest.approx((0.82 + 0.9) / 2)
+    assert found["confidence_width"] == pytest.approx((0.03 + 0.2) / 2)
+    assert found["confidence_width_clean"] == 0
+    assert found["confidence_open"] == 1 / 2 and found["confidence_open_clean"] == 0
+    # Calibration is of the answer that has one; -ln p(right label) of those with all labels' own.
+    assert found["confidence"] == 0.8 and found["ece"] == pytest.approx(0.2)
+    assert found["probs_unsettled"] == 1 and "nll" not in found and "nll_clean" in found
+    exact = {name for name in values([A, B]) if name.startswith("confidence_")}
+    assert exact == {"confidence_clean"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("truncated_rate", {"truncated": True}),
+        ("filtered_rate", {"filtered": True}),
+        ("other_model_rate", {"other_model": "another"}),
+    ],
+)
+def test_what_engines_say_of_answers_is_counted_where_they_say_it_of_one(name, said):
+    assert name not in values(DOCUMENTS)
+    first, *others = B.variants
+    found = values([A, replace(B, variants=(replace(first, **said), *others)), C])
+    assert found[name] == pytest.approx(1 / 9) and found[f"{name}_clean"] == 0
+
+
 def test_a_caption_has_entropy_and_defense_alone():
     caption = open_document(None, ("a cat", None, 1.0), [("a dog", None, 2.0)])
     assert set(values([caption])) == ENTROPY_AND_DEFENSE

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlm_confidence_tasks.errors import RequestError
-from vlm_confidence_tasks.probe import ProbeError, find_source
+from vlm_confidence_tasks.probe import ProbeError, Served, escaped, find_source
 from vlm_confidence_tasks.probe.openai_source import (
     read_steps,
     spelled_tokens,
@@ -118,7 +118,7 @@ def test_vllm_is_asked_for_what_it_allows(allowed, wanted, k, method, monkeypatc
     reading = source.read(found[0].outputs[0].text, ("Yes", "No"))
     assert reading.tokens == (1,) and reading.token_logprob[0] == pytest.approx(np.log(0.5))
     assert (reading.token_entropy_high is None) == (k == ALL)
-    assert (reading.label_steps[0].logprob == ()) == (k == 1)
+    assert (reading.label_steps[0].logprob[1] == -np.inf) == (k == 1)
     # Outside of the block the engine is as it was.
     assert "chat" not in vars(engine) and "generate" not in vars(engine)
 
@@ -184,19 +184,24 @@ def test_vllms_log_probabilities_of_a_part_of_the_tokens_are_refused():
         read_outputs(answer)
 
 
-def choice(text: str, *tokens: str, logprob: float = -0.1):
+def choice(
+    text: str | None, *tokens: str | None, logprob: float = -0.1, reason="stop", refusal=None
+):
     """An answer in OpenAI's form."""
 
     def entry(token):
+        # A server names a token by its bytes too, or only by its text.
+        whole = token is not None and token.isascii()
         return SimpleNamespace(
             token=token,
-            bytes=list(token.encode()),
+            bytes=list(token.encode()) if whole else None,
             logprob=logprob,
             top_logprobs=[SimpleNamespace(token=token, bytes=None, logprob=logprob)],
         )
 
     return SimpleNamespace(
-        message=SimpleNamespace(content=text),
+        message=SimpleNamespace(content=text, refusal=refusal),
+        finish_reason=reason,
         logprobs=SimpleNamespace(content=[entry(token) for token in tokens]),
     )
 
@@ -210,14 +215,134 @@ def choice(text: str, *tokens: str, logprob: float = -0.1):
         ("Yes, it is", ["Yes", ",", " it", " is", "<|im_end|>"], 4),
         ("Yes", ["Yes", "\n", "</s>"], 2),
         ("", ["</s>"], 1),
-        # What is not the text of the tokens: all of them.
-        ("said otherwise", ["Yes", ".", "</s>"], 3),
+        # One without a name, and what another server may list behind it.
+        ("Yes", ["Yes", ""], 1),
+        ("Yes", ["Yes", "", ""], 1),
+        ("Yes", ["", "Yes", ""], 2),
+        ("Yes", ["Yes", "\n", ""], 2),
+        ("", [""], 1),
+        # Of tokens of which the text is a part, all: the thinking is left out of it.
+        ("Yes", ["so", " be", " it", "</think>", "Yes", "</s>"], 6),
+        # Bytes that are no character alone, half of a surrogate pair, marks of white space.
+        ("caf\u00e9", ["caf", "\ufffd", "\ufffd", "</s>"], 4),
+        ("Yes \ud83d", ["Yes", " \ud83d", ""], 2),
+        ("Yes \U0001f600!", ["Yes", " \ud83d", "\ude00", "!"], 4),
+        ("Yes it is", ["Yes", "\u0120it", "\u2581is"], 3),
         ("caf\u00e9", ["caf", "\u00e9", "</s>"], 2),
     ],
 )
 def test_the_end_token_that_some_servers_list_is_left_out(text, tokens, count):
     steps = read_steps(choice(text, *tokens))
-    assert [token_bytes(at.token).decode() for at in steps] == tokens[:count]
+    named = [escaped(token) for token in tokens[:count]]
+    assert [token_bytes(at.token).decode() for at in steps] == named
+
+
+def test_an_end_token_may_have_no_name_and_one_that_is_cut_off_has_no_end_token():
+    assert len(read_steps(choice("Yes", "Yes", None))) == 1
+    assert len(read_steps(choice("Yes", "Yes", "", reason="length"))) == 2
+    assert len(read_steps(choice("", "so", " be", reason="length"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("said otherwise", ["Yes", ".", "</s>"]),
+        ("No", ["Yes"]),
+        ("Yes, it is", ["Yes"]),
+        ("\u732b", ["\u72d7"]),
+        ("No caf\u00e9", ["Yes", "caf", "\ufffd", "\ufffd"]),
+    ],
+)
+def test_lists_of_another_text_are_refused(text, tokens):
+    with pytest.raises(RequestError, match="do not make its text"):
+        read_steps(choice(text, *tokens))
+
+
+def came(one, model="gpt-4o", asked="gpt-4o"):
+    """A source, and the text that carries a response to it."""
+    completions = SimpleNamespace(create=lambda **payload: response)
+    response = SimpleNamespace(choices=[one], model=model)
+    chat = SimpleNamespace(completions=completions)
+    source = find_source(SimpleNamespace(client=SimpleNamespace(chat=chat), model_version=asked))
+    with source.reading(Rows(), False):
+        return source, completions.create().choices[0].message.content
+
+
+@pytest.mark.parametrize(
+    ("one", "text", "served"),
+    [
+        (choice("Yes", "Yes"), "Yes", Served()),
+        (choice("Yes", "Yes", reason=None), "Yes", Served()),
+        (choice("Yes, it", "Yes,", " it", reason="length"), "Yes, it", Served(truncated=True)),
+        (choice(None, "so", " be", reason="length"), "", Served(truncated=True)),
+        (choice("", "", reason="content_filter"), "", Served(filtered=True)),
+        (choice(None, "x", reason="content_filter"), "", Served(filtered=True)),
+        (choice(None, "No", refusal="No."), "No.", Served(refused=True)),
+        (choice("", "No", refusal="No."), "No.", Served(refused=True)),
+        # A message without content is no answer where there is no reason for it.
+        (choice(None, "Yes"), None, Served()),
+    ],
+)
+def test_what_a_server_says_of_an_answer_comes_with_its_text(one, text, served):
+    source, carrying = came(one)
+    assert carrying == text
+    if text is not None:
+        assert source.served(carrying) == served and source.served("Yes") == Served()
+
+
+def test_an_answer_without_numbers_is_read_only_where_it_has_no_text():
+    for one in (choice(None, "x", refusal="No."), choice(None, "x", reason="length")):
+        source, carrying = came(one)
+        one.logprobs = None
+        assert source.read(carrying, ("Yes", "No")) is None
+    source, carrying = came(choice("Yes", "Yes", reason="length"))
+    carrying.carried.choices[0].logprobs = None
+    with pytest.raises(RequestError, match="came without log-probabilities"):
+        source.read(carrying, ("Yes", "No"))
+
+
+@pytest.mark.parametrize("reason", ["abort", "error"])
+def test_an_answer_that_an_engine_broke_off_is_none(reason):
+    source, carrying = came(choice("Yes", "Yes", reason=reason))
+    with pytest.raises(RequestError, match=f"broke an answer off .finish_reason {reason}"):
+        source.served(carrying)
+    with source_of(engine := Engine()).reading(Rows(), False):
+        (found,) = engine.chat(["a"], [asked()])
+    vllm, text = source_of(engine), found.outputs[0].text
+    assert vllm.served(text) == vllm.served("Yes") == Served()
+    found.outputs[0].finish_reason = "length"
+    assert vllm.served(text) == Served(truncated=True)
+    found.outputs[0].finish_reason = reason
+    with pytest.raises(RequestError, match="vLLM broke an answer off"):
+        vllm.served(text)
+
+
+@pytest.mark.parametrize(
+    ("asked", "served", "same"),
+    [
+        ("gpt-4o", "gpt-4o", True),
+        ("gpt-4o", "gpt-4o-2024-08-06", True),
+        ("openai/gpt-4o", "gpt-4o-2024-08-06", True),
+        ("mistral-large-latest", "mistral-large-2411", True),
+        ("gemini-1.5-pro", "models/gemini-1.5-pro-002", True),
+        ("claude-opus-4-20250514", "claude-opus-4", True),
+        ("gpt-4o", "", True),
+        ("gpt-4o", "gpt-4o-mini", False),
+        ("gpt-4", "gpt-4.1", False),
+        ("gpt-4", "gpt-4-32k", False),
+        ("llama-3", "llama-2", False),
+    ],
+)
+def test_another_model_is_told_from_a_version(asked, served, same):
+    source, carrying = came(choice("Yes", "Yes"), served, asked)
+    assert source.served(carrying).other_model == (None if same else served)
+
+
+def test_vllms_list_without_the_chosen_token_is_refused():
+    answer = output().outputs[0]
+    del answer.logprobs[0][1]
+    with pytest.raises(RequestError, match="no log-probability of a generated token"):
+        read_outputs(answer)
 
 
 @given(st.binary())

@@ -151,6 +151,8 @@ def with_readout(**changes: object) -> Callable[[list[str]], list[str]]:
         (with_readout(probs={"Yes": -0.5, "No": 0.5}), "$.readouts[1].probs[...]"),
         (with_readout(probs={"Yes": 0.5}), "readout 1: probs has other keys than the labels"),
         (with_readout(probs=None), "readout 1: answer, probs and confidence do not fit together"),
+        (with_readout(confidence_low=0.0), "probs and confidence do not fit together"),
+        (with_readout(confidence_low=0.0, confidence_high=0.0), "do not fit together"),
         (with_readout(answer="Maybe"), "readout 1: answer is 'Maybe', which is none of the labels"),
         (with_readout(option_logprob={"Yes": -1, "No": -2}), "do not fit together"),
         (with_readout(inside={"drift": {}}), "missing required field `distance`"),

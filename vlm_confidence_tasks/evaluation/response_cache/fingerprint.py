@@ -24,7 +24,7 @@ PACKAGES = (
     *("tokenizers", "pillow", "bitsandbytes"),
 )
 # The records that are cached; a changed field changes the fingerprint.
-RECORDS = (probe.Reading, probe.LabelStep, probe.HiddenStates)
+RECORDS = (probe.Reading, probe.LabelStep, probe.HiddenStates, probe.Served)
 # Model arguments that do not change results, but for rounding.
 LAYOUT = {
     *("shared_prefix", "max_packed_tokens"),

@@ -3,7 +3,7 @@
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import astuple, fields
 from io import BytesIO
 from typing import Any
 
@@ -31,7 +31,8 @@ def pack(generation: Generation, reading: probe.Reading | None) -> bytes:
     arrays: Arrays = []
     numbers = None if reading is None else _fields(reading, arrays)
     counts = None if generation.token_counts is None else dict(generation.token_counts)
-    line = json.dumps([generation.text, counts, numbers], separators=(",", ":"))
+    parts = [generation.text, counts, numbers, astuple(generation.served)]
+    line = json.dumps(parts, separators=(",", ":"))
     blob = b"".join(array.tobytes() for array in arrays)
     return zlib.compress(b"\n".join([line.encode(), blob]), _LEVEL)
 
@@ -39,11 +40,12 @@ def pack(generation: Generation, reading: probe.Reading | None) -> bytes:
 def unpack(data: bytes) -> tuple[Generation, probe.Reading | None]:
     """Deserialise the output of `pack`."""
     line, _, blob = zlib.decompress(data).partition(b"\n")
-    text, counts, numbers = json.loads(line)
+    text, counts, numbers, served = json.loads(line)
+    generation = Generation(text, counts, served=probe.Served(*served))
     if numbers is None:
-        return Generation(text, counts), None
+        return generation, None
     reading = probe.Reading(**{name: _decode(value, blob) for name, value in numbers.items()})
-    return Generation(text, counts), reading
+    return generation, reading
 
 
 def pack_images(images: Sequence[Image.Image]) -> bytes:

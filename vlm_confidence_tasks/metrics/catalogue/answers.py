@@ -58,6 +58,39 @@ def bounded(answers: Answers) -> Floats:
     return only(~np.isnan(answers.entropy_low), np.isnan(answers.entropy))
 
 
+def width(answers: Answers) -> Floats:
+    """How far apart the bounds of each confidence are."""
+    gap: Floats = answers.confidence_high - answers.confidence_low
+    return gap
+
+
+def confidence_open(answers: Answers) -> Floats:
+    """Whether each confidence that has bounds is known only within bounds too wide for one."""
+    return only(~np.isnan(answers.confidence_low), np.isnan(answers.confidence))
+
+
+def truncated(answers: Answers) -> Floats:
+    """Whether the limit of tokens cut each answer off, in tasks where it did one."""
+    return _said_of_any(answers, "truncated")
+
+
+def filtered(answers: Answers) -> Floats:
+    """Whether a content filter withheld each answer or a part, in tasks where it did one."""
+    return _said_of_any(answers, "filtered")
+
+
+def other_model(answers: Answers) -> Floats:
+    """Whether another model than was asked gave each answer, in tasks where it did one."""
+    return _said_of_any(answers, "other_model")
+
+
+def _said_of_any(answers: Answers, name: str) -> Floats:
+    """Return what engines say of each answer; NaN in tables where they say it of none."""
+    found = getattr(answers, name)
+    whole = found if answers.whole is None else getattr(answers.whole, name)
+    return only(np.full(found.shape, whole.any()), found)
+
+
 def unsettled(answers: Answers) -> Floats:
     """Whether the k likeliest tokens leave the label probabilities open, at a known position."""
     asked = answers.labelled & ~np.isnan(answers.entropy_low) & ~answers.position_unknown
@@ -173,10 +206,65 @@ METRICS = (
     Metric(
         "probs_unsettled",
         Rate(unsettled),
-        "share of answers to {images} with a label outside the k likeliest tokens: no confidence",
+        "share of answers to {images} with a label outside the k likeliest tokens: no `nll`",
         higher_is_better=DOWN,
         sides=BOTH,
-        cannot_tell="the mean confidence of all answers: these are the sure ones",
+        cannot_tell="the mean `nll` of all answers: sure and doubtful ones are left out",
+    ),
+    Metric(
+        "confidence_low",
+        Mean(lambda a: a.confidence_low, SHARE),
+        "mean lower bound of the confidence on {images}, from the k likeliest tokens",
+        sides=BOTH,
+        cannot_tell="where between the bounds the confidence lies",
+    ),
+    Metric(
+        "confidence_high",
+        Mean(lambda a: a.confidence_high, SHARE),
+        "mean upper bound of the confidence on {images}, from the k likeliest tokens",
+        sides=BOTH,
+        cannot_tell="as `confidence_low`",
+    ),
+    Metric(
+        "confidence_width",
+        Mean(width, SHARE),
+        "mean difference of the bounds of the confidence on {images}",
+        higher_is_better=DOWN,
+        sides=BOTH,
+        cannot_tell="how far `confidence` is off: it lies anywhere between them",
+    ),
+    Metric(
+        "confidence_open",
+        Rate(confidence_open),
+        "share of answers to {images} with bounds too far apart for a confidence: in no "
+        "calibration",
+        higher_is_better=DOWN,
+        sides=BOTH,
+        cannot_tell="how sure these answers were: their bounds are in the samples",
+    ),
+    Metric(
+        "truncated_rate",
+        Rate(truncated),
+        "share of answers to {images} that the limit of tokens cut off, as the engine says",
+        higher_is_better=DOWN,
+        sides=BOTH,
+        cannot_tell="whether the label came before; absent where an engine says it of no answer",
+    ),
+    Metric(
+        "filtered_rate",
+        Rate(filtered),
+        "share of answers to {images} that a server's content filter withheld, whole or in part",
+        higher_is_better=DOWN,
+        sides=BOTH,
+        cannot_tell="why; absent where a server says it of no answer",
+    ),
+    Metric(
+        "other_model_rate",
+        Rate(other_model),
+        "share of answers to {images} from another model than was asked, as the server says",
+        higher_is_better=DOWN,
+        sides=BOTH,
+        cannot_tell="which: the samples name it; absent where it is none",
     ),
     Metric(
         "accuracy_upstream_clean",

@@ -57,6 +57,8 @@ class _Line(msgspec.Struct, gc=False):
 
 
 _DECODER = msgspec.json.Decoder(_Line)
+# A confidence and its bounds are sums of the same numbers in another order.
+SAME = 1e-9
 
 
 def read_samples(path: Path) -> SamplesFile:
@@ -157,7 +159,7 @@ def _disagreement(readout: Readout, labels: Set[str]) -> str | None:
     for name, label in (("answer", readout.answer), ("overlay_label", readout.overlay_label)):
         if label is not None and label not in labels:
             return f"{name} is {label[:40]!a}, which is none of the labels"
-    if (readout.confidence is None) != (readout.answer is None or readout.probs is None):
+    if not _fits(readout):
         return "answer, probs and confidence do not fit together"
     if readout.refused and readout.answer is not None:
         return "answer and refused do not fit together"
@@ -175,3 +177,14 @@ def _disagreement(readout: Readout, labels: Set[str]) -> str | None:
         if numbers is not None and numbers.keys() != labels:
             return f"{name} has other keys than the labels"
     return None
+
+
+def _fits(readout: Readout) -> bool:
+    """Whether an answer has a confidence where it must, and only where it may, in its bounds."""
+    low, high, confidence = readout.confidence_low, readout.confidence_high, readout.confidence
+    if readout.answer is None or low is None or high is None:
+        known = readout.answer is not None and readout.probs is not None
+        return known == (confidence is not None) and low is None and high is None
+    if confidence is None:
+        return readout.probs is None and low <= high
+    return low - SAME <= confidence <= high + SAME

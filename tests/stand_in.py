@@ -68,6 +68,7 @@ class StandIn(ThreadingHTTPServer):
         most: The largest `top_logprobs` that is accepted; None: log-probabilities are ignored.
         fault: What is wrong with the answer to a question, "" for nothing; it is also given
             how often the question was asked before.
+        reply: The response to a question, if it is not one of these at random.
         asked: The requests that were answered, by their text.
         payloads: All requests but those that only ask what is accepted.
         threads: The largest number of requests at once.
@@ -80,6 +81,7 @@ class StandIn(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.most: int | None = 20
         self.fault: Callable[[str, int], str] = lambda question, before: ""
+        self.reply: Callable[[str], Any] = lambda question: None
         self.delay: Callable[[str], float] = lambda question: 0.0
         self.asked: Counter[str] = Counter()
         self.payloads: list[dict[str, Any]] = []
@@ -156,7 +158,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self.refuse(int(fault), {"429": "rate limit", "500": "out of order"}[fault])
         if fault == "slow":
             time.sleep(SLOW)
-        body = json.dumps(completion(question, k, fault))
+        own = self.server.reply(question)
+        body = json.dumps(completion(question, k, fault) if own is None else own)
         if fault == "malformed":
             body = body[: len(body) // 2]
         if fault == "cut":

@@ -161,11 +161,11 @@ class Run:
         served = response.generation.served
         readout = replace(
             readout,
+            refused=_refused(response, question),
             truncated=served.truncated or None,
             filtered=served.filtered or None,
             other_model=served.other_model,
         )
-        readout = replace(readout, refused=_refused(response, question))
         clean_answer = self.runner.responses[request.clean].answer
         named = perturbations.named_label(request.variant, question.labels, clean_answer)
         if named is not None:
@@ -292,5 +292,6 @@ def _absent(tasks: Sequence[TaskSpec], measures: Collection[str]) -> Iterator[st
 
 
 def _refused(response: Response, question: Question) -> bool:
-    """Whether a response is a refusal, which names no label."""
-    return response.answer is None and refuses(response.text, closed=bool(question.labels))
+    """Whether a response is a refusal, which names no label, or the server says that it is one."""
+    said = response.answer is None and refuses(response.text, closed=bool(question.labels))
+    return said or response.generation.served.refused

@@ -15,6 +15,7 @@ from vlm_confidence_tasks.metrics.catalogue.answers import (
     other_model,
     truncated,
 )
+from vlm_confidence_tasks.metrics.functional.checks import Floats
 
 # The columns, metrics by name. All but the rate of flips are of two sides.
 SHOWN = ("accuracy", "confidence", "ece", "ifr", "entropy")
@@ -22,9 +23,10 @@ _METRICS = metrics_for(())
 _HEAD = "Clean -> perturbed; * where the 95% interval of that change alone, over images, excludes 0"
 _FOOT = "ece: calibration error; ifr: share of answers that flip; entropy in nats"
 # What is said of some answers, and which these are.
-_NOTES = {
+_NOTES: dict[str, Callable[[Answers], Floats]] = {
     "have bounds too far apart for a confidence: calibration is of the others "
     "(confidence_open)": confidence_open,
+    "are refusals (refusal_rate)": lambda answers: answers.refused,
     "were cut off at the limit of tokens (truncated_rate)": truncated,
     "were withheld by a content filter, whole or in part (filtered_rate)": filtered,
     "came from another model than was asked (other_model_rate)": other_model,

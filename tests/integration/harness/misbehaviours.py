@@ -141,7 +141,7 @@ def half(text: str) -> Callable[[Response], object]:
     return change
 
 
-ONE = {"answer": "Yes", "confidence": SURE, "entropy_low": ENTROPY}
+ONE = {"refused": False, "answer": "Yes", "confidence": SURE, "entropy_low": ENTROPY}
 WITHHELD = {"answer": None, "confidence": None, "entropy_low": None}
 NO_ANSWER = "in place of a text"
 CASES = (
@@ -233,7 +233,7 @@ CASES = (
     Case(
         "a refusal",
         ended("stop", content=None, refusal="No, I cannot help with that."),
-        WITHHELD | {"text": "No, I cannot help with that."},
+        WITHHELD | {"refused": True, "text": "No, I cannot help with that."},
     ),
     Case(
         "another model",

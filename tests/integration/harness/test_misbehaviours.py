@@ -82,22 +82,21 @@ def test_the_run_says_how_many(done: tuple[Run, StandIn]) -> None:
     run, _ = done
     assert len(CASES) >= 30 and run.code == 0, run.output[-3000:]
     assert run.results["results"][TASK]["failed,none"] == len(FAILING)
-    said = {
-        name: 2 * sum(name in case.scored for case in SCORED)
-        for name in ("truncated", "filtered", "other_model")
-    }
-    total = 2 * len(SCORED)
-    lines = run.output.splitlines()
-    for line in (
-        f"{said['truncated']} of {total} answers were cut off at the limit of tokens "
-        "(truncated_rate)",
-        f"{said['filtered']} of {total} answers were withheld by a content filter, whole or in "
-        "part (filtered_rate)",
-        f"{said['other_model']} of {total} answers came from another model than was asked "
-        "(other_model_rate)",
+    # On the clean and on the perturbed image.
+    total, lines = 2 * len(SCORED), run.output.splitlines()
+    for name, metric, said in (
+        ("refused", "refusal_rate", "are refusals"),
+        ("truncated", "truncated_rate", "were cut off at the limit of tokens"),
+        ("filtered", "filtered_rate", "were withheld by a content filter, whole or in part"),
+        ("other_model", "other_model_rate", "came from another model than was asked"),
     ):
-        assert lines.count(line) == 1
-    assert run.numbers(TASK)["truncated_rate"] == said["truncated"] / total
+        count = 2 * sum(bool(case.scored.get(name)) for case in SCORED)
+        assert lines.count(f"{count} of {total} answers {said} ({metric})") == 1
+        assert run.numbers(TASK)[metric] == count / total
+    bounded = [case.scored for case in SCORED if case.scored["answer"] is not None]
+    count = 2 * sum(scored.get("confidence", 0) is None for scored in bounded)
+    said = "have bounds too far apart for a confidence: calibration is of the others"
+    assert lines.count(f"{count} of {2 * len(bounded)} answers {said} (confidence_open)") == 1
 
 
 def test_what_was_scored_is_the_same_from_the_cache_and_in_a_report(

@@ -65,14 +65,18 @@ def test_what_engines_said_of_answers_is_a_line_for_each_kind() -> None:
         "1 of 1 answers have bounds too far apart for a confidence: calibration is of the others "
         "(confidence_open)"
     ]
-    kinds = {"truncated": True, "filtered": True, "other_model": "another"}
+    kinds = {"refused": True, "truncated": True, "filtered": True, "other_model": "another"}
     lines = []
     for kind, said in kinds.items():
-        told = replace(one, clean=replace(one.clean, **{kind: said}))
-        (line,) = summary({"x": Answers.of([told]), "y": Answers.of([one])}).splitlines()[5:]
+        told, not_told = (
+            replace(one, clean=replace(one.clean, **{"refused": False, **more}))
+            for more in ({kind: said}, {})
+        )
+        (line,) = summary({"x": Answers.of([told]), "y": Answers.of([not_told])}).splitlines()[5:]
         lines.append(line)
     # In the order of kinds, of the tasks in which it happened.
     assert lines == [
+        "1 of 2 answers are refusals (refusal_rate)",
         "1 of 2 answers were cut off at the limit of tokens (truncated_rate)",
         "1 of 2 answers were withheld by a content filter, whole or in part (filtered_rate)",
         "1 of 2 answers came from another model than was asked (other_model_rate)",

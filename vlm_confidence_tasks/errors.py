@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -63,3 +65,13 @@ def one_line(error: BaseException) -> str:
     """
     lines = _ADDRESS.sub("", str(error)).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return what an error about an unknown name adds: the known one nearest to it, if any is near.
+
+    >>> nearest("max_new_token", ["temperature", "max_new_tokens"])
+    ' (did you mean max_new_tokens?)'
+    """
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+# A task's configuration has this key if it is a perturbed task.
+OWN_KEY = "vlm_confidence_tasks"
+
 
 def main() -> None:
     """Run the harness's command line with the plugin loaded.
@@ -56,10 +59,13 @@ def _watch_runs(failures: dict[Exception, str], summaries: list[str]) -> None:
 
     from vlm_confidence_tasks.evaluation.signals import Interrupted, Interrupts
     from vlm_confidence_tasks.harness import run_summary
+    from vlm_confidence_tasks.harness.command_names import CheckedTasks, check_names, explained
     from vlm_confidence_tasks.harness.partial_results import remove_partial
+    from vlm_confidence_tasks.harness.written_results import check_written
 
     runs = itertools.count(1)
     evaluate = harness.cli_evaluate_single
+    harness.TaskManager = CheckedTasks
 
     def checked(args: Any) -> Any:
         since = time.time()
@@ -68,16 +74,16 @@ def _watch_runs(failures: dict[Exception, str], summaries: list[str]) -> None:
             raise Interrupted(f"lmms_eval: {where}not begun, after {Interrupts.last.name}")
         kept = run_summary.write.set(lambda lines: summaries.append(f"{where}{lines}"))
         try:
-            if not args.tasks:
-                raise ValueError("name the tasks with --tasks; `lmms_eval tasks list` shows them")
+            check_names(args)
             results, samples = evaluate(args)
             if results is not None and args.output_path:
-                check_written(Path(args.output_path), samples or (), since)
-                remove_partial(Path(args.output_path), args.model_args, results["configs"])
+                output = Path(args.output_path)
+                check_written(output, args.model_args, results, samples or {}, since)
+                remove_partial(output, args.model_args, results["configs"])
             if results is not None:
                 check_measured(results)
         except Exception as error:
-            failures[error] = f"{where}{error}"
+            failures[error] = f"{where}{explained(error, args.model)}"
             raise
         finally:
             run_summary.write.reset(kept)
@@ -91,43 +97,34 @@ def _lines(failures: Iterable[str]) -> list[str]:
 
 
 def check_measured(results: Mapping[str, Any]) -> None:
-    """Check that at least one document of each task was measured.
+    """Check that each perturbed task has a number; the harness leaves one without out.
 
     Args:
         results: The results of the harness's evaluation.
 
     Raises:
-        RuntimeError: Every document of a task failed; the message has the first error.
+        RuntimeError: A task has none; the message has the error of the first document that failed.
     """
-    for task, counts in results.get("n-samples", {}).items():
+    for task, config in results["configs"].items():
+        numbers = results["results"].get(task, {}).items()
+        if OWN_KEY not in config or any(_is_metric(name, value) for name, value in numbers):
+            continue
         errors = [one["error"] for one in results.get("failed", ()) if one["task"] == task]
-        if errors and len(errors) >= counts["effective"]:
+        if errors and len(errors) >= results["n-samples"][task]["effective"]:
             raise RuntimeError(
                 f"every document of {task} failed, so that it has no numbers; the first: "
                 f"{errors[0]}"
             )
-
-
-def check_written(output: Path, tasks: Iterable[str], since: float) -> None:
-    """Check that a run's files exist, since the harness only logs errors when writing them.
-
-    Args:
-        output: The run's `--output_path`.
-        tasks: Names of the tasks whose samples were to be written.
-        since: Start of the run, in seconds since the epoch.
-
-    Raises:
-        RuntimeError: A file is missing or older than the run.
-    """
-    # File systems store times with less precision than the clock.
-    new = [path.name for path in output.rglob("*.json*") if path.stat().st_mtime > since - 2]
-    expected = ["_results.json", *(f"_samples_{task}.jsonl" for task in tasks)]
-    missing = [ending for ending in expected if not any(name.endswith(ending) for name in new)]
-    if missing:
         raise RuntimeError(
-            f"the results were not written: no *{missing[0]} of this run in {output}; "
-            "is the folder writable and the disk not full?"
+            f"task {task} has no numbers: none of its metrics can be computed from its answers"
+            f"; name perturbations or other metrics{''.join(f'; {e}' for e in errors[:1])}"
         )
+
+
+def _is_metric(name: str, value: Any) -> bool:
+    """Whether an entry of a task's results is the number of a metric."""
+    metric, comma, _ = name.partition(",")
+    return bool(comma) and metric != "failed" and "_stderr" not in metric and value is not None
 
 
 if __name__ == "__main__":

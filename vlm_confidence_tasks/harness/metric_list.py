@@ -9,6 +9,7 @@ from typing import Any
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.harness.metric_registration import metric_entry
 from vlm_confidence_tasks.metrics import NamedMetric
+from vlm_confidence_tasks.metrics.catalogue.metric import DOCUMENTS
 
 # "all": tasks without a `metric_list` aggregate all metrics.
 METRICS = "VLM_CONFIDENCE_METRICS"
@@ -52,6 +53,21 @@ def metric_list(
     if not listed:
         raise TaskError("metric_list is empty: leave it out to get the core metrics")
     return [_complete(entry, known) for entry in listed]
+
+
+def check_clean(listed: Sequence[Mapping[str, Any]], known: Mapping[str, NamedMetric]) -> None:
+    """Check that a task without perturbations lists no metric of answers that it does not have.
+
+    Raises:
+        TaskError: It lists one.
+    """
+    names = (str(entry["metric"]) for entry in listed)
+    lacking = [name for name in names if known[name].selection.side not in DOCUMENTS]
+    if lacking:
+        raise TaskError(
+            f"perturbations is empty, and without any there is no {', '.join(lacking)}: add "
+            "perturbations, or leave metric_list out"
+        )
 
 
 def _complete(entry: object, known: Mapping[str, NamedMetric]) -> dict[str, Any]:

@@ -159,6 +159,11 @@ def _dumps(value: Any) -> bytes:
 def _replace(path: Path, parts: Iterable[bytes]) -> None:
     """Write a file under a temporary name and rename it, so that it is never incomplete."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    with unfinished.open("wb") as stream:
-        stream.writelines(parts)
-    os.replace(unfinished, path)
+    try:
+        with unfinished.open("wb") as stream:
+            stream.writelines(parts)
+        os.replace(unfinished, path)
+    except OSError:
+        # A disk that is full has no room for what nobody can read.
+        unfinished.unlink(missing_ok=True)
+        raise

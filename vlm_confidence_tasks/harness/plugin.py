@@ -24,19 +24,26 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import metadata
 from typing import Any
 
+from tenacity import RetryError
+
 from vlm_confidence_tasks import perturbations
+from vlm_confidence_tasks.errors import TaskError, one_line
 from vlm_confidence_tasks.harness import task_names
 from vlm_confidence_tasks.harness.metric_registration import register_metrics
 from vlm_confidence_tasks.metrics import metrics_for
 from vlm_confidence_tasks.models import manifests as model_manifests
+from vlm_confidence_tasks.sandbox import LOCAL_DATA
 
 TESTED = "0.7.3"
 _OURS = "_vlm_confidence_tasks"
+# Arguments of the harness's `evaluate` that `options` checks.
+_OPTIONS = ("limit", "system_instruction", "apply_chat_template")
 
 
 def manifests() -> list[Any]:
@@ -100,7 +107,10 @@ def install_tasks() -> None:
         given = name_or_config if isinstance(name_or_config, dict) else {"task": name_or_config}
         config = unlisted(self, given.get("task"))
         if config is None:
-            return load(self, name_or_config, *args, **kwargs)
+            try:
+                return load(self, name_or_config, *args, **kwargs)
+            except RetryError as error:
+                raise TaskError(no_data(str(given.get("task")), error)) from error
         config |= given | (kwargs.get("update_config") or {})
         return {config["task"]: config["class"](config=config)}
 
@@ -109,6 +119,14 @@ def install_tasks() -> None:
     TaskManager._get_config = config_of
     TaskManager.match_tasks = match_tasks
     TaskManager._load_individual_task_or_group = load_one
+
+
+def no_data(task: str, error: RetryError) -> str:
+    """Say why another package's task has no data, where the harness says how often it tried."""
+    reason, local = error.last_attempt.exception(), os.environ.get(LOCAL_DATA)
+    why = one_line(reason) if reason is not None else str(error)
+    ours = f"; {LOCAL_DATA}={local} holds data of perturbed tasks only" if local else ""
+    return f"task {task} is not of this package, and its data cannot be loaded ({why}){ours}"
 
 
 def install_seam() -> None:
@@ -123,7 +141,7 @@ def install_seam() -> None:
     # Another plugin may make a TaskManager during the evaluator's import.
     if original is None or hasattr(original, _OURS):
         return
-    signature = _signature(original, "lm", "task_dict", "cli_args", "response_cache")
+    signature = _signature(original, "lm", "task_dict", "cli_args", "response_cache", *_OPTIONS)
 
     @functools.wraps(original)
     def evaluate(*args: Any, **kwargs: Any) -> Any:
@@ -132,22 +150,25 @@ def install_seam() -> None:
         traps = list(_traps(call.arguments["task_dict"]))
         if not tasks and not traps:
             return original(*args, **kwargs)
+        from vlm_confidence_tasks.harness.options import check_options
         from vlm_confidence_tasks.harness.session import Session
         from vlm_confidence_tasks.harness.trap_task import answering, is_trap
         from vlm_confidence_tasks.harness.use_cache import OtherTasksCache
 
-        lm, cache = call.arguments["lm"], call.arguments.get("response_cache")
+        given = call.arguments
+        lm, cache = given["lm"], given.get("response_cache")
+        check_options(lm, [*tasks, *traps], list(leaves(given["task_dict"])), given)
         with ExitStack() as stack:
             if traps:
                 stack.enter_context(answering(lm, traps))
             session = None
             if tasks:
-                folder = getattr(cache, _OURS, None)
-                session = Session(lm, tasks, call.arguments.get("cli_args"), folder)
+                folder, system = getattr(cache, _OURS, None), given.get("system_instruction")
+                session = Session(lm, tasks, given.get("cli_args"), folder, system)
                 stack.enter_context(session)
             if cache is not None:
                 owns = session.owns if session is not None else is_trap
-                call.arguments["response_cache"] = OtherTasksCache(
+                given["response_cache"] = OtherTasksCache(
                     cache, lambda instance: is_trap(instance) or owns(instance)
                 )
             results = original(*call.args, **call.kwargs)

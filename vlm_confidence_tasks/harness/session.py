@@ -36,6 +36,7 @@ class Session:
         tasks: Sequence[PerturbedTask],
         cli_args: Any = None,
         cache: CacheFolder | None = None,
+        system: str | None = None,
     ) -> None:
         """Prepare for one evaluation.
 
@@ -45,6 +46,7 @@ class Session:
                 a group and one of its tasks.
             cli_args: The harness's command-line arguments.
             cache: Where responses are cached; None: nowhere.
+            system: The harness's `--system_instruction`.
         """
         self._lm = lm
         self._all_tasks = tasks
@@ -53,6 +55,7 @@ class Session:
         self._default_tags = read_tags("--reasoning_tags", tags)
         self._from_command = cli_args is not None
         self._cache = cache
+        self._system = system or ""
         self._rank, self._ranks = ranks()
         self._partial = PartialResults.of(cli_args, self._rank, self._ranks)
         self._restore = ExitStack()
@@ -76,6 +79,7 @@ class Session:
             self._restore.enter_context(announced)
         for task in self._all_tasks:
             task.evaluation, task.chat = self._run, not self._lm.is_simple
+            task.system = self._system
             self._restore.callback(setattr, task, "evaluation", None)
         for name, task in self._tasks.items():
             self._restore.callback(self._lm.task_dict.__setitem__, name, task.dataset)

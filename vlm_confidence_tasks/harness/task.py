@@ -27,6 +27,7 @@ from vlm_confidence_tasks.evaluation.request import (
 )
 from vlm_confidence_tasks.harness.document_masks import DocumentMasks
 from vlm_confidence_tasks.harness.metric_registration import DocumentValues, is_registered
+from vlm_confidence_tasks.harness.options import message
 from vlm_confidence_tasks.harness.task_config import check_greedy, read_config, stop_texts
 from vlm_confidence_tasks.masks import MaskStore, QuestionMasks, provider
 from vlm_confidence_tasks.metrics import Answers, NamedMetric
@@ -77,6 +78,7 @@ class PerturbedTask(ConfigurableTask):
             are those of the provider that YAML or environment name, if a subclass has none.
         evaluation: The current evaluation, None outside of one.
         chat: Whether the evaluated model takes chat messages.
+        system: The evaluation's `--system_instruction`, "" for none.
         samples: By document, the answers of all processes, once all are measured.
         answers: The table of these answers.
     """
@@ -91,6 +93,7 @@ class PerturbedTask(ConfigurableTask):
         """
         self.evaluation: Evaluation | None = None
         self.chat = False
+        self.system = ""
         self.answers = Answers.of(())
         self.samples: dict[int, Sample] = {}
         self._places: dict[int, int] = {}
@@ -150,6 +153,7 @@ class PerturbedTask(ConfigurableTask):
             **{name: getattr(self.plan.settings, name) for name in _DUMPED},
             "masks": None if self.masks is None else self.masks.name,
             "max_failures": max_failures(self.plan.settings.max_failures),
+            **({"system_instruction": self.system} if self.system else {}),
             "vlm_confidence_tasks": __version__,
             "versions": {name: version(name) for name in ("torch", "transformers")},
             "data": {"source": self._source(), "documents": len(self.documents.text)},
@@ -193,14 +197,15 @@ class PerturbedTask(ConfigurableTask):
         return [doc[IMAGES][part] for part in self._content(doc) if isinstance(part, int)]
 
     def doc_to_messages(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the images and the prompt as chat messages of the harness."""
+        """Return the images and the prompt as chat messages of the harness, the system's first."""
         content = [
             {"type": "text", "text": part}
             if isinstance(part, str)
             else {"type": "image", "url": doc[IMAGES][part]}
             for part in self._content(doc)
         ]
-        return [{"role": "user", "content": content}]
+        system = [message("system", self.system)] if self.system else []
+        return [*system, {"role": "user", "content": content}]
 
     def _content(self, doc: Mapping[str, Any]) -> tuple[str | int, ...]:
         """Return texts and indices of images, in the order in which they are shown."""
@@ -219,6 +224,8 @@ class PerturbedTask(ConfigurableTask):
 
     def build_all_requests(self, **kwargs: Any) -> None:
         """Build the requests of this rank.
+
+        The system instruction is a message of its own; the harness would put it before the prompt.
 
         Raises:
             TaskError: An option is not supported by perturbed tasks.
@@ -247,7 +254,7 @@ class PerturbedTask(ConfigurableTask):
             self._document_masks = DocumentMasks(
                 self.masks, self.documents, self.plan.settings.max_side
             )
-        super().build_all_requests(**kwargs)
+        super().build_all_requests(**kwargs | {"system_instruction": None})
         if self._document_masks is not None:
             self._document_masks.report(str(self.task_name))
 
@@ -260,8 +267,10 @@ class PerturbedTask(ConfigurableTask):
             if variant == CLEAN or self._applies(variant, doc_id, question):
                 index = doc_id * len(variants) + position
                 generation = copy.deepcopy(self.config.generation_kwargs)
+                # Part of the key: after another instruction the answer is another.
+                keyed = generation | ({"system_instruction": self.system} if self.system else {})
                 request = make_request(
-                    self.spec, index, doc_id, question, variant, ctx, generation, measures
+                    self.spec, index, doc_id, question, variant, ctx, keyed, measures
                 )
                 arguments = self.arguments(index, ctx, generation)
                 instances.append(

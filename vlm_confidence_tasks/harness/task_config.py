@@ -13,7 +13,7 @@ from vlm_confidence_tasks import benchmarks, perturbations
 from vlm_confidence_tasks.benchmarks import Benchmark
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.evaluation.settings import Name, Positive, Settings, check, expected
-from vlm_confidence_tasks.harness.metric_list import metric_list, more_metrics
+from vlm_confidence_tasks.harness.metric_list import check_clean, metric_list, more_metrics
 from vlm_confidence_tasks.harness.metric_registration import register_metrics
 from vlm_confidence_tasks.harness.reasoning import read_tags
 from vlm_confidence_tasks.metrics import NamedMetric, metrics_for
@@ -103,6 +103,8 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
     harness_config["metric_list"] = metric_list(
         config.get("metric_list"), metrics, more_metrics(settings.metrics, metrics)
     )
+    if config.get("metric_list") and not variants:
+        check_clean(config["metric_list"], metrics)
     return plan, harness_config
 
 

@@ -11,7 +11,14 @@ from lmms_eval.api.instance import GenerationResult, TokenCounts
 from lmms_eval.api.model import lmms
 from transformers import AutoModelForImageTextToText, AutoProcessor, BatchFeature
 
-from vlm_confidence_tasks.models.loading import check, dtype_named, quantisation, truth, whole
+from vlm_confidence_tasks.models.loading import (
+    GENERATION,
+    check,
+    dtype_named,
+    quantisation,
+    truth,
+    whole,
+)
 from vlm_confidence_tasks.models.shared_prefix import (
     Prompt,
     SharedPrefix,
@@ -52,6 +59,8 @@ class HfMultimodalSimple(lmms):
     Usage:
         lmms_eval --model hf_multimodal --model_args pretrained=Qwen/Qwen2.5-VL-3B-Instruct
     """
+
+    generation_arguments = GENERATION
 
     def __init__(
         self,

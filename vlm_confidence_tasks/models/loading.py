@@ -1,4 +1,4 @@
-"""How a checkpoint is loaded: the model's arguments, dtype and quantisation."""
+"""The arguments of a model and of generation, dtype and quantisation."""
 
 import logging
 from typing import Any
@@ -7,6 +7,14 @@ import torch
 from transformers import AutoConfig, BitsAndBytesConfig
 
 _LOGGED: set[str] = set()
+# The generation arguments that are read; `image_aspect_ratio` is of tasks that LLaVA's own adapter
+# answers too.
+GENERATION = frozenset(
+    (
+        *("max_new_tokens", "temperature", "do_sample", "top_p", "top_k", "num_beams"),
+        *("num_return_sequences", "until", "image_aspect_ratio"),
+    )
+)
 
 
 def dtype_named(name: str, device: torch.device) -> Any:

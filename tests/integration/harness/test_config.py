@@ -15,12 +15,15 @@ from vlm_confidence_tasks.harness.task_config import read_config, stop_texts
 from .kept_runs import evaluate
 
 TASK = {"task": "t", "benchmark": "pope", "perturbations": []}
+NOISE = {"name": "gaussian_noise", "epsilon": 0.3}
 TASKS = {
     "no_such_metric": "perturbations: []\nmetric_list: [{metric: acc_norm}]",
     "aggregated": "perturbations: []\nmetric_list: [{metric: accuracy, aggregation: mean}]",
     "extra_key": "perturbations: []\nmetric_list: [{metric: ece, n_bins: 10}]",
     "worse_is_better": "perturbations: []\nmetric_list: [{metric: ece, higher_is_better: true}]",
     "neither": "perturbations: []\nmetric_list: [{metric: entropy, higher_is_better: maybe}]",
+    "of_nothing": "perturbations: []\n"
+    "metric_list: [{metric: accuracy_upstream_clean}, {metric: accuracy}, {metric: ece}]",
     "no_such_other": "perturbations: []\nmetrics: [ece, acc_norm]",
     "some_metrics": "perturbations: []\nmetrics: some",
     "no_metrics": "perturbations: []\nmetric_list: []",
@@ -71,6 +74,10 @@ def data(few_questions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("extra_key", "task extra_key: metric 'ece' has unknown key 'n_bins'; an entry of metric_"),
         ("worse_is_better", "metric 'ece' has higher_is_better True, expected False: leave it out"),
         ("neither", "metric 'entropy' has higher_is_better 'maybe', expected true or false"),
+        (
+            "of_nothing",
+            "task of_nothing: perturbations is empty, and without any there is no accuracy, ece",
+        ),
         ("no_such_other", "task no_such_other: unknown metric 'acc_norm'; known: accuracy"),
         ("some_metrics", "task some_metrics: metrics is 'some', expected all or a list of metrics"),
         ("no_metrics", "task no_metrics: metric_list is empty: leave it out"),
@@ -106,7 +113,7 @@ def test_a_yaml_that_cannot_be_used(manager: TaskManager, task: str, message: st
 
 def test_a_direction_is_passed_on_where_the_metric_has_none() -> None:
     listed = [{"metric": "entropy", "higher_is_better": False}, {"metric": "ece"}]
-    _, config = read_config(TASK | {"metric_list": listed})
+    _, config = read_config(TASK | {"perturbations": [NOISE], "metric_list": listed})
     assert [entry["higher_is_better"] for entry in config["metric_list"]] == [False, False]
     assert listed[1] == {"metric": "ece"}
 

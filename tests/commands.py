@@ -89,6 +89,22 @@ class Commands:
         """Run it to its end."""
         return self.start(folder, *arguments, **options).wait()
 
+    def run_where_disk_is_full(
+        self, folder: Path, *arguments: str, size: int, environment: Mapping[str, str] = {}
+    ) -> Run:
+        """Run it where no file can be larger; what it says goes through a pipe, and is whole."""
+        order = {"name": "lmms_eval", "arguments": arguments, "folder": str(folder)}
+        order |= {"environment": {**os.environ, **environment}, "largest_file": size}
+        folder.mkdir(parents=True, exist_ok=True)
+        reading, writing = os.pipe()
+        with open(os.devnull) as nothing:
+            connection = forking.call(order, (nothing.fileno(), writing, writing))
+        os.close(writing)
+        child = Child(connection, folder, folder / "log")
+        with open(reading) as said:
+            child.log.write_text(said.read())
+        return child.wait()
+
     def start_ranks(
         self, folder: Path, *arguments: str, environment: Mapping[str, str] = {}, ranks: int = 2
     ) -> list[Child]:

@@ -76,10 +76,15 @@ def _wrong(line: bytes | None, right: bytes | None) -> str:
 
 
 def _kept(partial: Path, tasks: Iterable[str], since: float) -> str:
-    """Name the partial results that this run wrote."""
-    files = [partial / f"{task}{end}" for task in tasks for end in (".json", ".jsonl")]
-    # File systems store times with less precision than the clock.
-    kept = [str(file) for file in files if file.is_file() and file.stat().st_mtime > since - 2]
-    if kept:
-        return f"These are whole: {', '.join(kept)}"
-    return "No partial results could be written either: with --use_cache the same command goes on"
+    """Name the partial results that this run wrote, and the tasks without."""
+
+    def is_new(file: Path) -> bool:
+        # File systems store times with less precision than the clock.
+        return file.is_file() and file.stat().st_mtime > since - 2
+
+    files = {task: [partial / f"{task}{end}" for end in (".json", ".jsonl")] for task in tasks}
+    kept = [str(file) for own in files.values() for file in own if is_new(file)]
+    lost = [task for task, (file, _) in files.items() if not is_new(file)]
+    whole = f"Whole are the partial results {', '.join(kept)}. " if kept else ""
+    again = "with --use_cache DIR the same command goes on from the answers that it keeps"
+    return whole + (f"There are none of {', '.join(lost)}: {again}" if lost else "")

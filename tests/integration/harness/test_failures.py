@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import yaml
 from conftest import evaluate_command, install_models, of_images, run_command, write_pope
 from safetensors.torch import load_file, save_file
 
-from vlm_confidence_tasks.harness.cli import check_written
+from vlm_confidence_tasks.harness.written_results import check_written
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
 # Adapters that a user might have installed, each broken in its own way.
@@ -149,21 +149,41 @@ def test_results_that_cannot_be_written(few_questions: Path, tmp_path: Path) -> 
     assert run.last_line.startswith("lmms_eval: error: the results cannot be written")
 
 
-def test_results_that_the_harness_did_not_write(tmp_path: Path) -> None:
-    begun = time.time()
-    results = tmp_path / "m" / "20260102_results.json"
-    samples = tmp_path / "m" / "20260102_samples_pope.jsonl"
-    results.parent.mkdir()
-    with pytest.raises(RuntimeError, match=r"no \*_results.json of this run"):
-        check_written(tmp_path, ["pope"], begun)
-    results.touch()
-    with pytest.raises(RuntimeError, match=r"no \*_samples_pope.jsonl of this run"):
-        check_written(tmp_path, ["pope"], begun)
-    samples.touch()
-    check_written(tmp_path, ["pope"], begun)
-    os.utime(samples, (begun - 60, begun - 60))
-    with pytest.raises(RuntimeError, match="_samples_pope"):
-        check_written(tmp_path, ["pope"], begun)
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda file: file.unlink(), "m_results.json cannot be read: No such file"),
+        (lambda file: file.write_text(""), "m_results.json is not whole: line 1 is missing"),
+        (lambda file: file.write_text("{"), "m_results.json is not whole: line 1 is cut off"),
+        (lambda file: file.write_text("[]\n"), "line 1 is not what the run gave to write"),
+        (lambda file: file.rename(file.with_name("m_samples_t.jsonl")), "_results.json cannot be"),
+    ],
+)
+def test_results_that_the_harness_did_not_write(
+    damage: Callable, message: str, tmp_path: Path
+) -> None:
+    rows = [{"doc_id": 0, "text": "é\u2028"}, {"doc_id": 1, "nan": float("nan")}]
+    results = {"date": "m", "configs": {"t": {}}, "results": {"t": {"ece,none": 0.25}}}
+    file, samples = tmp_path / "m_results.json", tmp_path / "m_samples_t.jsonl"
+    file.write_text(json.dumps(results, indent=2, ensure_ascii=False))
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    samples.write_text("".join(lines))
+
+    def check() -> None:
+        check_written(tmp_path, None, results, {"t": rows}, 0)
+
+    check()
+    for wrong, line in ((lines[0], "2 is missing"), (lines[0] + lines[1][:9], "2 is cut off")):
+        samples.write_text(wrong)
+        with pytest.raises(RuntimeError, match=f"m_samples_t.jsonl is not whole: line {line}"):
+            check()
+    samples.write_text("".join([*lines, lines[1]]))
+    with pytest.raises(RuntimeError, match="line 3 is not what the run gave to write"):
+        check()
+    samples.write_text("".join(lines))
+    damage(file)
+    with pytest.raises(RuntimeError, match=message):
+        check()
 
 
 def test_every_failed_run_of_a_config_file(few_questions: Path, tmp_path: Path) -> None:

@@ -14,6 +14,11 @@ class Problems:
     def __init__(self) -> None:
         """Begin with none."""
         self._lines: dict[str, None] = {}
+        self._notes: dict[str, None] = {}
+
+    def note(self, line: str) -> None:
+        """Note what is to be known and is no problem."""
+        self._notes[" ".join(line.split())] = None
 
     def add(self, where: Path | str, what: str) -> None:
         """Note a problem with a file or folder."""
@@ -29,7 +34,9 @@ class Problems:
         return list(self._lines)
 
     def exit_code(self) -> int:
-        """Print the problems to standard error; 1 if there are any, else 0."""
+        """Print notes and problems to standard error; 1 if there are problems, else 0."""
+        for line in self._notes:
+            print(f"vlm-confidence: note: {line}", file=sys.stderr)
         for line in self._lines:
             print(f"vlm-confidence: error: {line}", file=sys.stderr)
         return 1 if self._lines else 0

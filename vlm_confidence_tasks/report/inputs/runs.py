@@ -18,6 +18,15 @@ CONDITIONS = ("perturbations", "max_side", "generation_kwargs", OWN_KEY)
 TRAP_NUMBER = "trap_entropy,none"
 
 
+class CutResults(ReportError):
+    """A results file that is no JSON, as when its run was killed while it was written."""
+
+    def __init__(self, file: Path, what: str) -> None:
+        """Name the file before what is wrong."""
+        self.file = file
+        super().__init__(f"{file}, {what}")
+
+
 @dataclass(frozen=True)
 class TaskRun:
     """One task of one run of the harness.
@@ -76,10 +85,14 @@ def find_runs(folders: Iterable[Path], problems: Problems, traps: bool = False) 
     samples.
     """
     runs: dict[tuple[Path, str], TaskRun] = {}
+    cut: list[CutResults] = []
     for folder in folders:
         for file in _results_files(folder, problems):
             try:
                 read = list(_read_results(file))
+            except CutResults as error:
+                cut.append(error)
+                continue
             except ReportError as error:
                 problems.add_line(str(error))
                 continue
@@ -87,7 +100,23 @@ def find_runs(folders: Iterable[Path], problems: Problems, traps: bool = False) 
             if not found:
                 problems.add(file, "no task of this package in it")
             runs.update({(file.resolve(), run.task): run for run in found})
-    return [run for run in runs.values() if _has_samples(run, problems)]
+    kept = [run for run in runs.values() if _has_samples(run)]
+    for one in cut:
+        beside = (run.results for run in kept if run.results.parent == one.file.parent)
+        _add(str(one), any(results.name > one.file.name for results in beside), problems)
+    for run in runs.values():
+        if not _has_samples(run):
+            dates = (k.date for k in kept if (k.model, k.task) == (run.model, run.task))
+            _add(_without_samples(run), any(date > run.date for date in dates), problems)
+    return kept
+
+
+def _add(line: str, replaced: bool, problems: Problems) -> None:
+    """Add what is wrong with a run; one that a later run replaces may have been killed."""
+    if replaced:
+        problems.note(f"{line}; a later run beside it is whole, so that this one is left out")
+    else:
+        problems.add_line(line)
 
 
 def _results_files(folder: Path, problems: Problems) -> list[Path]:
@@ -102,22 +131,22 @@ def _results_files(folder: Path, problems: Problems) -> list[Path]:
     return files
 
 
-def _has_samples(run: TaskRun, problems: Problems) -> bool:
-    if run.samples.is_file():
-        return True
-    problems.add(
-        run.results,
-        f"no samples of {run.task}: no file {run.samples.name} beside it; was the run "
-        "made without --log_samples?",
+def _has_samples(run: TaskRun) -> bool:
+    return run.samples.is_file()
+
+
+def _without_samples(run: TaskRun) -> str:
+    return (
+        f"{run.results}: no samples of {run.task}: no file {run.samples.name} beside it; was the "
+        "run made without --log_samples?"
     )
-    return False
 
 
 def _read_results(file: Path) -> Iterator[TaskRun]:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ReportError(f"{file}, line {error.lineno}: not JSON ({error.msg})") from error
+        raise CutResults(file, f"line {error.lineno}: not JSON ({error.msg})") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ReportError(f"{file}: cannot be read: {error}") from error
     try:

@@ -15,6 +15,7 @@ from PIL import Image, PngImagePlugin
 
 from vlm_confidence_tasks.benchmarks import DocumentError
 from vlm_confidence_tasks.benchmarks.base import to_rgb
+from vlm_confidence_tasks.benchmarks.dataset import strict_decoding
 from vlm_confidence_tasks.benchmarks.decoding import Decoder, max_pixels
 from vlm_confidence_tasks.errors import TaskError
 
@@ -29,7 +30,9 @@ def file_of(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 
 
 def shown(data: bytes, **options: object) -> np.ndarray:
-    return np.asarray(to_rgb(Decoder("x", **options).image({"bytes": data, "path": "x.png"})))
+    # As a run reads them: the harness, once imported, tells Pillow otherwise.
+    with strict_decoding():
+        return np.asarray(to_rgb(Decoder("x", **options).image({"bytes": data, "path": "x.png"})))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])

@@ -212,7 +212,8 @@ def _entry(piece: str, step: dict[str, float], k: int, fault: str) -> dict[str, 
         likeliest = [(likeliest[0][0], None), *likeliest[1:]]
     if fault == "no distribution":
         likeliest = [(token, 0.0) for token, _ in likeliest]
-    return _token(piece, step[piece]) | {"top_logprobs": [_token(*pair) for pair in likeliest]}
+    own = 0.0 if fault == "no distribution" else step[piece]
+    return _token(piece, own) | {"top_logprobs": [_token(*pair) for pair in likeliest]}
 
 
 def _token(text: str, logprob: Any) -> dict[str, Any]:

@@ -20,6 +20,8 @@ FAULTS = (
     *("a document fails", "a document fails, allowed", "more fail than allowed"),
     *("a server fails for a while", "a server fails", "a server is down", "time-outs"),
     *("answers without log-probabilities", "numbers that are none", "fewer than asked for"),
+    *("contradictory log-probabilities", "impossible tokens", "cut off, filtered, refused"),
+    *("another model answers", "half a character"),
     *("no log-probabilities at all", "a server dies in the middle", "a version is not named"),
 )
 

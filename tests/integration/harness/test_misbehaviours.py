@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 from .misbehaviours import CASES, MODEL, Case, response
 
+Happened = Callable[[str, str, str], None]
 TASK = "pope_eps0.3"
 FAILING = [case for case in CASES if isinstance(case.scored, str)]
 SCORED = [case for case in CASES if not isinstance(case.scored, str)]
@@ -78,8 +79,9 @@ def test_each_is_scored_as_it_must_be_or_fails_with_one_line(
         } & set(case.scored)
 
 
-def test_the_run_says_how_many(done: tuple[Run, StandIn]) -> None:
+def test_the_run_says_how_many(done: tuple[Run, StandIn], happened: Happened) -> None:
     run, _ = done
+    found = []
     assert len(CASES) >= 30 and run.code == 0, run.output[-3000:]
     assert run.results["results"][TASK]["failed,none"] == len(FAILING)
     # On the clean and on the perturbed image.
@@ -92,7 +94,14 @@ def test_the_run_says_how_many(done: tuple[Run, StandIn]) -> None:
     ):
         count = 2 * sum(bool(case.scored.get(name)) for case in SCORED)
         assert lines.count(f"{count} of {total} answers {said} ({metric})") == 1
+        found.append(f"“N of N answers {said} ({metric})”")
         assert run.numbers(TASK)[metric] == count / total
+    what = "`finish_reason` of length and content_filter, with a text or without; a `refusal`"
+    happened("cut off, filtered, refused", what, f"it ended well; {', '.join(found[:3])}")
+    what = "responses with another `model` than was asked"
+    happened("another model answers", what, f"it ended well; {found[3]}")
+    what = "-9999.0 and -inf as log-probabilities among the k likeliest"
+    happened("impossible tokens", what, "it ended well; they count as probability 0")
     bounded = [case.scored for case in SCORED if case.scored["answer"] is not None]
     count = 2 * sum(scored.get("confidence", 0) is None for scored in bounded)
     said = "have bounds too far apart for a confidence: calibration is of the others"
@@ -100,7 +109,7 @@ def test_the_run_says_how_many(done: tuple[Run, StandIn]) -> None:
 
 
 def test_what_was_scored_is_the_same_from_the_cache_and_in_a_report(
-    done: tuple[Run, StandIn], folder: Path
+    done: tuple[Run, StandIn], folder: Path, happened: Happened
 ) -> None:
     run, server = done
     before, asked = run.samples(TASK), len(server.payloads)
@@ -110,6 +119,9 @@ def test_what_was_scored_is_the_same_from_the_cache_and_in_a_report(
     assert made.code == 0, made.output
     made = run_command(["vlm-confidence", "export", "results", "--output", "all.csv"], folder)
     assert made.code == 0 and "Yes \\ud83d" in (folder / "all.csv").read_text()
+    what = "a text that ends with a half of a surrogate pair"
+    ended = "it ended well; escaped in samples, cache and tables (`Yes \\ud83d`)"
+    happened("half a character", what, ended)
     # Only what failed is asked again.
     (folder / "again").mkdir()
     allowed = {"VLM_CONFIDENCE_MAX_FAILURES": str(len(FAILING))}
@@ -124,10 +136,16 @@ def test_what_was_scored_is_the_same_from_the_cache_and_in_a_report(
 
 
 def test_without_leave_to_fail_the_first_of_them_ends_the_run(
-    server: StandIn, tmp_path: Path
+    server: StandIn, tmp_path: Path, happened: Happened
 ) -> None:
     first = CASES.index(FAILING[0])
     run = ask(server, tmp_path, range(first, first + 1))
     assert run.code == 1 and not list(tmp_path.rglob("*_results.json"))
     expected = rf"task {TASK}, document 0 \(question_id {first + 1}\), variant clean: .*"
     assert re.search(expected + FAILING[0].scored, run.last_line)
+    what = (
+        "tokens that are not in their own lists or have another probability there, "
+        "log-probabilities above 0, lists of another text"
+    )
+    line = run.last_line.removeprefix("lmms_eval: error: ")
+    happened("contradictory log-probabilities", what, f"exit 1, “{line}”")

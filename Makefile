@@ -6,8 +6,9 @@ BIN = $(VENV)/bin
 # What takes minutes: every model family, gradients through the whole harness, every fault and
 # resumed run, the commands of all docs, the notebook, the site, studies in small, whole leaderboards.
 LONG = $(addprefix tests/integration/,zoo models/test_llava.py \
-	$(addprefix harness/test_,attacks.py failed_documents.py failures.py faults.py full_disk.py hub.py \
-		misbehaviours.py plan.py resume.py runs_agree.py same_question.py servers.py session.py) \
+	$(addprefix harness/test_,attacks.py command_line.py failed_documents.py failures.py faults.py \
+		full_disk.py hub.py misbehaviours.py plan.py resume.py runs_agree.py same_question.py \
+		servers.py session.py) \
 	$(addprefix test_,coverage.py csp.py docs.py first_hour.py install.py notebook.py scale.py \
 		seams.py site.py)) \
 	tests/unit/calibration/test_training.py \

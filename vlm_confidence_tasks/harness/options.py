@@ -56,10 +56,11 @@ def _check_limit(limit: float | None, tasks: Sequence[Any]) -> None:
     if 0 < limit < 1:
         counts = {str(t.task_name): math.ceil(len(t.eval_docs) * limit) for t in tasks}
         if len(set(counts.values())) > 1:
+            named = ", ".join(f"{counts[task]} of {task}" for task in sorted(counts))
             raise TaskError(
                 f"--limit {limit:g}: lmms_eval takes as many documents of every task as this share "
-                f"of the first has ({', '.join(f'{n} of {task}' for task, n in counts.items())}): "
-                "give a number of documents, or run the tasks one by one"
+                f"of one of them is ({named}): give a number of documents, or run the tasks one by "
+                "one"
             )
     elif not float(limit).is_integer() or limit < 1:
         raise TaskError(

@@ -153,7 +153,7 @@ class PerturbedTask(ConfigurableTask):
             **{name: getattr(self.plan.settings, name) for name in _DUMPED},
             "masks": None if self.masks is None else self.masks.name,
             "max_failures": max_failures(self.plan.settings.max_failures),
-            **({"system_instruction": self.system} if self.system else {}),
+            "generation_kwargs": self._generation(),
             "vlm_confidence_tasks": __version__,
             "versions": {name: version(name) for name in ("torch", "transformers")},
             "data": {"source": self._source(), "documents": len(self.documents.text)},
@@ -267,8 +267,7 @@ class PerturbedTask(ConfigurableTask):
             if variant == CLEAN or self._applies(variant, doc_id, question):
                 index = doc_id * len(variants) + position
                 generation = copy.deepcopy(self.config.generation_kwargs)
-                # Part of the key: after another instruction the answer is another.
-                keyed = generation | ({"system_instruction": self.system} if self.system else {})
+                keyed = self._generation()
                 request = make_request(
                     self.spec, index, doc_id, question, variant, ctx, keyed, measures
                 )
@@ -279,6 +278,11 @@ class PerturbedTask(ConfigurableTask):
                     )
                 )
         return instances
+
+    def _generation(self) -> dict[str, Any]:
+        """Return what decides on an answer besides prompt and images: part of keys and results."""
+        system = {"system_instruction": self.system} if self.system else {}
+        return {**(self.config.generation_kwargs or {}), **system}
 
     def _applies(self, variant: Variant, document: int, question: Question) -> bool:
         """Whether a variant of a document can be made."""

@@ -37,6 +37,12 @@ def check_options(
         TaskError: An option would be ignored, or applied in another way than it says.
     """
     _check_limit(given.get("limit"), every)
+    for task in tasks:
+        documents = len(task.eval_docs)
+        if (given.get("offset") or 0) >= documents:
+            raise TaskError(
+                f"--offset {given['offset']}: task {task.task_name} has {documents} documents"
+            )
     if given.get("apply_chat_template"):
         raise TaskError(
             "leave out --apply_chat_template: adapters of chat models apply their model's template "

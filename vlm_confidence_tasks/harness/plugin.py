@@ -43,7 +43,7 @@ from vlm_confidence_tasks.sandbox import LOCAL_DATA
 TESTED = "0.7.3"
 _OURS = "_vlm_confidence_tasks"
 # Arguments of the harness's `evaluate` that `options` checks.
-_OPTIONS = ("limit", "system_instruction", "apply_chat_template")
+_OPTIONS = ("limit", "offset", "system_instruction", "apply_chat_template")
 
 
 def manifests() -> list[Any]:

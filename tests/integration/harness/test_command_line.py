@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ TASKS = {
 }
 SILENT = "{% for m in messages %}{% if m.role == 'user' %}<image>{% endif %}{% endfor %}ASSISTANT:"
 REFUSING = "{% for m in messages %}{{ raise_exception('System role not supported') }}{% endfor %}"
-# What a run is asked beside a model, a task and where to write, and what it says.
+# What a run is asked beside a model, a task and where to write, and what it says; None: nothing.
 REFUSED = [
     ({"model": "tiny_lava"}, "--model tiny_lava: no such adapter (did you mean tiny_llava?)"),
     (
@@ -45,6 +46,7 @@ REFUSED = [
     ),
     ({"limit": 0}, "--limit 0: give a number of documents, a share"),
     ({"limit": 2.5}, "--limit 2.5: give a number of documents, a share"),
+    ({"offset": 24}, "--offset 24: task noisy has 24 documents"),
     (
         {"gen_kwargs": "max_new_token=5"},
         "task noisy: generation_kwargs has max_new_token, which TinyLlava does not read (did you "
@@ -75,6 +77,7 @@ REFUSED = [
     ({"baseline": "x.jsonl"}, "leave out --baseline, which finds no score of a document"),
     ({"max_tokens": 5}, "leave out --max_tokens: TinyLlava counts no tokens"),
     ({"tasks": "of_nothing"}, "perturbations is empty, and without any there is no accuracy: add"),
+    ({"tasks": "no_numbers", "predict_only": True}, None),
     ({"tasks": "no_numbers"}, "task no_numbers has no numbers: none of its metrics can be"),
     (
         {"tasks": "pope"},
@@ -95,16 +98,16 @@ def test_what_is_refused(few_questions: Path, tmp_path: Path) -> None:
     (tmp_path / "runs.yaml").write_text(yaml.safe_dump([base | given for given, _ in REFUSED]))
     run = run_command(["lmms_eval", "--config", "runs.yaml"], tmp_path, few_questions)
     assert run.code == 1
-    lines = run.output.strip().splitlines()[-len(REFUSED) :]
-    for number, (line, (_, message)) in enumerate(zip(lines, REFUSED, strict=True), 1):
+    said = {n: message for n, (_, message) in enumerate(REFUSED, 1) if message is not None}
+    lines = run.output.strip().splitlines()[-len(said) :]
+    for line, (number, message) in zip(lines, said.items(), strict=True):
         assert line.startswith(f"lmms_eval: error: run {number} of runs.yaml: "), line
         assert message in line, (line, message)
-    assert lines[-1].endswith(
-        "VLM_CONFIDENCE_DATA=" + str(few_questions) + " holds data of perturbed tasks only"
-    )
-    assert not [
-        file for file in tmp_path.rglob("*_results.json") if "no_numbers" not in file.read_text()
-    ]
+    folder = str(few_questions)
+    assert lines[-1].endswith(f"VLM_CONFIDENCE_DATA={folder} holds data of perturbed tasks only")
+    # Nothing of what is refused is written, but the samples of a task without numbers.
+    written = [json.loads(file.read_text()) for file in tmp_path.rglob("*_results.json")]
+    assert {task for results in written for task in results["configs"]} == {"no_numbers"}
 
 
 def test_a_system_instruction_begins_every_prompt_and_is_part_of_keys_and_results(

@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _watch_runs(failures: dict[Exception, str], summaries: list[str]) -> None:
-    """Wrap the harness's function for one run: check its results, keep its error and summary."""
+    """Wrap the harness's function for one run: check names and results, keep error and summary."""
     from lmms_eval import __main__ as harness
 
     from vlm_confidence_tasks.evaluation.signals import Interrupted, Interrupts

@@ -8,9 +8,11 @@ of the harness:
   files but names (`task_names`), since the harness has no entry point for tasks;
 - `TaskManager._get_config`: also has their configurations;
 - `TaskManager.match_tasks` and `_load_individual_task_or_group`: also know names that are not
-  listed, such as `pope_eps0.17` and `pope_jpeg_verbal3`;
+  listed, such as `pope_eps0.17` and `pope_jpeg_verbal3`; the second says why a task of another
+  package has no data;
 - `lmms_eval.evaluator.evaluate`: opens a `Session` around it if any task of a run is a
-  `PerturbedTask`, and prints a few lines about the run at the end (`run_summary`). All other
+  `PerturbedTask`, checks the options (`options`), and prints a few lines about the run at the
+  end (`run_summary`). All other
   changes to a run are made by the session, which reverts them at the end. This function is
   wrapped when a TaskManager is made or loads a task, since the evaluator's import is not
   complete when entry points are loaded;

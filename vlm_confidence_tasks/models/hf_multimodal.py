@@ -11,14 +11,7 @@ from lmms_eval.api.instance import GenerationResult, TokenCounts
 from lmms_eval.api.model import lmms
 from transformers import AutoModelForImageTextToText, AutoProcessor, BatchFeature
 
-from vlm_confidence_tasks.models.loading import (
-    GENERATION,
-    check,
-    dtype_named,
-    quantisation,
-    truth,
-    whole,
-)
+from vlm_confidence_tasks.models.loading import check, dtype_named, quantisation, truth, whole
 from vlm_confidence_tasks.models.shared_prefix import (
     Prompt,
     SharedPrefix,
@@ -26,6 +19,7 @@ from vlm_confidence_tasks.models.shared_prefix import (
     prompts_of,
 )
 from vlm_confidence_tasks.models.turns import (
+    ARGUMENTS,
     ProcessedOnce,
     Turn,
     Unprocessable,
@@ -60,7 +54,7 @@ class HfMultimodalSimple(lmms):
         lmms_eval --model hf_multimodal --model_args pretrained=Qwen/Qwen2.5-VL-3B-Instruct
     """
 
-    generation_arguments = GENERATION
+    generation_arguments = ARGUMENTS
 
     def __init__(
         self,

@@ -10,6 +10,13 @@ from typing import Any, TypeVar
 from lmms_eval.protocol import ChatMessages
 
 Item = TypeVar("Item")
+# The generation arguments that are read; the last is of tasks that LLaVA's own adapter answers too.
+ARGUMENTS = frozenset(
+    (
+        *("max_new_tokens", "temperature", "do_sample", "top_p", "top_k", "num_beams"),
+        *("num_return_sequences", "until", "image_aspect_ratio"),
+    )
+)
 
 
 @dataclass(frozen=True, eq=False)

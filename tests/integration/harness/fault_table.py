@@ -15,7 +15,7 @@ WRITE = bool(os.environ.get("VLM_CONFIDENCE_WRITE_FAULTS"))
 FAULTS = (
     *("SIGKILL", "SIGTERM", "SIGINT", "two signals", "two runs at once"),
     *("truncated journal", "changed byte", "file of another kind"),
-    *("full disk", "read-only folder", "weights that cannot be identified"),
+    *("full disk", "full disk at the end", "read-only folder", "weights that cannot be identified"),
     *("out of memory", "out of memory at batch size 1"),
     *("a document fails", "a document fails, allowed", "more fail than allowed"),
     *("a server fails for a while", "a server fails", "a server is down", "time-outs"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,11 @@ def is_whole(file: Path) -> bool:
 
 
 def test_ten_moments(
-    commands: Commands, few_questions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    happened: Callable,
+    commands: Commands,
+    few_questions: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     data = {"VLM_CONFIDENCE_DATA": str(few_questions)}
     whole = commands.run(tmp_path / "whole", *COMMAND, environment=data)
@@ -62,3 +67,6 @@ def test_ten_moments(
         assert note.endswith("a later run beside it is whole, so that this one is left out")
     (newest, *_) = sorted(run.folder.rglob("*_results.json"), reverse=True)
     assert_near(json.loads(newest.read_text())["results"], values(whole)["results"])
+    what = "no file may be larger than any of ten sizes; then the same command without a limit"
+    line = re.sub(r"\d{8}_\d{6}", "DATE", re.sub(r"line \d+", "line N", line))
+    happened("full disk at the end", what, f"exit 1, “{line}”; then the same values")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from report.synthetic import answers, noise, questions, write_run
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs
@@ -87,6 +89,36 @@ def test_results_without_samples_are_a_problem_and_the_rest_stays(tmp_path: Path
     assert [run.task for run in find_runs([tmp_path], problems)] == ["t2"]
     (line,) = problems.lines
     assert line.startswith(f"{file}: no samples of t1: no file 20260101_000000_samples_t1.jsonl")
+
+
+def test_a_run_that_died_is_a_note_once_a_later_one_is_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = {"t1": ANSWERS, "t2": ANSWERS}
+    file = write_run(tmp_path, tasks)
+    file.with_name("20260101_000000_samples_t2.jsonl").unlink()
+    for date, text in (("20260101_000001", ""), ("20260101_000002", '{"results": {')):
+        file.with_name(f"{date}_results.json").write_text(text)
+    problems = Problems()
+    find_runs([tmp_path], problems)
+    assert problems.exit_code() == 1 and len(problems.lines) == 3
+    # A run of another model, or of one of the tasks, replaces none of another.
+    write_run(tmp_path, tasks, args="pretrained=org/other", date="20260102_000000")
+    write_run(tmp_path, {"t1": ANSWERS}, date="20260101_000001b")
+    problems = Problems()
+    find_runs([tmp_path], problems)
+    assert ["no samples of t2" in line or "000002" in line for line in problems.lines] == [True] * 2
+    capsys.readouterr()
+    whole = write_run(tmp_path, tasks, date="20260103_000000")
+    problems = Problems()
+    found = {(run.task, run.results) for run in find_runs([tmp_path], problems)}
+    assert {("t1", whole), ("t2", whole), ("t1", file)} <= found and ("t2", file) not in found
+    assert problems.exit_code() == 0
+    notes = capsys.readouterr().err.splitlines()
+    assert len(notes) == 3
+    for note in notes:
+        assert note.startswith(f"vlm-confidence: note: {file.parent}/20260101_00000")
+        assert note.endswith("a later run beside it is whole, so that this one is left out")
 
 
 def test_torn_or_foreign_results_name_the_file_and_line(tmp_path: Path) -> None:

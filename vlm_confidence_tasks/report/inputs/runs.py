@@ -21,11 +21,6 @@ TRAP_NUMBER = "trap_entropy,none"
 class CutResults(ReportError):
     """A results file that is no JSON, as when its run was killed while it was written."""
 
-    def __init__(self, file: Path, what: str) -> None:
-        """Name the file before what is wrong."""
-        self.file = file
-        super().__init__(f"{file}, {what}")
-
 
 @dataclass(frozen=True)
 class TaskRun:
@@ -85,25 +80,23 @@ def find_runs(folders: Iterable[Path], problems: Problems, traps: bool = False) 
     samples.
     """
     runs: dict[tuple[Path, str], TaskRun] = {}
-    cut: list[CutResults] = []
+    unread: list[tuple[Path, ReportError]] = []
     for folder in folders:
         for file in _results_files(folder, problems):
             try:
                 read = list(_read_results(file))
-            except CutResults as error:
-                cut.append(error)
-                continue
             except ReportError as error:
-                problems.add_line(str(error))
+                unread.append((file, error))
                 continue
             found = [run for run in read if traps or not run.is_trap]
             if not found:
                 problems.add(file, "no task of this package in it")
             runs.update({(file.resolve(), run.task): run for run in found})
     kept = [run for run in runs.values() if _has_samples(run)]
-    for one in cut:
-        beside = (run.results for run in kept if run.results.parent == one.file.parent)
-        _add(str(one), any(results.name > one.file.name for results in beside), problems)
+    for file, why in unread:
+        beside = (run.results for run in kept if run.results.parent == file.parent)
+        later = any(results.name > file.name for results in beside)
+        _add(str(why), isinstance(why, CutResults) and later, problems)
     for run in runs.values():
         if not _has_samples(run):
             dates = (k.date for k in kept if (k.model, k.task) == (run.model, run.task))
@@ -146,8 +139,10 @@ def _read_results(file: Path) -> Iterator[TaskRun]:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise CutResults(file, f"line {error.lineno}: not JSON ({error.msg})") from error
-    except (OSError, UnicodeDecodeError) as error:
+        raise CutResults(f"{file}, line {error.lineno}: not JSON ({error.msg})") from error
+    except UnicodeDecodeError as error:
+        raise CutResults(f"{file}: cannot be read: {error}") from error
+    except OSError as error:
         raise ReportError(f"{file}: cannot be read: {error}") from error
     try:
         for task, config in record["configs"].items():

@@ -11,11 +11,10 @@ of the harness:
   listed, such as `pope_eps0.17` and `pope_jpeg_verbal3`; the second says why a task of another
   package has no data;
 - `lmms_eval.evaluator.evaluate`: opens a `Session` around it if any task of a run is a
-  `PerturbedTask`, checks the options (`options`), and prints a few lines about the run at the
-  end (`run_summary`). All other
-  changes to a run are made by the session, which reverts them at the end. This function is
-  wrapped when a TaskManager is made or loads a task, since the evaluator's import is not
-  complete when entry points are loaded;
+  `PerturbedTask`, checks the options (`options`), and prints a few lines about the run at the end
+  (`run_summary`). All other changes to a run are made by the session, which reverts them at the
+  end. This function is wrapped when a TaskManager is made or loads a task, since the evaluator's
+  import is not complete when entry points are loaded;
 - `ResponseCache.create`, wrapped at the same time: passes the folder of `--use_cache` to the
   session, and makes no cache if no task of the run would use it.
 

@@ -5,21 +5,13 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from jinja2 import TemplateError
-from transformers import GenerationConfig
 
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.errors import TaskError, nearest
-from vlm_confidence_tasks.probe.backend import find_model, find_processor
-
-# Beside those of transformers: of the harness, of serving engines, and of the original LLaVA.
-_MORE_NAMES = (
-    *("until", "image_aspect_ratio"),
-    *("n", "seed", "min_p", "presence_penalty", "frequency_penalty"),
-)
+from vlm_confidence_tasks.probe.backend import find_model, find_processor, known_arguments
 
 
 def check_options(
@@ -92,15 +84,9 @@ def _check_command(lm: Any, arguments: Any) -> None:
         )
 
 
-@cache
-def _known_names() -> frozenset[str]:
-    own = (name for name in GenerationConfig().to_dict() if not name.startswith("_"))
-    return frozenset(own) | frozenset(_MORE_NAMES)
-
-
 def _check_generation(lm: Any, task: str, given: Mapping[str, Any]) -> None:
     """Refuse names of generation arguments that no adapter, or not this one, reads."""
-    read = getattr(lm, "generation_arguments", None) or _known_names()
+    read = getattr(lm, "generation_arguments", None) or known_arguments()
     for name in given:
         if name not in read:
             raise TaskError(

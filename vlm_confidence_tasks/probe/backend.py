@@ -1,9 +1,17 @@
 """Finding the transformers model and tokenizer behind an lmms-eval adapter."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import torch
+from transformers import GenerationConfig
+
+# Generation arguments of the harness, of serving engines, and of the original LLaVA.
+_MORE_ARGUMENTS = (
+    *("until", "image_aspect_ratio"),
+    *("n", "seed", "min_p", "presence_penalty", "frequency_penalty"),
+)
 
 
 class ProbeError(RuntimeError):
@@ -63,3 +71,10 @@ def prompt_ids(
             "gives it something else"
         )
     return prompts
+
+
+@cache
+def known_arguments() -> frozenset[str]:
+    """Return the generation arguments that some adapter or engine reads."""
+    own = (name for name in GenerationConfig().to_dict() if not name.startswith("_"))
+    return frozenset(own) | frozenset(_MORE_ARGUMENTS)

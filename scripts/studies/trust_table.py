@@ -44,7 +44,7 @@ Written by `scripts/studies/trust_table.py`; to run it again:
 ```
 """
 REPAIRED = ("accuracy", "ece", "ece_ts", "nll", "nll_ts")
-PROMISED = ("coverage_90", "set_size_90", "aps_coverage_90", "risk_80", "answered_80")
+PROMISED = ("hit_90", "set_size_90", "aps_hit_90", "risk_80", "answered_80")
 SIGNALS = ("confidence", "entropy", "layer_entropy", "verbal", "visual_entropy", "drift", "pair")
 
 READING = """## What to take from it, and what not
@@ -120,7 +120,7 @@ def finding(measured: dict[str, dict[str, Number]], title: str) -> str:
     broken = [
         condition
         for condition, numbers in measured.items()
-        if (found := numbers.get("coverage_90")) and found.high is not None and found.high < 0.9
+        if (found := numbers.get("hit_90")) and found.high is not None and found.high < 0.9
     ]
     text = ", ".join(broken) if broken else "no condition"
     parts.append(f"The interval of the coverage lies under 90% for {text}.")

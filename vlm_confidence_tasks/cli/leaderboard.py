@@ -34,6 +34,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Make the leaderboard's files; 1 if something was wrong with the input."""
+    from vlm_confidence_tasks.metrics import current_names
     from vlm_confidence_tasks.report.figures.all_figures import all_figures, curves_by_entry
     from vlm_confidence_tasks.report.formats.files import write_leaderboard
     from vlm_confidence_tasks.report.inputs.problems import Problems
@@ -47,7 +48,9 @@ def run(options: argparse.Namespace) -> int:
     runs = find_runs(options.folders, problems)
     # Flip rates of families that are not registered here are named by the runs alone.
     reported = (name for run in runs for name in run.numbers)
-    check_names(options.metrics, dict.fromkeys((*known_metrics(()), *reported)))
+    known = known_metrics(())
+    metrics = current_names(options.metrics, known)
+    check_names(metrics, dict.fromkeys((*known, *reported)))
     if runs:
         check_folder(options.output)
     intervals, drawn = not options.no_intervals, not options.no_figures
@@ -56,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     if not summarised:
         return problems.exit_code()
     record = build_leaderboard(summarised, older, intervals, problems)
-    tables = build_tables(record, options.by, options.metrics)
+    tables = build_tables(record, options.by, metrics)
     shown = all_figures(record, curves_by_entry(record, summarised)) if drawn else []
     data = data_folder(options.data)
     write_leaderboard(options.output, record, tables, options.by, shown, data, options.quiet)

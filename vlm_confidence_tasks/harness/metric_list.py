@@ -8,7 +8,7 @@ from typing import Any
 
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.harness.metric_registration import metric_entry
-from vlm_confidence_tasks.metrics import NamedMetric
+from vlm_confidence_tasks.metrics import NamedMetric, current_names
 from vlm_confidence_tasks.metrics.catalogue.metric import DOCUMENTS
 
 # "all": tasks without a `metric_list` aggregate all metrics.
@@ -28,9 +28,10 @@ def more_metrics(
         raise TaskError(f"{METRICS} is {everywhere!r}, expected all")
     if "all" in (everywhere, named):
         return frozenset(known)
-    for name in named or ():
+    current = current_names(named or (), known)
+    for name in current:
         _check(name, known)
-    return frozenset(named or ())
+    return frozenset(current)
 
 
 def _check(name: str, known: Mapping[str, NamedMetric]) -> None:
@@ -73,7 +74,7 @@ def check_clean(listed: Sequence[Mapping[str, Any]], known: Mapping[str, NamedMe
 def _complete(entry: object, known: Mapping[str, NamedMetric]) -> dict[str, Any]:
     if not isinstance(entry, Mapping):
         raise TaskError(f"metric_list holds {entry!r}, expected metric: NAME")
-    name = str(entry.get("metric"))
+    (name,) = current_names([str(entry.get("metric"))], known)
     _check(name, known)
     complete = metric_entry(known[name])
     if unknown := sorted(map(str, set(entry) - set(complete))):
@@ -94,4 +95,4 @@ def _complete(entry: object, known: Mapping[str, NamedMetric]) -> dict[str, Any]
             f"metric {name!r} has higher_is_better {given!r}, expected "
             f"{'true or false' if better is None else better}: leave it out"
         )
-    return complete | dict(entry)
+    return complete | dict(entry) | {"metric": name}

@@ -9,6 +9,7 @@ scipy alone.
 from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.functional.calibration import (
     ReliabilityCurve,
+    classwise_calibration_error,
     expected_calibration_error,
     log_probability,
     maximum_calibration_error,
@@ -30,9 +31,18 @@ from vlm_confidence_tasks.metrics.functional.drift import (
 from vlm_confidence_tasks.metrics.functional.entropy import visual_entropy
 from vlm_confidence_tasks.metrics.functional.ranking import (
     RiskCoverageCurve,
+    augrc,
     aurc,
     auroc,
+    excess_aurc,
+    prediction_rejection_ratio,
     risk_coverage_curve,
+)
+from vlm_confidence_tasks.metrics.functional.reliability import (
+    CorpReliability,
+    calibration_intercept,
+    calibration_slope,
+    corp_reliability,
 )
 from vlm_confidence_tasks.metrics.functional.spectra import BANDS, band_powers
 from vlm_confidence_tasks.metrics.inference.calibrated import CalibrationTest, calibration_test
@@ -49,6 +59,7 @@ from vlm_confidence_tasks.metrics.measure import (
     METHODS,
     NamedMetric,
     Number,
+    current_names,
     measure,
     measured_in,
     metrics_for,
@@ -63,6 +74,7 @@ __all__ = [
     "BANDS",
     "CHANNELS",
     "CalibrationTest",
+    "CorpReliability",
     "Interval",
     "METHODS",
     "Mean",
@@ -73,16 +85,23 @@ __all__ = [
     "RiskCoverageCurve",
     "Sample",
     "ThresholdDefense",
+    "augrc",
     "aurc",
     "auroc",
     "band_powers",
     "calibration_error_interval",
+    "calibration_intercept",
+    "calibration_slope",
     "calibration_test",
+    "classwise_calibration_error",
     "cohens_d",
     "cohens_dz",
     "control_drift",
+    "corp_reliability",
     "cosine_drift",
+    "current_names",
     "debiased_calibration_error",
+    "excess_aurc",
     "expected_calibration_error",
     "holm",
     "jackknife_interval",
@@ -94,6 +113,7 @@ __all__ = [
     "measured_in",
     "metrics_for",
     "pearson",
+    "prediction_rejection_ratio",
     "rate_interval",
     "reliability_curve",
     "risk_coverage_curve",

@@ -6,7 +6,8 @@ band or family, and the suffix of the side. Nothing takes a name apart again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +86,7 @@ class NamedMetric:
         description: What it means, in one line.
         requires: What a task must measure for it to exist.
         floor: The metric that it is to be held against; None for most.
+        formerly: Its name in release 0.1.0; "" if that is the same, or it is new.
     """
 
     name: str
@@ -93,6 +95,7 @@ class NamedMetric:
     description: str
     requires: frozenset[Measure]
     floor: str | None
+    formerly: str
 
     @property
     def statistic(self) -> Statistic:
@@ -178,7 +181,7 @@ def _sided(
     record: Metric, source: Source, prefix: str, part: dict[str, str]
 ) -> Iterator[NamedMetric]:
     for side in record.sides:
-        floor = f"{prefix}{record.floor}{side.suffix}" if record.floor else None
+        floor = f"{prefix}{record.floor.format(**part)}{side.suffix}" if record.floor else None
         _, confidence, probabilities = _SOURCES[source]
         text = record.description.format(
             images=side.images,
@@ -187,6 +190,7 @@ def _sided(
             probabilities=probabilities,
             **part,
         )
+        formerly = f"{prefix}{record.formerly}{side.suffix}" if record.formerly else ""
         yield NamedMetric(
             name=f"{prefix}{record.name.format(**part)}{side.suffix}",
             record=record,
@@ -194,7 +198,24 @@ def _sided(
             description=f"{text}; {record.limits}" if record.limits else text,
             requires=record.requires | _REQUIRED[source],
             floor=floor,
+            formerly=formerly,
         )
+
+
+def current_names(names: Iterable[str], known: Mapping[str, NamedMetric]) -> list[str]:
+    """Return names of metrics as they are now, with a warning for each that was renamed.
+
+    Args:
+        names: As a user gave them; one that is no metric stays as it is.
+        known: The metrics that there are.
+    """
+    renamed = {metric.formerly: name for name, metric in known.items() if metric.formerly}
+    current = {name: name if name in known else renamed.get(name, name) for name in names}
+    for name, now in current.items():
+        if name != now:
+            line = f"metric {name} is now {now}: its old name goes with the next release"
+            warnings.warn(line, FutureWarning, stacklevel=3)
+    return list(current.values())
 
 
 def measured_in(answers: Answers) -> frozenset[Measure]:
@@ -224,8 +245,10 @@ def measure(
         ValueError: A number that a metric uses is out of range.
     """
     numbers = {}
-    for name, metric in metrics_for(answers.families, measured_in(answers)).items():
-        value = metric.value(answers) if names is None or name in names else None
+    known = metrics_for(answers.families, measured_in(answers))
+    wanted = known.keys() if names is None else set(current_names(names, known))
+    for name, metric in known.items():
+        value = metric.value(answers) if name in wanted else None
         if value is not None:
             found = metric.interval(answers) if intervals else None
             low, high = (found.low, found.high) if found else (None, None)

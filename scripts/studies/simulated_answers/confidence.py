@@ -125,7 +125,7 @@ for _name, _of in (("ece", "`ece`, `ece_debiased`"), ("smece", "`smece`"), ("ace
         )
 for _state in ("calibrated", "overconfident by 0.1", "sure, 2% wrong"):
     _chance = _CHANCES[_state]
-    for _name, _measure in (("overconfidence", _overconfidence), ("brier", _brier)):
+    for _name, _measure in (("overconfidence", _overconfidence), ("brier_top", _brier)):
         _truth = partial(_expected, _measure, _chance)
         KINDS[f"{_name}, {_state}"] = of_metric(
             _name, partial(_run, _chance), _truth, f"`{_name}`, {_state}"

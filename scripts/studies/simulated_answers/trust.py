@@ -92,7 +92,7 @@ def _repaired(field: str, data: Data, rng: Generator) -> float:
     if field == "nll_ts":
         sure = np.clip(sure, 1e-12, 1.0 - 1e-12)
         return float(-(chance * np.log(sure) + (1.0 - chance) * np.log(1.0 - sure)).mean())
-    if field == "brier_ts":
+    if field == "brier_top_ts":
         return float((chance * (1.0 - sure) ** 2 + (1.0 - chance) * sure**2).mean())
     bins = np.searchsorted(np.arange(1, 15) / 15, sure)
     return float(np.abs(np.bincount(bins, chance - sure)).sum() / sure.size)
@@ -106,7 +106,7 @@ def _promised(field: str, data: Data, rng: Generator) -> float:
     both = (1.0 - answers.moved <= threshold, answers.moved <= threshold)
     given = answers.moved >= least
     return {
-        "coverage_90": float(np.mean(np.where(answers.hit > 0, *both))),
+        "hit_90": float(np.mean(np.where(answers.hit > 0, *both))),
         "set_size_90": float(np.mean(both[0]) + np.mean(both[1])),
         "answered_80": float(np.mean(given)),
         "risk_80": float(1.0 - answers.chance[given].mean()),
@@ -123,8 +123,8 @@ def _gained(field: str, data: Data, rng: Generator) -> float:
 
 
 _TRUTHS: dict[Callable[[str, Data, Generator], float], tuple[str, ...]] = {
-    _repaired: ("temperature", "ece_ts", "nll_ts", "brier_ts"),
-    _promised: ("coverage_90", "set_size_90", "risk_80", "answered_80"),
+    _repaired: ("temperature", "ece_ts", "nll_ts", "brier_top_ts"),
+    _promised: ("hit_90", "set_size_90", "risk_80", "answered_80"),
     _gained: ("error_auroc_gain_entropy", "error_auroc_gain_pair"),
 }
 KINDS = {

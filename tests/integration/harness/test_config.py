@@ -126,6 +126,10 @@ def test_the_metrics_beside_the_core_ones(monkeypatch: pytest.MonkeyPatch) -> No
     core, every = listed(), read_config(TASK)[0].metrics.keys()
     assert len(core) <= 20 and "aurc" not in core
     assert listed(metrics=["aurc"]) == core | {"aurc"}
+    with pytest.warns(FutureWarning, match="coverage_90 is now hit_90"):
+        assert listed(metrics=["coverage_90"]) == core | {"hit_90"}
+    with pytest.warns(FutureWarning, match="coverage_90 is now hit_90"):
+        assert listed(metric_list=[{"metric": "coverage_90"}]) == {"hit_90"}
     assert listed(metrics="all") == every
     monkeypatch.setenv("VLM_CONFIDENCE_METRICS", "all")
     assert listed() == listed(metrics=["aurc"]) == every

@@ -103,7 +103,7 @@ def test_numbers_by_hand_and_again_from_the_samples(evaluate, tmp_path: Path) ->
         for record in row["readouts"][1:]
     ]
     brier = [(sure - hit) ** 2 for sure, hit in stated if sure is not None]
-    assert values["verbal_brier"] == pytest.approx(sum(brier) / 7)
+    assert values["verbal_brier_top"] == pytest.approx(sum(brier) / 7)
     true = [sure is not None and (sure >= 0.5) == hit for sure, hit in stated]
     assert values["verbal_accuracy"] == sum(true) / 8
     assert "verbal_alignment" not in values  # constant

@@ -83,6 +83,22 @@ CLEANED = (
     ["image"] * 9,
 )
 
+BY_FAMILY = {
+    "noise": ([0.8, 0.6, 0.7, 0.55, 0.5, 0.9], [1, 0, 0, 1, 1, 0], [2, 2, 1, 1, 0, 0]),
+    "textoverlay": ([0.7, 0.95], [0, 0], [1, 0]),
+    "textoverlay_empty": ([0.8, 0.9], [0, 0], [0, 1]),
+}
+BRIER = (0.04 + 0.36 + 0.49 + 0.49 + 0.2025 + 0.25 + 0.81 + 0.9025) / 8
+BRIER_CLEAN = (0.01 + 0.36 + 0.64) / 3
+AURC = (1 + 1 + 2 / 3 + 3 / 4 + 4 / 5 + 5 / 6 + 5 / 7 + 5 / 8) / 8
+BEST = (0 + 0 + 0 + 1 / 4 + 2 / 5 + 3 / 6 + 4 / 7 + 5 / 8) / 8
+
+
+def floor(confidence, correct, documents):
+    """The floor of answers about one image."""
+    return metrics.calibration_test(confidence, correct, documents, ["image"] * len(correct)).floor
+
+
 LOG_ODDS = [math.log(9), -math.log(1.5), -math.log(4)]
 
 # Nine perturbed answers, as (confidence, right):
@@ -126,9 +142,18 @@ HAND_WORKED = both_sides(
         "fn_correction": 1 / 3,
         "confidence": (5.7 / 8, 2.3 / 3),
         "overconfidence": (5.7 / 8 - 3 / 8, 2.3 / 3 - 1 / 3),
-        "brier": (
-            (0.04 + 0.36 + 0.49 + 0.49 + 0.2025 + 0.25 + 0.81 + 0.9025) / 8,
-            (0.01 + 0.36 + 0.64) / 3,
+        "brier_top": (BRIER, BRIER_CLEAN),
+        # Of two labels, each of which is as far off.
+        "brier": (2 * BRIER, 2 * BRIER_CLEAN),
+        # Recalibrated: all perturbed ones 3/8, for the surest are wrong; the clean ones 0, 0, 1.
+        "miscalibration": (BRIER - 15 / 64, BRIER_CLEAN),
+        "discrimination": (0, 2 / 9),
+        "uncertainty": (15 / 64, 2 / 9),
+        # A threshold tells the right clean answers from the wrong ones.
+        "calibration_slope": metrics.calibration_slope(*PERTURBED[:2]),
+        "calibration_intercept": (
+            metrics.calibration_intercept(*PERTURBED[:2]),
+            metrics.calibration_intercept(*CLEANED[:2]),
         ),
         "nll": (
             -math.log(0.8 * 0.4 * 0.3 * 0.3 * 0.55 * 0.5 * 0.1 * 0.05) / 8,
@@ -136,15 +161,22 @@ HAND_WORKED = both_sides(
         ),
         # Bins {.5}, {.55, .6} (.6 is the edge 9/15), {.7, .7}, {.8}, {.9}, {.95}.
         "ece": ((0.5 + 0.15 + 1.4 + 0.2 + 0.9 + 0.95) / 8, (0.1 + 0.6 + 0.8) / 3),
+        "ece_noise": (0.2 + 0.15 + 0.7 + 0.5 + 0.9) / 6,
+        "ece_textoverlay": (0.7 + 0.95) / 2,
+        "ece_textoverlay_empty": (0.8 + 0.9) / 2,
+        **{f"ece_floor_{name}": floor(*rows) for name, rows in BY_FAMILY.items()},
+        # p(Yes) has a bin each; of p(No), .55 (right) and .6 (wrong) share one.
+        "ece_classwise": ((5.0 + 4.1) / 16, 3.0 / 6),
         # Fewer answers than bins: each has its own, but for the two of .7.
         "ace": ((0.5 + 0.45 + 0.6 + 1.4 + 0.2 + 0.9 + 0.95) / 8, (0.1 + 0.6 + 0.8) / 3),
         "mce": (0.95, 0.8),
         # Of 15 pairs of a right and a wrong answer only .8 against .6, .7, .7 is in order.
         "auroc": (3 / 15, 1),
-        "aurc": (
-            (1 + 1 + 2 / 3 + 3 / 4 + 4 / 5 + 5 / 6 + 5 / 7 + 5 / 8) / 8,
-            (0 + 1 / 4 + 2 / 5 + 3 / 6 + 4 / 7 + 5 / 8 + 6 / 9) / 9,
-        ),
+        "aurc": (AURC, (0 + 1 / 4 + 2 / 5 + 3 / 6 + 4 / 7 + 5 / 8 + 6 / 9) / 9),
+        # The clean order is the best one.
+        "eaurc": (AURC - BEST, 0),
+        "prr": ((5 / 8 - AURC) / (5 / 8 - BEST), 1),
+        "augrc": (12 / 15 * 3 / 8 * 5 / 8 + (5 / 8) ** 2 / 2, (2 / 3) ** 2 / 2),
         "smece": (
             metrics.smooth_calibration_error(*PERTURBED[:2]),
             metrics.smooth_calibration_error(*CLEANED[:2]),
@@ -177,7 +209,8 @@ HAND_WORKED = both_sides(
 # What the names of metrics begin with that need logits.
 NEEDS_LOGITS = (
     *("entropy", "defense", "confidence", "overconfidence", "brier", "nll", "ece", "ace"),
-    *("smece", "mce", "auroc", "aurc", "answer_mass", "temperature"),
+    *("smece", "mce", "auroc", "aurc", "answer_mass", "temperature", "eaurc", "augrc", "prr"),
+    *("miscalibration", "discrimination", "uncertainty", "calibration_"),
     *("error_auroc_confidence", "error_auroc_entropy", "error_auroc_gain"),
 )
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from vlm_confidence_tasks import metrics
+from vlm_confidence_tasks import metrics, perturbations
 from vlm_confidence_tasks.metrics import Number, catalogue, measured_in, metrics_for
 from vlm_confidence_tasks.types import MEASURES
 
@@ -61,11 +61,25 @@ def test_at_most_twenty_are_core() -> None:
     assert {"accuracy", "f1_clean", "entropy_delta_p", "ece", "ece_floor_clean", "ifr"} < set(core)
 
 
-def test_families_have_their_two_metrics_in_the_order_given() -> None:
+def test_families_have_their_metrics_in_the_order_given() -> None:
     names = list(metrics_for(["fog", "arc"]))
-    after = names.index("iv_macro") + 1
-    assert names[after : after + 4] == ["ifr_fog", "iv_fog", "ifr_arc", "iv_arc"]
-    assert len(names) == len(metrics_for(())) + 4
+    of_families = ["ifr_fog", "iv_fog", "ifr_arc", "iv_arc"]
+    of_families += ["ece_fog", "ece_floor_fog", "ece_arc", "ece_floor_arc"]
+    assert [name for name in names if name.endswith(("_fog", "_arc"))] == of_families
+    assert names[names.index("iv_macro") + 1] == "ifr_fog"
+    assert len(names) == len(metrics_for(())) + 8
+
+
+def test_old_names_give_the_new_numbers_and_say_so_once_each() -> None:
+    renamed = {m.formerly: name for name, m in METRICS.items() if m.formerly}
+    assert renamed["coverage_90_clean"] == "hit_90_clean"
+    assert renamed["verbal_brier_iso"] == "verbal_brier_top_iso"
+    with pytest.warns(FutureWarning, match="brier_ts is now brier_top_ts") as said:
+        found = metrics.measure(table(), ["aps_coverage_90", "brier_ts", "ece", "speed"])
+    assert list(found) == ["ece", "brier_top_ts", "aps_hit_90"] and len(said) == 2
+    # What another number has by now is no old name.
+    assert renamed["brier"] == "brier_top"
+    assert list(metrics.measure(table(), ["brier"], intervals=False)) == ["brier"]
 
 
 def test_a_task_has_the_metrics_of_what_it_measures() -> None:
@@ -86,12 +100,17 @@ def test_every_metric_can_be_computed_and_has_an_interval_but_what_estimates_not
     p_values = {name for name, metric in METRICS.items() if metric.is_p}
     assert p_values == {name for name in METRICS if re.search(r"_p(_clean)?$", name)}
     floors = {name: metric.floor for name, metric in METRICS.items() if metric.floor}
-    assert floors.keys() == {n for n in METRICS if re.fullmatch(r"(\w+_)?ece(_clean)?", n)}
+    families = "|".join(perturbations.families())
+    ece = re.compile(rf"(verbal_|loglik_)?ece(_clean|_({families}))?")
+    assert floors.keys() == {name for name in METRICS if ece.fullmatch(name)}
     assert floors == {name: name.replace("ece", "ece_floor") for name in floors}
     assert all(floor in METRICS[name].description for name, floor in floors.items())
     without = {name for name, metric in METRICS.items() if not metric.statistic.estimates}
     rest = {name.removesuffix("_clean") for name in without - p_values - {*floors.values()}}
-    assert rest == {"mce", "verbal_mce", "loglik_mce", "defense_reject"}
+    of_no_law = {"mce", "eaurc", "prr", "miscalibration", "discrimination", "uncertainty"}
+    of_no_law |= {"calibration_slope", "calibration_intercept"}
+    of_each = {f"{source}{name}" for source in ("", "verbal_", "loglik_") for name in of_no_law}
+    assert rest == of_each | {"defense_reject", "ece_classwise", "loglik_ece_classwise"}
     for name, number in everything().items():
         if name in without:
             assert number.low is number.high is None, name
@@ -163,5 +182,5 @@ def test_a_confidence_out_of_range_is_refused() -> None:
 def test_few_images_have_no_interval() -> None:
     alone = [replace(d, image_id=f"image{n % 4}") for n, d in enumerate(documents())]
     found = measure(alone)
-    assert "brier_ts" in found
+    assert "brier_top_ts" in found
     assert all(number.low is number.high is None for number in found.values())

@@ -55,6 +55,19 @@ def test_every_metric_that_a_run_lists_is_held_against_the_samples(
         summarise(run, QUICK)
 
 
+def test_what_an_earlier_release_computed_otherwise_is_not_held_against_the_samples(
+    tmp_path: Path,
+) -> None:
+    def older(record: dict) -> None:
+        record["results"]["t"] |= {"brier,none": 0.9, "coverage_90,none": 0.8}
+        listed = [{"metric": name} for name in ("accuracy", "brier", "coverage_90")]
+        record["configs"]["t"]["metric_list"] = listed
+
+    write_run(tmp_path, {"t": answers(questions(30), [noise(0.3)])}, change=older)
+    (run,) = find_runs([tmp_path], Problems())
+    assert summarise(run, QUICK).numbers["brier"].value < 0.9
+
+
 def test_a_metric_on_one_side_only_is_a_disagreement() -> None:
     assert disagreement({"ece": 0.1}, {}, ["ece"]) == "ece is 0.1 there, None from the samples"
     assert disagreement({}, {"ece": 0.1, "iv": 0.2}, ["ece", "iv"]) == (

@@ -159,7 +159,7 @@ def test_reliability_prints_the_tables_ece(made: tuple) -> None:
 
 def test_sets_are_drawn_from_the_clean_ones_on() -> None:
     def numbers(epsilon: float) -> dict:
-        held = {"coverage_90": 0.9 - epsilon, "coverage_90_clean": 0.9}
+        held = {"hit_90": 0.9 - epsilon, "hit_90_clean": 0.9}
         held |= {"set_size_90": 1.5 - epsilon, "set_size_90_clean": 1.5}
         return {name: {"value": v, "low": v - 0.1, "high": None} for name, v in held.items()}
 

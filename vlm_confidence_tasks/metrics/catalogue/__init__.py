@@ -45,6 +45,7 @@ GROUPS = (
     Group(flips.METRICS),
     Group(flips.METRICS_BY_FAMILY, per="family"),
     Group(calibration.METRICS),
+    Group(calibration.METRICS_BY_FAMILY, per="family"),
     Group(repairs.METRICS),
     Group(error_signals.METRICS),
     Group(defense.METRICS),

@@ -61,6 +61,9 @@ class Metric:
         floor: Name of the metric that it is to be held against, what a perfectly calibrated
             model would show.
         is_p: Whether it is a p-value, one among others.
+        formerly: Its name in release 0.1.0, which is understood for one more release.
+        redefined: Whether release 0.1.0 had another number under its name, so that results files
+            may hold that.
         limits: Where its interval or test does not hold as promised.
         needs: How much data it takes before the number says something, in questions unless it
             says what.
@@ -78,6 +81,8 @@ class Metric:
     core: Sides = ()
     floor: str | None = None
     is_p: bool = False
+    formerly: str = ""
+    redefined: bool = False
     limits: str = ""
     needs: str = "300"
     cannot_tell: str = ""

@@ -16,6 +16,7 @@ from vlm_confidence_tasks.metrics.functional.checks import (
     answered,
     positive_integer,
 )
+from vlm_confidence_tasks.metrics.functional.recalibration import distributions, indices
 
 Strategy = Literal["uniform", "quantile"]
 
@@ -151,6 +152,39 @@ def maximum_calibration_error(
     """
     curve = reliability_curve(confidence, correct, n_bins, strategy)
     return float(np.abs(curve.accuracy - curve.confidence).max())
+
+
+def classwise_calibration_error(
+    probs: ArrayLike, gold: ArrayLike, n_bins: int = N_BINS
+) -> float | None:
+    """Mean over labels of the ECE of the label's probability, for whether it is the right one.
+
+    A label counts with the number of questions that have it. It sees what the ECE of the given
+    answer pools away: answers that are too sure of one label and not sure enough of another.
+
+    Args:
+        probs: Probability of each label, [N, L]; NaN where a question has fewer labels.
+        gold: Index of the right one, [N].
+        n_bins: Number of equal-width bins.
+
+    Raises:
+        ValueError: See `distributions` and `indices`, or `n_bins` is under 1.
+
+    Source: Kull et al. 2019 (arXiv 1910.12656), section 2.
+
+    >>> round(classwise_calibration_error([[0.8, 0.2], [0.8, 0.2]], [0, 1]), 4)
+    0.3
+    """
+    table = distributions(probs)
+    right = indices("gold", gold, table)
+    has = ~np.isnan(table)
+    errors = [
+        expected_calibration_error(table[rows, label], right[rows] == label, n_bins)
+        * np.count_nonzero(rows)
+        for label, rows in enumerate(has.T)
+        if rows.any()
+    ]
+    return float(sum(errors) / np.count_nonzero(has))
 
 
 def log_probability(probabilities: Floats) -> Floats:

@@ -154,3 +154,81 @@ def aurc_of_ranks(rank: Ints, correct: Bools) -> float:
     shown = np.flatnonzero(counts)[::-1]
     errors = np.cumsum(np.repeat(wrong[shown] / counts[shown], counts[shown]))
     return float(np.mean(errors / np.arange(1, errors.size + 1)))
+
+
+def excess_aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
+    """E-AURC: AURC less that of the best order, in which all right answers come first.
+
+    The best order's is the mean over k of max(0, k - right answers) / k.
+
+    Raises:
+        ValueError: Empty or unequal columns, NaN, or a confidence outside [0, 1].
+
+    Source: Geifman et al. 2019, who approximate the best order's; here it is exact.
+
+    >>> excess_aurc([0.9, 0.5], [1, 0]), excess_aurc([0.9, 0.5], [0, 1])
+    (0.0, 0.5)
+    """
+    return aurc(confidence, correct) - _best_aurc(flags("correct", correct))
+
+
+def _best_aurc(correct: Bools) -> float:
+    ranks = np.arange(1, correct.size + 1)
+    return float((np.maximum(ranks - np.count_nonzero(correct), 0) / ranks).mean())
+
+
+def prediction_rejection_ratio(confidence: ArrayLike, correct: ArrayLike) -> float | None:
+    """How much of the best order's gain over a random order confidence reaches; at most 1.
+
+    With the accuracy of the answers that are left, over all shares of rejected ones, the area is
+    1 - AURC, and that of a random order the accuracy: (e - AURC) / (e - best AURC), with the
+    share e of wrong answers. Within ties the errors are spread evenly.
+
+    Returns:
+        0 for a confidence that tells nothing; None if all answers are right, or all wrong.
+
+    Raises:
+        ValueError: Empty or unequal columns, NaN, or a confidence outside [0, 1].
+
+    Source: Malinin and Gales 2021; lm-polygraph (Fadeeva et al. 2023).
+
+    >>> prediction_rejection_ratio([0.9, 0.5], [1, 0])
+    1.0
+    >>> prediction_rejection_ratio([0.5, 0.5], [1, 0])
+    0.0
+    """
+    area, right = aurc(confidence, correct), flags("correct", correct)
+    if right.all() or not right.any():
+        return None
+    errors = np.count_nonzero(~right) / right.size
+    return float((errors - area) / (errors - _best_aurc(right)))
+
+
+def augrc(confidence: ArrayLike, correct: ArrayLike) -> float:
+    """Area under the generalised risk-coverage curve, in [0, 1/2]; lower is better.
+
+    The generalised risk is the share of all answers that are given and wrong. Within ties it
+    rises evenly. With accuracy a it is (1 - AUROC) a (1 - a) + (1 - a)^2 / 2.
+
+    Args:
+        confidence: Probability given to each answer, [N], in [0, 1].
+        correct: Whether each answer is right, [N].
+
+    Raises:
+        ValueError: Empty or unequal columns, NaN, or a confidence outside [0, 1].
+
+    Source: Traub et al. 2024 (arXiv 2407.01032).
+
+    >>> augrc([0.9, 0.5], [1, 0]), augrc([0.9, 0.5], [0, 1])
+    (0.125, 0.375)
+    """
+    confidence, correct = answered(confidence, correct)
+    return augrc_of_ranks(dense_ranks(confidence), correct)
+
+
+def augrc_of_ranks(rank: Ints, correct: Bools) -> float:
+    """AUGRC of confidences that are ranked already, as `auroc_of_ranks`."""
+    counts = np.bincount(rank)
+    wrong = np.bincount(rank[~correct], minlength=counts.size)
+    given = np.cumsum(wrong[::-1])[::-1]
+    return float((given - wrong / 2.0) @ counts / rank.size**2)

@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq, isotonic_regression
 
-from vlm_confidence_tasks.metrics.functional.calibration import log_probability
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints, answered, same_length
 
 # Beyond these, answers are so good or so bad that no temperature is the best one.
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 100.0
+# The distance of 1 to the float32 below it: a confidence of exactly 1 says no more than that
+# all other labels together have less.
+LEAST_PROBABILITY = 2.0**-24
 
 
 def distributions(probs: ArrayLike) -> Floats:
@@ -46,7 +48,8 @@ def fit_temperature(probs: ArrayLike, gold: ArrayLike) -> float | None:
 
     T > 0 minimises the mean of -ln q[gold] with q = probs^(1/T) / sum(probs^(1/T)). This loss
     is convex in 1/T with the slope mean(E_q[ln p] - ln p[gold]), whose zero is found between
-    0.01 and 100. A probability under 1.2e-38 counts as that.
+    0.01 and 100. A probability under 2^-24 counts as that, for beside one of exactly 1 nothing
+    less is known: of answers that are this sure the temperature is in units of that bound.
 
     Args:
         probs: Probability of each label, [N, L]; NaN where a question has fewer labels.
@@ -87,6 +90,8 @@ def fit_temperature(probs: ArrayLike, gold: ArrayLike) -> float | None:
 def apply_temperature(probs: ArrayLike, temperature: float) -> Floats:
     """Return probs^(1/T) / sum(probs^(1/T)) of each row, [N, L]; NaN stays.
 
+    A probability under 2^-24 counts as that, as in `fit_temperature`.
+
     Args:
         probs: As of `fit_temperature`.
         temperature: T > 0.
@@ -108,7 +113,7 @@ def apply_temperature(probs: ArrayLike, temperature: float) -> Floats:
 
 def _logits(table: Floats) -> Floats:
     """Return ln p, -inf where there is no label."""
-    return np.where(np.isnan(table), -np.inf, log_probability(table))
+    return np.where(np.isnan(table), -np.inf, np.log(np.maximum(table, LEAST_PROBABILITY)))
 
 
 def isotonic(confidence: ArrayLike, correct: ArrayLike, new: ArrayLike) -> Floats:

@@ -18,12 +18,13 @@ from vlm_confidence_tasks.metrics.inference.calibration_error import (
 )
 from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval
 from vlm_confidence_tasks.metrics.inference.rare_errors import overconfidence_interval
+from vlm_confidence_tasks.metrics.statistics.cross_fit import label_columns
 from vlm_confidence_tasks.metrics.statistics.statistic import (
     OfRows,
-    OfTest,
     Rows,
     Statistic,
     Take,
+    WithoutInterval,
     rows_of,
 )
 
@@ -51,19 +52,14 @@ class ByInvertedTest(Calibration, OfRows):
     """A calibration error; its interval inverts a test, since the error is biased by chance.
 
     Attributes:
-        kind: How answers are put together, for the interval; None: it has no interval.
+        kind: How answers are put together, for the interval.
     """
 
-    kind: Kind | None = "uniform"
-
-    @property
-    def estimates(self) -> bool:
-        """Whether there is an interval."""
-        return self.kind is not None
+    kind: Kind = "uniform"
 
     def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
         """Return the interval; how overconfident answers may be is shared by all errors."""
-        rows = self.rows(answers) if self.estimates else None
+        rows = self.rows(answers)
         if rows is None:
             return None
         return self._bounds(rows, level, answers.once(_OverconfidenceAt(level)))
@@ -72,7 +68,7 @@ class ByInvertedTest(Calibration, OfRows):
         self, rows: Rows, level: float, overconfidence: Interval | None = None
     ) -> Interval | None:
         estimate = self._change(rows)
-        if self.kind is None or estimate is None:
+        if estimate is None:
             return None
         sure, right = rows.columns
         return calibration_error_interval(
@@ -126,7 +122,40 @@ class CalibrationError(ByInvertedTest):
 
 
 @dataclass(frozen=True)
-class CalibrationTestNumber(Calibration, OfTest):
+class WithoutLaw(Calibration, WithoutInterval):
+    """A measure of confidences and correctness of which no interval is known to hold.
+
+    Attributes:
+        measure: The measure, of confidences, [N], and correctness, [N].
+    """
+
+    measure: Callable[[Floats, Floats], float | None]
+
+    def value(self, answers: Answers) -> float | None:
+        """Return the number; None if it is not defined on these answers."""
+        rows = rows_of((answers,), self._takes)
+        return None if rows is None else self.measure(*rows.columns)
+
+
+@dataclass(frozen=True)
+class OfLabels(Calibration, WithoutInterval):
+    """A measure of all labels' probabilities and the right label, without an interval.
+
+    Attributes:
+        measure: The measure, of probabilities, [N, L], and the right label, [N].
+    """
+
+    measure: Callable[[Floats, Ints], float | None]
+
+    def value(self, answers: Answers) -> float | None:
+        """Return the number; None without answers that have probabilities."""
+        probs, _, gold, _, _ = label_columns(answers)
+        rows = np.flatnonzero(~np.isnan(probs).all(axis=1))
+        return self.measure(probs[rows], gold[rows]) if rows.size else None
+
+
+@dataclass(frozen=True)
+class CalibrationTestNumber(Calibration, WithoutInterval):
     """A number of the test whether an ECE is that of perfectly calibrated answers.
 
     Attributes:

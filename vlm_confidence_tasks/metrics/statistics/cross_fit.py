@@ -214,26 +214,35 @@ def _aps_columns(answers: Answers) -> Columns:
 
 
 def _set_columns(answers: Answers, score: Callable[[Floats, Floats], Floats]) -> Columns:
-    """Return every label's score, that of the right one, and the image of each row."""
+    """Return of each row every label's score, the right one's, whether that is least, the image."""
     probs, _, gold, uniform, image = label_columns(answers)
     usable = np.flatnonzero(~np.isnan(probs).all(axis=1))
     scores, right = np.full_like(probs, np.nan), np.full(len(probs), np.nan)
+    first = np.zeros(len(probs), dtype=np.bool_)
     if usable.size:
         scores[usable] = score(probs[usable], uniform[usable])
         right[usable] = scores[usable, gold[usable]]
-    return scores, right, image
+        first[usable] = np.nanargmin(scores[usable], axis=1) == gold[usable]
+    return scores, right, first, image
 
 
-def _set_threshold(rows: Bools, scores: Floats, right: Floats, image: Ints) -> float | None:
+def _set_threshold(
+    rows: Bools, scores: Floats, right: Floats, first: Bools, image: Ints
+) -> float | None:
     return conformal_threshold(right[rows], image[rows])
 
 
 def _sets(
-    threshold: float, rows: Bools, scores: Floats, right: Floats, image: Ints
+    threshold: float, rows: Bools, scores: Floats, right: Floats, first: Bools, image: Ints
 ) -> dict[str, Floats]:
-    covered = (right[rows] <= threshold).astype(np.float64)
-    size = np.count_nonzero(scores <= threshold, axis=1)[rows].astype(np.float64)
-    return {"covered": covered, "size": size, "one": np.ones(covered.size)}
+    """Make the sets, which hold the likeliest label at least: that covers no less."""
+    labels = np.count_nonzero(scores <= threshold, axis=1)[rows]
+    return {
+        "covered": ((right[rows] <= threshold) | first[rows]).astype(np.float64),
+        "size": np.maximum(labels, 1).astype(np.float64),
+        "empty": (labels == 0).astype(np.float64),
+        "one": np.ones(labels.size),
+    }
 
 
 def _acceptance(rows: Bools, confidence: Floats, correct: Floats) -> float:
@@ -253,7 +262,7 @@ def _pairs(rows: Bools, confidence: Floats, correct: Floats) -> tuple[Floats, Fl
 SCALED = Refit(label_columns, _fit_temperature, _scaled)
 # Confidence by isotonic regression: confidence, correct and brier.
 ISOTONIC = Refit(pair_columns, _pairs, _isotonic)
-# Whether the right label is in the 90% set, and how many labels are.
+# Whether the right label is in the 90% set, how many labels are, and whether it was empty.
 LAC_SETS = Refit(_lac_columns, _set_threshold, _sets)
 # As `LAC_SETS`, randomised; all variants of a document share its random number.
 APS_SETS = Refit(_aps_columns, _set_threshold, _sets)

@@ -9,7 +9,13 @@ from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.inference.clusters import Interval
 from vlm_confidence_tasks.metrics.inference.jackknife import jackknife_interval
-from vlm_confidence_tasks.metrics.statistics.statistic import OfRows, OfTest, Rows, Take, rows_of
+from vlm_confidence_tasks.metrics.statistics.statistic import (
+    OfRows,
+    Rows,
+    Take,
+    WithoutInterval,
+    rows_of,
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class EffectSize(OfRows):
 
 
 @dataclass(frozen=True)
-class ChangeTest(OfTest):
+class ChangeTest(WithoutInterval):
     """The p of a test of the mean change, in which an image is one observation.
 
     Attributes:

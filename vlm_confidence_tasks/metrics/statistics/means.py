@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
@@ -87,14 +87,19 @@ class Rate(Mean):
 
 @dataclass(frozen=True)
 class Loss(Mean):
-    """A mean of losses in [0, 1] that a few large losses may dominate."""
+    """A mean of losses that a few large losses may dominate.
 
-    within: Bounds = SHARE
+    Attributes:
+        most: The largest loss; the smallest is 0.
+    """
+
+    most: float = 1.0
 
     def _bounds(self, rows: Rows, level: float) -> Interval | None:
         sums = rows.sums()
-        columns = (sums.totals[0], sums.count, sums.image)
-        return loss_interval(*columns, paired=sums.second, level=level)
+        columns = (sums.totals[0] / self.most, sums.count, sums.image)
+        found = loss_interval(*columns, paired=sums.second, level=level)
+        return found and Interval(*(self.most * end for end in astuple(found)))
 
 
 @dataclass(frozen=True)
@@ -196,6 +201,14 @@ def _family(answers: Answers) -> Floats:
 
 
 def squared_gap(answers: Answers) -> Floats:
-    """(confidence - correct)^2 of the given answer, not over all labels; source: Brier 1950."""
+    """(confidence - correct)^2 of the given answer alone."""
     gap: Floats = (answers.confidence - answers.correct) ** 2
     return gap
+
+
+def squared_gaps(answers: Answers) -> Floats:
+    """Sum over labels of (p - [right label])^2, in [0, 2]; source: Brier 1950."""
+    probs = answers.probs
+    right = answers.gold[:, None] == np.arange(probs.shape[1])
+    known = ~np.isnan(answers.confidence) & ~np.isnan(answers.label_prob(answers.gold))
+    return np.where(known, np.nansum((probs - right) ** 2, axis=1), np.nan)

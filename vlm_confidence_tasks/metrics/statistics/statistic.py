@@ -177,8 +177,8 @@ class OfRows(Statistic):
         return known[-1] - (known[0] if len(known) > 1 else 0.0)
 
 
-class OfTest(Statistic):
-    """A number of a test: it estimates nothing, and has no interval."""
+class WithoutInterval(Statistic):
+    """A number that has no interval: a test's, which estimates nothing, or one of no known law."""
 
     @property
     def estimates(self) -> bool:

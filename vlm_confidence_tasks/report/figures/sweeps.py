@@ -30,7 +30,7 @@ def sweeps(leaderboard: Leaderboard, styles: Styles) -> Iterator[Figure]:
         title = f"{name}: accuracy and mean confidence against the noise's strength"
         yield from figure(f"accuracy_{name}", title, panels)
         measures = (
-            ("coverage_90", "share with the right label in the set"),
+            ("hit_90", "share with the right label in the set"),
             ("set_size_90", "labels in the set"),
         )
         share, size = (_panel(entries, styles, m, f"{m}_clean", label) for m, label in measures)

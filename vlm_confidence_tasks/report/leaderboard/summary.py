@@ -131,10 +131,17 @@ def ordered_families(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
 
 
-def _listed(run: TaskRun, known: Iterable[str]) -> list[str]:
-    """Return the known metrics that the task's configuration lists, all if it has no list."""
+def _listed(run: TaskRun, known: Mapping[str, NamedMetric]) -> list[str]:
+    """Return the known metrics that the task's configuration lists, all if it has no list.
+
+    Those that an earlier release computed otherwise are left out.
+    """
     listed = {entry["metric"] for entry in run.config.get("metric_list") or ()}
-    return [name for name in known if name in listed or not listed]
+    return [
+        name
+        for name, metric in known.items()
+        if (name in listed or not listed) and not metric.record.redefined
+    ]
 
 
 def _noise(file: SamplesFile) -> tuple[str, float] | None:

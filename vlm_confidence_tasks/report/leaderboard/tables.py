@@ -18,6 +18,8 @@ HEADLINE = (
     "accuracy_clean",
     "accuracy",
     "ifr",
+    # Primary of closed questions; of open ones, which have no answer position, the next.
+    "entropy_answer_delta",
     "entropy_delta",
     "entropy_delta_p",
     "ece_clean",
@@ -40,7 +42,7 @@ HEADLINE = (
     "confidence",
     "auroc",
     "ece_ts",
-    "coverage_90",
+    "hit_90",
     "risk_80",
     "defense_auroc",
     "invalid_rate",
@@ -57,7 +59,7 @@ OVERVIEW = {
     "entropy_delta": "entropy change",
     "ifr": "flips",
     "drift_ratio_context": "drift ratio",
-    "coverage_90": "coverage of 90% sets",
+    "hit_90": "hits of 90% sets",
 }
 # What a model is asked for its worst number in, and whether the highest is the worst.
 WORST = {
@@ -65,7 +67,7 @@ WORST = {
     "ifr": True,
     "ece": True,
     "overconfidence": True,
-    "coverage_90": False,
+    "hit_90": False,
     "auroc": False,
     "drift_ratio_context": True,
     "invalid_rate": True,

@@ -18,6 +18,7 @@ from vlm_confidence_tasks.metrics.statistics.calibration_errors import (
     CalibrationError,
     CalibrationTestNumber,
     DebiasedCalibrationError,
+    WithoutLaw,
 )
 
 from ..everything import agree, documents, rows, table
@@ -54,8 +55,8 @@ def test_errors_have_the_inverted_tests(statistic, error, kind):
     agree(statistic, answered, expected)
 
 
-def test_what_has_no_kind_has_no_interval():
-    statistic = CalibrationError(None, expected_calibration_error)
+def test_what_has_no_known_law_has_no_interval():
+    statistic = WithoutLaw(expected_calibration_error)
     view = table().perturbed
     assert statistic.value(view) is not None and not statistic.estimates
     assert statistic.interval(view) is statistic.difference(view, view) is None

@@ -75,12 +75,16 @@ repaired = partial(
     lambda pairs, sure, right, p: (isotonic(*pairs, sure), right, right),
     of="verbal_confidence",
 )
-# Whether the right label is in the set, how many labels of two are, and 1.
-sets = partial(
-    crossed,
-    lambda sure, right, p, image: conformal_threshold(1 - p, image),
-    lambda t, sure, right, p: (1.0 * (1 - p <= t), 1.0 * (1 - p <= t) + (p <= t), np.ones(p.size)),
-)
+
+
+def in_sets(t, sure, right, p):
+    """Whether the right label is in the set, its size of two labels, 1, whether it was empty."""
+    hit, other = 1 - p <= t, p <= t
+    empty = ~hit & ~other
+    return hit | empty & (p > 0.5), np.maximum(1.0 * hit + other, 1), np.ones(p.size), 1.0 * empty
+
+
+sets = partial(crossed, lambda sure, right, p, image: conformal_threshold(1 - p, image), in_sets)
 # Whether an answer is given and wrong, whether it is given, and 1.
 given = partial(
     crossed,
@@ -115,8 +119,8 @@ def nll(confidence, right, losses, image, document):
 @pytest.mark.parametrize("end", ["", "_clean"])
 @pytest.mark.parametrize(
     ("name", "made", "expected"),
-    [("ece_ts", scaled, error), ("brier_ts", scaled, brier), ("nll_ts", scaled, nll)]
-    + [("verbal_ece_iso", repaired, error), ("verbal_brier_iso", repaired, brier)],
+    [("ece_ts", scaled, error), ("brier_top_ts", scaled, brier), ("nll_ts", scaled, nll)]
+    + [("verbal_ece_iso", repaired, error), ("verbal_brier_top_iso", repaired, brier)],
 )
 def test_repaired_confidences_have_the_intervals_of_unrepaired_ones(name, made, expected, end):
     metric = METRICS[f"{name}{end}"]
@@ -126,8 +130,9 @@ def test_repaired_confidences_have_the_intervals_of_unrepaired_ones(name, made, 
 
 
 THRESHOLDS = {
-    "coverage_90": (sets, 0, 2, rate_interval, "logit"),
+    "hit_90": (sets, 0, 2, rate_interval, "logit"),
     "set_size_90": (sets, 1, 2, positive_mean, "identity"),
+    "empty_90": (sets, 3, 2, rate_interval, "logit"),
     "risk_80": (given, 0, 1, rate_interval, "logit"),
     "answered_80": (given, 1, 2, rate_interval, "logit"),
 }
@@ -149,9 +154,30 @@ def test_thresholds_are_set_anew_without_each_image(name, end):
     moved = jackknife_interval(ratio, [s.image_id for s in documents()], scale=on_scale)
     metric = METRICS[f"{name}{end}"]
     assert metric.value(table()) == pytest.approx(fixed.estimate)
+    # Where no group moves the number, at this threshold alone.
+    moved = moved or fixed
     low, high = min(moved.low, fixed.low), max(moved.high, fixed.high)
     expected = Interval(fixed.estimate, low, min(high, 1.0) if on_scale == "logit" else high)
     assert ends(metric.interval(table())) == pytest.approx(ends(expected), abs=1e-6)
+
+
+def test_a_set_that_would_be_empty_holds_the_likeliest_label():
+    """Clean answers are right with .9 or .95: the threshold is .1, and .6 is over it."""
+    golds = ("Yes", "Yes", "No")
+    asked = [
+        replace(
+            yes_no_document(gold, (gold, 0.1, p if gold == "Yes" else 1 - p, 1.0), moved),
+            image_id=f"image {n}",
+        )
+        for n in range(60)
+        for gold, p in [(golds[n % 3], 0.9 + 0.05 * (n % 2))]
+        for moved in [[(NOISE, "Yes", 0.1, 0.6, 1.0)]]
+    ]
+    found = values(asked)
+    assert (found["hit_90_clean"], found["set_size_90_clean"], found["empty_90_clean"]) == (1, 1, 0)
+    # "Yes" alone, which two of three times is right.
+    assert found["set_size_90"] == found["empty_90"] == 1
+    assert found["hit_90"] == pytest.approx(2 / 3)
 
 
 def test_the_temperature_is_of_all_clean_answers_once():
@@ -181,12 +207,13 @@ def test_halves_by_hand():
     sure = [odds / (1 + odds) for odds in (9 ** (1 / by_second), 4 ** (1 / by_first))]
     assert found["ece_ts"] == pytest.approx(np.mean([abs(s - 0.75) for s in sure]))
     losses = [0.75 * (1 - s) ** 2 + 0.25 * s**2 for s in sure]
-    assert found["brier_ts"] == pytest.approx(np.mean(losses))
+    assert found["brier_top_ts"] == pytest.approx(np.mean(losses))
     losses = [0.75 * math.log(s) + 0.25 * math.log(1 - s) for s in sure]
     assert found["nll_ts"] == pytest.approx(-np.mean(losses))
 
 
-TOKEN = (*("ece_ts", "nll_ts", "brier_ts"), *THRESHOLDS, "aps_coverage_90", "aps_set_size_90")
+APS = ("aps_hit_90", "aps_set_size_90", "aps_empty_90")
+TOKEN = (*("ece_ts", "nll_ts", "brier_top_ts"), *THRESHOLDS, *APS)
 
 
 def test_what_does_not_apply_is_absent():
@@ -201,10 +228,10 @@ def test_what_does_not_apply_is_absent():
     sure = yes_no_document("Yes", ("Yes", 0.1, 0.9, 1.0), [(NOISE, "Yes", 0.1, 0.9, 1.0)])
     right = values([replace(sure, image_id=f"{n}") for n in range(40)])
     assert not {"temperature", "ece_ts", "error_auroc_confidence", "error_auroc_pair"} & set(right)
-    assert right["coverage_90"] == 1.0 and right["risk_80"] == 0.0
+    assert right["hit_90"] == 1.0 and right["risk_80"] == 0.0
     # Under 9 images in a half promise nothing.
     few = [replace(s, image_id=f"{n % 10}") for n, s in enumerate(documents())]
-    assert "coverage_90" not in values(few)
+    assert "hit_90" not in values(few)
 
 
 @pytest.mark.parametrize("name", [*TOKEN, "temperature", "error_auroc_pair", "error_auroc_entropy"])
@@ -231,7 +258,7 @@ def test_exchangeable_images_are_covered_as_promised(images, most):
     counts = rng.integers(1, most + 1, images)
     names = np.repeat([f"{n}" for n in range(images)], counts)
     held = Answers.of([replace(sample, image_id=n) for n in names])
-    metrics = [f"{kind}coverage_90{end}" for kind in ("", "aps_") for end in ("", "_clean")]
+    metrics = [f"{kind}hit_90{end}" for kind in ("", "aps_") for end in ("", "_clean")]
     found = []
     for _ in range(200):
         common, own = rng.standard_normal(images), rng.standard_normal(len(held))

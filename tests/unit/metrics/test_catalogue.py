@@ -84,8 +84,8 @@ CLEANED = (
 )
 
 BY_FAMILY = {
-    "noise": ([0.8, 0.6, 0.7, 0.55, 0.5, 0.9], [1, 0, 0, 1, 1, 0], [2, 2, 1, 1, 0, 0]),
-    "textoverlay": ([0.7, 0.95], [0, 0], [1, 0]),
+    "noise": ([0.5, 0.9, 0.7, 0.55, 0.8, 0.6], [1, 0, 0, 1, 1, 0], [0, 0, 1, 1, 2, 2]),
+    "textoverlay": ([0.7, 0.95], [0, 0], [0, 1]),
     "textoverlay_empty": ([0.8, 0.9], [0, 0], [0, 1]),
 }
 BRIER = (0.04 + 0.36 + 0.49 + 0.49 + 0.2025 + 0.25 + 0.81 + 0.9025) / 8
@@ -422,7 +422,7 @@ def test_each_kind_of_clean_number_weighs_by_variants():
     assert found["recall_clean"] == 1
     assert found["confidence_clean"] == pytest.approx((3 * 0.9 + 0.6) / 4)
     assert found["ece_clean"] == pytest.approx((3 * 0.1 + 0.6) / 4)
-    assert found["verbal_brier_clean"] == pytest.approx((3 * 0.04 + 0.16) / 4)
+    assert found["verbal_brier_top_clean"] == pytest.approx((3 * 0.04 + 0.16) / 4)
     assert found["verbal_accuracy_clean"] == 1
     # Three of four clean entropies are .1: the threshold is near the fourth, .5.
     assert found["defense_reject_clean"] == 1 / 4 and found["defense_reject"] == 1 / 4

@@ -33,7 +33,7 @@ from vlm_confidence_tasks.metrics.functional.reliability import (
     calibration_slope,
     corp_reliability,
 )
-from vlm_confidence_tasks.metrics.inference.calibrated import DRAWS
+from vlm_confidence_tasks.metrics.inference.calibrated import P_DRAWS
 from vlm_confidence_tasks.metrics.statistics.calibration_errors import (
     CalibrationError,
     CalibrationTestNumber,
@@ -178,7 +178,7 @@ METRICS = (
         also=CONFIDENCES,
         is_p=True,
         redefined=True,
-        limits=f"under 0.05 in 1 to 8% of calibrated models; at least 1/{DRAWS + 1}",
+        limits=f"under 0.05 in 1 to 8% of calibrated models; at least 1/{P_DRAWS + 1:,}",
         cannot_tell="how far the model is off; that it is calibrated, if p is large",
     ),
     Metric(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,9 +25,12 @@ from vlm_confidence_tasks.metrics.functional.checks import (
 from vlm_confidence_tasks.metrics.inference.clusters import numbered
 
 DRAWS = 200
+# Draws for p, which put outcomes of groups of images together anew.
+P_DRAWS = 10_000
 
 # Numbers drawn at once: bounds memory, not the result.
 _BLOCK = 1 << 20
+_GROUPS = 16
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class CalibrationTest:
 
     Attributes:
         floor: Mean ECE of the calibrated model: what an ECE is by the number of answers alone.
-        p: (1 + draws whose ECE is at least the observed one) / (1 + draws).
+        p: (1 + draws whose ECE is at least the observed one) / (1 + draws), of 10,000 draws.
     """
 
     floor: float
@@ -49,6 +54,7 @@ def calibration_test(
     *,
     n_bins: int = N_BINS,
     draws: int = DRAWS,
+    p_draws: int = P_DRAWS,
     seed: int = 0,
 ) -> CalibrationTest:
     """Compare an equal-width ECE with that of perfectly calibrated answers.
@@ -58,8 +64,11 @@ def calibration_test(
     image; how far is estimated from the residuals correct - confidence, less their mean. A
     document takes its image's number with a probability, and an answer its document's, such
     that the draws go together as far; a document whose variants all go together is decided by
-    one number. For p, the drawn errors have the tails of Student's t with (images - 1) degrees
-    of freedom.
+    one number.
+
+    Images do not depend on each other: so for p each of 16 groups of them takes its outcome from
+    one of the draws, chosen anew for each group, and the groups' bins are added up, 10,000 times.
+    These errors have the tails of Student's t with (images - 1) degrees of freedom.
 
     Args:
         confidence: Probability given to each answer, [N], in [0, 1].
@@ -67,12 +76,13 @@ def calibration_test(
         documents: The document of each answer, [N].
         clusters: The image of each answer, [N].
         n_bins: Number of bins.
-        draws: Number of draws.
+        draws: Number of draws for the floor.
+        p_draws: Number of draws for p.
         seed: Seed of the generator of this call; no global state is used.
 
     Raises:
-        ValueError: Empty or unequal columns, NaN, a confidence outside [0, 1], or `n_bins` or
-            `draws` under 1.
+        ValueError: Empty or unequal columns, NaN, a confidence outside [0, 1], or `n_bins`,
+            `draws` or `p_draws` under 1.
 
     Source: consistency resampling, Broecker and Smith 2007; the dependence is ours.
 
@@ -84,38 +94,76 @@ def calibration_test(
     image, n_images = numbered(clusters)
     same_length(confidence=confidence, documents=document, clusters=image)
     positive_integer("draws", draws)
+    positive_integer("p_draws", p_draws)
     bins = uniform_bins(confidence, positive_integer("n_bins", n_bins))
     observed = expected_calibration_error(confidence, correct, n_bins)
     order = np.argsort(bins, kind="stable")
     confidence, document, image = confidence[order], document[order], image[order]
-    starts = np.flatnonzero(np.diff(bins[order], prepend=-1))
-    within, between = _correlations(confidence, correct[order], document, image)
-    image_of = np.zeros(n_documents, dtype=np.intp)
+    _, bins = np.unique(bins[order], return_inverse=True)
+    shared = _correlations(confidence, correct[order], document, image)
+    rng = np.random.default_rng(seed)
+    group = (np.random.default_rng(seed).permutation(n_images) % _GROUPS)[image]
+    right = _drawn(confidence, document, image, shared, draws, rng)
+    outcomes = _by_group(right, group, bins)
+    claimed = np.bincount(bins, confidence)
+    floor = _norm(outcomes.sum(axis=1) - claimed).mean() / confidence.size
+    chosen = rng.integers(draws, size=(_GROUPS, p_draws))
+    anew = np.sum([outcomes[rows, n] for n, rows in enumerate(chosen)], axis=0)
+    # How far answers go together is known from the images alone: as Student's t is wider.
+    freedom = max(n_images - 1, 1)
+    drawn = _norm(anew - claimed) / confidence.size
+    drawn *= np.sqrt(freedom / rng.chisquare(freedom, p_draws))
+    # An ECE that is equal but for rounding reaches the observed one.
+    reached = np.count_nonzero(drawn >= observed - 1e-12)
+    return CalibrationTest(float(floor), float((1 + reached) / (1 + p_draws)))
+
+
+def _drawn(
+    confidence: Floats,
+    document: Ints,
+    image: Ints,
+    correlations: tuple[float, float],
+    draws: int,
+    rng: np.random.Generator,
+) -> Iterator[Bools]:
+    """Yield which answers of a perfectly calibrated model are right in some draws, [B, N]."""
+    within, between = correlations
+    documents, images = int(document.max()) + 1, int(image.max()) + 1
+    image_of = np.zeros(documents, dtype=np.intp)
     image_of[document] = image
     shared = np.sqrt(within), np.sqrt(min(1.0, between / within) if within else 0.0)
-    rng = np.random.default_rng(seed)
-    claimed = np.add.reduceat(confidence, starts)
-    errors = []
     block = max(1, _BLOCK // confidence.size)
     for done in range(0, draws, block):
         size = min(block, draws - done)
-        numbers = rng.random((size, n_documents))
+        numbers = rng.random((size, documents))
         if shared[1]:
-            joint = rng.random((size, n_documents)) < shared[1]
-            numbers = np.where(joint, rng.random((size, n_images))[:, image_of], numbers)
+            joint = rng.random((size, documents)) < shared[1]
+            numbers = np.where(joint, rng.random((size, images))[:, image_of], numbers)
         numbers = numbers[:, document]
         if shared[0] < 1.0:
             own = rng.random(numbers.shape) >= shared[0]
             numbers = np.where(own, rng.random(numbers.shape), numbers)
-        right = np.add.reduceat(numbers < confidence, starts, axis=1, dtype=np.int64)
-        errors.append(np.abs(right - claimed).sum(axis=1) / confidence.size)
-    drawn = np.concatenate(errors)
-    # How far answers go together is known from the images alone: as Student's t is wider.
-    freedom = max(n_images - 1, 1)
-    wider = drawn * np.sqrt(freedom / rng.chisquare(freedom, draws))
-    # An ECE that is equal but for rounding reaches the observed one.
-    reached = np.count_nonzero(wider >= observed - 1e-12)
-    return CalibrationTest(float(drawn.mean()), float((1 + reached) / (1 + draws)))
+        yield numbers < confidence
+
+
+def _by_group(right: Iterable[Bools], group: Ints, bins: Ints) -> Floats:
+    """Count the right answers of each group of images in each bin, [draws, groups, bins]."""
+    n_bins = int(bins.max()) + 1
+    cell = group * n_bins + bins
+    order = np.argsort(cell, kind="stable")
+    starts = np.flatnonzero(np.diff(cell[order], prepend=-1))
+    counts = [np.add.reduceat(b[:, order], starts, axis=1, dtype=np.int64) for b in right]
+    filled = np.concatenate(counts)
+    # Whole numbers, which float32 holds.
+    table: Any = np.zeros((len(filled), _GROUPS * n_bins), dtype=np.float32)
+    table[:, cell[order][starts]] = filled
+    tables: Floats = table.reshape(len(filled), _GROUPS, n_bins)
+    return tables
+
+
+def _norm(gaps: Floats) -> Floats:
+    norm: Floats = np.abs(gaps).sum(axis=1)
+    return norm
 
 
 def _correlations(

@@ -69,13 +69,29 @@ def test_a_gap_is_found():
         p.append(calibration_test(confidence, correct, np.arange(300), image).p)
     assert np.mean(np.array(p) < 0.05) == 1
     confidence, correct, image = answers(rng, 1000, 1, gap=0.15)
-    # No draw reaches it: 1 of 201.
-    assert calibration_test(confidence, correct, image, image).p == pytest.approx(1 / 201)
+    # No draw reaches it: 1 of 10,001.
+    assert calibration_test(confidence, correct, image, image).p == pytest.approx(1 / 10_001)
+
+
+def test_groups_put_together_anew_give_the_p_of_as_many_draws():
+    rng = np.random.default_rng(3)
+    confidence = 0.5 + 0.5 * rng.beta(2, 1, 600)
+    for gap in (0.0, 0.05):
+        correct = rng.random(600) < confidence - gap
+        observed = expected_calibration_error(confidence, correct)
+        found = calibration_test(confidence, correct, np.arange(600), np.arange(600)).p
+        drawn = [
+            expected_calibration_error(confidence, rng.random(600) < confidence)
+            for _ in range(2000)
+        ]
+        share = np.mean(np.array(drawn) >= observed)
+        # 4 standard errors, and what Student's t of 600 images adds.
+        assert found == pytest.approx(share, abs=4 * np.sqrt(max(share, 0.005) / 2000) + 0.002)
 
 
 def test_p_counts_the_observed_error_among_the_draws():
     confidence, correct, image = answers(np.random.default_rng(6), 100, 1, gap=0.5)
-    found = [calibration_test(confidence, correct, image, image, draws=n) for n in (1, 9, 99)]
+    found = [calibration_test(confidence, correct, image, image, p_draws=n) for n in (1, 9, 99)]
     assert [each.p for each in found] == pytest.approx([1 / 2, 1 / 10, 1 / 100])
 
 

@@ -31,8 +31,7 @@ from vlm_confidence_tasks.metrics.catalogue.changes import entropy_change
 from vlm_confidence_tasks.metrics.catalogue.flips import flip
 from vlm_confidence_tasks.metrics.columns import ATTACK_KINDS, GOALS
 from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
-from vlm_confidence_tasks.metrics.functional.ranking import auroc_of_ranks
-from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
+from vlm_confidence_tasks.metrics.inference.ties import auroc_interval
 from vlm_confidence_tasks.metrics.statistics.error_signals import middle_entropy, visual_entropies
 from vlm_confidence_tasks.metrics.statistics.means import POSITIVE, SHARE, RateDifference
 from vlm_confidence_tasks.report.figures.drawing import draw, to_bytes
@@ -176,7 +175,7 @@ def told_apart(suspicious: Detected, usual: Detected, name: str) -> str:
     area = auroc(*columns[:2])
     if area is None:
         return "-"
-    return cell(bounded(area, ranking_interval(auroc_of_ranks, *columns)), digits=".2f")
+    return cell(bounded(area, auroc_interval(*columns)), digits=".2f")
 
 
 def defence(rows: Mapping[Kind, Detected], clean: Detected) -> Iterator[list[str]]:

@@ -17,7 +17,7 @@ import pytest
 from simulated_answers import design
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.metrics import cohens_d, cohens_dz, metrics_for, sign_flip_p
-from vlm_confidence_tasks.metrics.functional.ranking import aurc_of_ranks, auroc_of_ranks
+from vlm_confidence_tasks.metrics.functional.ranking import augrc_of_ranks, aurc_of_ranks
 from vlm_confidence_tasks.metrics.statistics import (
     calibration_errors,
     effect_sizes,
@@ -42,6 +42,11 @@ CELLS = [coverage.Cell(30, 1, 1, 0.0), coverage.Cell(30, 18, 1, 0.3), coverage.C
 TESTS = ["sign flip, normal", "sign flip, skewed", "wilcoxon", "ece_p"]
 # Whose measured coverage is lower in some cells, as docs/studies/coverage.md shows.
 LOWER = {"ece difference, overconfident afterwards"}
+# Which share of repeats has an interval at least. Two of 30 images decide the share above the 95th
+# percentile; of 2% wrong answers, those to 30 questions are on under 5 images.
+SELDOM = {"defense_reject": 0.3} | {
+    name: 0.05 for name in coverage.KINDS if name.endswith(", saturated")
+}
 SHOWN = [name for name in coverage.KINDS if name not in TESTS]
 
 
@@ -56,8 +61,7 @@ def total(name: str, repeats: int = REPEATS) -> float:
     cells = [cell for cell in CELLS if kind.variants or cell.variants == 1]
     results = [coverage.measure(name, cell, repeats) for cell in cells]
     found = sum(result.repeats for result in results)
-    # Of the share above the 95th percentile: two of 30 images decide it, and it has none.
-    assert found > (0.3 if name == "defense_reject" else 0.8) * len(cells) * repeats
+    assert found > SELDOM.get(name, 0.8) * len(cells) * repeats
     return sum(result.share * result.repeats for result in results if result.repeats) / found
 
 
@@ -209,8 +213,9 @@ def measured_as(statistic: Statistic) -> list[str]:
         error = {"uniform": "ece", "quantile": "ace", "smooth": "smece"}[statistic.kind]
         return [f"{error}, {state}" for state in ("calibrated", "overconfident by 0.1")]
     if isinstance(statistic, rankings.Ranking):
-        named = {auroc_of_ranks: ["auroc", "auroc difference"], aurc_of_ranks: ["aurc"]}
-        return named[statistic.of_ranks]
+        if isinstance(statistic, rankings.Auroc):
+            return ["auroc", "auroc difference", "auroc, saturated"]
+        return [{aurc_of_ranks: "aurc", augrc_of_ranks: "augrc"}[statistic.of_ranks]]
     if isinstance(statistic, thresholds.EntropyThreshold):
         return ["defense_reject" if statistic.rejects else "defense_auroc"]
     if isinstance(statistic, effect_sizes.EffectSize):

@@ -19,7 +19,7 @@ from simulated_answers.design import (
     measured,
     of_metric,
 )
-from vlm_confidence_tasks.metrics import aurc, auroc, calibration_test
+from vlm_confidence_tasks.metrics import augrc, aurc, auroc, calibration_test
 
 # Miscalibration: the chance to be right, of a confidence.
 Chance = Callable[[Floats], Floats]
@@ -105,6 +105,25 @@ def _expected(
     return measure(confidence, chance(confidence))
 
 
+def _saturated(data: Data, rng: Generator) -> list[Answers]:
+    """Draw confidences of which 90% are exactly 1, and none tells the 2% wrong answers."""
+    confidence = np.where(
+        rng.random(data.image.size) < 0.9, 1.0, rng.uniform(0.5, 1, data.image.size)
+    )
+    return [data.table(confidence=confidence, correct=data.events(rng, 0.98))]
+
+
+def _two_saturated(data: Data, rng: Generator) -> list[Answers]:
+    """Draw two such runs, half of whose answers are the same."""
+    (one,), (other,) = _saturated(data, rng), _saturated(data, rng)
+    moved = rng.random(data.image.size) < 0.5
+    columns = {
+        name: np.where(moved, getattr(other, name), getattr(one, name))
+        for name in ("confidence", "correct")
+    }
+    return [one, data.table(**columns)]
+
+
 def _ranked(measure: Callable[[Floats, Floats], float | None], data: Data, rng: Generator) -> float:
     return float(measure(*_answers(_OVERCONFIDENT, data, rng)) or 0.0)
 
@@ -152,6 +171,16 @@ KINDS |= {
     ),
     "auroc": of_metric("auroc", _DRAWN, partial(_ranked, auroc), "AUROC of confidence"),
     "aurc": of_metric("aurc", _DRAWN, partial(_ranked, aurc), "Area under risk and coverage"),
+    "augrc": of_metric("augrc", _DRAWN, partial(_ranked, augrc), "The same, generalised risk"),
+    "auroc, saturated": of_metric(
+        "auroc", _saturated, 0.5, "AUROC of confidence, 90% at exactly 1, 2% wrong"
+    ),
+    "aurc, saturated": of_metric(
+        "aurc", _saturated, 0.02, "Area under risk and coverage, 90% at exactly 1, 2% wrong"
+    ),
+    "auroc difference, saturated": compared(
+        "AUROC, 90% at exactly 1, 2% wrong", STATISTICS["auroc"], _two_saturated
+    ),
     "auroc difference": compared("AUROC", STATISTICS["auroc"], _two_rankings),
     "ece_p": Kind("Test of calibration", "`ece_p`", _calibration_p, partial(_run, _CALIBRATED)),
 }

@@ -23,8 +23,6 @@ from vlm_confidence_tasks.metrics.functional.ranking import (
     augrc_of_ranks,
     aurc,
     aurc_of_ranks,
-    auroc,
-    auroc_of_ranks,
     excess_aurc,
     prediction_rejection_ratio,
 )
@@ -47,7 +45,7 @@ from vlm_confidence_tasks.metrics.statistics.means import (
     squared_gap,
     squared_gaps,
 )
-from vlm_confidence_tasks.metrics.statistics.rankings import Ranking
+from vlm_confidence_tasks.metrics.statistics.rankings import Auroc, Ranking
 
 # Lowest and highest of the cells of the coverage study: most of these intervals hold too often.
 HELD = "its interval holds in 89 to 100%"
@@ -237,7 +235,7 @@ METRICS = (
     ),
     Metric(
         "auroc",
-        Ranking(auroc, auroc_of_ranks),
+        Auroc(),
         "{confidence}: AUROC of confidence for right answers to {images}",
         higher_is_better=UP,
         sides=BOTH,

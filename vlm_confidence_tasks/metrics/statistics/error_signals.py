@@ -20,13 +20,18 @@ from vlm_confidence_tasks.metrics.functional.error_detection import (
     logistic_pair,
 )
 from vlm_confidence_tasks.metrics.functional.ranking import auroc, auroc_of_ranks, dense_ranks
-from vlm_confidence_tasks.metrics.inference.clusters import FEWEST_CLUSTERS, Interval, seen_on
+from vlm_confidence_tasks.metrics.inference.clusters import (
+    FEWEST_CLUSTERS,
+    Interval,
+    seen_on,
+    sides,
+)
 from vlm_confidence_tasks.metrics.inference.jackknife import (
     Scale,
     deleted_interval,
     jackknife_interval,
-    ranking_interval,
 )
+from vlm_confidence_tasks.metrics.inference.ties import auroc_interval, is_saturated
 from vlm_confidence_tasks.metrics.statistics.calibration_errors import correct
 from vlm_confidence_tasks.metrics.statistics.cross_fit import (
     CrossFit,
@@ -243,7 +248,7 @@ class SignalAuroc(OfViews):
     def _ranked(
         self, scores: Floats, wrong: Floats, image: Ints, second: Bools | None, level: float
     ) -> Interval | None:
-        return ranking_interval(auroc_of_ranks, scores[0], wrong, image, paired=second, level=level)
+        return auroc_interval(scores[0], wrong, image, paired=second, level=level)
 
 
 @dataclass(frozen=True)
@@ -262,9 +267,9 @@ class SignalGain(SignalAuroc):
     def _ranked(
         self, scores: Floats, wrong: Floats, image: Ints, second: Bools | None, level: float
     ) -> Interval | None:
-        if _few_errors(wrong, image, second):
+        if _few_errors(scores, wrong, image, second):
             return None
-        # Ranked once, as in `ranking_interval`.
+        # Ranked once, for no group needs sorting then.
         errors = wrong > 0.0
         one, base = (dense_ranks(column) for column in scores)
         return jackknife_interval(
@@ -281,10 +286,14 @@ def _gain(one: float | None, base: float | None) -> float | None:
     return None if one is None or base is None else one - base
 
 
-def _few_errors(wrong: Floats, image: Ints, second: Bools | None) -> bool:
-    """Whether wrong, or right, answers are on too few images (`ranking_interval`)."""
+def _few_errors(scores: Floats, wrong: Floats, image: Ints, second: Bools | None) -> bool:
+    """Whether too little is seen of wrong, or right, answers: see `auroc_interval`."""
     seen = [seen_on(image, event, second) for event in (wrong, 1.0 - wrong)]
-    return min(seen) < FEWEST_CLUSTERS
+    return min(seen) < FEWEST_CLUSTERS or any(
+        is_saturated(score[side], wrong[side] > 0.0, image[side])
+        for score in scores
+        for side in sides(second, wrong.size)
+    )
 
 
 def joined_signals(answers: Answers) -> CrossFit | None:
@@ -350,7 +359,11 @@ class PairAuroc(OfViews):
             return None
         wrong = np.concatenate([table.column("wrong") for _, table in tables])
         image = np.concatenate([fit.image[table.owner] for fit, table in tables])
-        if _few_errors(wrong, image, second_view([t.owner.size for _, t in tables])):
+        names = ("signal", BASE) if self.gain else ("signal",)
+        scores = np.array(
+            [np.concatenate([table.column(name) for _, table in tables]) for name in names]
+        )
+        if _few_errors(scores, wrong, image, second_view([t.owner.size for _, t in tables])):
             return None
         without = fits[0].without_groups if len(fits) == 1 else tables_without_groups(fits)
         scale: Scale = "identity" if self.gain else "logit"

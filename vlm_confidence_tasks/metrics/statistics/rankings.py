@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
 from vlm_confidence_tasks.metrics.functional.correlation import spearman
+from vlm_confidence_tasks.metrics.functional.ranking import auroc, auroc_of_ranks
 from vlm_confidence_tasks.metrics.inference.clusters import Interval
 from vlm_confidence_tasks.metrics.inference.jackknife import jackknife_interval, ranking_interval
+from vlm_confidence_tasks.metrics.inference.ties import auroc_interval
 from vlm_confidence_tasks.metrics.statistics.calibration_errors import Calibration
 from vlm_confidence_tasks.metrics.statistics.statistic import OfRows, Rows, Take
 
@@ -31,6 +33,18 @@ class Ranking(Calibration, OfRows):
     def _bounds(self, rows: Rows, level: float) -> Interval | None:
         columns = (*rows.columns, rows.image)
         return ranking_interval(self.of_ranks, *columns, paired=rows.second, level=level)
+
+
+@dataclass(frozen=True)
+class Auroc(Ranking):
+    """AUROC of confidence; its interval holds where most confidences are equal."""
+
+    measure: Callable[[Floats, Floats], float | None] = auroc
+    of_ranks: Callable[[Ints, Bools], float | None] = auroc_of_ranks
+
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+        sure, right = rows.columns
+        return auroc_interval(sure, right, rows.image, paired=rows.second, level=level)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from vlm_confidence_tasks.metrics import Answers, auroc, jackknife_interval, signal_prices
 from vlm_confidence_tasks.metrics.functional.cross_fitting import second_half
+from vlm_confidence_tasks.metrics.inference.ties import auroc_interval
 
 from ..everything import documents, ends, table
 from ..making import METRICS, values
@@ -53,12 +54,13 @@ def test_signals_are_ranked_as_by_scikit_learn(name):
     expected = roc_auc_score(wrong(held), signal)
     assert METRICS[f"error_auroc_{name}"].value(table()) == pytest.approx(expected)
     errors, images = wrong(held), [s.image_id for s in held]
-    theirs = jackknife_interval(
-        lambda rows: auroc(signal[rows], errors[rows]), images, scale="logit"
-    )
+    theirs = auroc_interval(signal, errors, images)
     found = METRICS[f"error_auroc_{name}"].interval(table())
     assert ends(found) == pytest.approx(ends(theirs), abs=1e-9)
-    if name != "confidence":
+    if name == "visual_entropy":
+        # Most documents have an entropy of 0, and few wrong ones another.
+        assert METRICS[f"error_auroc_gain_{name}"].interval(table()) is None
+    elif name != "confidence":
         theirs = jackknife_interval(
             lambda rows: auroc(signal[rows], errors[rows]) - auroc(doubt[rows], errors[rows]),
             images,
@@ -121,3 +123,22 @@ def test_prices_are_the_answers_that_a_signal_takes():
     assert found["drift"] == found["visual_entropy"] == pytest.approx(1 + np.mean(shown))
     assert 1 <= found["pair"] <= 2 + np.mean(shown)
     assert signal_prices(Answers.of([])) == {}
+
+
+def test_a_gain_over_saturated_confidence_has_no_interval():
+    """Where the wrong answers are all at a confidence of 1, what one off it changes is not seen."""
+
+    def sure(sample, n):
+        p = 1.0 if n % 4 or not sample.clean.correct else 0.6
+        answer = sample.clean.answer or "Yes"
+        probs = {label: p if label == answer else 1 - p for label in ("Yes", "No")}
+        clean = replace(sample.clean, answer=answer, confidence=p, probs=probs)
+        return replace(sample, clean=clean)
+
+    held = parsed(documents())
+    found = Answers.of([sure(sample, n) for n, sample in enumerate(held)])
+    gain, alone = (METRICS[f"error_auroc_{name}"] for name in ("gain_entropy", "confidence"))
+    assert gain.value(found) is not None and gain.interval(found) is None
+    assert gain.difference(found, Answers.of(held)) is None
+    # The wrong ones seen lie on the tie, at .36; others would lie above.
+    assert alone.interval(found).high > 0.5 > 0.4 > alone.value(found)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from vlm_confidence_tasks.metrics import aurc, auroc, jackknife_interval, spearman
-from vlm_confidence_tasks.metrics.functional.ranking import aurc_of_ranks, auroc_of_ranks
-from vlm_confidence_tasks.metrics.statistics.rankings import Correlation, Ranking
+from vlm_confidence_tasks.metrics import augrc, aurc, auroc, jackknife_interval, spearman
+from vlm_confidence_tasks.metrics.functional.ranking import augrc_of_ranks, aurc_of_ranks
+from vlm_confidence_tasks.metrics.statistics.rankings import Auroc, Correlation, Ranking
 
 from ..everything import agree, rows, table
 
@@ -20,12 +20,19 @@ def by_jackknife(measure, scale):
     return expected
 
 
-@pytest.mark.parametrize(("measure", "of_ranks"), [(auroc, auroc_of_ranks), (aurc, aurc_of_ranks)])
-def test_rankings(measure, of_ranks):
+@pytest.mark.parametrize(
+    ("statistic", "measure"),
+    [
+        (Auroc(), auroc),
+        (Ranking(aurc, aurc_of_ranks), aurc),
+        (Ranking(augrc, augrc_of_ranks), augrc),
+    ],
+)
+def test_rankings(statistic, measure):
     def columns(samples):
         return rows(samples, lambda r, clean: r.confidence, lambda r, clean: float(r.correct))
 
-    agree(Ranking(measure, of_ranks), columns, by_jackknife(measure, "logit"))
+    agree(statistic, columns, by_jackknife(measure, "logit"))
 
 
 def test_correlations():
@@ -39,7 +46,7 @@ def test_correlations():
 def test_a_ranking_of_right_answers_alone_is_none():
     view = table().perturbed
     right = view.where(view.correct == 1)
-    ranking = Ranking(auroc, auroc_of_ranks)
+    ranking = Auroc()
     assert (
         ranking.value(right) is ranking.interval(right) is ranking.difference(right, view) is None
     )

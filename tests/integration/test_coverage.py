@@ -43,7 +43,7 @@ TESTS = ["sign flip, normal", "sign flip, skewed", "wilcoxon", "ece_p"]
 # Whose measured coverage is lower in some cells, as docs/studies/coverage.md shows.
 LOWER = {"ece difference, overconfident afterwards"}
 # Which share of repeats has an interval at least. Two of 30 images decide the share above the 95th
-# percentile; of 2% wrong answers, those to 30 questions are on under 5 images.
+# percentile; of 5% wrong answers, those to 30 questions are mostly on under 5 images.
 SELDOM = {"defense_reject": 0.3} | {
     name: 0.05 for name in coverage.KINDS if name.endswith(", saturated")
 }

@@ -12,7 +12,10 @@ from scipy.special import expit, ndtr
 from simulated_answers.design import Answers, Data, Floats, Generator, Kind
 from vlm_confidence_tasks.metrics import auroc, metrics_for
 from vlm_confidence_tasks.metrics.functional.error_detection import best_pair
-from vlm_confidence_tasks.metrics.functional.recalibration import fit_temperature
+from vlm_confidence_tasks.metrics.functional.recalibration import (
+    LEAST_PROBABILITY,
+    fit_temperature,
+)
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,18 @@ def _shifted(data: Data, rng: Generator) -> Shift:
     )
 
 
-def _drawn(data: Data, rng: Generator) -> list[Answers]:
+def _saturated(data: Data, rng: Generator) -> Shift:
+    """Draw confidences of which 90% are exactly 1, and none tells the 5% wrong answers."""
+    each, size = data.cell.variants, data.image.size
+    sure, moved = (np.where(rng.random(size) < 0.9, 1.0, rng.uniform(0.5, 1, size)) for _ in "ab")
+    right, hit = (data.events(rng, 0.95) for _ in "ab")
+    clean = sure[::each]
+    return Shift(clean, right[::each], moved, np.full(size, 0.95), hit, rng.normal(size=clean.size))
+
+
+def _drawn(shift: Callable[[Data, Generator], Shift], data: Data, rng: Generator) -> list[Answers]:
     """Draw the table of clean and perturbed answers: label 0 is always right."""
-    drawn = _shifted(data, rng)
+    drawn = shift(data, rng)
 
     def columns(sure: Floats, right: Floats, entropy: Floats) -> dict[str, Floats]:
         gold = np.where(right > 0, sure, 1.0 - sure)
@@ -80,12 +92,15 @@ def _drawn(data: Data, rng: Generator) -> list[Answers]:
     return [data.pairs(clean, columns(drawn.moved, drawn.hit, np.full(drawn.hit.size, np.nan)))]
 
 
-def _repaired(field: str, data: Data, rng: Generator) -> float:
+def _repaired(
+    shift: Callable[[Data, Generator], Shift], field: str, data: Data, rng: Generator
+) -> float:
     """Scale by the temperature of all clean answers."""
-    answers = _shifted(data, rng)
+    answers = shift(data, rng)
     right = np.where(answers.right > 0, answers.clean, 1.0 - answers.clean)
     temperature = fit_temperature(np.column_stack([right, 1.0 - right]), np.zeros(right.size, int))
-    odds = np.log(answers.moved / np.maximum(1.0 - answers.moved, 1e-12)) / (temperature or np.nan)
+    least = LEAST_PROBABILITY
+    odds = np.log(answers.moved / np.maximum(1.0 - answers.moved, least)) / (temperature or np.nan)
     sure, chance = expit(odds), answers.chance
     if field == "temperature":
         return float(temperature or np.nan)
@@ -123,7 +138,7 @@ def _gained(field: str, data: Data, rng: Generator) -> float:
 
 
 _TRUTHS: dict[Callable[[str, Data, Generator], float], tuple[str, ...]] = {
-    _repaired: ("temperature", "ece_ts", "nll_ts", "brier_top_ts"),
+    partial(_repaired, _shifted): ("temperature", "ece_ts", "nll_ts", "brier_top_ts"),
     _promised: ("hit_90", "set_size_90", "risk_80", "answered_80"),
     _gained: ("error_auroc_gain_entropy", "error_auroc_gain_pair"),
 }
@@ -132,10 +147,20 @@ KINDS = {
         f"`{name}`",
         f"`{name}`",
         metrics_for(())[name].interval,
-        _drawn,
+        partial(_drawn, _shifted),
         partial(truth, name),
         variants=truth is not _gained,
     )
     for truth, names in _TRUTHS.items()
     for name in names
+}
+KINDS |= {
+    f"{name}, saturated": Kind(
+        f"`{name}`, 90% at exactly 1, 5% wrong",
+        f"`{name}`",
+        metrics_for(())[name].interval,
+        partial(_drawn, _saturated),
+        partial(_repaired, _saturated, name),
+    )
+    for name in ("temperature", "ece_ts", "nll_ts", "brier_top_ts")
 }

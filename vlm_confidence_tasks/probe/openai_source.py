@@ -174,7 +174,7 @@ class OpenAISource:
         if not isinstance(text, CarryingText):
             return Served()
         choice, name = text.carried.choices[0], getattr(text.carried, "model", None)
-        reason = str(choice.finish_reason).lower()
+        reason = _reason(choice)
         if reason in BROKEN_OFF:
             raise RequestError(
                 f"the server broke an answer off (finish_reason {reason}); nothing was scored"
@@ -242,7 +242,7 @@ def read_steps(choice: Any) -> list[TopKStep]:
             "the log-probabilities of an answer are of tokens that do not make its text; nothing "
             "was scored: ask another server or version"
         )
-    cut_off = str(getattr(choice, "finish_reason", None)).lower() in CUT_OFF
+    cut_off = _reason(choice) in CUT_OFF
     length = len(tokens) if cut_off else _before_end(tokens, text)
     return [
         served_step(
@@ -288,6 +288,11 @@ def _before_end(tokens: Sequence[bytes], text: str) -> int:
     return len(tokens)
 
 
+def _reason(choice: Any) -> str:
+    """Return why an answer ended, in the server's words."""
+    return str(getattr(choice, "finish_reason", None)).lower()
+
+
 def _content(choice: Any) -> list[Any]:
     return list(getattr(choice.logprobs, "content", None) or ())
 
@@ -319,7 +324,7 @@ def _carry(response: Any) -> Any:
     """
     choice = response.choices[0]
     text, refusal = choice.message.content, getattr(choice.message, "refusal", None)
-    reason = str(getattr(choice, "finish_reason", None)).lower()
+    reason = _reason(choice)
     if isinstance(refusal, str):
         text = text or refusal
     if text is None and reason in (*CUT_OFF, *FILTERED):

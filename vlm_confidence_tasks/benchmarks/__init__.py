@@ -1,7 +1,8 @@
 """Benchmarks: a document becomes a `Question`. A file a benchmark, a row here."""
 
 from vlm_confidence_tasks.benchmarks.amber import AMBER
-from vlm_confidence_tasks.benchmarks.answer_parsing import NamedLabel, find_answer, parse_answer
+from vlm_confidence_tasks.benchmarks.answer_parsing import find_answer, parse_answer
+from vlm_confidence_tasks.benchmarks.answer_words import NamedLabel
 from vlm_confidence_tasks.benchmarks.base import TRAITS, Benchmark, DocumentError
 from vlm_confidence_tasks.benchmarks.caption import CAPTION
 from vlm_confidence_tasks.benchmarks.choices import option_texts

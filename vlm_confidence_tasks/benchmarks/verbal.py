@@ -6,6 +6,7 @@ Semantic Perturbation" (arXiv 2504.14848), after Kumar et al. 2024.
 
 import re
 
+from vlm_confidence_tasks.benchmarks.answer_words import CHINESE, plain
 from vlm_confidence_tasks.types import Question
 
 # Person of the prompt -> the prompt.
@@ -16,12 +17,31 @@ PROMPTS = {
     "How certain are you about your answer? Answer with a percentage.",
 }
 
+# A number that is none of thousands, and neither part of a word nor of a version.
+_DIGITS = r"-?(?:\d+(?:\.\d+|,\d+(?![.,]?\d))?|\.\d+)(?:e[+-]?\d{1,3}(?!\w))?"
 _NUMBER = re.compile(
-    r"(?<![\w.,])(?:-?[1-9]\d{0,2}(?:,\d{3})+(?!\d)"
-    r"|(?P<value>-?(?:\d+(?:\.\d+|,\d+(?![.,]?\d))?|\.\d+)))"
-    r"(?P<unit>\s*(?:%|per\s?cent))?",
+    rf"(?<![^\W_{CHINESE}])(?<![.,])(?:-?[1-9]\d{{0,2}}(?:,\d{{3}})+(?!\d)"
+    rf"|(?P<prefix>百分之)?(?P<value>{_DIGITS})(?:\s?(?:[-\u2013~]|to|至|到)\s?(?P<to>{_DIGITS}))?)"
+    r"(?P<unit>\s*(?:%|per\s?cent|pct\b))?(?:\s?(?:/|out of)\s?(?P<of>100?)(?![\d.,]*\d))?",
     re.I,
 )
+# What says that a number is the certainty: before it, or behind it as in "95% certain".
+_CERTAINTY_BEFORE = re.compile(
+    r"(?:\b(?:certainty|confidence|probability|likelihood|(?:certain|sure|confident)(?=\W*[:=]))"
+    r"|确定性?|確定性?|置信度|信心|把握|可信度|概率|機率)"
+    r"(?:[^\w.!?]|\b(?:level|score|rating|value|percentage|is|was|of|at|in|about|around|nearly|"
+    r"approximately|roughly|would|be|the|this|that|my|model['\u2019]s|answer)\b|[度约約大是为為有])*\Z",
+    re.I,
+)
+_CERTAINTY_BEHIND = re.compile(
+    r"\s{0,3}(?:的)?(?:certain|sure|confiden|chance|probab|likel|确定|確定|把握|信心|可能|概率|機率)",
+    re.I,
+)
+_DENIED = re.compile(
+    r"(?:\bnot|n['\u2019]t|\bnever|不是|并非|不敢说|没有|沒有)(?:\s+\w+){0,3}\s*\Z", re.I
+)
+# How far from a number the words before it are looked for, in characters.
+_REACH = 80
 
 
 def second_turn(person: str, question: Question, answer: str | None, text: str) -> str:
@@ -42,11 +62,15 @@ def second_turn(person: str, question: Question, answer: str | None, text: str) 
 
 
 def parse_certainty(text: str) -> float | None:
-    """Return the first number of `text` that can be a percentage, in [0, 1].
+    """Return the certainty that `text` states, in [0, 1].
+
+    A number next to a word for certainty wins ("Certainty: 70%", "95% certain"), the last of
+    several; then the first with a percent sign, then the first of all. One that is denied
+    ("not 100% certain") is passed over, as are numbers outside 0 to 100 and scales ("0 to 100").
 
     A number with no percent sign that is at most 1 is taken for a probability, so that
-    "1" is certainty and "1%" is not. Numbers outside 0 to 100 are passed over. Of a range
-    or a fraction the first number counts: "8/10" is 8%. Numbers in words are not read.
+    "1" is certainty and "1%" is not. Of a range the first number counts; "8/10" is 80%.
+    Numbers in words are not read.
 
     A comma is a decimal sign ("0,9", "85,5%"), but before groups of three digits one of
     thousands ("1,000"), unless the number begins with 0. A full stop is always a decimal sign.
@@ -57,17 +81,41 @@ def parse_certainty(text: str) -> float | None:
     Examples:
         >>> parse_certainty("I am 85% certain."), parse_certainty("85"), parse_certainty("0.85")
         (0.85, 0.85, 0.85)
-        >>> parse_certainty("0,9"), parse_certainty("85,5%")
-        (0.9, 0.855)
-        >>> parse_certainty("0.85%"), parse_certainty("Of 250 cases, 90 percent")
-        (0.0085, 0.9)
+        >>> parse_certainty("0,9"), parse_certainty("85,5%"), parse_certainty("1e-2")
+        (0.9, 0.855, 0.01)
+        >>> parse_certainty("There are 3 people. I am 95% certain."), parse_certainty("0.85%")
+        (0.95, 0.0085)
         >>> parse_certainty("Very certain") is None
         True
     """
+    text = plain(text)
+    stated: list[float] = []
+    with_unit: list[float] = []
+    others: list[float] = []
     for found in _NUMBER.finditer(text):
-        if found["value"] is None:  # A number of thousands.
+        value = _value(found)
+        if value is None or _DENIED.search(text[max(0, found.start() - _REACH) : found.start()]):
             continue
-        value = float(found["value"].replace(",", "."))
-        if 0 <= value <= 100:
-            return value if value <= 1 and not found["unit"] else value / 100
-    return None
+        kind = with_unit if found["unit"] or found["prefix"] or found["of"] else others
+        (stated if _is_certainty(text, found) else kind).append(value)
+    return next(iter(stated[-1:] + with_unit + others), None)
+
+
+def _value(found: re.Match[str]) -> float | None:
+    """Return a number as a probability; None for one of thousands, out of range, or a scale."""
+    if found["value"] is None or (found["value"] in "01" and found["to"] in ("10", "100")):
+        return None
+    value = float(found["value"].replace(",", "."))
+    if found["of"]:
+        value *= 100 / float(found["of"])
+    if not 0 <= value <= 100:
+        return None
+    is_percentage = value > 1 or found["unit"] or found["prefix"] or found["of"]
+    return value / 100 if is_percentage else value
+
+
+def _is_certainty(text: str, found: re.Match[str]) -> bool:
+    """Whether a word for certainty stands right before or behind a number."""
+    before = text[max(0, found.start() - _REACH) : found.start()]
+    behind = _CERTAINTY_BEHIND.match(text, found.end())
+    return behind is not None or _CERTAINTY_BEFORE.search(before) is not None

@@ -1,12 +1,17 @@
 """Reading a label from an answer."""
 
+import json
+import re
 import string
+import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_confidence_tasks.benchmarks import find_answer, parse_answer
+from vlm_confidence_tasks.benchmarks import find_answer, parse_answer, refuses
+from vlm_confidence_tasks.benchmarks.answer_words import CHINESE, OTHER_WORDS
 
 YES_NO = ("Yes", "No")
 LETTERS = ("A", "B", "C", "D")
@@ -39,7 +44,7 @@ BY_HAND = [
     (LETTERS, "C is a cat. Option B.", "B"),
     (LETTERS, "B. Option A is wrong", "B"),
     # What is denied, and several.
-    (LETTERS, "The answer is not A but B", None),
+    (LETTERS, "The answer is not A but B", "B"),
     (LETTERS, "a and b", None),
     # Words that look like letters.
     (LETTERS, "A cat", None),
@@ -97,7 +102,7 @@ HOSTILE = [
     (LETTERS, "I am not sure but I think it is C", "C"),
     (LETTERS, "It's D, isn't it?", "D"),
     (LETTERS, "The answer is B, isn't it", "B"),
-    (LETTERS, "It is B rather than A", None),
+    (LETTERS, "It is B rather than A", "B"),
     (LETTERS, "A is the best answer", "A"),
     (LETTERS, "Both A and D", None),
     (LETTERS, "The answer is B, not because of A", "B"),
@@ -119,12 +124,12 @@ HOSTILE = [
     (YES_NO, "Yes, no doubt about it", "Yes"),
     (YES_NO, "Yes - no question", "Yes"),
     (YES_NO, "Not really, no.", "No"),
-    (YES_NO, "I can't see one, so no.", None),
-    (YES_NO, "It's a no.", None),
+    (YES_NO, "I can't see one, so no.", "No"),
+    (YES_NO, "It's a no.", "No"),
     (YES_NO, "The answer is no such thing", None),
-    (YES_NO, "No problem: yes", None),
+    (YES_NO, "No problem: yes", "Yes"),
     (YES_NO, "Sure, yes!", "Yes"),
-    (YES_NO, "The answer to this is no", None),
+    (YES_NO, "The answer to this is no", "No"),
     (YES_NO, "Answer is unclear: yes/no", None),
     (LETTERS, "It's not that it is A; it is C", "C"),
     (LETTERS, "A and B are wrong, C is right", "C"),
@@ -146,6 +151,13 @@ HOSTILE = [
     (YES_NO, "yes yes yes", "Yes"),
     (YES_NO, "The answer is no sir", None),
 ]
+# Answers in words of our own with the right label, which stands in ⟦⟧; of the few that are read
+# otherwise, what is read.
+TABLE = [
+    json.loads(line)
+    for line in Path(__file__).with_name("answers.jsonl").read_text("utf-8").splitlines()
+]
+KINDS = tuple(dict.fromkeys(row["kind"] for row in TABLE))
 FILLERS = st.lists(st.sampled_from(["it", "is", "there", "maybe", "surely", "12"]), max_size=4)
 MARKS = st.text(string.punctuation + " \n", max_size=4)
 
@@ -153,6 +165,44 @@ MARKS = st.text(string.punctuation + " \n", max_size=4)
 @pytest.mark.parametrize(("labels", "text", "answer"), [*BY_HAND, *HOSTILE])
 def test_by_hand(labels, text, answer):
     assert parse_answer(text, labels) == answer
+
+
+def _read(row):
+    """Return the label that is read from a row of the table, and its text with the place marked."""
+    text = re.sub("[⟦⟧]", "", row["text"])
+    labels = YES_NO if row["labels"] == "yes/no" else tuple(row["labels"])
+    found = find_answer(text, labels)
+    if found is None:
+        return None, text
+    start, end = found.start, found.end
+    return found.label, f"{text[:start]}⟦{text[start:end]}⟧{text[end:]}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_answers_of_the_table(kind):
+    rows = [row for row in TABLE if row["kind"] == kind]
+    expected = [
+        (row["reads"], None) if "reads" in row else (row["answer"], row["text"]) for row in rows
+    ]
+    found = [
+        (label, None if "reads" in row else text)
+        for row, (label, text) in zip(rows, map(_read, rows), strict=True)
+    ]
+    assert found == expected
+
+
+def test_the_table_is_large_and_nearly_all_of_it_is_read_right():
+    right = [row for row in TABLE if "reads" not in row]
+    assert len(TABLE) >= 870 and len(right) / len(TABLE) > 0.99
+    texts = [(row["labels"], re.sub("[⟦⟧]", "", row["text"])) for row in TABLE]
+    assert len(set(texts)) == len(texts)
+
+
+def test_refusals_of_the_table_are_told_from_other_answers_without_a_label():
+    unread = [row for row in TABLE if _read(row)[0] is None]
+    found = {row["text"]: refuses(row["text"]) for row in unread}
+    refusals = {row["text"]: row["kind"] == "refusal" for row in unread}
+    assert found == refusals
 
 
 @given(st.text(), st.sampled_from([YES_NO, LETTERS, ()]))
@@ -197,9 +247,10 @@ def test_the_span_holds_the_label_as_a_whole_word(text, labels):
     found = find_answer(text, labels)
     if found is None:
         return
-    assert text[found.start : found.end].casefold() == found.label.casefold()
+    word = unicodedata.normalize("NFKC", text[found.start : found.end]).casefold()
+    assert OTHER_WORDS.get(word, word) == found.label.casefold()
     around = text[max(found.start - 1, 0) : found.start] + text[found.end : found.end + 1]
-    assert not any(character.isalnum() for character in around)
+    assert not any(character.isalnum() for character in re.sub(f"[{CHINESE}]", "", around))
 
 
 @given(st.text("ABab .,()yesno\n", max_size=20), st.text(" \n", max_size=3))

@@ -1,5 +1,7 @@
 """Asking for certainty in words, and reading the number."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,10 @@ from vlm_confidence_tasks.benchmarks import parse_certainty, second_turn
 from vlm_confidence_tasks.types import Question
 
 ASKED = Question("1", "x", "Is it red?\nAnswer with a word.", ("Yes", "No"), asked="Is it red?")
-WORDS = st.text(st.characters(exclude_categories=["Nd"], exclude_characters="%.,-_"), max_size=20)
+DENIAL = re.compile(r"not|n['\u2019]t|never|[不并没沒]", re.I)
+WORDS = st.text(
+    st.characters(exclude_categories=["Nd"], exclude_characters="%.,-_"), max_size=20
+).filter(lambda text: not DENIAL.search(text))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +44,38 @@ WORDS = st.text(st.characters(exclude_categories=["Nd"], exclude_characters="%.,
         ("1,000 or 20%", 0.2),
         ("Qwen2.5 says 40%", 0.4),
         ("v1.2.3", None),
+        # A number with a percent sign or next to a word for certainty wins.
+        ("There are 3 people in the image. I am 95% certain.", 0.95),
+        ("Step 1: look. Step 2: decide. Certainty: 70%", 0.7),
+        ("I counted 12 chairs and 2 tables, 80 percent", 0.8),
+        ("About 30% of the image is dark. My certainty is 90%.", 0.9),
+        ("I am certain that there are 3 people: 95%", 0.95),
+        ("Two of 7 match.\nConfidence level: 0.9", 0.9),
+        ("**Certainty**: 85", 0.85),
+        ('{"answer": 2, "confidence": 0.75}', 0.75),
+        ("My confidence in the model's answer is 90", 0.9),
+        ("Certainty: 60%. I looked again. Certainty: 85%", 0.85),
+        ("At first I was 60% sure, now I am 90% sure", 0.9),
+        ("I'm not 100% certain, but about 85%", 0.85),
+        ("I can't say with 100% certainty; 70%", 0.7),
+        ("I am not 100% sure.", None),
+        ("On a scale of 0 to 100: 85", 0.85),
+        ("Certainty (0-100): 85", 0.85),
+        ("Confidence: 80-90%", 0.8),
+        ("The 1st answer: 3D glasses, 75%", 0.75),
+        # Exponents, full-width forms, fractions, Chinese.
+        ("1e-2", 0.01),
+        ("9.5e-1", 0.95),
+        ("1e999", None),
+        ("0.5\uff05", 0.005),
+        ("\uff18\uff15\uff05", 0.85),
+        ("8/10", 0.8),
+        ("85 out of 100", 0.85),
+        ("确定性为95%", 0.95),
+        ("我有90%的把握", 0.9),
+        ("图中有3个人。我的信心是80%。", 0.8),
+        ("百分之85", 0.85),
+        ("確定性：0.9", 0.9),
         ("", None),
     ],
 )

@@ -87,6 +87,8 @@ def find_answer(text: str, labels: Sequence[str]) -> NamedLabel | None:
 
 def _read(text: str, labels: Sequence[str]) -> NamedLabel | None:
     words = mentions(text, labels)
+    if not words:
+        return None
     if group := _stated(text, words):
         return _agreed(text, group)
     listed = _listed(words, labels)

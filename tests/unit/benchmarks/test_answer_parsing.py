@@ -269,3 +269,52 @@ def test_a_denied_label_is_never_read(denial, label):
     (other,) = {"B", "C"} - {label} if label in "BC" else {"C"}
     assert parse_answer(f"It is {denial} {label}; it is {other}", LETTERS) == other
     assert parse_answer(f"{other}, {denial} {label}", LETTERS) in (other, None)
+
+
+# What a pattern could begin again at each place, or match in many ways.
+REPEATED = (
+    *(
+        "A ",
+        "A, ",
+        "A)",
+        "A\n",
+        "A is ",
+        "yes no ",
+        "\u7b54\u6848\u662f",
+        "\u662fA",
+        "not that it is ",
+    ),
+    *(
+        "the answer is ",
+        "the answer, ",
+        "answer to ",
+        "so, ",
+        "it is, ",
+        "I think ",
+        "or A ",
+        "wait, ",
+    ),
+    *(
+        ".",
+        ",",
+        " ",
+        "(",
+        "-",
+        "*",
+        "<b>",
+        "\\boxed{",
+        "the the ",
+        "I cannot ",
+        "please ",
+        "no image ",
+    ),
+)
+
+
+@pytest.mark.parametrize("part", [*REPEATED, "".join(REPEATED)])
+def test_long_texts_are_read_in_linear_time(part):
+    """Nothing is asserted of the time: a quadratic pattern would take minutes."""
+    long = part * ((20_000 if part in REPEATED else 100_000) // len(part))
+    for labels in (YES_NO, LETTERS):
+        assert parse_answer(f"{long}. The answer is {labels[1]}", labels) == labels[1]
+    refuses(long)

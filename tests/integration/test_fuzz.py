@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import strategies as st
 
 from vlm_confidence_tasks.report.inputs import samples
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "fuzz.py"
-spec = importlib.util.spec_from_file_location("fuzz", SCRIPT)
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+sys.path.append(str(SCRIPTS))
+spec = importlib.util.spec_from_file_location("fuzz", SCRIPTS / "fuzz.py")
 fuzz = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(fuzz)
+from fuzz_targets import samples as target  # noqa: E402
+from fuzz_targets.made_up import REMOVED, changed  # noqa: E402
 
 
 @pytest.mark.parametrize("name", fuzz.TARGETS)
@@ -20,21 +27,42 @@ def test_nothing_but_answers_and_clear_errors(name: str) -> None:
     assert fuzz.fuzz(name, seconds=0, examples=60) >= 60
 
 
+def test_every_target_is_listed() -> None:
+    files = {file.stem for file in (SCRIPTS / "fuzz_targets").glob("*.py")}
+    assert files - {"__init__", "made_up"} == set(fuzz.TARGETS)
+
+
 def test_a_reader_that_does_not_check_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     # One of the rows that the fuzz makes; by chance it takes minutes to come to it.
-    row = fuzz.changed([(("readouts", 0, "probs", "Yes"), fuzz.REMOVED)])
-    data = fuzz.json.dumps(row).encode()
-    fuzz.check_samples(data)
+    row = changed(target.row(), [(("readouts", 0, "probs", "Yes"), REMOVED)])
+    data = json.dumps(row).encode()
+    target.check(data)
     monkeypatch.setattr(samples, "check_agreement", lambda record: None)
     with pytest.raises(KeyError):
-        fuzz.check_samples(data)
+        target.check(data)
+
+
+def test_what_is_found_is_shown_and_the_other_targets_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check(number: int) -> None:
+        assert number < 7
+
+    bad = SimpleNamespace(INPUTS=(st.integers(),), check=check)
+    good = SimpleNamespace(INPUTS=(st.none(),), check=lambda drawn: None)
+    monkeypatch.setattr(fuzz, "TARGETS", {"bad": bad, "good": good})
+    assert fuzz.main(["--minutes", "0"]) == 1
+    printed = capsys.readouterr().out
+    assert "bad: found" in printed and "drawn=(7,)" in printed
+    assert "good: " in printed and "nothing found" in printed
+    assert fuzz.main(["--minutes", "0", "--target", "good"]) == 0
 
 
 def test_documents_that_failed_are_left_out(tmp_path: Path) -> None:
-    failed = {**fuzz.row(), "readouts": [], "failed": "task x, document 1: boom"}
+    failed = {**target.row(), "readouts": [], "failed": "task x, document 1: boom"}
     path = tmp_path / "samples.jsonl"
-    path.write_text("\n".join(fuzz.json.dumps(row) for row in (fuzz.row(), failed)))
+    path.write_text("\n".join(json.dumps(row) for row in (target.row(), failed)))
     assert len(samples.read_samples(path).samples) == 1
-    path.write_text(fuzz.json.dumps(failed))
+    path.write_text(json.dumps(failed))
     with pytest.raises(samples.SamplesError, match="every document in it failed"):
         samples.read_samples(path)

@@ -27,7 +27,7 @@ BIN = Path(sys.executable).parent
 # The scripts import what they share, as `tiny_world`, from the folder that they lie in. It comes
 # last: `coverage` is the installed package, and not the script of that name.
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-sys.path += [str(SCRIPTS / "sandbox"), str(SCRIPTS / "studies")]
+sys.path += [str(SCRIPTS), str(SCRIPTS / "sandbox"), str(SCRIPTS / "studies")]
 
 # One thread in every process: then two runs can agree bit for bit.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import strategies as st
 
+import fuzz
+import fuzz_targets
+from fuzz_targets import samples as target
+from fuzz_targets.made_up import REMOVED, changed
 from vlm_confidence_tasks.report.inputs import samples
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-sys.path.append(str(SCRIPTS))
-spec = importlib.util.spec_from_file_location("fuzz", SCRIPTS / "fuzz.py")
-fuzz = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fuzz)
-from fuzz_targets import samples as target  # noqa: E402
-from fuzz_targets.made_up import REMOVED, changed  # noqa: E402
 
 
 @pytest.mark.parametrize("name", fuzz.TARGETS)
@@ -28,7 +22,7 @@ def test_nothing_but_answers_and_clear_errors(name: str) -> None:
 
 
 def test_every_target_is_listed() -> None:
-    files = {file.stem for file in (SCRIPTS / "fuzz_targets").glob("*.py")}
+    files = {file.stem for file in Path(fuzz_targets.__path__[0]).glob("*.py")}
     assert files - {"__init__", "made_up"} == set(fuzz.TARGETS)
 
 

@@ -180,10 +180,10 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def _read_answers(samples: Path) -> QuotedAnswers:
     """Return the labels that a model gave on clean images, from a run's samples file."""
-    from vlm_confidence_tasks.report.inputs.samples import read_samples
+    from vlm_confidence_tasks.report.inputs.held_samples import read_beside
 
     return {
         sample.identity: sample.clean.answer
-        for sample in read_samples(samples).samples
+        for sample in read_beside(samples).file.samples
         if sample.clean.answer is not None
     }

@@ -37,10 +37,11 @@ def run(options: argparse.Namespace) -> int:
     from vlm_confidence_tasks.metrics import current_names
     from vlm_confidence_tasks.report.figures.all_figures import all_figures, curves_by_entry
     from vlm_confidence_tasks.report.formats.files import write_leaderboard
+    from vlm_confidence_tasks.report.inputs.known_metrics import known_metrics
     from vlm_confidence_tasks.report.inputs.problems import Problems
     from vlm_confidence_tasks.report.inputs.runs import find_runs
     from vlm_confidence_tasks.report.leaderboard.leaderboard import build_leaderboard, collect
-    from vlm_confidence_tasks.report.leaderboard.summary import SummaryOptions, known_metrics
+    from vlm_confidence_tasks.report.leaderboard.summary import SummaryOptions
     from vlm_confidence_tasks.report.leaderboard.tables import build_tables, check_names
     from vlm_confidence_tasks.sandbox import data_folder
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from vlm_confidence_tasks.cli.options import Commands
+from vlm_confidence_tasks.report.inputs.problems import Problems
 
 
 def add(commands: Commands) -> None:
@@ -15,10 +17,16 @@ def add(commands: Commands) -> None:
         "recompute",
         help="compute every metric of a task again from its samples file, without the model",
         description="Compute every metric of a task again from the readouts in its samples file. "
-        "The numbers are those of the results file; where representations were measured, "
-        "entropies by layer and correlations are added.",
+        "The numbers are those of the results file beside it, or the samples are refused; where "
+        "representations were measured, entropies by layer and correlations are added.",
     )
-    parser.add_argument("samples", type=Path, nargs="+", metavar="SAMPLES.jsonl")
+    parser.add_argument(
+        "samples",
+        type=Path,
+        nargs="+",
+        metavar="SAMPLES.jsonl",
+        help="a samples file, or a results file for all samples files beside it",
+    )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object; of several files, by file"
     )
@@ -26,32 +34,45 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the numbers of each file."""
-    by_file = {str(file): _numbers(file) for file in options.samples}
+    """Print the numbers of each file; 1 if something was wrong with the input."""
+    problems = Problems()
+    files = [file for given in options.samples for file in _samples_files(given, problems)]
+    by_file = {str(file): _numbers(file) for file in files}
     several = len(by_file) > 1
-    if options.json:
+    if options.json and by_file:
         print(json.dumps(by_file if several else next(iter(by_file.values())), indent=2))
-        return 0
-    for file, numbers in by_file.items():
+    for file, numbers in {} if options.json else by_file.items():
         if several:
             print(f"{file}:")
         width = max(map(len, numbers))
         for name, value in numbers.items():
             print(f"{name:<{width}}  {value!r}")
-    return 0
+    return problems.exit_code()
+
+
+def _samples_files(given: Path, problems: Problems) -> list[Path]:
+    """Return the samples files of a results file; any other file is one itself."""
+    from vlm_confidence_tasks.report.inputs.runs import RESULTS, find_runs
+
+    if not given.name.endswith(RESULTS):
+        return [given]
+    return [run.samples for run in find_runs([given], problems)]
 
 
 def _numbers(file: Path) -> dict[str, float]:
-    from vlm_confidence_tasks.metrics import Answers, values
-    from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
+    from vlm_confidence_tasks.report.inputs.held_samples import read_beside
+    from vlm_confidence_tasks.report.inputs.samples import SamplesError
     from vlm_confidence_tasks.report.representation_statistics import inside_numbers
 
-    samples_file = read_samples(file)
-    try:
-        answers = Answers.of(samples_file.samples)
-        numbers = values(answers) | inside_numbers(answers)
-    except ValueError as error:
-        raise SamplesError(f"{file}: {error}") from error
+    held = read_beside(file)
+    if held.run is None:
+        print(
+            f"vlm-confidence: note: {file}: its run's results file is not beside it, so that these "
+            "numbers are held against none",
+            file=sys.stderr,
+        )
+    numbers = {name: number.value for name, number in held.numbers.items()}
+    numbers |= inside_numbers(held.answers)
     if not numbers:
         raise SamplesError(f"{file}: no metric can be computed from it")
-    return {**numbers, "failed": samples_file.failed} if samples_file.failed else numbers
+    return {**numbers, "failed": held.file.failed} if held.file.failed else numbers

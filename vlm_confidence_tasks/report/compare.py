@@ -23,9 +23,10 @@ from vlm_confidence_tasks.metrics import (
     sign_flip_p,
 )
 from vlm_confidence_tasks.report.digits import digits
+from vlm_confidence_tasks.report.inputs.held_samples import read_held
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import CONDITIONS, TaskRun, find_runs
-from vlm_confidence_tasks.report.inputs.samples import SamplesError, documents, read_samples
+from vlm_confidence_tasks.report.inputs.samples import SamplesError, documents
 from vlm_confidence_tasks.report.leaderboard.selection import newest
 
 TEST = "two-sided sign-flip permutation, by image, of the mean difference"
@@ -99,7 +100,7 @@ def compare_runs(runs: Sequence[Path], problems: Problems, quiet: bool = True) -
     for task in tqdm(shared, desc="Tasks", disable=quiet):
         pair = (first[task], second[task])
         try:
-            held = [documents(read_samples(run.samples).samples) for run in pair]
+            held = [documents(read_held(run).file.samples) for run in pair]
         except SamplesError as error:
             problems.add_line(str(error))
             continue
@@ -129,7 +130,7 @@ def _notes(
     if sizes != [common, common]:
         yield f"{task}: {common} documents in common, of {sizes[0]} and {sizes[1]}"
     for key in CONDITIONS:
-        values = [run.config.get(key) for run in runs]
+        values = [getattr(run.config, key) for run in runs]
         if values[0] != values[1]:
             yield f"{task}: {key} differs: {values[0]} and {values[1]}"
 

@@ -14,9 +14,9 @@ import pyarrow.parquet
 
 from vlm_confidence_tasks.metrics import BANDS, CHANNELS, Answers
 from vlm_confidence_tasks.metrics.answers import COLUMNS
+from vlm_confidence_tasks.report.inputs.held_samples import read_held
 from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
 from vlm_confidence_tasks.report.inputs.runs import TaskRun, find_runs
-from vlm_confidence_tasks.report.inputs.samples import SamplesError, read_samples
 from vlm_confidence_tasks.report.leaderboard.selection import newest
 from vlm_confidence_tasks.types import Readout, Sample
 
@@ -92,13 +92,8 @@ def answers(results: Path | str | Iterable[Path | str]) -> pa.Table:
 
 
 def _table(run: TaskRun) -> pa.Table:
-    try:
-        samples = read_samples(run.samples).samples
-        table = Answers.of(samples)
-    except SamplesError as error:
-        raise ReportError(str(error)) from error
-    except ValueError as error:
-        raise ReportError(f"{run.samples}: {error}") from error
+    held = read_held(run)
+    samples, table = held.file.samples, held.answers
     place = table.documents.position.tolist()
     rows = [(n, samples[n], r) for n in place for r in (samples[n].clean, *samples[n].variants)]
     texts = [_identity(run, *row) for row in rows]

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -180,19 +181,31 @@ def write(
         date: Of the run.
     """
 
+    rows = [] if trap is None else trapped(*trap)
+
     def add_trap(record: dict[str, Any]) -> None:
-        if trap is not None:
-            record["results"][TRAP] = {"trap_entropy,none": 1.0 + trap[0]}
+        if rows:
+            means = {key: fmean(row[key] for row in rows) for key in rows[0] if key != "doc_id"}
+            record["results"][TRAP] = {f"{key},none": mean for key, mean in means.items()}
             record["configs"][TRAP] = {"task": TRAP}
 
-    args = f"pretrained={name}"
-    results = write_run(folder, tasks, args=args, date=date, change=add_trap, bare=True)
-    if trap is not None:
-        change, spread = trap
-        rows = [
-            {"doc_id": n, "trap_entropy_clean": 1.0, "trap_entropy": 1.0 + change + spread * drawn}
-            for n, drawn in enumerate(draws())
-        ]
+    results = write_run(folder, tasks, args=f"pretrained={name}", date=date, change=add_trap)
+    if rows:
         file = results.with_name(f"{date}_samples_{TRAP}.jsonl")
         file.write_text("".join(json.dumps(one) + "\n" for one in rows))
     return results
+
+
+def trapped(change: float, spread: float) -> list[dict[str, float]]:
+    """Rows of a task that follows the code of "The Confidence Trap"."""
+    deltas = [change + spread * drawn for drawn in draws()]
+    return [
+        {
+            "doc_id": n,
+            "trap_entropy_clean": 1.0,
+            "trap_entropy": 1.0 + delta,
+            "trap_entropy_delta": delta,
+            "trap_entropy_drop_rate": float(delta < 0),
+        }
+        for n, delta in enumerate(deltas)
+    ]

@@ -143,12 +143,6 @@ def captions(asked: Sequence[Asked], variants: Sequence[Variant]) -> Answers:
     ]
 
 
-def stored(asked: Asked, document: Sample) -> dict[str, Any]:
-    """Lay a document out as a samples file has it, without the metrics' values."""
-    names = {"question_id": asked.question_id, "category": asked.category}
-    return document.to_dict() | names | {"input": asked.text}
-
-
 def row(asked: Asked, document: Sample, number: int) -> dict[str, Any]:
     """Lay a document out as a samples file has it, without the metrics' values."""
     return {
@@ -183,9 +177,8 @@ def write_run(
     date: str = "20260101_000000",
     limit: float | None = None,
     change: Callable[[dict[str, Any]], None] = lambda record: None,
-    bare: bool = False,
 ) -> Path:
-    """Write a results file and its samples, perhaps bare of metrics; returns the results file."""
+    """Write a results file and its samples; returns the results file."""
     folder = folder / sha256(args.encode()).hexdigest()[:6]
     folder.mkdir(parents=True, exist_ok=True)
     record: dict[str, Any] = {
@@ -198,14 +191,13 @@ def write_run(
     for task, held in tasks.items():
         documents = [document for _, document in held]
         variants = list(dict.fromkeys(r.variant for d in documents for r in d.variants))
-        numbers = {} if bare else values(documents)
         record["results"][task] = {"alias": task} | {
             f"{name}{key}": value
-            for name, number in numbers.items()
+            for name, number in values(documents).items()
             for key, value in ((",none", number), ("_stderr,none", "N/A"))
         }
         record["configs"][task] = task_config(task, variants)
-        rows = (stored(*pair) if bare else row(*pair, n) for n, pair in enumerate(held))
+        rows = (row(*pair, n) for n, pair in enumerate(held))
         lines = [json.dumps(one, ensure_ascii=False) for one in rows]
         samples = folder / f"{date}_samples_{task}.jsonl"
         samples.write_text("\n".join(lines) + "\n", encoding="utf-8")

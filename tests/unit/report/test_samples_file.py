@@ -173,3 +173,13 @@ def test_an_empty_or_missing_file_is_named(tmp_path: Path) -> None:
     for file in (empty, tmp_path / "gone.jsonl"):
         with pytest.raises(SamplesError, match=str(file)):
             read_samples(file)
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\n\n", "\n \n\t\r\n\n"])
+def test_blank_lines_at_the_end_hold_nothing(samples: Path, ending: str) -> None:
+    held = read_samples(samples)
+    samples.write_text(samples.read_text().rstrip("\n") + ending)
+    assert read_samples(samples) == held
+    samples.write_text(samples.read_text().replace("\n", "\n\n", 1))
+    with pytest.raises(SamplesError, match=f"{samples}, line 2: not JSON"):
+        read_samples(samples)

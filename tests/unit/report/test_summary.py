@@ -10,14 +10,13 @@ from metrics.making import measure
 from report.synthetic import answers, noise, questions, write_run
 from vlm_confidence_tasks.perturbations import register
 from vlm_confidence_tasks.perturbations.registry import _REGISTRY
+from vlm_confidence_tasks.report.inputs.known_metrics import known_metrics, ordered_families
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 from vlm_confidence_tasks.report.leaderboard.summary import (
     Summary,
     SummaryOptions,
-    known_metrics,
-    ordered_families,
     summarise,
 )
 from vlm_confidence_tasks.types import Variant

@@ -20,11 +20,11 @@ from vlm_confidence_tasks.report.claims.verdicts import (
     decide,
     verdict,
 )
+from vlm_confidence_tasks.report.inputs.held_samples import read_held
 from vlm_confidence_tasks.report.inputs.model_names import Model, name_models
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import CONDITIONS, OWN_KEY, TaskRun
-from vlm_confidence_tasks.report.inputs.samples import SamplesError, documents, read_samples
-from vlm_confidence_tasks.report.inputs.trap_samples import read_trap_samples
+from vlm_confidence_tasks.report.inputs.samples import SamplesError, documents
 from vlm_confidence_tasks.report.leaderboard.selection import newest
 
 # JSON types alone.
@@ -115,9 +115,8 @@ def _loader(
     @lru_cache(maxsize=HELD)
     def load(model: str, task: str) -> Documents | None:
         run = runs[model, task]
-        read = read_trap_samples if run.is_trap else read_samples
         try:
-            return documents(read(run.samples).samples)
+            return documents(read_held(run).file.samples)
         except SamplesError as error:
             problems.add_line(str(error))
             return None
@@ -279,7 +278,7 @@ def _notes(runs: Mapping[tuple[str, str], TaskRun]) -> Iterator[str]:
         for key in CONDITIONS:
             values: dict[str, list[str]] = defaultdict(list)
             for model, run in by_model.items():
-                values[str(run.config.get(key))].append(model)
+                values[str(getattr(run.config, key))].append(model)
             if len(values) > 1:
                 said = "; ".join(f"{value} ({', '.join(of)})" for value, of in values.items())
                 yield f"{task}: {key} differs: {said}"

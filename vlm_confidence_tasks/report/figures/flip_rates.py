@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel
 from vlm_confidence_tasks.report.figures.sweeps import Styles, groups, with_intervals
+from vlm_confidence_tasks.report.inputs.known_metrics import ordered_families
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
-from vlm_confidence_tasks.report.leaderboard.summary import ordered_families
 
 
 def flip_rates(leaderboard: Leaderboard, styles: Styles) -> Iterator[Figure]:

@@ -4,7 +4,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from vlm_confidence_tasks.report.inputs.model_names import Model
 from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
@@ -16,6 +19,61 @@ OWN_KEY = "vlm_confidence_tasks"
 CONDITIONS = ("perturbations", "max_side", "generation_kwargs", OWN_KEY)
 # A task's results hold this number if and only if it follows the code of "The Confidence Trap".
 TRAP_NUMBER = "trap_entropy,none"
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+# NaN and infinity are no JSON.
+Finite = Annotated[float, Meta(ge=-1e308, le=1e308)]
+Scalar = bool | int | Finite | str | None
+
+
+class ListedMetric(msgspec.Struct, frozen=True):
+    """An entry of a task's `metric_list`."""
+
+    metric: str
+
+
+class Data(msgspec.Struct, frozen=True):
+    """Where a task's data was, and how many documents it has."""
+
+    source: str
+    documents: Count
+
+
+class TaskConfig(msgspec.Struct, frozen=True):
+    """A task's configuration, as far as reports read it; defaults are what older files lack.
+
+    Attributes:
+        vlm_confidence_tasks: The version of this package; None for a task of "The Confidence Trap".
+    """
+
+    vlm_confidence_tasks: str | None = None
+    benchmark: str | None = None
+    perturbations: list[str] | None = None
+    max_side: Count | None = None
+    generation_kwargs: dict[str, Scalar | list[Scalar] | dict[str, Scalar]] | None = None
+    metric_list: list[ListedMetric] | None = None
+    versions: dict[str, str | None] | None = None
+    data: Data | None = None
+
+
+class _Options(msgspec.Struct):
+    """The harness's options that say what was run."""
+
+    model: str
+    model_args: str | dict[str, Any] | None = None
+    # -1 is the harness's other word for all.
+    limit: Annotated[float, Meta(ge=-1, le=2**53)] | None = None
+    offset: Count | None = None
+
+
+class _Results(msgspec.Struct):
+    """A results file; what it says of tasks of others may be anything."""
+
+    results: dict[str, Any]
+    configs: dict[str, Any]
+    config: _Options
+    date: str | None = None
+    lmms_eval_version: str | None = None
 
 
 class CutResults(ReportError):
@@ -39,7 +97,7 @@ class TaskRun:
     results: Path
     samples: Path
     numbers: Mapping[str, float]
-    config: Mapping[str, Any]
+    config: TaskConfig
     limit: float | None
     offset: int
     lmms_eval: str
@@ -58,14 +116,14 @@ class TaskRun:
     @property
     def is_trap(self) -> bool:
         """Whether it follows the code of "The Confidence Trap": `read_trap_samples` reads it."""
-        return OWN_KEY not in self.config
+        return self.config.vlm_confidence_tasks is None
 
     @property
     def versions(self) -> dict[str, str | None]:
         """The versions that the numbers were made with; None where the run recorded none."""
-        known = self.config.get("versions") or {}
+        known = self.config.versions or {}
         return {
-            OWN_KEY: self.config.get(OWN_KEY),
+            OWN_KEY: self.config.vlm_confidence_tasks,
             "lmms_eval": self.lmms_eval,
             "torch": known.get("torch"),
             "transformers": known.get("transformers"),
@@ -112,12 +170,26 @@ def _add(line: str, replaced: bool, problems: Problems) -> None:
         problems.add_line(line)
 
 
+def run_of(samples: Path) -> TaskRun | None:
+    """Return the run that a samples file is of, by the results file beside it; None without one.
+
+    Raises:
+        ReportError: The results file cannot be used.
+    """
+    for file in sorted(samples.parent.glob(f"*{RESULTS}")):
+        if samples.name.startswith(f"{file.name.removesuffix(RESULTS)}_samples_"):
+            for run in _read_results(file):
+                if run.samples.name == samples.name and not run.is_trap:
+                    return run
+    return None
+
+
 def _results_files(folder: Path, problems: Problems) -> list[Path]:
-    if folder.is_file():
-        return [folder]
     if not folder.is_dir():
-        problems.add(folder, "no such folder")
-        return []
+        if not folder.exists():
+            problems.add(folder, "no such folder")
+            return []
+        return [folder]
     files = sorted(folder.rglob(f"*{RESULTS}"))
     if not files:
         problems.add(folder, f"no run in it: no file *{RESULTS}")
@@ -125,7 +197,11 @@ def _results_files(folder: Path, problems: Problems) -> list[Path]:
 
 
 def _has_samples(run: TaskRun) -> bool:
-    return run.samples.is_file()
+    try:
+        return run.samples.is_file()
+    except OSError:
+        # The task's name is too long for a file.
+        return False
 
 
 def _without_samples(run: TaskRun) -> str:
@@ -136,40 +212,43 @@ def _without_samples(run: TaskRun) -> str:
 
 
 def _read_results(file: Path) -> Iterator[TaskRun]:
+    if file.exists() and not file.is_file():
+        # A pipe would keep the command waiting.
+        raise ReportError(f"{file}: is no regular file")
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise CutResults(f"{file}, line {error.lineno}: not JSON ({error.msg})") from error
     except UnicodeDecodeError as error:
         raise CutResults(f"{file}: cannot be read: {error}") from error
-    except OSError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ReportError(f"{file}: cannot be read: {error}") from error
     try:
-        for task, config in record["configs"].items():
-            if OWN_KEY in config or TRAP_NUMBER in record["results"].get(task, ()):
-                yield _task_run(file, record, task, config)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        # What cannot be written cannot be shown: half of a surrogate pair.
+        json.dumps(record, ensure_ascii=False).encode()
+        read = msgspec.convert(record, _Results)
+        for task, config in read.configs.items():
+            if OWN_KEY in config or TRAP_NUMBER in read.results.get(task, ()):
+                yield _task_run(file, read, task)
+    except (msgspec.ValidationError, LookupError, TypeError, ValueError, RecursionError) as error:
         what = f"{type(error).__name__}: {error}"
         raise ReportError(f"{file}: not a results file of the harness ({what})") from error
 
 
-def _task_run(
-    file: Path, record: Mapping[str, Any], task: str, config: Mapping[str, Any]
-) -> TaskRun:
+def _task_run(file: Path, record: _Results, task: str) -> TaskRun:
     stem = file.name.removesuffix(RESULTS)
-    limit = record["config"].get("limit")
+    options = record.config
     return TaskRun(
-        model=Model.of(record["config"]["model"], record["config"].get("model_args")),
+        model=Model.of(options.model, options.model_args),
         task=task,
-        date=str(record.get("date") or stem),
+        date=record.date or stem,
         results=file,
         samples=file.with_name(f"{stem}_samples_{task}.jsonl"),
-        numbers=_numbers(record["results"][task]),
-        config=config,
-        # -1 is the harness's other word for all.
-        limit=None if limit == -1 else limit,
-        offset=int(record["config"].get("offset") or 0),
-        lmms_eval=str(record.get("lmms_eval_version", "")),
+        numbers=_numbers(msgspec.convert(record.results[task], dict[str, Any])),
+        config=msgspec.convert(record.configs[task], TaskConfig),
+        limit=None if options.limit == -1 else options.limit,
+        offset=options.offset or 0,
+        lmms_eval=record.lmms_eval_version or "",
     )
 
 
@@ -180,5 +259,5 @@ def _numbers(results: Mapping[str, Any]) -> dict[str, float]:
         name, comma, _ = key.partition(",")
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if comma and "_stderr" not in name and is_number:
-            numbers[name] = float(value)
+            numbers[name] = msgspec.convert(value, float)
     return numbers

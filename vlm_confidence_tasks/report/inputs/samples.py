@@ -7,7 +7,7 @@ records, checks their types and skips the keys that nobody reads.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def read_samples(path: Path) -> SamplesFile:
     """
     try:
         with path.open("rb") as lines:
-            read = [_read_line(line, f"{path}, line {n}") for n, line in enumerate(lines, 1)]
+            read = [_read_line(line, f"{path}, line {n}") for n, line in filled(lines)]
     except OSError as error:
         raise SamplesError(f"{path}: cannot be read: {error}") from error
     check_once([question for question, _ in read], path)
@@ -81,6 +81,16 @@ def read_samples(path: Path) -> SamplesFile:
         why = "every document in it failed" if read else "no line in it"
         raise SamplesError(f"{path}: {why}")
     return SamplesFile(measured, len(read) - len(measured))
+
+
+def filled(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a file with their numbers, without blank ones at its end."""
+    blank: list[tuple[int, bytes]] = []
+    for pair in enumerate(lines, 1):
+        blank.append(pair)
+        if pair[1].strip():
+            yield from blank
+            blank.clear()
 
 
 def check_once(questions: Iterable[tuple[str, str]], path: Path) -> None:

@@ -8,11 +8,23 @@ from pathlib import Path
 
 import msgspec
 
-from vlm_confidence_tasks.report.inputs.samples import SamplesError, SamplesFile, check_once
+from vlm_confidence_tasks.report.inputs.samples import (
+    SamplesError,
+    SamplesFile,
+    check_once,
+    filled,
+)
 from vlm_confidence_tasks.types import CLEAN, Readout, Sample, Variant
 
 # The variant that stands for what was done behind the processor.
 TRAP = Variant("confidence_trap", family="confidence_trap")
+# What the results file says of the documents: our metrics of entropy, by the trap's own names.
+TRAP_NUMBERS = (
+    "trap_entropy_clean",
+    "trap_entropy",
+    "trap_entropy_delta",
+    "trap_entropy_drop_rate",
+)
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -28,7 +40,7 @@ def read_trap_samples(path: Path) -> SamplesFile:
     """Read a samples file of a `caption_trap*` task, or raise SamplesError."""
     try:
         with path.open("rb") as lines:
-            samples = [_read_line(line, f"{path}, line {n}") for n, line in enumerate(lines, 1)]
+            samples = [_read_line(line, f"{path}, line {n}") for n, line in filled(lines)]
     except OSError as error:
         raise SamplesError(f"{path}: cannot be read: {error}") from error
     if not samples:
@@ -42,7 +54,7 @@ def _read_line(text: bytes, where: str) -> Sample:
         line = _DECODER.decode(text)
     except msgspec.ValidationError as error:
         raise SamplesError(f"{where}: {error}; is it from a caption_trap task?") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SamplesError(f"{where}: not JSON ({error}); was its run interrupted?") from error
     # Each document is an image of its own, named by its place in the data.
     name = str(line.doc_id)

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
+
 from vlm_confidence_tasks import __version__
+from vlm_confidence_tasks.report.inputs.known_metrics import known_metrics
 from vlm_confidence_tasks.report.inputs.model_names import Model, name_models
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import OWN_KEY, TaskRun
@@ -20,7 +23,6 @@ from vlm_confidence_tasks.report.leaderboard.selection import (
 from vlm_confidence_tasks.report.leaderboard.summary import (
     Summary,
     SummaryOptions,
-    known_metrics,
     summarise_all,
 )
 
@@ -106,8 +108,8 @@ def _entry(
         "model": names[run.model],
         "column": shared[run.task, Setting.of(run, summary)].id,
         "task": run.task,
-        "benchmark": run.config.get("benchmark"),
-        "perturbations": list(run.config.get("perturbations") or ()),
+        "benchmark": run.config.benchmark,
+        "perturbations": list(run.config.perturbations or ()),
         "families": summary.families,
         "noise": summary.noise[0] if summary.noise else None,
         "epsilon": summary.noise[1] if summary.noise else None,
@@ -115,7 +117,7 @@ def _entry(
         "metrics": {name: asdict(number) for name, number in summary.numbers.items()},
         "bins": summary.bins,
         "versions": run.versions,
-        "data": run.config.get("data"),
+        "data": msgspec.to_builtins(run.config.data),
         "date": run.date,
         "results": str(run.results),
         "samples": str(run.samples),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vlm_confidence_tasks.report.inputs.model_names import Model
-from vlm_confidence_tasks.report.inputs.runs import OWN_KEY, TaskRun
+from vlm_confidence_tasks.report.inputs.runs import TaskRun
 from vlm_confidence_tasks.report.leaderboard.summary import Summary
 
 Summarised = tuple[TaskRun, Summary]
@@ -44,14 +44,14 @@ class Setting:
     def of(cls, run: TaskRun, summary: Summary) -> Setting:
         """Return the setting of a run."""
         return cls(
-            perturbations=tuple(run.config.get("perturbations") or ()),
-            max_side=run.config.get("max_side"),
+            perturbations=tuple(run.config.perturbations or ()),
+            max_side=run.config.max_side,
             limit=run.limit,
             offset=run.offset,
             data=summary.digest,
             documents=summary.documents,
-            generation=json.dumps(run.config.get("generation_kwargs") or {}, sort_keys=True),
-            version=str(run.config.get(OWN_KEY)),
+            generation=json.dumps(run.config.generation_kwargs or {}, sort_keys=True),
+            version=str(run.config.vlm_confidence_tasks),
         )
 
     def describe(self, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,18 +13,12 @@ from typing import Any
 from tqdm import tqdm
 
 from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.metrics import (
-    Answers,
-    NamedMetric,
-    Number,
-    measure,
-    metrics_for,
-    signal_prices,
-)
-from vlm_confidence_tasks.report.inputs.consistency import disagreement
+from vlm_confidence_tasks.metrics import Answers, Number, signal_prices
+from vlm_confidence_tasks.report.inputs.held_samples import read_held
+from vlm_confidence_tasks.report.inputs.known_metrics import known_metrics, ordered_families
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import TaskRun
-from vlm_confidence_tasks.report.inputs.samples import SamplesFile, read_samples
+from vlm_confidence_tasks.report.inputs.samples import SamplesError, SamplesFile
 from vlm_confidence_tasks.report.leaderboard import curves
 from vlm_confidence_tasks.report.leaderboard.flipped_documents import Flip, surest_flips
 from vlm_confidence_tasks.types import Variant
@@ -90,18 +84,11 @@ def summarise(run: TaskRun, options: SummaryOptions) -> Summary:
     Every metric is computed again from the samples.
 
     Raises:
-        ValueError: The samples cannot be used, or are not those of the results.
+        SamplesError: The samples cannot be used, or are not those of the results.
     """
-    file = read_samples(run.samples)
-    answers = Answers.of(file.samples)
-    families = ordered_families(answers.families)
-    known = known_metrics(families)
-    numbers = measure(answers, intervals=options.intervals)
-    values = {name: number.value for name, number in numbers.items()}
-    if wrong := disagreement(run.numbers, values, _listed(run, known)):
-        raise ValueError(
-            f"{run.samples}: not the samples of {run.results.name}: {wrong}; {run.task} is left out"
-        )
+    held = read_held(run, options.intervals)
+    file, answers = held.file, held.answers
+    known = known_metrics(answers.families)
     return Summary(
         documents=len(file.samples),
         failed=file.failed,
@@ -109,8 +96,8 @@ def summarise(run: TaskRun, options: SummaryOptions) -> Summary:
         images=len({sample.image_id for sample in file.samples}),
         digest=file.digest,
         noise=_noise(file),
-        families=families,
-        numbers={name: numbers[name] for name in known if name in numbers},
+        families=ordered_families(answers.families),
+        numbers={name: held.numbers[name] for name in known if name in held.numbers},
         bins={
             "clean": curves.reliability_bins(answers.clean, options.intervals),
             "perturbed": curves.reliability_bins(answers.perturbed, options.intervals),
@@ -118,30 +105,6 @@ def summarise(run: TaskRun, options: SummaryOptions) -> Summary:
         curves=_curves(answers, options.intervals) if options.curves else {},
         flips=surest_flips(run.task, file),
     )
-
-
-def known_metrics(families: Iterable[str]) -> dict[str, NamedMetric]:
-    """Return the metrics of tasks with the registered families and the given ones."""
-    return metrics_for(ordered_families({*perturbations.families(), *families}))
-
-
-def ordered_families(names: Iterable[str]) -> list[str]:
-    """Return families in the order of the registry, those that it does not know after them."""
-    rank = {name: n for n, name in enumerate(perturbations.families())}
-    return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
-
-
-def _listed(run: TaskRun, known: Mapping[str, NamedMetric]) -> list[str]:
-    """Return the known metrics that the task's configuration lists, all if it has no list.
-
-    Those that an earlier release computed otherwise are left out.
-    """
-    listed = {entry["metric"] for entry in run.config.get("metric_list") or ()}
-    return [
-        name
-        for name, metric in known.items()
-        if (name in listed or not listed) and not metric.record.redefined
-    ]
 
 
 def _noise(file: SamplesFile) -> tuple[str, float] | None:
@@ -175,12 +138,10 @@ def _curves(answers: Answers, intervals: bool) -> dict[str, Any]:
 
 
 def _attempt(job: tuple[TaskRun, SummaryOptions]) -> Summary | str:
-    run, options = job
     try:
-        return summarise(run, options)
-    except ValueError as error:
-        text = str(error)
-        return text if str(run.samples) in text else f"{run.samples}: {text}"
+        return summarise(*job)
+    except SamplesError as error:
+        return str(error)
 
 
 def summarise_all(

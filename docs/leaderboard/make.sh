@@ -15,7 +15,7 @@ lmms_eval --config "$here/runs.yaml" ${LIMIT:+--limit "$LIMIT"} ${TASKS:+--tasks
 vlm-confidence leaderboard results --output board
 vlm-confidence figures results --output board/figures
 vlm-confidence compare results/float32 results/4bit > board/compare.txt
-# As PNG they are enough here; the pages hold them as SVG.
-rm board/figures/*.svg board/figures/figures.json
+# What all of them show is in leaderboard.json too.
+rm board/figures/figures.json
 rm -rf "$output"
 mv board "$output"

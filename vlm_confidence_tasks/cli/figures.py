@@ -39,5 +39,5 @@ def run(options: argparse.Namespace) -> int:
     if summarised:
         record = build_leaderboard(summarised, older, intervals, problems)
         shown = all_figures(record, curves_by_entry(record, summarised))
-        write_figures(options.output, shown, options.quiet)
+        write_figures(options.output, shown, options.workers, options.quiet)
     return problems.exit_code()

@@ -37,6 +37,7 @@ def run(options: argparse.Namespace) -> int:
     from vlm_confidence_tasks.metrics import current_names
     from vlm_confidence_tasks.report.figures.all_figures import all_figures, curves_by_entry
     from vlm_confidence_tasks.report.formats.files import write_leaderboard
+    from vlm_confidence_tasks.report.formats.html import FOLDERS
     from vlm_confidence_tasks.report.inputs.known_metrics import known_metrics
     from vlm_confidence_tasks.report.inputs.problems import Problems
     from vlm_confidence_tasks.report.inputs.runs import find_runs
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     metrics = current_names(options.metrics, known)
     check_names(metrics, dict.fromkeys((*known, *reported)))
     if runs:
-        check_folder(options.output)
+        check_folder(options.output, FOLDERS)
     intervals, drawn = not options.no_intervals, not options.no_figures
     wanted = SummaryOptions(intervals, drawn, options.workers, options.quiet)
     summarised, older = collect(runs, wanted, problems)
@@ -63,7 +64,9 @@ def run(options: argparse.Namespace) -> int:
     tables = build_tables(record, options.by, metrics)
     shown = all_figures(record, curves_by_entry(record, summarised)) if drawn else []
     data = data_folder(options.data)
-    write_leaderboard(options.output, record, tables, options.by, shown, data, options.quiet)
+    write_leaderboard(
+        options.output, record, tables, options.by, shown, data, options.workers, options.quiet
+    )
     if not options.quiet:
         print(options.output / "index.html")
     return problems.exit_code()

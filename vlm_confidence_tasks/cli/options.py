@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -40,11 +41,16 @@ def add_quiet(command: argparse.ArgumentParser) -> None:
     command.add_argument("--quiet", action="store_true", help="show no progress")
 
 
-def check_folder(output: Path) -> None:
+def check_folder(output: Path, folders: Sequence[str] = ()) -> None:
     """Refuse an `--output` that could not be written, before anything is computed.
 
+    Args:
+        output: The folder.
+        folders: Those that are made in it: a link there would lead out of it.
+
     Raises:
-        ReportError: It is no folder, or cannot be made, or has a folder where a page is to be.
+        ReportError: It is no folder, or cannot be made, or has something else where a page or
+            folder is to be.
     """
     there = next(path for path in (output, *output.absolute().parents) if path.exists())
     if not there.is_dir():
@@ -54,3 +60,6 @@ def check_folder(output: Path) -> None:
     for inside in output.glob("*.*"):
         if inside.is_dir() and inside.suffix in PAGES:
             raise ReportError(f"--output {output}: {inside} is no file; give another folder")
+    for inside in (output / name for name in folders):
+        if inside.is_symlink() or (inside.exists() and not inside.is_dir()):
+            raise ReportError(f"--output {output}: {inside} is no folder; give another folder")

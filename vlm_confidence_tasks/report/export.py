@@ -14,6 +14,8 @@ import pyarrow.parquet
 
 from vlm_confidence_tasks.metrics import BANDS, CHANNELS, Answers
 from vlm_confidence_tasks.metrics.answers import COLUMNS
+from vlm_confidence_tasks.report.formats.csv import inert
+from vlm_confidence_tasks.report.formats.whole import replacing
 from vlm_confidence_tasks.report.inputs.held_samples import read_held
 from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
 from vlm_confidence_tasks.report.inputs.runs import TaskRun, find_runs
@@ -152,10 +154,18 @@ def check_name(output: Path) -> None:
 
 def write(table: pa.Table, output: Path) -> None:
     """Write a table as Parquet, or as CSV with lists as JSON."""
-    if output.suffix == ".parquet":
-        pyarrow.parquet.write_table(table, output, compression="zstd")
-        return
-    for name in _LISTS:
-        texts = [None if row is None else json.dumps(row) for row in table[name].to_pylist()]
-        table = table.set_column(table.column_names.index(name), name, pa.array(texts))
-    pyarrow.csv.write_csv(table, output)
+    with replacing(output.absolute().parent) as new:
+        if output.suffix == ".parquet":
+            pyarrow.parquet.write_table(table, new / output.name, compression="zstd")
+        else:
+            pyarrow.csv.write_csv(_flat(table), new / output.name)
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """Turn lists into JSON, and keep spreadsheets from taking texts for formulas."""
+    for place, (name, kind) in enumerate(zip(table.column_names, table.schema.types, strict=True)):
+        made = json.dumps if name in _LISTS else inert if pa.types.is_string(kind) else None
+        if made is not None:
+            texts = [None if value is None else made(value) for value in table[name].to_pylist()]
+            table = table.set_column(place, name, pa.array(texts, pa.string()))
+    return table

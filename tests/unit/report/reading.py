@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html.parser
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
-from vlm_confidence_tasks.report.leaderboard.tables import build_tables, overview
+from vlm_confidence_tasks.report.leaderboard.tables import Table, build_tables, overview
 
 
 class Reader(html.parser.HTMLParser):
@@ -26,7 +27,9 @@ class Reader(html.parser.HTMLParser):
 
 
 def pages(folder: Path) -> dict[str, Reader]:
-    return {str(f.relative_to(folder)): Reader(f.read_text()) for f in folder.rglob("*.html")}
+    """The pages in a folder, the leaderboard's first, then models and tables."""
+    files = sorted(folder.rglob("*.html"), key=lambda file: (len(file.parts), file))
+    return {str(file.relative_to(folder)): Reader(file.read_text()) for file in files}
 
 
 Numbers = list[tuple[float, float | None, float | None]]
@@ -42,14 +45,28 @@ def cells(page: Reader) -> Numbers:
     ]
 
 
-def cells_of(leaderboard: dict) -> Numbers:
-    """What `cells` gives for the leaderboard's page: overview, tables, the runs' sizes."""
-    table_cells = [
+def cells_of(tables: Sequence[Table]) -> Numbers:
+    """What `cells` gives for a page of these tables."""
+    return [
         (cell.value, cell.low, cell.high)
-        for table in (*overview(leaderboard), *build_tables(leaderboard, "task"))
+        for table in tables
         for _, row in table.rows
         for cell in row
         if cell is not None
     ]
+
+
+def cells_of_index(leaderboard: dict) -> Numbers:
+    """What `cells` gives for the leaderboard's page: the overview, the runs' sizes."""
     sizes = [entry["n"][key] for entry in leaderboard["entries"] for key in ("documents", "images")]
-    return table_cells + [(size, None, None) for size in sizes]
+    return cells_of(overview(leaderboard)) + [(size, None, None) for size in sizes]
+
+
+def assert_tables_are_on_their_pages(shown: dict[str, Reader], leaderboard: dict) -> None:
+    """Every table has its page, and the page its numbers."""
+    tables = build_tables(leaderboard, "task")
+    assert sorted(name for name in shown if name.startswith("tables/")) == sorted(
+        f"tables/{table.name}.html" for table in tables
+    )
+    for table in tables:
+        assert cells(shown[f"tables/{table.name}.html"]) == cells_of([table])

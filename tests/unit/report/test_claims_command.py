@@ -220,3 +220,13 @@ def test_pages_show_what_the_json_holds_and_nothing_acts(tmp_path: Path) -> None
     for line in outside.splitlines():
         if line.startswith("|"):
             assert len(re.findall(r"(?<!\\)\|", line)) in (7, 8)
+
+
+def test_a_name_that_ends_a_block_does_not(tmp_path: Path) -> None:
+    name = "m`\n```\n# owned\n````\n"
+    write(tmp_path / "runs", steady_one(), name)
+    judged(tmp_path)
+    text = (tmp_path / "out" / "claims.md").read_text()
+    assert re.search(r"^`{5}sh\n.*^# owned$", text, flags=re.S | re.M)
+    outside = re.sub(r"^(`{3,})sh\n.*?^\1$", "", text, flags=re.S | re.M)
+    assert "\n# owned" not in outside

@@ -37,7 +37,7 @@ def run(*arguments: object) -> int:
 
 def test_leaderboard_writes_every_format(written: Path) -> None:
     files = sorted(str(f.relative_to(written)) for f in written.rglob("*") if f.is_file())
-    assert files == [
+    assert [file for file in files if not file.startswith(("figures/", "tables/"))] == [
         "index.html",
         "leaderboard.csv",
         "leaderboard.json",

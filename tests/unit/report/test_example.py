@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import run_command
 
-from report.reading import cells, cells_of, pages
+from report.reading import assert_tables_are_on_their_pages, cells, cells_of_index, pages
 from vlm_confidence_tasks.report.compare import PLACES
 from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.formats.csv import to_csv
@@ -74,8 +74,10 @@ def test_tables_are_those_of_the_json(example: Path, leaderboard: dict) -> None:
 
 
 def test_pages_hold_the_numbers_of_the_json(example: Path, leaderboard: dict) -> None:
-    index, *models = sorted(pages(example).items())
-    assert cells(index[1]) == cells_of(leaderboard)
+    shown = pages(example)
+    assert cells(shown["index.html"]) == cells_of_index(leaderboard)
+    assert_tables_are_on_their_pages(shown, leaderboard)
+    models = [item for item in shown.items() if item[0].startswith("models/")]
     assert len(models) == len(leaderboard["models"])
     for model, (_, page) in zip(leaderboard["models"], models, strict=True):
         entries = [entry for entry in leaderboard["entries"] if entry["model"] == model["name"]]

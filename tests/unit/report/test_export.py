@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
 import numpy
 import pandas
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from report.synthetic import answers as answered
 from report.synthetic import noise, questions, write_run
 from vlm_confidence_tasks import cli
-from vlm_confidence_tasks.report.export import answers, described
+from vlm_confidence_tasks.report.export import answers, described, write
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import find_runs
 
@@ -54,6 +57,19 @@ def test_csv_holds_the_same(runs: Path, tmp_path: Path) -> None:
     assert list(read.columns) == list(table.columns)
     for name in ("confidence", "entropy", "correct"):
         assert read[name].to_numpy() == pytest.approx(table[name].to_numpy(), nan_ok=True)
+
+
+def test_texts_are_no_formulas_in_csv_and_as_they_are_in_parquet(tmp_path: Path) -> None:
+    texts = ["=1+1", "@x", "-x", "-1", "\t=1", "\n=1", "\r=1", " =1", "two\r\nlines", None, "Yes"]
+    table = pyarrow.table({"text": texts, "n": list(range(len(texts)))})
+    for ending in ("csv", "parquet"):
+        write(table, tmp_path / f"answers.{ending}")
+    with (tmp_path / "answers.csv").open(newline="") as file:
+        shown = [row[0] for row in list(csv.reader(file))[1:]]
+    held = [text or "" for text in texts]
+    assert shown[:8] == [*(f"'{text}" for text in held[:3]), "-1", *(f"'{t}" for t in held[4:8])]
+    assert shown[8:] == held[8:]
+    assert pyarrow.parquet.read_table(tmp_path / "answers.parquet") == table
 
 
 @pytest.mark.parametrize(

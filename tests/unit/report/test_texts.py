@@ -6,10 +6,13 @@ import csv
 import io
 import re
 
-from vlm_confidence_tasks.report.formats.csv import to_csv
+import pytest
+
+from vlm_confidence_tasks.report.formats.csv import inert, to_csv
 from vlm_confidence_tasks.report.formats.latex import to_latex
 from vlm_confidence_tasks.report.formats.markdown import to_markdown
-from vlm_confidence_tasks.report.leaderboard.tables import Cell, Heading, Table, build_tables
+from vlm_confidence_tasks.report.formats.text import one_line
+from vlm_confidence_tasks.report.leaderboard.tables import By, Cell, Heading, Table, build_tables
 
 NASTY = "=evil|<script>$x_1$ & 50% #{\\}\n"
 CELLS = (Cell(0.25, 0.2, 0.3, best=True), None)
@@ -83,6 +86,58 @@ def test_csv_holds_no_formula() -> None:
     (row,) = csv.DictReader(io.StringIO(to_csv(TABLES, "task")))
     assert row["model"].startswith("'=evil")
     assert row["ece"] == "" and row["pope_eps0.3"] == "0.25"
+
+
+NAMES = (
+    *("=1+1", "@SUM(1+1)", "+cmd", "-cmd", "-1+1", "\r=1+1", "\n=1+1", "\t=1", " =1", "\uff1d1+1"),
+    *(
+        "[1em] x",
+        "*x",
+        "* x",
+        "a\rb",
+        "a\nb",
+        "a\\\\b",
+        "a|b",
+        "a,b",
+        'a"b',
+        "a & b",
+        "&lt;",
+        "$x$",
+    ),
+    *("x\0y", "\x1b[1m", "]{x}", "%", "~#^_"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("by", ["task", "metric"])
+def test_no_name_acts_or_breaks_a_row(name: str, by: By) -> None:
+    heads = (Heading(name, "", name), Heading("ece", "", ""))
+    tables = [Table(name, name, name, heads, (("first", CELLS), (name, CELLS), ("last", CELLS)))]
+    rows = list(csv.reader(io.StringIO(to_csv(tables, by), newline="")))
+    assert len(rows) == 4 and {len(row) for row in rows} == {8}
+    texts = [*rows[0], *(cell for row in rows[1:] for cell in row[:2])]
+    assert not [
+        text for text in texts if re.match(r"[\t\r\n]|\s*[=+@\uff1d]|\s*-(?![\d.]+$)", text)
+    ]
+    assert one_line(name) in rows[2][1] and rows[2][2:5] == ["0.25", "0.2", "0.3"]
+    latex = to_latex(tables).splitlines()
+    assert len(latex) == 15 and sum(line.endswith(r" \\") for line in latex) == 4
+    assert not [line for line in latex if line.lstrip().startswith(("[", "*"))]
+    assert all(char.isprintable() for line in latex for char in line)
+    page = to_markdown(BOARD, tables).splitlines()
+    body = [line for line in page if line.startswith("|")]
+    assert len(body) == 5
+    assert {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in body} == {4}
+
+
+def test_numbers_are_no_formulas() -> None:
+    for text in ("-1", "-1.5", "+3", "-1e-05", "llava", "a=b", "", "1-2"):
+        assert inert(text) == text
+
+
+def test_a_problem_does_not_begin_a_list() -> None:
+    page = to_markdown(BOARD | {"problems": ["- x", "1. x", "* x", "+ x", "## x"]}, [])
+    assert page.splitlines()[-5:] == [r"- \- x", r"- 1\. x", r"- \* x", r"- \+ x", r"- \#\# x"]
 
 
 def test_latex_is_booktabs_and_escaped() -> None:

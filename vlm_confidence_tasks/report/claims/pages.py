@@ -1,6 +1,7 @@
 """Verdicts as JSON, Markdown and one HTML page."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from vlm_confidence_tasks.report.claims.record import Record
 from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.formats.html import render
 from vlm_confidence_tasks.report.formats.markdown import line, safe
+from vlm_confidence_tasks.report.formats.whole import replacing
 
 STEM = "claims"
 TITLE = "Claims"
@@ -48,14 +50,14 @@ class VerdictRow(NamedTuple):
 
 def write(folder: Path, record: Record) -> Path:
     """Write all files into a folder and return the page."""
-    folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "json": json.dumps(record, indent=1, allow_nan=False) + "\n",
         "md": to_markdown(record),
         "html": to_html(record),
     }
-    for ending, text in texts.items():
-        (folder / f"{STEM}.{ending}").write_text(text, encoding="utf-8")
+    with replacing(folder) as new:
+        for ending, text in texts.items():
+            (new / f"{STEM}.{ending}").write_text(text, encoding="utf-8")
     return folder / f"{STEM}.html"
 
 
@@ -153,7 +155,10 @@ def _details(shown: list[VerdictRow]) -> Iterator[str]:
     commands = list(dict.fromkeys(text for row in shown for text in row.commands))
     if commands:
         yield "Not measured yet; what would measure it:"
-        yield "\n".join(["```sh", *commands, "```"])
+        # A model's name may hold what ends a block.
+        longest = max(map(len, re.findall("`+", "\n".join(commands))), default=0)
+        fence = "`" * max(3, longest + 1)
+        yield "\n".join([f"{fence}sh", *commands, fence])
 
 
 def table(heads: tuple[str, ...], cells: Sequence[tuple[str, ...]]) -> str:

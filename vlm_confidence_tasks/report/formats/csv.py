@@ -2,8 +2,10 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 
+from vlm_confidence_tasks.report.formats.text import one_line
 from vlm_confidence_tasks.report.leaderboard.tables import By, Cell, Table
 
 
@@ -16,11 +18,13 @@ def to_csv(tables: Sequence[Table], by: By) -> str:
     """
     about = "metric" if by == "task" else "task"
     file = io.StringIO()
-    names = [about, "model", *_columns(tables)]
-    writer = csv.DictWriter(file, names, restval="", lineterminator="\n")
-    writer.writeheader()
+    columns = _columns(tables)
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([about, "model", *map(_name, columns)])
     for table in tables:
-        writer.writerows(_rows(table, about))
+        for model, numbers in _rows(table):
+            cells = [numbers.get(column, "") for column in columns]
+            writer.writerow([_name(table.name), _name(model), *cells])
     return file.getvalue()
 
 
@@ -39,12 +43,12 @@ def _columns(tables: Sequence[Table]) -> list[str]:
     return list(dict.fromkeys(f"{name}{end}" for name, ends in columns.items() for end in ends))
 
 
-def _rows(table: Table, about: str) -> Iterator[dict[str, str]]:
+def _rows(table: Table) -> Iterator[tuple[str, dict[str, str]]]:
     for model, cells in table.rows:
-        row = {about: table.name, "model": _inert(model)}
+        row: dict[str, str] = {}
         for heading, cell in zip(table.headings, cells, strict=True):
             row.update(_numbers(heading.name, cell))
-        yield row
+        yield model, row
 
 
 def _numbers(name: str, cell: Cell | None) -> dict[str, str]:
@@ -56,10 +60,18 @@ def _numbers(name: str, cell: Cell | None) -> dict[str, str]:
     return {key: "" if value is None else repr(value) for key, value in found.items()}
 
 
-def _inert(text: str) -> str:
-    """Keep a spreadsheet from taking a model's name for a formula.
+def inert(text: str) -> str:
+    """Keep a spreadsheet from taking a text for a formula.
 
-    >>> _inert("=1+1"), _inert("llava")
-    ("'=1+1", 'llava')
+    >>> inert("=1+1"), inert("-x"), inert("-1.5"), inert("llava")
+    ("'=1+1", "'-x", '-1.5', 'llava')
     """
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+# A formula begins with one of these, in some programs also behind white space or in full width.
+_FORMULA = re.compile(r"[\t\r\n]|\s*([=@＝＠]|[+＋\-－](?![0-9.]+([eE][+-]?[0-9]+)?\Z))")
+
+
+def _name(text: str) -> str:
+    return inert(one_line(text))

@@ -1,7 +1,7 @@
-"""The HTML pages: one for the leaderboard, one for each model.
+"""The HTML pages: one for the leaderboard, one for each model and one for each table.
 
-Each page is one file that loads nothing. What models, data sets and users wrote is
-escaped by the templates, and the page's own policy lets no other script run.
+A page loads nothing but the figures beside it that are looked at. What models, data sets and users
+wrote is escaped by the templates, and the page's own policy lets no other script run.
 """
 
 import base64
@@ -34,35 +34,44 @@ except ModuleNotFoundError as error:
     ) from error
 
 INDEX = "index.html"
-FiguresWithSvg = Sequence[tuple[Figure, bytes]]
+FOLDERS = MODELS, TABLES, FIGURES = "models", "tables", "figures"
 
 
 def write_pages(
     folder: Path,
     leaderboard: Leaderboard,
     tables: Sequence[Table],
-    figures: FiguresWithSvg,
+    figures: Sequence[Figure],
     flip_images: Mapping[str, Sequence[FlipImages]],
 ) -> None:
-    """Write the leaderboard's page, and the models' into `models`, in a folder.
+    """Write the leaderboard's page, one for each model and one for each table, into a folder.
 
-    `tables` are those of the leaderboard's page; `flip_images` hold, for each model, its flips'
-    images in the flips' order.
+    `flip_images` hold, for each model, its flips' images in the flips' order. The figures are
+    files, `figures/<name>.svg`, which a page loads when they are looked at.
     """
     names = [model["name"] for model in leaderboard["models"]]
-    links = {name: f"models/{slug}.html" for name, slug in slugs(names).items()}
-    pages = {INDEX: _index(leaderboard, tables, figures, links)}
+    models = {name: f"{MODELS}/{slug}.html" for name, slug in slugs(names).items()}
+    pages = slugs([table.name for table in tables])
+    own = {name: f"{TABLES}/{slug}.html" for name, slug in pages.items()}
+    _write(folder / INDEX, _index(leaderboard, tables, own, figures, models))
     for name in names:
-        pages[links[name]] = _model(leaderboard, name, figures, flip_images.get(name, ()))
-    for path, text in pages.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text, encoding="utf-8")
+        page = _model(leaderboard, name, figures, flip_images.get(name, ()))
+        _write(folder / models[name], page)
+    up = {name: f"../{path}" for name, path in models.items()}
+    for table in tables:
+        _write(folder / own[table.name], _table(leaderboard, table, up))
+
+
+def _write(file: Path, page: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(page, encoding="utf-8")
 
 
 def _index(
     leaderboard: Leaderboard,
     tables: Sequence[Table],
-    figures: FiguresWithSvg,
+    pages: Mapping[str, str],
+    figures: Sequence[Figure],
     links: Mapping[str, str],
 ) -> str:
     return render(
@@ -72,8 +81,8 @@ def _index(
         overview=overview(leaderboard),
         labels=OVERVIEW,
         definitions=[heading(leaderboard, name) for name in leaderboard["metrics"]],
-        tables=tables,
-        figures=_images(figures, ""),
+        tables=[(pages[table.name], table) for table in tables],
+        figures=_images(figures, "", ""),
         links=links,
         legend=legend(leaderboard),
         failures=failures(leaderboard),
@@ -81,8 +90,22 @@ def _index(
     )
 
 
+def _table(leaderboard: Leaderboard, table: Table, links: Mapping[str, str]) -> str:
+    return render(
+        "table.html.jinja",
+        title=table.title,
+        table=table,
+        explain=table.name not in leaderboard["metrics"],
+        links=links,
+        legend=legend(leaderboard),
+    )
+
+
 def _model(
-    leaderboard: Leaderboard, name: str, figures: FiguresWithSvg, flip_images: Sequence[FlipImages]
+    leaderboard: Leaderboard,
+    name: str,
+    figures: Sequence[Figure],
+    flip_images: Sequence[FlipImages],
 ) -> str:
     (model,) = (model for model in leaderboard["models"] if model["name"] == name)
     flips = leaderboard["flips"].get(name, [])
@@ -94,17 +117,17 @@ def _model(
         model=model,
         worst=worst(leaderboard, name),
         tables=build_tables(mine, "metric", list(leaderboard["metrics"])),
-        figures=_images(figures, name),
+        figures=_images(figures, name, "../"),
         flips=list(zip(flips, flip_images or [FlipImages()] * len(flips), strict=True)),
         legend=legend(leaderboard),
     )
 
 
-def _images(figures: FiguresWithSvg, model: str) -> list[tuple[str, str]]:
-    """Return title and data URI of the figures about one model, or about several."""
+def _images(figures: Sequence[Figure], model: str, up: str) -> list[tuple[str, str]]:
+    """Return title and file of the figures about one model, or about several."""
     return [
-        (figure.title, f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}")
-        for figure, svg in figures
+        (figure.title, f"{up}{FIGURES}/{figure.name}.svg")
+        for figure in figures
         if figure.model == model
     ]
 

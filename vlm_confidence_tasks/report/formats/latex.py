@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from vlm_confidence_tasks.report.formats.text import one_line
 from vlm_confidence_tasks.report.leaderboard.tables import Cell, Table
 
 _SPECIAL = {
@@ -16,6 +17,7 @@ _SPECIAL = {
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "−": "$-$",
+    "\N{REPLACEMENT CHARACTER}": "?",
     **{sign: f"\\{sign}" for sign in "&%$#_"},
 }
 
@@ -32,7 +34,7 @@ def escape(text: str) -> str:
     >>> escape("pope_eps0.3 & 5%")
     'pope\\_eps0.3 \\& 5\\%'
     """
-    return "".join(_SPECIAL.get(sign, sign) for sign in " ".join(text.split()))
+    return "".join(_SPECIAL.get(sign, sign) for sign in one_line(text))
 
 
 def _lines(table: Table) -> Iterator[str]:
@@ -57,7 +59,10 @@ def _caption(table: Table) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"
+    row = " & ".join(cells)
+    # Behind the rule or the end of the row before, these would begin an argument of it.
+    guard = "{}" if row.startswith(("[", "*")) else ""
+    return rf"{guard}{row} \\"
 
 
 def _cell(cell: Cell | None) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from vlm_confidence_tasks.metrics import METHODS
+from vlm_confidence_tasks.report.formats.text import one_line
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard
 from vlm_confidence_tasks.report.leaderboard.tables import Cell, Heading, Table
 
@@ -76,7 +77,7 @@ def safe(text: str) -> str:
     >>> safe("a|b<script>_x_")
     'a\\|b\\<script\\>\\_x\\_'
     """
-    return re.sub(r"([\\`*_{}\[\]<>|~#])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>|~#&$])", r"\\\1", one_line(text))
 
 
 def _notes(headings: Sequence[Heading]) -> list[str]:
@@ -85,4 +86,9 @@ def _notes(headings: Sequence[Heading]) -> list[str]:
 
 
 def _list(title: str, lines: Sequence[str]) -> list[str]:
-    return [f"## {title}", "\n".join(f"- {safe(line)}" for line in lines)] if lines else []
+    return [f"## {title}", "\n".join(f"- {_item(line)}" for line in lines)] if lines else []
+
+
+def _item(text: str) -> str:
+    """Take away what would begin a list in the item too."""
+    return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", safe(text))

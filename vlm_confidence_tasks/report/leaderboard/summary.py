@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +17,7 @@ from vlm_confidence_tasks.report.inputs.runs import TaskRun
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, SamplesFile
 from vlm_confidence_tasks.report.leaderboard import curves
 from vlm_confidence_tasks.report.leaderboard.flipped_documents import Flip, surest_flips
+from vlm_confidence_tasks.report.processes import each
 from vlm_confidence_tasks.types import Variant
 
 # Fewer files than this are read before other processes have even started.
@@ -149,42 +146,12 @@ def summarise_all(
 ) -> list[tuple[TaskRun, Summary]]:
     """Summarise every run, in processes of their own; those that cannot be are problems."""
     found = []
-    with _mapper(len(runs), options) as each:
-        outcomes = each(_attempt, [(run, options) for run in runs])
-        bar = tqdm(outcomes, total=len(runs), desc="Samples files", disable=options.quiet)
-        for run, outcome in zip(runs, bar, strict=True):
-            if isinstance(outcome, str):
-                problems.add_line(outcome)
-            else:
-                found.append((run, outcome))
+    few = 0 if options.intervals else FEW
+    outcomes = each(_attempt, [(run, options) for run in runs], options.workers, few)
+    bar = tqdm(outcomes, total=len(runs), desc="Samples files", disable=options.quiet)
+    for run, outcome in zip(runs, bar, strict=True):
+        if isinstance(outcome, str):
+            problems.add_line(outcome)
+        else:
+            found.append((run, outcome))
     return found
-
-
-@contextmanager
-def _mapper(jobs: int, options: SummaryOptions) -> Iterator[Any]:
-    workers = options.workers or os.cpu_count() or 1
-    if min(jobs, workers) < 2 or (jobs < FEW and not options.intervals):
-        yield map
-        return
-    context = multiprocessing.get_context("spawn")
-    with (
-        _environment(_ONE_THREAD),
-        ProcessPoolExecutor(min(jobs, workers), mp_context=context) as pool,
-    ):
-        yield pool.map
-
-
-# Processes whose linear algebra has a thread a core each wait for each other: 46 s for 30.
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for processes that begin in the block, but those set already."""
-    added = {name: value for name, value in variables.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]

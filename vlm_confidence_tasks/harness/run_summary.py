@@ -115,7 +115,7 @@ def change(name: str, answers: Answers) -> Change | None:
         return None
     views = _METRICS[side].view(answers), metric.view(answers)
     found = metric.statistic.difference(*views)
-    return Change(clean, perturbed, found is not None and not found.low <= 0 <= found.high)
+    return Change(clean, perturbed, found is not None and found.excludes_zero)
 
 
 def _line(width: int, task: str, cells: Sequence[str]) -> list[str]:

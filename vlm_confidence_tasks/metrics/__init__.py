@@ -52,7 +52,7 @@ from vlm_confidence_tasks.metrics.inference.calibration_error import (
 )
 from vlm_confidence_tasks.metrics.inference.clusters import Interval
 from vlm_confidence_tasks.metrics.inference.jackknife import jackknife_interval
-from vlm_confidence_tasks.metrics.inference.means import mean_interval
+from vlm_confidence_tasks.metrics.inference.means import mean_interval, mean_p
 from vlm_confidence_tasks.metrics.inference.permutation import holm, sign_flip_p, wilcoxon_p
 from vlm_confidence_tasks.metrics.inference.rates import rate_interval
 from vlm_confidence_tasks.metrics.measure import (
@@ -109,6 +109,7 @@ __all__ = [
     "log_probability",
     "maximum_calibration_error",
     "mean_interval",
+    "mean_p",
     "measure",
     "measured_in",
     "metrics_for",

@@ -138,11 +138,16 @@ class NamedMetric:
 
 @dataclass(frozen=True)
 class Number:
-    """A metric's value and its 95% interval, None where there is none."""
+    """A metric's value and its 95% interval, None where there is none.
+
+    Attributes:
+        influence: Of a mean with an interval, the share of its variance that one image carries.
+    """
 
     value: float
     low: float | None = None
     high: float | None = None
+    influence: float | None = None
 
 
 def metrics_for(
@@ -251,8 +256,8 @@ def measure(
         value = metric.value(answers) if name in wanted else None
         if value is not None:
             found = metric.interval(answers) if intervals else None
-            low, high = (found.low, found.high) if found else (None, None)
-            numbers[name] = Number(value, low, high)
+            ends = (found.low, found.high, found.influence) if found else ()
+            numbers[name] = Number(value, *ends)
     return numbers
 
 

@@ -20,8 +20,8 @@ from vlm_confidence_tasks.metrics import (
     holm,
     measured_in,
     metrics_for,
-    sign_flip_p,
 )
+from vlm_confidence_tasks.metrics.inference.clusters import one_image_decides
 from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.inputs.held_samples import read_held
 from vlm_confidence_tasks.report.inputs.problems import Problems
@@ -29,7 +29,7 @@ from vlm_confidence_tasks.report.inputs.runs import CONDITIONS, TaskRun, find_ru
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, documents
 from vlm_confidence_tasks.report.leaderboard.selection import newest
 
-TEST = "two-sided sign-flip permutation, by image, of the mean difference"
+TEST = "two-sided, by inverting the 95% interval of B - A, paired over images"
 # Differences are smaller than what they are of.
 PLACES = 4
 # By as much numbers of one model differ between engines, devices and batch sizes.
@@ -50,8 +50,9 @@ class Difference:
         difference: b - a.
         low: Lower end of the difference's 95% interval, paired over images.
         high: Upper end.
-        p: From `TEST`; None for a metric that is no mean over the same answers, and where
-            nothing differs.
+        influence: Of a mean, the share of the difference's variance that one image carries.
+        p: From `TEST`; None for a metric that is no mean over the same answers, where nothing
+            differs, and where one image decides.
         p_holm: The same, adjusted (Holm) for the number of all p of the comparison.
         floor_a: Of an ECE, what a perfectly calibrated model would show; else None.
         floor_b: The same in the second run.
@@ -65,6 +66,7 @@ class Difference:
     difference: float
     low: float | None
     high: float | None
+    influence: float | None
     p: float | None
     p_holm: float | None = None
     floor_a: float | None = None
@@ -152,10 +154,12 @@ def _differences(
             continue
         found = metric.difference(tables[0], tables[1])
         low, high = (found.low, found.high) if found else (None, None)
+        influence = found.influence if found else None
         floor = known.get(metric.floor or "")
         floors = [None if floor is None else floor.value(table) for table in tables]
         p = _p(metric, tables[0], tables[1])
-        yield Difference(task, name, len(first), a, b, b - a, low, high, p, None, *floors)
+        shown = (a, b, b - a, low, high, influence, p, None)
+        yield Difference(task, name, len(first), *shown, *floors)
 
 
 def _p(metric: NamedMetric, first: Answers, second: Answers) -> float | None:
@@ -167,8 +171,10 @@ def _p(metric: NamedMetric, first: Answers, second: Answers) -> float | None:
         return None
     if not np.array_equal(one.count, other.count):
         return None
-    moved = other.totals[0] - one.totals[0]
-    return sign_flip_p(np.where(np.abs(moved / one.count) > ROUNDING, moved, 0.0), one.image)
+    moved = (other.totals[0] - one.totals[0]) / one.count
+    if (np.abs(moved) <= ROUNDING).all():
+        return None
+    return metric.statistic.p(metric.view(first), metric.view(second))
 
 
 def _adjusted(differences: Sequence[Difference]) -> Iterator[Difference]:
@@ -192,7 +198,7 @@ def to_text(comparison: Comparison) -> str:
 
 def _explanations(comparison: Comparison) -> Iterator[str]:
     yield f"p: {TEST}, of means and rates over the same answers."
-    yield f"A document's difference of up to {ROUNDING:.5f} is rounding, and none for p."
+    yield f"Where no document differs by more than {ROUNDING:.5f}, it is rounding: there is no p."
     yield f"Holm: p adjusted for all {comparison.tests} in this comparison."
     yield f"Intervals: of B - A, paired over images; {METHODS}."
     yield "Floor: the ECE that a perfectly calibrated model would show."
@@ -202,7 +208,7 @@ def _explanations(comparison: Comparison) -> Iterator[str]:
 def _cells(row: Difference) -> tuple[str, ...]:
     ends = (
         "" if row.low is None or row.high is None else f"[{_signed(row.low)}, {_signed(row.high)}]"
-    )
+    ) + " (one image decides)" * one_image_decides(row.influence)
     p, adjusted = ("" if p is None else f"{p:.3g}" for p in (row.p, row.p_holm))
     sides = (_side(row.a, row.floor_a), _side(row.b, row.floor_b))
     return (

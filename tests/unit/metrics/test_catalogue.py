@@ -29,7 +29,7 @@ from .making import (
 
 ENTROPY_AND_DEFENSE = {
     *("entropy", "entropy_clean", "entropy_delta", "entropy_drop_rate"),
-    *("entropy_delta_p", "entropy_delta_wilcoxon_p"),
+    *("entropy_delta_signflip_p", "entropy_delta_wilcoxon_p"),
     *("defense_reject_clean", "defense_reject", "defense_bypass", "defense_auroc"),
 }
 
@@ -122,7 +122,7 @@ HAND_WORKED = both_sides(
         "entropy_delta": -0.625 / 9,
         "entropy_drop_rate": (2 + 1 + 3) / 9,
         # All on one image: its sum is as far from 0 with either sign, and so is its rank.
-        "entropy_delta_p": 1,
+        "entropy_delta_signflip_p": 1,
         "entropy_delta_wilcoxon_p": 1,
         "ifr": (2 + 2 + 1) / 9,
         "iv": 3 / 3,
@@ -370,7 +370,7 @@ def test_undefined_is_absent_and_not_zero():
     never = yes_no_document("No", ("No", 0.5, 0.25, 1.0), [(NOISE, "No", 0.5, 0.25, 1.0)])
     results = values([never])
     absent = {"precision", "recall", "f1", "auroc", "wrong_to_right"}
-    absent |= {"entropy_delta_p", "entropy_delta_wilcoxon_p"}
+    absent |= {"entropy_delta_p", "entropy_delta_signflip_p", "entropy_delta_wilcoxon_p"}
     absent |= {"fp_correction", "fn_correction", "ifr_textoverlay", "accuracy_upstream_clean"}
     assert not absent & set(results)
     assert results["ifr"] == 0 and results["right_to_wrong"] == 0

@@ -27,7 +27,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One model in three precisions, each in two strengths of noise and a family task."""
 
     def make(folder: Path) -> None:
-        asked = questions(40)
+        asked = questions(40, images=40)
         for n, (args, skill) in enumerate(MODELS.items()):
             tasks = {
                 f"pope_eps{epsilon}": answers(asked, [noise(epsilon)], seed=10 * n + k, skill=skill)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import fields
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from msgspec.structs import replace
 
 from report.synthetic import Answers, Asked, answers, noise, questions, write_run
 from vlm_confidence_tasks import cli
-from vlm_confidence_tasks.metrics import holm, metrics_for, rate_interval
+from vlm_confidence_tasks.metrics import holm, mean_p, metrics_for, rate_interval
 from vlm_confidence_tasks.report.compare import (
     TEST,
     Comparison,
@@ -89,10 +88,9 @@ def test_interval_and_test_of_accuracy(both: Comparison) -> None:
         (expected.estimate, expected.low, expected.high)
     )
     assert 0 < row.low < row.high
-    change = np.array(right[1]) - np.array(right[0])
-    sums = [change[np.array(images) == image].sum() for image in set(images)]
-    flipped = [abs(np.dot(signs, sums)) for signs in product((-1, 1), repeat=len(sums))]
-    assert row.p == np.mean(np.array(flipped) >= abs(sum(sums)) - 1e-9)
+    # p is the level of the interval that ends at 0.
+    ending = rate_interval(right[0] + right[1], [1] * 120, images * 2, paired=side, level=1 - row.p)
+    assert ending.low == pytest.approx(0, abs=1e-3 * row.high) and row.p < 0.05
 
 
 def test_p_is_of_the_difference_that_is_shown(tmp_path: Path) -> None:
@@ -100,18 +98,27 @@ def test_p_is_of_the_difference_that_is_shown(tmp_path: Path) -> None:
     variants = [noise(epsilon) for epsilon in (0.1, 0.2, 0.3, 0.4, 0.5)]
     held = []
     for seed in (1, 2):
-        many = answers(questions(3, images=3), variants, seed=seed)
-        few = [Asked(f"x{n}", f"image{n + 3}") for n in range(5)]
+        many = answers(questions(20, images=20), variants, seed=seed)
+        few = [Asked(f"x{n}", f"image{n + 20}") for n in range(20)]
         held.append(many + answers(few, variants[:1], seed=seed))
     row = rows_of(compared(tmp_path, *held))["entropy"]
     sums = [
         sum(d.variants[n].entropy - c.variants[n].entropy for n in range(len(c.variants)))
         for (_, c), (_, d) in zip(*held, strict=True)
     ]
-    answered = sum(len(d.variants) for _, d in held[0])
-    assert row.difference == pytest.approx(sum(sums) / answered)
-    flipped = [abs(np.dot(signs, sums)) for signs in product((-1, 1), repeat=len(sums))]
-    assert row.p == np.mean(np.array(flipped) >= abs(sum(sums)) - 1e-9)
+    counts = [len(d.variants) for _, d in held[0]]
+    assert row.difference == pytest.approx(sum(sums) / sum(counts))
+    # Images in the order of their names, as tables number them.
+    images = [d.image_id for _, d in held[0]]
+    assert row.p == pytest.approx(mean_p(sums, counts, images))
+    assert (row.p < 0.05) == (not row.low <= 0 <= row.high)
+
+
+def test_a_difference_that_one_image_decides_says_so_and_has_no_p(both: Comparison) -> None:
+    row = rows_of(both)["entropy"]
+    assert row.influence > 0.3 and row.p is None and row.low < row.high
+    (line,) = (line for line in to_text(both).splitlines() if " entropy " in line)
+    assert line.endswith("] (one image decides)")
 
 
 def test_means_over_other_answers_to_the_same_documents_have_no_p(tmp_path: Path) -> None:
@@ -159,7 +166,7 @@ def test_an_ece_stands_with_the_floors_of_both_runs(both: Comparison) -> None:
 
 
 def test_only_0_looks_like_0_and_without_a_sign() -> None:
-    row = Difference("t", "ece", 9, -0.0, 2e-5, -0.0, -2e-5, 0.01, None)
+    row = Difference("t", "ece", 9, -0.0, 2e-5, -0.0, -2e-5, 0.01, None, None)
     text = to_text(Comparison((row,), ()))
     cells = text.splitlines()[1].split("  ")[-4:]
     assert cells == ["0.0000", "2.0e\u221205", "0.0000", "[\u22122.0e\u221205, +0.0100]"]
@@ -183,7 +190,7 @@ def test_a_run_against_itself_has_no_difference(tmp_path: Path) -> None:
 def test_metrics_over_different_documents_have_no_p(both: Comparison) -> None:
     rows = rows_of(both)
     assert rows["right_to_wrong"].p is None and rows["ece"].p is None
-    assert rows["entropy"].p is not None
+    assert rows["accuracy"].p is not None
 
 
 def test_settings_that_differ_are_noted(tmp_path: Path) -> None:
@@ -238,14 +245,15 @@ def test_the_command_prints_a_table_or_json(
 def test_rounding_that_has_one_direction_is_no_difference(
     tmp_path: Path, moved: float, tested: bool
 ) -> None:
-    def surer(readout):
-        return replace(readout, entropy=readout.entropy + moved)
+    def surer(readout, by):
+        return replace(readout, entropy=readout.entropy + by)
 
+    held = answers(questions(60, images=30), [noise(0.3)])
     again = [
-        (asked, replace(d, clean=surer(d.clean), variants=tuple(map(surer, d.variants))))
-        for asked, d in BAD
+        (asked, replace(d, variants=(surer(d.variants[0], moved * (0.9 + 0.2 * (n % 2))),)))
+        for n, (asked, d) in enumerate(held)
     ]
-    rows = rows_of(compared(tmp_path, BAD, again))
+    rows = rows_of(compared(tmp_path, held, again))
     assert rows["entropy"].difference == pytest.approx(moved, rel=1e-3)
     assert (rows["entropy"].p is not None) == tested
     assert not tested or rows["entropy"].p < 0.01

@@ -44,7 +44,7 @@ def test_floors_and_adjusted_p_values_are_on_the_pages(written: Path, leaderboar
     for name, beside in (("ece", r"\(floor [\d.]+\)"), ("entropy_delta_p", r"\(Holm [\d.]+\)")):
         text = (written / "tables" / f"{name}.html").read_text()
         found = re.findall(rf'<span class="beside">{beside}</span>', text)
-        assert len(found) == len(leaderboard["entries"])
+        assert len(found) == sum(name in entry["metrics"] for entry in leaderboard["entries"]) > 3
     entry = leaderboard["entries"][0]
     floor = f"(floor {entry['metrics']['ece_floor']['value']:.3f})"
     assert floor in (written / "tables" / "ece.html").read_text()

@@ -132,7 +132,7 @@ def test_an_ece_has_its_floor_beside_it(leaderboard: dict) -> None:
 
 
 def test_p_values_are_adjusted_for_what_the_table_compares(leaderboard: dict) -> None:
-    names = ["entropy_delta_p", "ece_p", "ece"]
+    names = ["entropy_delta_signflip_p", "ece_p", "ece"]
     for by, tables in ((by, build_tables(leaderboard, by, names)) for by in ("task", "metric")):
         for table in tables:
             cells = [

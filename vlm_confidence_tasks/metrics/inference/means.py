@@ -1,27 +1,32 @@
-"""Intervals of means: the studentized bootstrap over images."""
+"""Intervals and tests of means: the studentized bootstrap over images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from vlm_confidence_tasks.metrics.functional.checks import Floats, positive_integer
 from vlm_confidence_tasks.metrics.inference.clusters import (
     LEVEL,
     Interval,
-    draws_for,
     numbered,
+    one_image_decides,
     sides,
+    smallest_alpha,
     sums,
     table,
     too_few,
 )
 
 DRAWS = 2000
+# Where fewer draws lie beyond a quantile, the tail's fall is taken from more of them.
+TAIL = 10
+_ENOUGH = 100 * TAIL
 
 # How many cluster weights are held at once: 64 MiB of float32.
 _BLOCK = 1 << 24
@@ -65,7 +70,7 @@ def mean_interval(
     paired: ArrayLike | None = None,
     within: tuple[float, float] = (-np.inf, np.inf),
     level: float = LEVEL,
-    draws: int | None = None,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> Interval | None:
     """Interval of sum(totals) / sum(counts), or of its difference in two conditions.
@@ -75,7 +80,9 @@ def mean_interval(
     t* = (m* - m) / se*. At 95% the interval is [m - q(97.5%) se, m - q(2.5%) se] with quantiles q
     of t*, at least those of Student's t with (images - 1) degrees of freedom, and the jackknife's
     se (times sqrt((K - 1) / K), as the draws have it). Skewed numbers and few images are held by
-    it, where a percentile interval is too narrow.
+    it, where a percentile interval is too narrow. Of 1,000 draws or more, quantiles with fewer than
+    10 draws beyond them are read from an exponential tail, which falls as it does from the 50th
+    furthest draw to the 10th: so an interval of any level takes as many draws.
 
     Args:
         totals: Sum of each row's numbers, [N].
@@ -85,7 +92,7 @@ def mean_interval(
             of the second's mean minus the first's, on the same drawn images.
         within: The range that the number cannot leave; the ends are clipped to it.
         level: Of the interval, in (0, 1).
-        draws: Number of draws; None: 2,000, or more at a level that needs them.
+        draws: Number of draws.
         seed: Seed of the generator of this call; no global state is used.
 
     Returns:
@@ -102,9 +109,138 @@ def mean_interval(
     >>> found.estimate, found.low < 2.0, found.high > 4.0
     (3.0, True, True)
     """
+    draws = positive_integer("draws", draws)
+    found = _studentized_mean(totals, counts, clusters, paired, draws, seed)
+    if found is None:
+        return None
+    low, high = found.reach((1.0 - level) / 2.0)
+    low, high = (float(np.clip(found.estimate - found.error * t, *within)) for t in (high, low))
+    return Interval(found.estimate, low, high, found.influence)
+
+
+def mean_p(
+    totals: ArrayLike,
+    counts: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    paired: ArrayLike | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> float | None:
+    """Two-sided p of the test that the mean, or the difference, is 0: `mean_interval` inverted.
+
+    The largest of three: twice the share of draws whose t* lies as far from 0 as the observed
+    t = m / se, on its side; Student's p with (images - 1) degrees of freedom; and the smallest
+    level at which a test holds, by the most influential image (`smallest_alpha`). It is under
+    0.05 where the 95% interval excludes 0, and only there.
+
+    Args:
+        totals: As of `mean_interval`, like those that follow.
+        counts: How many numbers each row stands for.
+        clusters: The image of each row.
+        paired: Whether each row is of the second condition.
+        draws: Number of draws.
+        seed: Seed of the generator of this call; no global state is used.
+
+    Returns:
+        None where there is no interval, and where one image carries over 30% of the variance.
+
+    Raises:
+        ValueError: As of `mean_interval`.
+
+    Source: Hall and Wilson 1991 on tests by the bootstrap.
+
+    >>> values = [0.3, 0.1, 0.4, 0.1, 0.5, 0.8, 0.2, 0.6, 0.5, 0.3, 0.5, 0.8]
+    >>> round(mean_p(values, [1] * 12, range(12)), 3)
+    0.028
+    >>> mean_p([0.0] * 11 + [5.0], [1] * 12, range(12)) is None
+    True
+    """
+    draws = positive_integer("draws", draws)
+    found = _studentized_mean(totals, counts, clusters, paired, draws, seed)
+    if found is None or one_image_decides(found.influence):
+        return None
+    return max(found.p(), smallest_alpha(found.influence))
+
+
+@dataclass(frozen=True)
+class _StudentizedMean:
+    """A mean or a difference, its standard error, and the t* of draws in increasing order.
+
+    Attributes:
+        images: How many there are.
+        influence: The share of the variance that the most influential of them carries.
+        draws: t*, [B].
+    """
+
+    estimate: float
+    error: float
+    images: int
+    influence: float
+    draws: Floats
+
+    def reach(self, tail: float) -> tuple[float, float]:
+        """Return the quantiles of t that leave a share of it on either side, Student's at least."""
+        low, high = -_quantile(-self.draws[::-1], tail), _quantile(self.draws, tail)
+        # Student's own error has not the draws' factor.
+        least = stdtrit(self.images - 1, 1.0 - tail) * self._factor
+        # Infinite where a draw's images agree: Student's width is left.
+        return (
+            min(low if np.isfinite(low) else 0.0, -least),
+            max(high if np.isfinite(high) else 0.0, least),
+        )
+
+    def p(self) -> float:
+        """Return the smallest level at which `reach` does not hold the observed t."""
+        t = self.estimate / self.error
+        towards = self.draws if t > 0 else -self.draws[::-1]
+        student = 2.0 * stdtr(self.images - 1, -abs(t) / self._factor)
+        # Where the interval has Student's width for want of another, so has p.
+        at_level = _quantile(towards, (1.0 - LEVEL) / 2.0)
+        drawn = 2.0 * _share_beyond(towards, abs(t)) if np.isfinite(at_level) else 0.0
+        return float(min(1.0, max(student, drawn)))
+
+    @property
+    def _factor(self) -> float:
+        return float(np.sqrt(self.images / (self.images - 1)))
+
+
+def _quantile(draws: Floats, tail: float) -> float:
+    """Return the quantile of draws, in increasing order, with a share `tail` beyond it."""
+    # Rounding must not add one.
+    beyond = int(tail * draws.size + 1e-6)
+    if beyond >= TAIL or draws.size < _ENOUGH:
+        return float(draws[-1 - beyond])
+    far, scale = _tail(draws)
+    return far + scale * float(np.log(TAIL / (tail * (draws.size + 1))))
+
+
+def _share_beyond(draws: Floats, t: float) -> float:
+    """Return the share of draws, in increasing order, from t on: `_quantile` inverted."""
+    count = draws.size - int(np.searchsorted(draws, t))
+    if count >= TAIL or draws.size < _ENOUGH:
+        return count / (draws.size + 1)
+    far, scale = _tail(draws)
+    return TAIL / (draws.size + 1) * float(np.exp((far - t) / scale)) if scale > 0 else 0.0
+
+
+def _tail(draws: Floats) -> tuple[float, float]:
+    """Return where the exponential tail of draws begins, and how far it takes to fall by e."""
+    near, far = float(draws[-5 * TAIL]), float(draws[-TAIL])
+    return far, (far - near) / np.log(5.0) if np.isfinite(far) else np.inf
+
+
+def _studentized_mean(
+    totals: ArrayLike,
+    counts: ArrayLike,
+    clusters: ArrayLike,
+    paired: ArrayLike | None,
+    draws: int,
+    seed: int,
+) -> _StudentizedMean | None:
+    """Return what an interval and a test need; None where there is neither."""
     index, size = numbered(clusters)
     rows = np.hstack([table("totals", totals, len(index)), table("counts", counts, len(index))])
-    draws = draws_for(level, DRAWS) if draws is None else positive_integer("draws", draws)
     if (rows[:, 1] < 0).any() or rows[rows[:, 1] == 0, 0].any():
         raise ValueError("counts must not be negative, nor 0 where there is a total")
     parts = [sums(index, size, rows * side[:, None]) for side in sides(paired, len(index))]
@@ -112,30 +248,25 @@ def mean_interval(
         return None
     signs = (1.0,) if len(parts) == 1 else (-1.0, 1.0)
     means = [part[:, 0].sum() / part[:, 1].sum() for part in parts]
-    estimate = float(np.dot(signs, means))
     shares = np.column_stack([part[:, 1] / part[:, 1].sum() for part in parts])
     influence = np.column_stack(
         [part[:, 0] / part[:, 1].sum() for part in parts]
     ) - shares * np.array(means)
     moved = (influence / (1.0 - shares)) @ np.array(signs)
-    spread = float(((moved - moved.mean()) ** 2).sum())
+    squares = (moved - moved.mean()) ** 2
+    spread = float(squares.sum())
     if spread <= _NO_SPREAD * max(float(np.square(means).max()), _NO_SPREAD):
         return None
     error = np.sqrt(spread) * (size - 1) / size
-    studentized = _studentized(influence / error, shares, np.array(signs), draws, seed)
-    if not studentized.size:
+    drawn = np.sort(_studentized(influence / error, shares, np.array(signs), draws, seed))
+    return _StudentizedMean(
+        estimate=float(np.dot(signs, means)),
+        error=float(error),
+        images=size,
+        influence=float(squares.max() / spread),
         # No draw has two images that differ: Student's width is left.
-        studentized = np.zeros(1)
-    tail = (1.0 - level) / 2.0
-    # Infinite where a draw's images agree: quantiles must not interpolate between these.
-    low, high = np.quantile(studentized, [tail, 1.0 - tail], method="inverted_cdf")
-    # Student's own error has not the draws' factor.
-    least = stdtrit(size - 1, 1.0 - tail) * np.sqrt(size / (size - 1))
-    ends = (
-        estimate - error * max(high if np.isfinite(high) else 0.0, least),
-        estimate - error * min(low if np.isfinite(low) else 0.0, -least),
+        draws=drawn if drawn.size else np.zeros(1),
     )
-    return Interval(estimate, *(float(np.clip(end, *within)) for end in ends))
 
 
 def _studentized(influence: Floats, shares: Floats, signs: Floats, draws: int, seed: int) -> Floats:

@@ -27,13 +27,13 @@ def sign_flip_p(
     flips: int = FLIPS,
     seed: int = 0,
 ) -> float | None:
-    """Two-sided p of a sign-flip permutation test that the mean difference is 0.
+    """Two-sided p of a sign-flip permutation test that images' differences are symmetric about 0.
 
     The differences of an image are added up, and the signs of these sums are flipped: all
     2^K ways up to 16 images, where p is the share with a sum as far from 0 as the observed
-    one, else `flips` drawn ways, where p = (1 + number of these) / (1 + flips). It tests the
-    mean that is shown, and answers on one image may depend on each other in any way; under
-    the null the image's sum must be as likely as its negative.
+    one, else `flips` drawn ways, where p = (1 + number of these) / (1 + flips). Answers on one
+    image may depend on each other in any way. It is no test of the mean: skewed differences of
+    mean 0 are not symmetric, and are found out (`mean_p` tests the mean).
 
     Args:
         differences: Sum of each row's differences, [N]: the mean times its weight.

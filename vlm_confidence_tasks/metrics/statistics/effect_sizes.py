@@ -54,7 +54,7 @@ class EffectSize(OfRows):
 
 @dataclass(frozen=True)
 class ChangeTest(WithoutInterval):
-    """The p of a test of the mean change, in which an image is one observation.
+    """The p of a test of changes, in which an image is one observation.
 
     Attributes:
         test: From the sum of each document's changes, its image and its number of changes to p.

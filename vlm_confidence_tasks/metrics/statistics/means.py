@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.functional.checks import Floats
 from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval
-from vlm_confidence_tasks.metrics.inference.means import mean_interval
+from vlm_confidence_tasks.metrics.inference.inverted import inverted_p
+from vlm_confidence_tasks.metrics.inference.means import mean_interval, mean_p
 from vlm_confidence_tasks.metrics.inference.rare_errors import (
     loss_interval,
     overconfidence_interval,
@@ -21,6 +23,7 @@ from vlm_confidence_tasks.metrics.statistics.statistic import (
     OfRows,
     Rows,
     Take,
+    rows_of,
     second_view,
 )
 
@@ -55,6 +58,19 @@ class Mean(OfRows):
         rows = self.rows(answers)
         return None if rows is None else self._alone(rows).sums()
 
+    def p(self, *views: Answers) -> float | None:
+        """Return the p of the mean, or of its difference in two views, against 0.
+
+        It is under 0.05 where the 95% interval excludes 0. None without an interval, and where
+        one image decides.
+        """
+        rows = rows_of(views, self._takes)
+        return None if rows is None else self._p(rows)
+
+    def _p(self, rows: Rows) -> float | None:
+        sums = self._alone(rows).sums()
+        return mean_p(sums.totals[0], sums.count, sums.image, paired=sums.second)
+
     def _alone(self, rows: Rows) -> Rows:
         return replace(rows, columns=(self.numbers(rows),))
 
@@ -84,6 +100,9 @@ class Rate(Mean):
         columns = (sums.totals[0], sums.count, sums.image)
         return rate_interval(*columns, paired=sums.second, level=level)
 
+    def _p(self, rows: Rows) -> float | None:
+        return inverted_p(partial(self._bounds, rows))
+
 
 @dataclass(frozen=True)
 class Loss(Mean):
@@ -99,7 +118,13 @@ class Loss(Mean):
         sums = rows.sums()
         columns = (sums.totals[0] / self.most, sums.count, sums.image)
         found = loss_interval(*columns, paired=sums.second, level=level)
-        return found and Interval(*(self.most * end for end in astuple(found)))
+        if found is None:
+            return None
+        ends = (self.most * end for end in (found.estimate, found.low, found.high))
+        return Interval(*ends, influence=found.influence)
+
+    def _p(self, rows: Rows) -> float | None:
+        return inverted_p(partial(self._bounds, rows))
 
 
 @dataclass(frozen=True)
@@ -132,6 +157,9 @@ class Overconfidence(MeanDifference):
         sums = rows.sums()
         columns = (*sums.totals, sums.count, sums.image)
         return overconfidence_interval(*columns, paired=sums.second, level=level)
+
+    def _p(self, rows: Rows) -> float | None:
+        return inverted_p(partial(self._bounds, rows))
 
 
 @dataclass(frozen=True)

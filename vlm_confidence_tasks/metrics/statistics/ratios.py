@@ -5,11 +5,24 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from vlm_confidence_tasks.metrics.functional.checks import Floats
-from vlm_confidence_tasks.metrics.inference.clusters import Interval
+import numpy as np
+
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
+from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval
 from vlm_confidence_tasks.metrics.inference.means import mean_interval
 from vlm_confidence_tasks.metrics.inference.rates import rate_interval
 from vlm_confidence_tasks.metrics.statistics.statistic import OfRows, Rows, Take
+
+
+def ratio_interval(
+    above: Floats, below: Floats, image: Ints, second: Bools | None = None, level: float = LEVEL
+) -> Interval | None:
+    """Return the interval of sum(above) / sum(below), or of its difference in two views.
+
+    A document whose denominator is 0, such as an entropy, still counts with its numerator.
+    """
+    counts = np.maximum(below, np.finfo(np.float64).tiny)
+    return mean_interval(above, counts, image, paired=second, level=level)
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,7 @@ class SumRatio(OfRows):
     def _bounds(self, rows: Rows, level: float) -> Interval | None:
         sums = rows.sums()
         above, below = sums.totals
-        return mean_interval(above, below, sums.image, paired=sums.second, level=level)
+        return ratio_interval(above, below, sums.image, sums.second, level)
 
 
 @dataclass(frozen=True)

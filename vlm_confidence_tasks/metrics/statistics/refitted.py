@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -244,7 +244,7 @@ class _BehindThreshold(RefittedRatio):
         low, high = min(moved.low, fixed.low), max(moved.high, fixed.high)
         if self.scale == "logit":
             low, high = max(low, -1.0 if len(fits) > 1 else 0.0), min(high, 1.0)
-        return Interval(fixed.estimate, low, high)
+        return replace(fixed, low=low, high=high)
 
 
 @dataclass(frozen=True)

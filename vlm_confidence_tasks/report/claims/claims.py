@@ -8,8 +8,9 @@ from vlm_confidence_tasks.report.claims import effects
 from vlm_confidence_tasks.report.claims.effects import EffectOf
 
 ALPHA = 0.05
-# The smallest effects that matter.
-SHARE, NATS, AUROC, RATIO = 0.01, 0.01, 0.45, 0.5
+# The smallest effects that matter; of entropies as a share of the clean one, whose scale is the
+# model's own.
+SHARE, AUROC, RATIO = 0.01, 0.45, 0.5
 FEWEST_SIZES = 3
 
 # What a claim is about.
@@ -24,7 +25,6 @@ class Part:
         tasks: The tasks whose samples it needs, in the order in which `effect` takes them.
         bound: The smallest effect that matters.
         below: Whether the claim is that the number is under it; else it is over it.
-        unit: Of the number, "" for a share or ratio.
         none: The number without any effect.
     """
 
@@ -34,7 +34,6 @@ class Part:
     bound: float
     below: bool
     none: float = 0.0
-    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,8 @@ def _flips(family: str, other: str) -> Part:
     return Part(f"ifr_{family} - ifr_{other}", ("pope_invariance",), effect, SHARE, below=False)
 
 
-def _falls(
-    name: str, tasks: tuple[str, ...], effect: EffectOf, by: float = SHARE, unit: str = ""
-) -> Part:
-    return Part(name, tasks, effect, -by, below=True, unit=unit)
+def _falls(name: str, tasks: tuple[str, ...], effect: EffectOf) -> Part:
+    return Part(name, tasks, effect, -SHARE, below=True)
 
 
 def _stated_error(task: str) -> Part:
@@ -83,25 +80,17 @@ CLAIMS = (
         1,
         "Entropy falls as noise grows",
         TRAP,
-        f"entropy at 0.3 or 0.5, or its trend, falls by less than {NATS} nats, or rises",
+        f"entropy at 0.3 or 0.5, or its trend, falls by less than {SHARE} of the clean, or rises",
         "model",
         (
             *(
-                _falls(
-                    f"H(noisy) - H(clean) at {e}",
-                    (_noise(e),),
-                    effects.entropy_change,
-                    NATS,
-                    "nats",
-                )
+                _falls(f"H(noisy) / H(clean) - 1 at {e}", (_noise(e),), effects.entropy_change)
                 for e in STRONG
             ),
             _falls(
-                "trend over epsilon, from 0.1 to 0.5",
+                "trend over epsilon, from 0.1 to 0.5, over H(clean)",
                 tuple(map(_noise, EPSILONS)),
                 partial(effects.entropy_trend, EPSILONS),
-                NATS,
-                "nats",
             ),
         ),
     ),
@@ -109,15 +98,13 @@ CLAIMS = (
         2,
         "Entropy falls from the source's clamp alone",
         f"audit of {TRAP}'s code",
-        f"without noise, entropy falls by less than {NATS} nats, or rises",
+        f"without noise, entropy falls by less than {SHARE} of the clean, or rises",
         "model",
         (
             _falls(
-                "H(clamped) - H(clean)",
+                "H(clamped) / H(clean) - 1",
                 ("caption_trap_clamponly",),
                 effects.entropy_change,
-                NATS,
-                "nats",
             ),
         ),
     ),

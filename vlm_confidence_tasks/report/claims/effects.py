@@ -23,11 +23,11 @@ from vlm_confidence_tasks.metrics import (
     Sample,
     metrics_for,
 )
+from vlm_confidence_tasks.metrics.catalogue import changes
 from vlm_confidence_tasks.metrics.catalogue.flips import flip
 from vlm_confidence_tasks.metrics.catalogue.representations import control, unflipped_drift
 from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
-from vlm_confidence_tasks.metrics.inference.means import mean_interval
-from vlm_confidence_tasks.metrics.statistics.ratios import SumRatio
+from vlm_confidence_tasks.metrics.statistics.ratios import SumRatio, ratio_interval
 from vlm_confidence_tasks.metrics.statistics.statistic import Statistic
 
 METRICS = metrics_for(perturbations.families())
@@ -75,8 +75,8 @@ EffectOf = Callable[[Sequence[Measured]], Effect | None]
 
 
 def entropy_change(held: Sequence[Measured]) -> Effect | None:
-    """Mean H(variant) - H(clean), in nats."""
-    return _metric("entropy_delta", held[0].answers)
+    """Mean H(variant) - H(clean), over the mean H(clean)."""
+    return _effect(SumRatio(changes.entropy_change, _clean_entropy), held[0].answers.perturbed)
 
 
 def entropy_auroc(held: Sequence[Measured]) -> Effect | None:
@@ -85,20 +85,26 @@ def entropy_auroc(held: Sequence[Measured]) -> Effect | None:
 
 
 def entropy_trend(epsilons: Sequence[float], held: Sequence[Measured]) -> Effect | None:
-    """Mean over documents of the least-squares slope of H over epsilon, times its range.
+    """Mean over documents of the slope of H over epsilon, times its range, over the mean H(clean).
+
+    The slope is that of least squares.
 
     Args:
         epsilons: The strength of each task's noise.
         held: A task for each strength.
     """
     weights = _slope_weights(epsilons) * (max(epsilons) - min(epsilons))
-    return _mean_slope(weights, _common(held), Mean(lambda answers: answers.entropy))
+    tables = _common(held)
+    slopes, image = _weighted(weights, tables, Mean(lambda answers: answers.entropy))
+    clean, _ = _weighted(np.full(len(held), 1.0 / len(held)), tables, Mean(_clean_entropy))
+    return _mean(slopes, image, ~np.isnan(slopes + clean), clean)
 
 
 def flips_by_size(held: Sequence[Measured]) -> Effect | None:
     """Mean over documents of the least-squares slope of the flip rate over log2(parameters)."""
     weights = _slope_weights([math.log2(each.parameters or math.nan) for each in held])
-    return _mean_slope(weights, _common(held), Rate(flip))
+    slopes, image = _weighted(weights, _common(held), Rate(flip))
+    return _mean(slopes, image, ~np.isnan(slopes))
 
 
 def flips_over(family: str, other: str, held: Sequence[Measured]) -> Effect | None:
@@ -181,8 +187,12 @@ def _difference(
     return Effect(b - a, shared.size, np.unique(one.image).size, at)
 
 
-def _mean_slope(weights: Floats, tables: Sequence[Answers], of: Mean) -> Effect | None:
-    """Mean of the weighted sums of each document's means, of documents that have all of them."""
+def _clean_entropy(answers: Answers) -> Floats:
+    return answers.counterpart.entropy
+
+
+def _weighted(weights: Floats, tables: Sequence[Answers], of: Mean) -> tuple[Floats, Ints]:
+    """Return the weighted sum of each document's means, NaN without all of them, and its image."""
     size = max((int(table.document.max(initial=-1)) + 1 for table in tables), default=0)
     means, image = np.full((len(tables), size), np.nan), np.zeros(size, dtype=np.intp)
     for mean, table in zip(means, tables, strict=True):
@@ -191,19 +201,21 @@ def _mean_slope(weights: Floats, tables: Sequence[Answers], of: Mean) -> Effect 
             shown = np.bincount(table.perturbed.document, minlength=size)[sums.document]
             mean[sums.document] = np.where(shown == sums.count, sums.totals[0] / sums.count, np.nan)
             image[sums.document] = sums.image
-    return _mean(weights @ means, image, ~np.isnan(means).any(axis=0))
+    return weights @ means, image
 
 
-def _mean(numbers: Floats, images: Ints, known: Bools) -> Effect | None:
-    """Mean of some documents' numbers, each once."""
+def _mean(numbers: Floats, images: Ints, known: Bools, over: Floats | None = None) -> Effect | None:
+    """Mean of some documents' numbers, each once, or the ratio of its sum to that of others."""
     values, image = numbers[known], images[known]
-    if not values.size:
+    counts = np.ones(values.size) if over is None else over[known]
+    if not counts.any():
         return None
 
     def at(level: float) -> Interval | None:
-        return mean_interval(values, np.ones(values.size), image, level=level)
+        return ratio_interval(values, counts, image, level=level)
 
-    return Effect(math.fsum(values) / values.size, values.size, np.unique(image).size, at)
+    estimate = math.fsum(values) / math.fsum(counts)
+    return Effect(estimate, values.size, np.unique(image).size, at)
 
 
 def _common(held: Sequence[Measured]) -> list[Answers]:

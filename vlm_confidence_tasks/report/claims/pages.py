@@ -94,8 +94,9 @@ def legend(record: Record) -> str:
     return (
         "A claim holds if each of its parts does; a part is decided by whether its interval lies "
         "beyond the smallest effect that matters, or short of it (docs/claims.md). "
-        f"{record['tests']} parts were tested together at {record['alpha']:g} (Holm); behind each "
-        "interval stands the level at which it was decided. Intervals are over images."
+        f"{record['tests']} parts of {record['tested_claims']} claims and models were tested "
+        f"together at {record['alpha']:g} (Holm over claims and models); behind each interval "
+        "stands the level at which it was decided. Intervals are over images."
     )
 
 
@@ -129,18 +130,23 @@ def _title(claim: Record) -> str:
 
 
 def _part_row(of: str, fixed: Record, found: Record) -> PartRow:
-    unit = f" {fixed['unit']}" if fixed["unit"] else ""
     measured = found["effect"] is not None
-    effect = digits(found["effect"]) + unit if measured else "–"
+    effect = digits(found["effect"]) if measured else "–"
     return PartRow(
         of=of,
         effect=f"{fixed['name']}: {effect}",
         interval=_interval(found),
         bound=f"{'under' if fixed['below'] else 'above'} {digits(fixed['bound'], 2)}",
-        finding=found["finding"] or f"not measured: {found['missing']}",
+        finding=_finding(found),
         documents=str(found["documents"]) if measured else "",
         images=str(found["images"]) if measured else "",
     )
+
+
+def _finding(found: Record) -> str:
+    if found["finding"] is None:
+        return f"not measured: {found['missing']}"
+    return f"{found['finding']}{', one image decides' * found['one_image_decides']}"
 
 
 def _interval(found: Record) -> str:

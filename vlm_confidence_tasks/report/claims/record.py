@@ -18,6 +18,7 @@ from vlm_confidence_tasks.report.claims.verdicts import (
     REFUTED,
     Decision,
     decide,
+    one_image_decides_at,
     verdict,
 )
 from vlm_confidence_tasks.report.inputs.held_samples import read_held
@@ -29,7 +30,7 @@ from vlm_confidence_tasks.report.leaderboard.selection import newest
 
 # JSON types alone.
 Record = dict[str, Any]
-FORMAT = 2
+FORMAT = 3
 LEVEL = 0.95
 # Files that are held at once: the claims about one task stand together.
 HELD = 4
@@ -56,6 +57,11 @@ class _Measurement:
     unreadable: tuple[tuple[str, str], ...] = ()
     decision: Decision | None = None
 
+    @property
+    def key(self) -> tuple[int, Subject]:
+        """Which claim about whom it is a part of."""
+        return self.claim.number, self.subject
+
 
 def judge(
     runs: Sequence[TaskRun],
@@ -64,7 +70,7 @@ def judge(
     problems: Problems,
     quiet: bool,
 ) -> Record:
-    """Hold the newest run of each model and task against every claim.
+    """Hold the newest run of each model and task against every claim; the others are named.
 
     `sizes` are, for each family that is given, parameters by model; `pair` names a model before and
     after training.
@@ -72,7 +78,7 @@ def judge(
     Raises:
         ReportError: A model is named that no run is of, or in two families.
     """
-    current, _ = newest(runs)
+    current, older = newest(runs)
     names = name_models([(run.model, run.results) for run in current], problems)
     by_task = {(names[run.model], run.task): run for run in current}
     models = {name: model for model, name in sorted(names.items(), key=lambda item: item[1])}
@@ -84,25 +90,31 @@ def judge(
     }
     load = _loader(by_task, problems)
     found = _decided(list(_measurements(subjects, by_task, load, quiet)))
+    tested = [m for m in found if m.decision is not None and m.decision.interval]
     return {
         "format": FORMAT,
         "made_by": {OWN_KEY: __version__},
         "alpha": ALPHA,
-        "tests": sum(1 for m in found if m.decision is not None and m.decision.interval),
+        "tests": len(tested),
+        "tested_claims": len({m.key for m in tested}),
         "models": list(models),
         "claims": [_claim(claim) for claim in CLAIMS],
         "verdicts": list(_verdicts(found, models)),
         "runs": [
             {
                 "model": name,
-                "task": task,
+                "task": run.task,
                 "date": run.date,
                 "whole": run.whole,
+                "counts": run in current,
                 "results": str(run.results),
             }
-            for (name, task), run in sorted(by_task.items())
+            for name, run in sorted(
+                ((names[run.model], run) for run in runs),
+                key=lambda each: (each[0], each[1].task, each[1].date),
+            )
         ],
-        "notes": list(_notes(by_task)),
+        "notes": [*_uncounted(by_task, older, names), *_notes(by_task)],
         "problems": problems.lines,
     }
 
@@ -164,18 +176,29 @@ def _effect(part: Part, subject: Subject, held: Iterable[Documents | None]) -> E
 
 
 def _decided(measured: Sequence[_Measurement]) -> list[_Measurement]:
-    """Decide on all numbers together."""
-    decisions = iter(decide([(m.part, m.effect) for m in measured if m.effect is not None]))
-    return [m if m.effect is None else replace(m, decision=next(decisions)) for m in measured]
+    """Decide on all claims together."""
+    claims = _by_claim(measured)
+    decided = decide([[(m.part, m.effect) for m in parts] for parts in claims])
+    return [
+        replace(part, decision=decision)
+        for parts, decisions in zip(claims, decided, strict=True)
+        for part, decision in zip(parts, decisions, strict=True)
+    ]
+
+
+def _by_claim(measured: Sequence[_Measurement]) -> list[list[_Measurement]]:
+    """Group the parts of each claim about one subject, by claim."""
+    grouped: dict[tuple[int, Subject], list[_Measurement]] = {}
+    for each in measured:
+        grouped.setdefault(each.key, []).append(each)
+    # The sort is stable, and subjects keep their order.
+    return [parts for _, parts in sorted(grouped.items(), key=lambda item: item[0][0])]
 
 
 def _verdicts(found: Sequence[_Measurement], models: Mapping[str, Model]) -> Iterator[Record]:
     """Yield the verdict on each claim and subject, by claim."""
-    grouped: dict[tuple[int, Subject], list[_Measurement]] = {}
-    for measured in found:
-        grouped.setdefault((measured.claim.number, measured.subject), []).append(measured)
-    # By claim: the sort is stable, and subjects keep their order.
-    for (number, subject), parts in sorted(grouped.items(), key=lambda item: item[0][0]):
+    for parts in _by_claim(found):
+        number, subject = parts[0].key
         findings = [part.decision.finding if part.decision else None for part in parts]
         said = verdict(findings)
         yield {
@@ -246,12 +269,20 @@ def _part(measured: _Measurement) -> Record:
         "low": None if shown is None else shown.low,
         "high": None if shown is None else shown.high,
         "level": None if decision is None else decision.level,
+        "influence": None if shown is None else shown.influence,
+        "one_image_decides": _one_image_decides(decision),
         "low_95": None if plain is None else plain.low,
         "high_95": None if plain is None else plain.high,
         "documents": None if effect is None else effect.documents,
         "images": None if effect is None else effect.images,
         "missing": None if effect is not None else _lack(measured),
     }
+
+
+def _one_image_decides(decision: Decision | None) -> bool:
+    if decision is None or decision.interval is None or decision.level is None:
+        return False
+    return one_image_decides_at(decision.interval, decision.level)
 
 
 def _claim(claim: Claim) -> Record:
@@ -262,6 +293,21 @@ def _claim(claim: Claim) -> Record:
             for part in claim.parts
         ],
     }
+
+
+def _uncounted(
+    counted: Mapping[tuple[str, str], TaskRun],
+    older: Sequence[TaskRun],
+    names: Mapping[Model, str],
+) -> Iterator[str]:
+    """Yield a line for each model and task with several runs: which counts, and which do not."""
+    others: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for run in older:
+        others[names[run.model], run.task].append(str(run.results))
+    for (model, task), files in sorted(others.items()):
+        run = counted[model, task]
+        why = "the newest of all documents" if run.whole else "the newest"
+        yield f"{model}, {task}: {run.results} counts, {why}; not {', '.join(sorted(files))}"
 
 
 def _notes(runs: Mapping[tuple[str, str], TaskRun]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vlm_confidence_tasks.metrics import Interval
+from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, smallest_alpha
 from vlm_confidence_tasks.report.claims.claims import ALPHA, Part
 from vlm_confidence_tasks.report.claims.effects import Effect
 
@@ -13,6 +14,8 @@ Finding = Literal["holds", "inside the smallest effect", "opposite", "undecided"
 Verdict = Literal["supported", "refuted", "undecided at this sample", "not measured"]
 NOT_MEASURED: Verdict = "not measured"
 REFUTED = ("opposite", "inside the smallest effect")
+# The parts of a claim about one subject, with what was found of each; None if it is not measured.
+Claimed = Sequence[tuple[Part, Effect | None]]
 
 
 @dataclass(frozen=True)
@@ -39,34 +42,72 @@ def find(part: Part, interval: Interval) -> Finding:
     return "opposite" if high < sign * part.none else "inside the smallest effect"
 
 
-def decide(tests: Sequence[tuple[Part, Effect]], alpha: float = ALPHA) -> list[Decision]:
-    """Decide all parts together, by Holm's method on their intervals.
+def decide(claims: Sequence[Claimed], alpha: float = ALPHA) -> list[list[Decision | None]]:
+    """Decide all claims together: Holm's method over claims, an intersection-union test in each.
 
-    Of m parts the intervals of level 1 - alpha / m are looked at; where some decide, the k others
-    are looked at again at 1 - alpha / k, until none does. That is Holm's step-down of the
-    p-values at which the intervals would just hold the bounds, without computing these. A part
-    without an interval is undecided and does not count.
+    Of k claims with an interval each is looked at with alpha / k; where some are decided, the
+    others are looked at again with what they leave, until none is. That is Holm's step-down of the
+    p-values at which the intervals would just hold the bounds, without computing these.
 
-    Source: Holm 1979.
+    Args:
+        claims: The parts of each claim about one subject, with their effects; None for a part that
+            is not measured.
+        alpha: The chance of any wrong decision.
+
+    Returns:
+        The decision on each part; None where it is not measured.
+
+    Source: Holm 1979; Berger 1982.
     """
-    found = [Decision("undecided")] * len(tests)
-    left = list(range(len(tests)))
+    found = [_looked_at(parts, alpha) for parts in claims]
+    left = [n for n, parts in enumerate(claims) if _tested(parts)]
     while left:
-        level = 1.0 - alpha / len(left)
-        intervals = {n: tests[n][1].at(level) for n in left}
-        without = {n for n, interval in intervals.items() if interval is None}
-        if without:
-            # They are no tests: the others are looked at again without them.
-            left = [n for n in left if n not in without]
-            continue
-        for n, interval in intervals.items():
-            if interval is not None:
-                found[n] = Decision(find(tests[n][0], interval), interval, level)
-        undecided = [n for n in left if found[n].finding == "undecided"]
+        for n in left:
+            found[n] = _looked_at(claims[n], alpha / len(left))
+        undecided = [n for n in left if _is_open(found[n])]
         if len(undecided) == len(left):
             break
         left = undecided
     return found
+
+
+def _looked_at(parts: Claimed, alpha: float) -> list[Decision | None]:
+    """Decide a claim's parts at a level.
+
+    All hold if each does at the level itself: to be wrong, that must be wrong of any part that does
+    not hold. One alone is decided, and may refute the claim, at the level divided by the number of
+    parts.
+    """
+    together = [_decision(part, effect, 1.0 - alpha) for part, effect in parts]
+    if all(each is not None and each.finding == "holds" for each in together):
+        return together
+    level = 1.0 - alpha / max(1, _tested(parts))
+    return [_decision(part, effect, level) for part, effect in parts]
+
+
+def _decision(part: Part, effect: Effect | None, level: float) -> Decision | None:
+    if effect is None:
+        return None
+    interval = effect.at(level)
+    if interval is None:
+        return Decision("undecided")
+    carried = one_image_decides_at(interval, level)
+    return Decision("undecided" if carried else find(part, interval), interval, level)
+
+
+def one_image_decides_at(interval: Interval, level: float) -> bool:
+    """Whether one image carries too much of a mean's variance for a verdict at a level."""
+    return smallest_alpha(interval.influence) > 1.0 - level
+
+
+def _tested(parts: Claimed) -> int:
+    """Return how many parts have an interval."""
+    return sum(effect is not None and effect.at(LEVEL) is not None for _, effect in parts)
+
+
+def _is_open(found: Sequence[Decision | None]) -> bool:
+    """Whether a claim is neither supported nor refuted."""
+    return verdict([each.finding if each else None for each in found]) not in ("supported", "refuted")
 
 
 def verdict(findings: Sequence[Finding | None]) -> Verdict:

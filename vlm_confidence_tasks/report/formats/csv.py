@@ -14,7 +14,8 @@ def to_csv(tables: Sequence[Table], by: By) -> str:
 
     A row is a model in a table; the first column names the table. Each column of a table
     becomes three: the value and, in `<name>_low` and `<name>_high`, its interval. One that holds
-    an ECE has its floor in `<name>_floor`, one that holds a p the adjusted one in `<name>_holm`.
+    an ECE has its floor in `<name>_floor`, one that holds a p the adjusted one in `<name>_holm`,
+    one that holds a mean in `<name>_influence` the share of its variance that one image carries.
     """
     about = "metric" if by == "task" else "task"
     file = io.StringIO()
@@ -55,7 +56,7 @@ def _numbers(name: str, cell: Cell | None) -> dict[str, str]:
     if cell is None:
         return {}
     found = {name: cell.value, f"{name}_low": cell.low, f"{name}_high": cell.high}
-    others = {f"{name}_floor": cell.floor, f"{name}_holm": cell.holm}
+    others = {f"{name}_{field}": getattr(cell, field) for field in ("floor", "holm", "influence")}
     found |= {key: value for key, value in others.items() if value is not None}
     return {key: "" if value is None else repr(value) for key, value in found.items()}
 

@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 from vlm_confidence_tasks.metrics import holm
+from vlm_confidence_tasks.metrics.inference.clusters import one_image_decides
 from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.inputs.problems import ReportError
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
@@ -81,6 +82,7 @@ class Cell:
 
     Attributes:
         low: Lower end of its interval, None without one.
+        influence: Of a mean, the share of its variance that one image carries.
         best: Whether it is clearly the best of its column.
         floor: Of an ECE, what a perfectly calibrated model would show.
         holm: Of a p-value, the same adjusted (Holm) for the number of all in the table.
@@ -89,6 +91,7 @@ class Cell:
     value: float
     low: float | None
     high: float | None
+    influence: float | None = None
     best: bool = False
     floor: float | None = None
     holm: float | None = None
@@ -117,7 +120,8 @@ class Cell:
         ('(floor 0.021)', '(Holm 0.041)')
         """
         others = {"floor": self.floor, "Holm": self.holm}
-        return " ".join(f"({k} {digits(v)})" for k, v in others.items() if v is not None)
+        said = [f"({k} {digits(v)})" for k, v in others.items() if v is not None]
+        return " ".join([*said, *(["(one image decides)"] * one_image_decides(self.influence))])
 
 
 @dataclass(frozen=True)
@@ -269,6 +273,8 @@ def _best(cells: Mapping[str, Cell], higher_is_better: bool | None) -> str | Non
         return None
     sign = 1 if higher_is_better else -1
     first = max(cells, key=lambda model: sign * cells[model].value)
+    if any(one_image_decides(cell.influence) for cell in cells.values()):
+        return None
     near, far = ("low", "high") if higher_is_better else ("high", "low")
     least = getattr(cells[first], near)
     others = [getattr(cell, far) for model, cell in cells.items() if model != first]

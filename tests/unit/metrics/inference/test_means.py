@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 from scipy.stats import t as student
 
-from vlm_confidence_tasks.metrics import mean_interval
+from vlm_confidence_tasks.metrics import mean_interval, mean_p
 from vlm_confidence_tasks.metrics.inference import means
+from vlm_confidence_tasks.metrics.inference.clusters import one_image_decides, smallest_alpha
 
 DRAWS = 300
 
@@ -135,3 +141,71 @@ def test_never_narrower_than_the_t_interval_of_scipy(images, level):
         error = values.std(ddof=1) / np.sqrt(images)
         least = student.interval(level, images - 1, values.mean(), error)
         assert found.low <= least[0] + 1e-12 and found.high >= least[1] - 1e-12
+
+
+NUMBERS = st.floats(-9.0, 9.0).map(lambda number: round(number, 2))
+
+
+@given(st.lists(st.tuples(NUMBERS, st.integers(1, 3), st.booleans()), min_size=12, max_size=60))
+def test_p_is_under_5_percent_exactly_where_the_interval_excludes_0(rows):
+    totals, counts, second = (np.array(column) for column in zip(*rows, strict=True))
+    clusters = np.arange(len(rows)) // 2
+    for paired in (None, second):
+        interval = mean_interval(totals, counts, clusters, paired=paired)
+        p = mean_p(totals, counts, clusters, paired=paired)
+        if interval is None or one_image_decides(interval.influence):
+            assert p is None
+        else:
+            assert (p < 0.05) == interval.excludes_zero
+
+
+@pytest.mark.parametrize("level", [0.9, 0.99, 0.9999])
+@pytest.mark.parametrize("shape", ["normal", "uniform"])
+def test_p_is_the_level_of_the_interval_that_ends_at_0(level, shape):
+    rng = np.random.default_rng(1)
+    values = getattr(rng, shape)(size=400)
+    count, image = np.ones(400), np.arange(400)
+    found = mean_interval(values, count, image, level=level)
+    for end in (found.low, found.high):
+        # A little beyond 0, and a little short of it.
+        below, above = (mean_p(values - end * by, count, image) for by in (0.9999, 1.0001))
+        assert min(below, above) <= (1 - level) * 1.02 and max(below, above) >= (1 - level) * 0.98
+
+
+def test_tails_of_2000_draws_are_those_of_many(data):
+    few, many = (
+        mean_interval(**data, level=0.9999, draws=draws, seed=seed)
+        for draws, seed in ((2000, 0), (200_000, 1))
+    )
+    reach = many.high - many.low
+    assert (few.low, few.high) == pytest.approx((many.low, many.high), abs=0.15 * reach)
+
+
+def test_influence_is_the_largest_share_of_the_jackknifes_variance(data):
+    found = mean_interval(**data)
+    names = np.unique(data["clusters"])
+
+    def number(kept):
+        sides = [kept & ~data["paired"], kept & data["paired"]]
+        first, second = (data["totals"][s].sum() / data["counts"][s].sum() for s in sides)
+        return second - first
+
+    without = np.array([number(data["clusters"] != name) for name in names])
+    squares = (without - without.mean()) ** 2
+    assert found.influence == pytest.approx(squares.max() / squares.sum())
+    lone = mean_interval([0.0] * 29 + [9.0], np.ones(30), np.arange(30))
+    assert lone.influence > 0.9 and not replace(lone, low=1.0, high=2.0).excludes_zero
+
+
+@pytest.mark.parametrize("influence", [0.02, 0.05, 0.1, 0.25])
+def test_the_less_one_image_carries_the_smaller_p_may_be(influence):
+    z = stats.norm.isf(smallest_alpha(influence) / 2)
+    assert influence == pytest.approx(0.3 * (stats.norm.isf(0.025) / z) ** 2.5)
+
+
+def test_p_is_at_least_what_its_most_influential_image_allows():
+    rng = np.random.default_rng(0)
+    values = 50.0 + rng.standard_normal(40)
+    found = mean_interval(values, np.ones(40), np.arange(40))
+    assert 0.05 < found.influence < 0.3
+    assert mean_p(values, np.ones(40), np.arange(40)) == smallest_alpha(found.influence) > 1e-6

@@ -1,8 +1,9 @@
 """How often any claim is decided wrongly where every effect is exactly its bound.
 
-    python scripts/studies/claims_error_rate.py [--studies 1000]
+    python scripts/studies/claims_error_rate.py [--studies 1000]    # a table, half an hour
 
-A study has 12 parts, decided together as in `vlm-confidence claims`; all decisions are wrong.
+In a study claims are decided together as in `vlm-confidence claims`: 12 of one part each, or the
+nine of docs/claims.md of as many parts as they have. All decisions are wrong, on a part or a claim.
 """
 
 from __future__ import annotations
@@ -13,32 +14,42 @@ from functools import partial
 
 import numpy as np
 
-from vlm_confidence_tasks.metrics import mean_interval, rate_interval
-from vlm_confidence_tasks.metrics.functional.checks import Floats
-from vlm_confidence_tasks.report.claims.claims import SHARE, Part
+from simulated_answers.shapes import SHAPES
+from vlm_confidence_tasks.metrics import rate_interval
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats
+from vlm_confidence_tasks.metrics.inference.means import studentized_mean
+from vlm_confidence_tasks.report.claims.claims import CLAIMS, SHARE, Part
 from vlm_confidence_tasks.report.claims.effects import Effect
 from vlm_confidence_tasks.report.claims.verdicts import decide
 
-PARTS, QUESTIONS = 12, 3
+QUESTIONS = 3
+IMAGES = (30, 80, 300)
 PART = Part("an effect", (), lambda held: None, SHARE, below=False)
-Draw = Callable[[np.random.Generator, int], Effect]
+# From how many images, and where the true effect lies between 0 and the bound, to an effect.
+Draw = Callable[[np.random.Generator, int, float], Effect]
+# How many parts each claim has.
+DESIGNS: dict[str, tuple[int, ...]] = {
+    "12 claims of one part": (1,) * 12,
+    "the nine claims": tuple(len(claim.parts) for claim in CLAIMS),
+}
 
 
-def of_means(draw: Callable[[np.random.Generator, int], Floats]) -> Draw:
-    """Return what draws an effect that is a mean over images of a number with mean 0."""
+def of_mean(
+    shape: Callable[[np.random.Generator, int], Floats],
+    rng: np.random.Generator,
+    images: int,
+    share: float,
+) -> Effect:
+    """Draw an effect that is a mean over images, of numbers that spread by ten times the bound."""
+    values = share * SHARE + 10 * SHARE * shape(rng, images)
+    mean = studentized_mean(values, np.ones(images), np.arange(images))
+    return Effect(float(values.mean()), images, images, lambda level: mean and mean.interval(level))
 
-    def drawn(rng: np.random.Generator, images: int) -> Effect:
-        values = SHARE + draw(rng, images)
-        at = partial(mean_interval, values, np.ones(images), np.arange(images))
-        return Effect(float(values.mean()), images, images, lambda level: at(level=level))
 
-    return drawn
-
-
-def flips(rng: np.random.Generator, images: int) -> Effect:
+def flips(rng: np.random.Generator, images: int, share: float) -> Effect:
     """Draw a difference of two flip rates; questions on an image go together."""
     rate = np.repeat(rng.beta(1.0, 2.0, images), QUESTIONS) * (1.0 - SHARE)
-    sides = [rng.random(rate.size) < rate + shift for shift in (0.0, SHARE)]
+    sides = [rng.random(rate.size) < rate + shift for shift in (0.0, share * SHARE)]
     clusters = np.tile(np.repeat(np.arange(images), QUESTIONS), 2)
     second = np.repeat([False, True], rate.size)
     at = partial(rate_interval, np.concatenate(sides), np.ones(2 * rate.size), clusters)
@@ -46,34 +57,51 @@ def flips(rng: np.random.Generator, images: int) -> Effect:
     return Effect(estimate, rate.size, images, lambda level: at(paired=second, level=level))
 
 
-KINDS: dict[str, Draw] = {
-    "mean, normal": of_means(lambda rng, n: rng.normal(0.0, 0.1, n)),
-    "mean, exponential": of_means(lambda rng, n: 0.1 * (rng.exponential(1.0, n) - 1.0)),
-    "mean, 0 or 1": of_means(lambda rng, n: (rng.random(n) < 0.2) - 0.2),
-    "difference of rates": flips,
-}
+DRAWS: dict[str, Draw] = {name: partial(of_mean, shape) for name, shape in SHAPES.items()}
+DRAWS["difference of two rates"] = flips
 
 
-def wrong_share(kind: str, images: int, studies: int) -> float:
-    """Return the share of studies in which anything is decided."""
+def wrong_studies(shape: str, design: str, images: int, studies: int, share: float = 1.0) -> Bools:
+    """Return in which studies anything is decided, [studies]; under the bound, that it holds.
+
+    Args:
+        shape: Of the numbers.
+        design: Of the claims.
+        images: How many.
+        studies: How many.
+        share: The true effect, in units of the bound.
+    """
     rng = np.random.default_rng(0)
-    wrong = 0
+    wrong = []
     for _ in range(studies):
-        tests = [(PART, KINDS[kind](rng, images)) for _ in range(PARTS)]
-        wrong += any(decision.finding != "undecided" for decision in decide(tests))
-    return wrong / studies
+        claims = [
+            [(PART, DRAWS[shape](rng, images, share)) for _ in range(parts)]
+            for parts in DESIGNS[design]
+        ]
+        found = [each.finding for parts in decide(claims) for each in parts if each is not None]
+        wrong.append(any(f == "holds" or (share == 1.0 and f != "undecided") for f in found))
+    return np.array(wrong)
+
+
+def percent(wrong: Bools) -> str:
+    """Return a share in percent, with its standard error, of at least one wrong study."""
+    share = max(wrong.mean(), 1.0 / wrong.size)
+    error = np.sqrt(share * (1.0 - share) / wrong.size)
+    return f"{100 * wrong.mean():.1f} ({100 * error:.1f})"
 
 
 def main() -> None:
-    """Print the share of wrong studies of each kind."""
+    """Print the table of docs/claims.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=1000)
     studies = parser.parse_args().studies
-    for kind in KINDS:
-        shares = [
-            f"{images} images {wrong_share(kind, images, studies):.3f}" for images in (30, 80)
+    heads = [f"{n} images, {design}" for design in DESIGNS for n in IMAGES]
+    print(f"| effect | {' | '.join(heads)} |\n{'|---' * (len(heads) + 1)}|")
+    for shape in DRAWS:
+        cells = [
+            percent(wrong_studies(shape, design, n, studies)) for design in DESIGNS for n in IMAGES
         ]
-        print(f"{kind}: {', '.join(shares)}", flush=True)
+        print(f"| {shape} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -70,25 +70,65 @@ def test_parts_are_decided_as_holms_p_values_are(
     p = [2 * stats.norm.sf(abs(distance)) for distance, _ in normals]
     adjusted = holm(p)
     assume(all(abs(value - ALPHA) > 1e-6 for value in adjusted))
-    tests = [(ABOVE, normal(BOUND + z * error, error)) for z, error in normals]
-    none = [(ABOVE, Effect(0.0, 3, 3, without))] * lacking
-    found = decide([*none, *tests])
+    tests = [[(ABOVE, normal(BOUND + z * error, error))] for z, error in normals]
+    none = [[(ABOVE, Effect(0.0, 3, 3, without))]] * lacking
+    found = [only for (only,) in decide([*none, *tests])]
     assert all(each.interval is None and each.finding == "undecided" for each in found[:lacking])
     assert [each.finding != "undecided" for each in found[lacking:]] == [
         value < ALPHA for value in adjusted
     ]
 
 
-def test_a_decided_part_keeps_the_level_at_which_it_was_decided() -> None:
-    found = decide([(ABOVE, normal(0.5, 0.01)), (ABOVE, normal(0.01, 0.01))])
-    assert [each.level for each in found] == [pytest.approx(0.975), pytest.approx(0.95)]
+@given(st.lists(st.lists(st.floats(-4.5, 4.5), min_size=1, max_size=4), min_size=1, max_size=5))
+@example([[2.0, 2.1, 1.97]])
+@example([[2.6, -2.3, 0.0], [1.0]])
+def test_a_claim_is_an_intersection_union_test_and_holm_is_over_claims(
+    distances: list[list[float]],
+) -> None:
+    """All parts hold at the level of the claim; one refutes it at that over their number."""
+    supported = [max(stats.norm.sf(z) for z in parts) for parts in distances]
+    refuted = [len(parts) * min(stats.norm.sf(-z) for z in parts) for parts in distances]
+    p = [min(1.0, 2 * min(each)) for each in zip(supported, refuted, strict=True)]
+    adjusted = holm(p)
+    assume(all(abs(value - ALPHA) > 1e-6 for value in adjusted))
+    claims = [[(ABOVE, normal(BOUND + 0.01 * z, 0.01)) for z in parts] for parts in distances]
+    said = [verdict([each.finding for each in parts]) for parts in decide(claims)]
+    assert [each == "undecided at this sample" for each in said] == [
+        value > ALPHA for value in adjusted
+    ]
+    for each, hold, fall in zip(said, supported, refuted, strict=True):
+        assert each != "supported" or hold < fall
+        assert each != "refuted" or fall < hold
 
 
-@pytest.mark.parametrize("kind", claims_error_rate.KINDS)
-def test_wrong_decisions_are_rare_where_all_effects_are_their_bounds(kind: str) -> None:
-    share = claims_error_rate.wrong_share(kind, images=80, studies=STUDIES)
-    # Three standard errors above 5%.
-    assert share < ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / STUDIES)
+def test_a_part_that_is_not_measured_is_none_and_can_only_be_missed() -> None:
+    ((first, second),) = decide([[(ABOVE, normal(0.5, 0.01)), (ABOVE, None)]])
+    assert first.finding == "holds" and second is None
+
+
+def test_a_decided_claim_keeps_the_level_at_which_it_was_decided() -> None:
+    found = decide([[(ABOVE, normal(0.5, 0.01))] * 2, [(ABOVE, normal(0.01, 0.01))] * 2])
+    levels = [[each.level for each in parts] for parts in found]
+    assert levels == [[pytest.approx(0.975)] * 2, [pytest.approx(0.975)] * 2]
+    assert [each.finding for each in found[0]] == ["holds"] * 2
+
+
+@pytest.mark.parametrize(("influence", "finding"), [(0.05, "holds"), (0.31, "undecided")])
+def test_an_interval_that_one_image_decides_decides_nothing(influence: float, finding: str) -> None:
+    effect = Effect(0.5, 9, 9, lambda level: Interval(0.5, 0.4, 0.6, influence))
+    (((found),),) = decide([[(ABOVE, effect)]])
+    assert found.finding == finding
+    # The further out in the tail, the less it may carry.
+    many = decide([[(ABOVE, effect)], *[[(ABOVE, normal(BOUND, 0.1))]] * 999])
+    assert many[0][0].finding == "undecided"
+
+
+@pytest.mark.parametrize("shape", claims_error_rate.DRAWS)
+def test_wrong_decisions_are_rare_where_all_effects_are_their_bounds(shape: str) -> None:
+    for design in claims_error_rate.DESIGNS:
+        wrong = claims_error_rate.wrong_studies(shape, design, images=80, studies=STUDIES)
+        # Three standard errors above 5%.
+        assert wrong.mean() < ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / STUDIES)
 
 
 @given(st.lists(st.sampled_from(["holds", "undecided", "opposite", None]), min_size=1))

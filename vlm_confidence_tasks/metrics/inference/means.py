@@ -110,12 +110,8 @@ def mean_interval(
     (3.0, True, True)
     """
     draws = positive_integer("draws", draws)
-    found = _studentized_mean(totals, counts, clusters, paired, draws, seed)
-    if found is None:
-        return None
-    low, high = found.reach((1.0 - level) / 2.0)
-    low, high = (float(np.clip(found.estimate - found.error * t, *within)) for t in (high, low))
-    return Interval(found.estimate, low, high, found.influence)
+    found = studentized_mean(totals, counts, clusters, paired, draws, seed)
+    return None if found is None else found.interval(level, within)
 
 
 def mean_p(
@@ -157,14 +153,12 @@ def mean_p(
     True
     """
     draws = positive_integer("draws", draws)
-    found = _studentized_mean(totals, counts, clusters, paired, draws, seed)
-    if found is None or one_image_decides(found.influence):
-        return None
-    return max(found.p(), smallest_alpha(found.influence))
+    found = studentized_mean(totals, counts, clusters, paired, draws, seed)
+    return None if found is None else found.p()
 
 
 @dataclass(frozen=True)
-class _StudentizedMean:
+class StudentizedMean:
     """A mean or a difference, its standard error, and the t* of draws in increasing order.
 
     Attributes:
@@ -179,7 +173,15 @@ class _StudentizedMean:
     influence: float
     draws: Floats
 
-    def reach(self, tail: float) -> tuple[float, float]:
+    def interval(
+        self, level: float = LEVEL, within: tuple[float, float] = (-np.inf, np.inf)
+    ) -> Interval:
+        """Return the interval of a level: see `mean_interval`."""
+        low, high = self._reach((1.0 - level) / 2.0)
+        low, high = (float(np.clip(self.estimate - self.error * t, *within)) for t in (high, low))
+        return Interval(self.estimate, low, high, self.influence)
+
+    def _reach(self, tail: float) -> tuple[float, float]:
         """Return the quantiles of t that leave a share of it on either side, Student's at least."""
         low, high = -_quantile(-self.draws[::-1], tail), _quantile(self.draws, tail)
         # Student's own error has not the draws' factor.
@@ -190,15 +192,17 @@ class _StudentizedMean:
             max(high if np.isfinite(high) else 0.0, least),
         )
 
-    def p(self) -> float:
-        """Return the smallest level at which `reach` does not hold the observed t."""
+    def p(self) -> float | None:
+        """Return the p of the test against 0: see `mean_p`."""
+        if one_image_decides(self.influence):
+            return None
         t = self.estimate / self.error
         towards = self.draws if t > 0 else -self.draws[::-1]
         student = 2.0 * stdtr(self.images - 1, -abs(t) / self._factor)
         # Where the interval has Student's width for want of another, so has p.
         at_level = _quantile(towards, (1.0 - LEVEL) / 2.0)
         drawn = 2.0 * _share_beyond(towards, abs(t)) if np.isfinite(at_level) else 0.0
-        return float(min(1.0, max(student, drawn)))
+        return float(min(1.0, max(student, drawn, smallest_alpha(self.influence))))
 
     @property
     def _factor(self) -> float:
@@ -230,14 +234,14 @@ def _tail(draws: Floats) -> tuple[float, float]:
     return far, (far - near) / np.log(5.0) if np.isfinite(far) else np.inf
 
 
-def _studentized_mean(
+def studentized_mean(
     totals: ArrayLike,
     counts: ArrayLike,
     clusters: ArrayLike,
-    paired: ArrayLike | None,
-    draws: int,
-    seed: int,
-) -> _StudentizedMean | None:
+    paired: ArrayLike | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> StudentizedMean | None:
     """Return what an interval and a test need; None where there is neither."""
     index, size = numbered(clusters)
     rows = np.hstack([table("totals", totals, len(index)), table("counts", counts, len(index))])
@@ -259,7 +263,7 @@ def _studentized_mean(
         return None
     error = np.sqrt(spread) * (size - 1) / size
     drawn = np.sort(_studentized(influence / error, shares, np.array(signs), draws, seed))
-    return _StudentizedMean(
+    return StudentizedMean(
         estimate=float(np.dot(signs, means)),
         error=float(error),
         images=size,

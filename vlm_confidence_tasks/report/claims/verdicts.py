@@ -59,7 +59,7 @@ def decide(claims: Sequence[Claimed], alpha: float = ALPHA) -> list[list[Decisio
 
     Source: Holm 1979; Berger 1982.
     """
-    found = [_looked_at(parts, alpha) for parts in claims]
+    found = [[_decision(part, effect, 1.0 - alpha) for part, effect in parts] for parts in claims]
     left = [n for n, parts in enumerate(claims) if _tested(parts)]
     while left:
         for n in left:
@@ -107,7 +107,8 @@ def _tested(parts: Claimed) -> int:
 
 def _is_open(found: Sequence[Decision | None]) -> bool:
     """Whether a claim is neither supported nor refuted."""
-    return verdict([each.finding if each else None for each in found]) not in ("supported", "refuted")
+    said = verdict([each.finding if each else None for each in found])
+    return said not in ("supported", "refuted")
 
 
 def verdict(findings: Sequence[Finding | None]) -> Verdict:

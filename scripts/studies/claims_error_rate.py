@@ -1,6 +1,6 @@
 """How often any claim is decided wrongly where every effect is exactly its bound.
 
-    python scripts/studies/claims_error_rate.py [--studies 1000]    # a table, half an hour
+    python scripts/studies/claims_error_rate.py [--studies 500]    # a table, minutes
 
 In a study claims are decided together as in `vlm-confidence claims`: 12 of one part each, or the
 nine of docs/claims.md of as many parts as they have. All decisions are wrong, on a part or a claim.
@@ -14,10 +14,9 @@ from functools import partial
 
 import numpy as np
 
-from simulated_answers.shapes import SHAPES
-from vlm_confidence_tasks.metrics import rate_interval
+from simulated_answers.shapes import SHAPES, student_interval
+from vlm_confidence_tasks.metrics import Interval, mean_interval, rate_interval
 from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats
-from vlm_confidence_tasks.metrics.inference.means import studentized_mean
 from vlm_confidence_tasks.report.claims.claims import CLAIMS, SHARE, Part
 from vlm_confidence_tasks.report.claims.effects import Effect
 from vlm_confidence_tasks.report.claims.verdicts import decide
@@ -42,8 +41,17 @@ def of_mean(
 ) -> Effect:
     """Draw an effect that is a mean over images, of numbers that spread by ten times the bound."""
     values = share * SHARE + 10 * SHARE * shape(rng, images)
-    mean = studentized_mean(values, np.ones(images), np.arange(images))
-    return Effect(float(values.mean()), images, images, lambda level: mean and mean.interval(level))
+
+    def at(level: float) -> Interval | None:
+        if not np.ptp(values):
+            return None
+        student = student_interval(values, level)
+        if student.low <= SHARE <= student.high:
+            # Nothing is decided, nor with the package's interval, which takes longer.
+            return student
+        return mean_interval(values, np.ones(images), np.arange(images), level=level)
+
+    return Effect(float(values.mean()), images, images, at)
 
 
 def flips(rng: np.random.Generator, images: int, share: float) -> Effect:
@@ -62,14 +70,14 @@ DRAWS["difference of two rates"] = flips
 
 
 def wrong_studies(shape: str, design: str, images: int, studies: int, share: float = 1.0) -> Bools:
-    """Return in which studies anything is decided, [studies]; under the bound, that it holds.
+    """Return in which studies anything is decided wrongly, [studies].
 
     Args:
         shape: Of the numbers.
         design: Of the claims.
         images: How many.
         studies: How many.
-        share: The true effect, in units of the bound.
+        share: The true effect, in units of the bound; of one short of it only "holds" is wrong.
     """
     rng = np.random.default_rng(0)
     wrong = []
@@ -93,7 +101,7 @@ def percent(wrong: Bools) -> str:
 def main() -> None:
     """Print the table of docs/claims.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--studies", type=int, default=1000)
+    parser.add_argument("--studies", type=int, default=500)
     studies = parser.parse_args().studies
     heads = [f"{n} images, {design}" for design in DESIGNS for n in IMAGES]
     print(f"| effect | {' | '.join(heads)} |\n{'|---' * (len(heads) + 1)}|")

@@ -19,7 +19,7 @@ from vlm_confidence_tasks.metrics import (
     threshold_defense,
     wilcoxon_p,
 )
-from vlm_confidence_tasks.metrics.catalogue.changes import sign_flip
+from vlm_confidence_tasks.metrics.catalogue.changes import mean_change, sign_flip
 from vlm_confidence_tasks.metrics.statistics.effect_sizes import ChangeTest, EffectSize
 
 
@@ -57,7 +57,9 @@ def _defense_truth(field: str, data: Data, rng: Generator) -> float:
 
 _TWO, _APART = partial(_two_columns, 0.0), partial(_two_columns, 0.5)
 _SPEARMAN = 6.0 / np.pi * np.arcsin(0.25)
-_FLIP, _RANK = (ChangeTest(test, attrgetter("entropy")).value for test in (sign_flip, wilcoxon_p))
+_MEAN, _FLIP, _RANK = (
+    ChangeTest(test, attrgetter("entropy")).value for test in (mean_change, sign_flip, wilcoxon_p)
+)
 _CHANGE = "`entropy_delta_p`, `compare`"
 KINDS = {
     "spearman": of_metric("verbal_alignment", _TWO, _SPEARMAN, "Spearman's correlation of 0.483"),
@@ -74,14 +76,20 @@ KINDS = {
     ),
     "cohens_d": Kind("Cohen's d of 0.5", "`drift_d`", _d(cohens_d), _APART, 0.5, variants=False),
     "cohens_dz": Kind("Paired d of 0.5", "`drift_dz`", _d(cohens_dz), _APART, 0.5, variants=False),
-    "sign flip, normal": Kind(
-        "Sign-flip permutation test, normal differences", _CHANGE, _FLIP, partial(scores, same)
+    "mean p, normal": Kind(
+        "Test of the mean, normal differences", _CHANGE, _MEAN, partial(scores, same)
     ),
-    "sign flip, skewed": Kind(
-        "Sign-flip permutation test, exponential differences",
+    "mean p, skewed": Kind(
+        "Test of the mean, exponential differences",
         _CHANGE,
-        _FLIP,
+        _MEAN,
         partial(scores, lambda scores: skewed(scores) - 1.0),
+    ),
+    "sign flip": Kind(
+        "Sign-flip permutation test, normal differences",
+        "`entropy_delta_signflip_p`",
+        _FLIP,
+        partial(scores, same),
     ),
     "wilcoxon": Kind(
         "Wilcoxon signed-rank test on image means",

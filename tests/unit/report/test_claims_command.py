@@ -120,6 +120,23 @@ def test_what_sets_runs_apart_is_noted(tmp_path: Path) -> None:
     assert "differs: 1.0 (a); &lt;0.9&gt; (b)" in (tmp_path / "out" / "claims.html").read_text()
 
 
+def test_of_several_runs_the_newest_of_all_documents_counts_and_the_others_are_named(
+    tmp_path: Path,
+) -> None:
+    dates = [f"2026010{day}_000000" for day in (1, 2, 3, 4)]
+    files = [write(tmp_path / "runs", steady_one(), date=date) for date in dates]
+    # The last one is a smoke run.
+    smoke = json.loads(files[3].read_text())
+    smoke["config"]["limit"] = 4
+    files[3].write_text(json.dumps(smoke))
+    record = judged(tmp_path)
+    others = ", ".join(map(str, (files[0], files[1], files[3])))
+    note = f"{files[2]} counts, the newest of all documents; not {others}"
+    assert record["notes"] == [f"org/model, pope_invariance: {note}"]
+    assert [run["counts"] for run in record["runs"]] == [False, False, True, False]
+    assert files[0].name in (tmp_path / "out" / "claims.md").read_text().replace("\\", "")
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [

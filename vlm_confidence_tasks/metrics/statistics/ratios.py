@@ -19,8 +19,11 @@ def ratio_interval(
 ) -> Interval | None:
     """Return the interval of sum(above) / sum(below), or of its difference in two views.
 
-    A document whose denominator is 0, such as an entropy, still counts with its numerator.
+    None if all of `below` is 0. A document of which it is, such as an entropy, still counts with
+    its numerator.
     """
+    if not below.any():
+        return None
     counts = np.maximum(below, np.finfo(np.float64).tiny)
     return mean_interval(above, counts, image, paired=second, level=level)
 

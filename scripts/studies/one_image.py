@@ -49,9 +49,9 @@ many enough to be drawn, one of them carries much of the variance. So the share 
 influential image carries, its *influence*, tells most samples that mislead from those that do not,
 if it may be less the further out in the tail a test looks: up to 0.3 at 5%, and 0.3 (1.96 / z)^2.5
 at z standard errors. A p cannot be smaller than the level at which its influence is the bound.
-The exponent was chosen of 2, 2.5 and 3 for 12 tests together, in 6,000 samples: with 2 any of them
-was wrong in 6.2% (1.0) for the measured changes at 30 images, with 2.5 in 2.4% (0.6); with 3, a third
-of the samples of normal numbers on 80 images allowed none of 12 tests, with 2.5 a seventh.
+The exponent was chosen of 2, 2.5 and 3, by 12 tests together in 6,000 samples: with 2 any of them
+was wrong in 6.2% (1.1) for the measured changes at 30 images, with 2.5 in 2.4% (0.6). With 3, a
+third of the samples of normal numbers on 80 images allowed none of 12 tests, with 2.5 a seventh.
 [How often verdicts on claims are wrong](../claims.md#one-rule).
 
 "Measured changes" are the mean changes in entropy of the 30 images of `pope_adv_eps0.1` on the

@@ -44,7 +44,8 @@ TESTS = ["mean p, normal", "mean p, skewed", "sign flip", "wilcoxon", "ece_p"]
 # The second has few intervals here.
 LOWER = {"ece difference, overconfident afterwards", "aurc, saturated"}
 # Which share of repeats has an interval at least. Two of 30 images decide the share above the 95th
-# percentile, and often one the mean of skewed numbers; of 5% wrong answers, those to 30 questions are mostly on under 5 images.
+# percentile, often one the mean of skewed numbers; of 5% wrong answers, those to 30 questions are
+# mostly on under 5 images.
 SELDOM = {"defense_reject": 0.3, "mean p, skewed": 0.4} | {
     name: 0.05 for name in coverage.KINDS if name.endswith(", saturated")
 }

@@ -120,8 +120,8 @@ class Loss(Mean):
         found = loss_interval(*columns, paired=sums.second, level=level)
         if found is None:
             return None
-        ends = (self.most * end for end in (found.estimate, found.low, found.high))
-        return Interval(*ends, influence=found.influence)
+        estimate, low, high = (self.most * end for end in (found.estimate, found.low, found.high))
+        return Interval(estimate, low, high, found.influence)
 
     def _p(self, rows: Rows) -> float | None:
         return inverted_p(partial(self._bounds, rows))

@@ -109,6 +109,24 @@ def test_each_key_is_answered_once_clean_first_and_by_task(documents) -> None:
     assert sorted(complete) == [("one", [0, 1, 2, 3]), ("other", [0, 1, 2, 3])]
 
 
+class Shy(Brightness):
+    """Refuses to look at perturbed images."""
+
+    def answer(self, request: Request) -> Generation:
+        shown = super().answer(request)
+        refusal = Generation("No image was provided, so I cannot answer.")
+        return shown if request.variant == CLEAN else refusal
+
+
+def test_a_refusal_is_no_label_and_marked(documents) -> None:
+    asked = task(documents, "asked")
+    with running(Shy(), asked) as run:
+        run.answer(requests_of(asked, NOISE, 1))
+        sample = run.samples("asked")[0]
+    found = [(readout.answer, readout.refused) for readout in (sample.clean, *sample.variants)]
+    assert found == [(sample.clean.text, False), (None, True)]
+
+
 def test_a_failure_has_its_place_and_ends_the_run_or_is_counted(documents) -> None:
     strict = task(documents, "strict")
     with running(Brightness(failing=1), strict) as run:

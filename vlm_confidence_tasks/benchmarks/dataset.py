@@ -116,7 +116,8 @@ class Documents:
         row = self._rows[index]
         cells = _flat([row[name] for name in self._benchmark.image_columns])
         if not cells:
-            raise DocumentError(f"there is none in {', '.join(self._benchmark.image_columns)}")
+            columns = ", ".join(self._benchmark.image_columns)
+            raise DocumentError(f"there is no image in column {columns}")
         return [self._benchmark.convert(self._decoder.image(cell)) for cell in cells]
 
 

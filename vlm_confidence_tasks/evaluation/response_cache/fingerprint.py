@@ -86,11 +86,12 @@ def images_fingerprint(model: str, request: Request, identities: Identities) -> 
     """Return the key of the images that a perturbation made with the model's help.
 
     The model's fingerprint has the versions of all code that runs it. `identities` tell, for each
-    need, what its value depends on besides image and provider.
+    need, what its value depends on besides image and provider. The number in the key is that of
+    how stored images are decoded: 2, where those of more than 8 bits are scaled.
     """
     spec = request.key.image
     content = request.question.content
-    parts = ["images", model, spec.source.hex(), spec.max_side, str(spec.variant), content]
+    parts = ["images 2", model, spec.source.hex(), spec.max_side, str(spec.variant), content]
     return bytes.fromhex(_digest([*parts, spec.providers, identities]))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from vlm_confidence_tasks.cli.options import Commands
@@ -37,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the numbers of each file; 1 if something was wrong with the input."""
     problems = Problems()
     files = [file for given in options.samples for file in _samples_files(given, problems)]
-    by_file = {str(file): _numbers(file) for file in files}
+    by_file = {str(file): _numbers(file, problems) for file in files}
     several = len(by_file) > 1
     if options.json and by_file:
         print(json.dumps(by_file if several else next(iter(by_file.values())), indent=2))
@@ -59,17 +58,16 @@ def _samples_files(given: Path, problems: Problems) -> list[Path]:
     return [run.samples for run in find_runs([given], problems)]
 
 
-def _numbers(file: Path) -> dict[str, float]:
+def _numbers(file: Path, problems: Problems) -> dict[str, float]:
     from vlm_confidence_tasks.report.inputs.held_samples import read_beside
     from vlm_confidence_tasks.report.inputs.samples import SamplesError
     from vlm_confidence_tasks.report.representation_statistics import inside_numbers
 
     held = read_beside(file)
     if held.run is None:
-        print(
-            f"vlm-confidence: note: {file}: its run's results file is not beside it, so that these "
-            "numbers are held against none",
-            file=sys.stderr,
+        problems.note(
+            f"{file}: its run's results file is not beside it, so that these numbers are held "
+            "against none"
         )
     numbers = {name: number.value for name, number in held.numbers.items()}
     numbers |= inside_numbers(held.answers)

@@ -52,16 +52,15 @@ def lines_of(output: str) -> list[str]:
 
 
 def cells(line: str) -> list[list[str]]:
-    """The columns after the name: the numbers of each and its mark."""
-    found = [cell.split(" -> ") for cell in line.split("  ") if cell][1:]
-    return [[part.strip() for part in cell] for cell in found]
+    """The columns after the name and the sizes: the numbers of each and its mark."""
+    return [cell.split("->") for cell in line.split()[3:]]
 
 
 def test_what_engines_said_of_answers_is_a_line_for_each_kind() -> None:
     one, two = (yes_no_document("Yes", ("Yes",), [(NOISE, "Yes")]) for _ in range(2))
     open_one = replace(two.clean, confidence_low=0.5, confidence_high=0.9)
     held = Answers.of([one, replace(two, clean=open_one, question_id="2")])
-    assert summary({"x": held}).splitlines()[4:] == [
+    assert summary({"x": held}).splitlines()[-1:] == [
         "1 of 1 answers have bounds too far apart for a confidence: calibration is of the others "
         "(confidence_open)"
     ]
@@ -72,7 +71,7 @@ def test_what_engines_said_of_answers_is_a_line_for_each_kind() -> None:
             replace(one, clean=replace(one.clean, **{"refused": False, **more}))
             for more in ({kind: said}, {})
         )
-        (line,) = summary({"x": Answers.of([told]), "y": Answers.of([not_told])}).splitlines()[5:]
+        (line,) = summary({"x": Answers.of([told]), "y": Answers.of([not_told])}).splitlines()[-1:]
         lines.append(line)
     # In the order of kinds, of the tasks in which it happened.
     assert lines == [
@@ -112,11 +111,50 @@ def test_rates_and_calibration_errors_are_marked_where_most_of_the_images_moved(
 
 
 def test_nothing_is_marked_of_under_five_images() -> None:
-    assert not change("entropy", captions([0.1, 0.2, 0.1, 0.2], [9.1, 9.2, 9.0, 9.3])).excludes_zero
+    few = captions([0.1, 0.2, 0.1, 0.2], [9.1, 9.2, 9.0, 9.3])
+    assert change("entropy", few).excludes_zero is None
     # Twenty documents on four images are four observations.
     moved = np.linspace(1.0, 1.1, 20)
     assert change("entropy", captions([0.0] * 20, moved)).excludes_zero
-    assert not change("entropy", captions([0.0] * 20, moved, images=4)).excludes_zero
+    assert change("entropy", captions([0.0] * 20, moved, images=4)).excludes_zero is None
+
+
+def test_what_was_not_tested_is_no_missing_star() -> None:
+    few = captions([0.1, 0.2, 0.1, 0.2], [9.1, 9.2, 9.0, 9.3])
+    _, _, row, *feet = summary({"few": few}).splitlines()
+    assert row.split() == ["few", "4/4", *"-----", "0.150->9.150?"]
+    assert feet[0].startswith("?: no test of that change: too few images, or one decides it")
+    # One image decides all of the change.
+    one = captions([0.1] * IMAGES, [0.1] * (IMAGES - 1) + [9.1])
+    assert summary({"one": one}).splitlines()[2].endswith("0.100->0.325?")
+    tested = captions([0.1] * IMAGES, np.linspace(0.2, 0.3, IMAGES))
+    assert "?" not in summary({"many": tested})
+
+
+@pytest.mark.parametrize(("parsed", "side"), [(20, "perturbed"), (20, "clean"), (54, "")])
+def test_answers_that_name_no_label_are_on_the_line_and_warned_of(parsed: int, side: str) -> None:
+    read, not_read = ("Yes", 0.1, 1.0, 1.0), (None, 0.1, None, None)
+
+    def said(of: str, n: int) -> tuple:
+        return not_read if n >= parsed and of == (side or "perturbed") else read
+
+    held = table(
+        (
+            yes_no_document("Yes", said("clean", n), [(NOISE, *said("perturbed", n))])
+            for n in range(60)
+        ),
+        images=30,
+    )
+    lines = summary({"pope": held}).splitlines()
+    shown = {"perturbed": "0.667", "clean": "0.000", "": "0.100"}[side]
+    assert lines[1].split()[:3] == ["task", "doc/img", "invalid"]
+    assert lines[2].split()[:3] == ["pope", "60/30", shown]
+    name = "invalid_rate_clean" if side == "clean" else "invalid_rate"
+    warned = (
+        f"warning: pope: 67% of answers to {side} images name no label ({name}): confidence and "
+        "ece are of the others"
+    )
+    assert [line for line in lines if "warning" in line] == ([warned] if side else [])
 
 
 def test_flips_have_no_clean_side_and_no_mark() -> None:
@@ -127,8 +165,8 @@ def test_flips_have_no_clean_side_and_no_mark() -> None:
 
 def test_what_is_missing_is_a_dash_and_a_task_without_numbers_no_line() -> None:
     held = {"captions": captions([0.1] * IMAGES, [0.2] * IMAGES), "nothing": Answers.of([])}
-    (_, _, row, _) = summary(held).splitlines()
-    assert row.split() == ["captions", "-", "-", "-", "-", "0.100", "->", "0.200"]
+    (_, _, row, *_) = summary(held).splitlines()
+    assert row.split() == ["captions", "40/40", *"-----", "0.100->0.200?"]
     assert summary({"none": Answers.of([])}) == summary({}) == ""
 
 
@@ -138,7 +176,7 @@ def test_a_change_that_three_decimals_do_not_show_is_not_marked() -> None:
         moved = clean + np.linspace(0.9, 1.1, IMAGES) * shift
         held = captions(clean, moved)
         assert change("entropy", held).excludes_zero
-        assert summary({"task": held}).splitlines()[2].endswith(f" -> {0.25 + shift:.3f}{mark}")
+        assert summary({"task": held}).splitlines()[2].endswith(f"->{0.25 + shift:.3f}{mark}")
 
 
 def test_long_names_stand_alone_and_no_line_has_more_than_100_columns() -> None:
@@ -148,12 +186,14 @@ def test_long_names_stand_alone_and_no_line_has_more_than_100_columns() -> None:
     assert max(map(len, lines)) <= 100 and lines[3].endswith("*")
     assert lines[2] == longest
     # The columns stand under each other.
-    assert {line.index(" -> ") for line in (lines[3], lines[4])} == {lines[4].index(" -> ")}
+    assert {line.index("->") for line in (lines[3], lines[4])} == {lines[4].index("->")}
 
 
 def test_a_run_of_our_command_ends_with_these_lines(sweep: Run) -> None:
-    _, head, *rows, _ = lines_of(sweep.output)
-    assert head.split() == ["task", *SHOWN]
+    _, head, *rows, sizes, _ = lines_of(sweep.output)
+    assert head.split() == ["task", "doc/img", "invalid", *SHOWN]
+    rows, untested = [row for row in rows if "->" in row], [row for row in rows if "->" not in row]
+    assert sizes.startswith("doc/img: ") and len(untested) == ("?:" in sweep.output)
     assert sweep.output.index(HEAD) > sweep.output.rindex("|Filter|")
     assert sweep.output.count(HEAD) == 1
     shown = {row.split()[0]: cells(row) for row in rows}
@@ -163,7 +203,7 @@ def test_a_run_of_our_command_ends_with_these_lines(sweep: Run) -> None:
         for name, column in zip(SHOWN, columns, strict=True):
             sides = [side for side in (clean_side(name), name) if side is not None]
             expected = [f"{numbers[side]:.3f}" for side in sides if side in numbers] or ["-"]
-            assert [text.rstrip("*") for text in column] == expected, (task, name)
+            assert [text.rstrip("*?") for text in column] == expected, (task, name)
 
 
 def test_the_harness_own_command_prints_them_before_its_table_and_without_samples(
@@ -171,8 +211,8 @@ def test_the_harness_own_command_prints_them_before_its_table_and_without_sample
 ) -> None:
     command = ["lmms-eval", "--model", "tiny_llava", "--tasks", "pope_eps0.3", "--limit", "2"]
     done = run_command(command, tmp_path)
-    _, _, row, _ = lines_of(done.output)
-    assert row.split()[0] == "pope_eps0.3"
+    _, _, row, *_ = lines_of(done.output)
+    assert row.split()[:2] == ["pope_eps0.3", "2/1"]
     assert done.output.index(HEAD) < done.output.index("|Filter|")
     # Two questions about one image.
     assert "*" not in row

@@ -2,21 +2,25 @@
 
 import hashlib
 import io
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import datasets
+import msgspec
 import numpy as np
+import pyarrow.parquet
 from PIL import Image
 from tqdm import tqdm
 
 from vlm_confidence_tasks.benchmarks import second_turn
 from vlm_confidence_tasks.calibration.config import DataConfig
 from vlm_confidence_tasks.calibration.sources import Asked
-from vlm_confidence_tasks.errors import TaskError
+from vlm_confidence_tasks.errors import TaskError, one_line
 from vlm_confidence_tasks.perturbations import image_digest, perturb
+from vlm_confidence_tasks.report.formats.whole import replacing
 from vlm_confidence_tasks.types import Question
 
 Masks = Mapping[str, Any]
@@ -24,6 +28,8 @@ MasksOf = Callable[[Question, Image.Image], Masks]
 Example = dict[str, Any]
 
 TRAIN, HELD_OUT = "train", "test"
+# How many examples of each split there are: what is read must be all of them.
+FINISHED = "finished.json"
 # Rows in a file, and in memory at once.
 SHARD = 2000
 
@@ -186,36 +192,37 @@ def write_examples(
     output: Path,
     quiet: bool = True,
 ) -> Counts:
-    """Write examples as parquet files, `<split>-00000.parquet` and so on.
+    """Write examples as parquet files, `<split>-00000.parquet` and so on, and how many there are.
 
-    The folder must be new or hold no parquet file.
+    The folder must be new or hold no parquet file; it holds none before all are written.
 
     Raises:
         TaskError: There is no example to train on, or the folder holds data.
     """
     if any(output.glob("*.parquet")):
         raise TaskError(f"{output}: holds data already: name another folder, or delete it")
-    output.mkdir(parents=True, exist_ok=True)
     counts = Counts()
     shards: dict[str, int] = {TRAIN: 0, HELD_OUT: 0}
     waiting: dict[str, list[Example]] = {TRAIN: [], HELD_OUT: []}
 
-    def write(split: str) -> None:
-        file = output / f"{split}-{shards[split]:05d}.parquet"
+    def write(split: str, folder: Path) -> None:
+        file = folder / f"{split}-{shards[split]:05d}.parquet"
         datasets.Dataset.from_list(waiting[split], features=FEATURES).to_parquet(str(file))
         shards[split] += 1
         waiting[split] = []
 
     made = examples(asked, masks_of, config, counts)
-    for split, row in tqdm(made, desc="Examples", unit=" examples", disable=quiet):
-        waiting[split].append(row)
-        if len(waiting[split]) == SHARD:
-            write(split)
-    if not counts.examples[TRAIN]:
-        raise TaskError(_nothing(counts))
-    for split, rows in waiting.items():
-        if rows:
-            write(split)
+    with replacing(output) as new:
+        for split, row in tqdm(made, desc="Examples", unit=" examples", disable=quiet):
+            waiting[split].append(row)
+            if len(waiting[split]) == SHARD:
+                write(split, new)
+        if not counts.examples[TRAIN]:
+            raise TaskError(_nothing(counts))
+        for split, rows in waiting.items():
+            if rows:
+                write(split, new)
+        (new / FINISHED).write_text(json.dumps(counts.examples) + "\n")
     return counts
 
 
@@ -238,7 +245,31 @@ def load_examples(folder: Path, split: str = TRAIN) -> datasets.Dataset:
         raise TaskError(
             f"{folder}: no file {split}-*.parquet in it: make it with vlm-confidence csp data"
         )
+    if (there := sum(map(_rows, files))) != (written := _finished(folder)[split]):
+        raise TaskError(
+            f"{folder}: {there} of {written} {split} examples in it: copy or make the data again"
+        )
     rows = datasets.Dataset.from_parquet([str(file) for file in files])
     if lacking := sorted(set(FEATURES) - set(rows.column_names)):
         raise TaskError(f"{files[0]}: has no column {lacking[0]!r}: not of vlm-confidence csp data")
     return rows
+
+
+def _rows(file: Path) -> int:
+    try:
+        return int(pyarrow.parquet.read_metadata(file).num_rows)
+    except (pyarrow.ArrowException, OSError) as error:
+        what = f"no parquet file ({one_line(error)})"
+        raise TaskError(f"{file}: {what}: copy or make the data again") from error
+
+
+def _finished(folder: Path) -> dict[str, int]:
+    """Return how many examples of each split were written."""
+    file = folder / FINISHED
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, int])
+    except (OSError, msgspec.MsgspecError) as error:
+        raise TaskError(
+            f"{file}: cannot be read ({one_line(error)}): the data is not whole, or of an earlier "
+            "release; make it again with vlm-confidence csp data"
+        ) from error

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import datasets
 import msgspec
@@ -16,9 +20,11 @@ from PIL import Image
 
 from calibration.making import ABSENT, asked, finder, scenes
 from vlm_confidence_tasks.benchmarks import PROMPTS
+from vlm_confidence_tasks.calibration import data
 from vlm_confidence_tasks.calibration.card import write_card
 from vlm_confidence_tasks.calibration.config import DataConfig, read_config, to_mapping
 from vlm_confidence_tasks.calibration.data import (
+    FINISHED,
     Counts,
     draw_confidences,
     examples,
@@ -27,6 +33,7 @@ from vlm_confidence_tasks.calibration.data import (
     split_of,
     write_examples,
 )
+from vlm_confidence_tasks.calibration.sources import Asked
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.perturbations import image_digest
 from vlm_confidence_tasks.sandbox.render import pale
@@ -201,8 +208,51 @@ def test_a_folder_without_examples_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match=r"no file train-\*.parquet in it"):
         load_examples(tmp_path)
     datasets.Dataset.from_dict({"image": ["x"]}).to_parquet(str(tmp_path / "train-0.parquet"))
+    (tmp_path / FINISHED).write_text('{"train": 1}')
     with pytest.raises(TaskError, match="has no column 'answer'"):
         load_examples(tmp_path)
+
+
+def test_a_folder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+    drawn = scenes(2)
+    with patch.object(data, "SHARD", 8):
+        write_examples(asked(drawn), finder(drawn).of, ALL, tmp_path)
+    first, second, third = sorted(tmp_path.glob("train-*.parquet"))
+    assert len(load_examples(tmp_path)) == 20
+    held = second.read_bytes()
+    second.write_bytes(b"")
+    with pytest.raises(TaskError, match=f"{second}: no parquet file .*: copy or make the data"):
+        load_examples(tmp_path)
+    second.unlink()
+    with pytest.raises(TaskError, match=f"{tmp_path}: 12 of 20 train examples in it: copy or"):
+        load_examples(tmp_path)
+    second.write_bytes(held)
+    (tmp_path / FINISHED).unlink()
+    with pytest.raises(TaskError, match=f"{tmp_path}/{FINISHED}: cannot be read .*make it again"):
+        load_examples(tmp_path)
+
+
+def test_examples_that_were_killed_between_files_are_none_and_are_made_again(
+    tmp_path: Path,
+) -> None:
+    drawn = scenes(3)
+
+    def killed() -> Iterator[Asked]:
+        yield from list(asked(drawn))[:2]
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if (child := os.fork()) == 0:
+        with patch.object(data, "SHARD", 8):
+            write_examples(killed(), finder(drawn).of, ALL, tmp_path)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert [path.name for path in tmp_path.glob("*/*")] == [
+        "train-00000.parquet",
+        "train-00001.parquet",
+    ]
+    with pytest.raises(TaskError, match=r"no file train-\*.parquet in it"):
+        load_examples(tmp_path)
+    write_examples(asked(drawn), finder(drawn).of, ALL, tmp_path)
+    assert len(load_examples(tmp_path)) == 30 and not list(tmp_path.glob("*/*"))
 
 
 def test_a_models_own_answer_is_quoted() -> None:

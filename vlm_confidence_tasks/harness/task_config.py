@@ -104,7 +104,7 @@ def read_config(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Any]]:
         config.get("metric_list"), metrics, more_metrics(settings.metrics, metrics)
     )
     if config.get("metric_list") and not variants:
-        check_clean(config["metric_list"], metrics)
+        check_clean(harness_config["metric_list"], metrics)
     return plan, harness_config
 
 

@@ -129,7 +129,10 @@ def test_the_metrics_beside_the_core_ones(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.warns(FutureWarning, match="coverage_90 is now hit_90"):
         assert listed(metrics=["coverage_90"]) == core | {"hit_90"}
     with pytest.warns(FutureWarning, match="coverage_90 is now hit_90"):
-        assert listed(metric_list=[{"metric": "coverage_90"}]) == {"hit_90"}
+        old = {"metric_list": [{"metric": "coverage_90"}]}
+        assert listed(perturbations=[NOISE], **old) == {"hit_90"}
+    with pytest.warns(FutureWarning), pytest.raises(TaskError, match="there is no hit_90: add"):
+        listed(**old)
     assert listed(metrics="all") == every
     monkeypatch.setenv("VLM_CONFIDENCE_METRICS", "all")
     assert listed() == listed(metrics=["aurc"]) == every

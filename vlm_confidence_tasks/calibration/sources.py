@@ -17,6 +17,7 @@ from vlm_confidence_tasks.benchmarks.base import as_text, to_rgb
 from vlm_confidence_tasks.benchmarks.decoding import Decoder
 from vlm_confidence_tasks.errors import TaskError, one_line
 from vlm_confidence_tasks.perturbations import image_digest, images_digest
+from vlm_confidence_tasks.report.inputs.samples import filled
 from vlm_confidence_tasks.types import Question
 
 QUESTIONS = "questions.jsonl"
@@ -159,10 +160,11 @@ def folder_questions(folder: Path) -> Iterator[Asked]:
     """
     file, decoder = folder / QUESTIONS, Decoder(str(folder), folder)
     try:
-        lines: Sequence[str] = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        with file.open("rb") as stream:
+            lines = list(filled(stream))
+    except OSError as error:
         raise TaskError(f"{file}: cannot be read: {one_line(error)}") from error
-    for number, text in enumerate(lines, start=1):
+    for number, text in lines:
         try:
             line = msgspec.json.decode(text, type=_Line)
             for name in line.__struct_fields__:

@@ -91,6 +91,15 @@ def test_a_folders_questions(folder: Path) -> None:
     assert image_digest(one.image) == image_digest(pale(scenes(1)[0]))
 
 
+def test_a_question_may_hold_what_ends_lines_elsewhere_and_blank_lines_may_follow(
+    folder: Path,
+) -> None:
+    line = {"image": "a.png", "question": "One\u2028two\x85?", "answer": "Yes"}
+    text = json.dumps(line, ensure_ascii=False) + "\n\n \n"
+    (folder / "questions.jsonl").write_text(text, encoding="utf-8")
+    assert [one.question.asked for one in folder_questions(folder)] == [line["question"]]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -24,7 +24,7 @@ def test_an_entry_says_what_was_run(leaderboard: dict) -> None:
     entry = next(e for e in leaderboard["entries"] if e["task"] == "pope_eps0.3")
     assert entry["perturbations"] == ["gaussian_noise(epsilon=0.3, seed=0)"]
     assert entry["epsilon"] == 0.3
-    assert entry["n"] == {"documents": 40, "failed": 0, "instances": 40, "images": 7}
+    assert entry["n"] == {"documents": 40, "failed": 0, "instances": 40, "images": 40}
     assert entry["versions"] == {
         "vlm_confidence_tasks": "1.0",
         "lmms_eval": "0.7.3",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import of_images, write_pope
 from lmms_eval.tasks import TaskManager
 
 from vlm_confidence_tasks.errors import TaskError
@@ -53,3 +54,13 @@ def test_the_adapter_is_left_as_it_was(evaluate: Callable[..., dict]) -> None:
 def test_an_unknown_condition_is_refused() -> None:
     with pytest.raises(TaskError, match="task x: condition is 'best' and epsilon 0.0, expected so"):
         TrapTask({"task": "x", "benchmark": "caption", "condition": "best"})
+
+
+def test_a_truncated_image_is_not_filled_with_grey(
+    manager: TaskManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = of_images(lambda stored: stored[:-40], "24")
+    monkeypatch.setenv("VLM_CONFIDENCE_DATA", str(write_pope(tmp_path, [0, 23], cut)))
+    said = f"task {NAMES[0]}, document 1: cannot read its image: OSError: .*truncated"
+    with pytest.raises(TaskError, match=said):
+        evaluate_by_name(manager, [NAMES[0]])

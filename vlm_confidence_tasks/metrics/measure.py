@@ -160,7 +160,7 @@ def metrics_for(
         provides: What the task measures besides its answers; None for all.
 
     >>> [name for name in metrics_for(["noise"], frozenset()) if "noise" in name]
-    ['ifr_noise', 'iv_noise']
+    ['ifr_noise', 'iv_noise', 'ece_noise', 'ece_floor_noise']
     """
     named = (metric for group in GROUPS for metric in _named(group, tuple(families)))
     return {m.name: m for m in named if provides is None or m.requires <= set(provides)}

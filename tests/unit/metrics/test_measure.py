@@ -23,8 +23,6 @@ NAMES_FILE = Path(__file__).with_name("metric_names.txt")
 SHOWN = tuple(sorted({variant.family for variant in VARIANTS}))
 # Attacks and noise on objects have documents of their own (test_attacks.py, test_object_noise.py).
 NAMES = list(metrics_for(SHOWN, {"verbal", "loglik", "representations", "same_question"}))
-# Most documents have a visual entropy of 0, of which a gain has no interval.
-TIED = "error_auroc_gain_visual_entropy"
 
 
 @cache
@@ -114,7 +112,7 @@ def test_every_metric_can_be_computed_and_has_an_interval_but_what_estimates_not
     of_each = {f"{source}{name}" for source in ("", "verbal_", "loglik_") for name in of_no_law}
     assert rest == of_each | {"defense_reject", "ece_classwise", "loglik_ece_classwise"}
     for name, number in everything().items():
-        if name in without or name == TIED:
+        if name in without:
             assert number.low is number.high is None, name
         else:
             assert number.low <= number.value <= number.high, name
@@ -138,7 +136,7 @@ def test_the_order_of_documents_leaves_no_trace(seed: int) -> None:
 
 
 # A threshold has too few images above it (statistics/test_thresholds.py).
-FEW = {"defense_reject", "defense_bypass", TIED}
+FEW = {"defense_reject", "defense_bypass"}
 ESTIMATING = [n for n in NAMES if METRICS[n].statistic.estimates and n not in FEW]
 
 

@@ -28,7 +28,7 @@ from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
 
 # With this share of the frequent class on one score, and the rare class on fewer images than this
 # beside it or at it, the spread of the rare class is not seen in the sample.
-LARGE_TIE = 0.5
+LARGE_TIE = 0.1
 FEW_EVENTS = 10
 
 
@@ -42,7 +42,7 @@ def auroc_interval(
 ) -> Interval | None:
     """Interval of AUROC, or of its difference in two conditions.
 
-    The jackknife's (`ranking_interval`), unless a score is shared by at least half of the class
+    The jackknife's (`ranking_interval`), unless a score is shared by at least a tenth of the class
     that is frequent, right answers say, and the rare class is on fewer than 10 images with that
     score, or with others: then the sample says too little of how rare answers differ. AUROC is
     the mean over them of their placement, the share of frequent ones that they win against. Where

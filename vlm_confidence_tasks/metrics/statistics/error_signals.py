@@ -23,6 +23,7 @@ from vlm_confidence_tasks.metrics.functional.ranking import auroc, auroc_of_rank
 from vlm_confidence_tasks.metrics.inference.clusters import (
     FEWEST_CLUSTERS,
     Interval,
+    difference,
     seen_on,
     sides,
 )
@@ -267,10 +268,12 @@ class SignalGain(SignalAuroc):
     def _ranked(
         self, scores: Floats, wrong: Floats, image: Ints, second: Bools | None, level: float
     ) -> Interval | None:
-        if _few_errors(scores, wrong, image, second):
+        errors = wrong > 0.0
+        if _saturated(scores, errors, image, second):
+            return _gain_of_two(scores, errors, image, second, level)
+        if _few_errors(wrong, image, second):
             return None
         # Ranked once, for no group needs sorting then.
-        errors = wrong > 0.0
         one, base = (dense_ranks(column) for column in scores)
         return jackknife_interval(
             lambda rows: _gain(
@@ -286,14 +289,35 @@ def _gain(one: float | None, base: float | None) -> float | None:
     return None if one is None or base is None else one - base
 
 
-def _few_errors(scores: Floats, wrong: Floats, image: Ints, second: Bools | None) -> bool:
-    """Whether too little is seen of wrong, or right, answers: see `auroc_interval`."""
+def _few_errors(wrong: Floats | Bools, image: Ints, second: Bools | None) -> bool:
+    """Whether wrong, or right, answers are on too few images (`ranking_interval`)."""
     seen = [seen_on(image, event, second) for event in (wrong, 1.0 - wrong)]
-    return min(seen) < FEWEST_CLUSTERS or any(
-        is_saturated(score[side], wrong[side] > 0.0, image[side])
+    return min(seen) < FEWEST_CLUSTERS
+
+
+def _saturated(scores: Floats, errors: Bools, image: Ints, second: Bools | None) -> bool:
+    """Whether most of a signal's numbers are equal, in either condition: see `auroc_interval`."""
+    return any(
+        is_saturated(score[side], errors[side], image[side])
         for score in scores
-        for side in sides(second, wrong.size)
+        for side in sides(second, errors.size)
     )
+
+
+def _gain_of_two(
+    scores: Floats, errors: Bools, image: Ints, second: Bools | None, level: float
+) -> Interval | None:
+    """Return the gain's interval by MOVER from those of both AUROCs, without a correlation."""
+    found = [
+        auroc_interval(score[side], errors[side], image[side], level=level)
+        for side in sides(second, errors.size)
+        for score in scores[::-1]
+    ]
+    known = [interval for interval in found if interval is not None]
+    if len(known) < len(found):
+        return None
+    gains = [difference(base, one, 0.0) for base, one in zip(known[::2], known[1::2], strict=True)]
+    return gains[0] if len(gains) == 1 else difference(gains[0], gains[1], 0.0)
 
 
 def joined_signals(answers: Answers) -> CrossFit | None:
@@ -363,7 +387,8 @@ class PairAuroc(OfViews):
         scores = np.array(
             [np.concatenate([table.column(name) for _, table in tables]) for name in names]
         )
-        if _few_errors(scores, wrong, image, second_view([t.owner.size for _, t in tables])):
+        second = second_view([t.owner.size for _, t in tables])
+        if _few_errors(wrong, image, second) or _saturated(scores, wrong > 0.0, image, second):
             return None
         without = fits[0].without_groups if len(fits) == 1 else tables_without_groups(fits)
         scale: Scale = "identity" if self.gain else "logit"

@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from vlm_confidence_tasks.metrics import Answers, auroc, jackknife_interval, signal_prices
 from vlm_confidence_tasks.metrics.functional.cross_fitting import second_half
+from vlm_confidence_tasks.metrics.inference.clusters import difference
 from vlm_confidence_tasks.metrics.inference.ties import auroc_interval
 
 from ..everything import documents, ends, table
@@ -57,15 +58,16 @@ def test_signals_are_ranked_as_by_scikit_learn(name):
     theirs = auroc_interval(signal, errors, images)
     found = METRICS[f"error_auroc_{name}"].interval(table())
     assert ends(found) == pytest.approx(ends(theirs), abs=1e-9)
-    if name == "visual_entropy":
-        # Most documents have an entropy of 0, and few wrong ones another.
-        assert METRICS[f"error_auroc_gain_{name}"].interval(table()) is None
+    found = METRICS[f"error_auroc_gain_{name}"].interval(table()) if name != "confidence" else None
+    if name in ("visual_entropy", "verbal"):
+        # Many documents have one number, and few wrong ones another.
+        both = [auroc_interval(column, errors, images) for column in (doubt, signal)]
+        assert ends(found) == pytest.approx(ends(difference(*both, 0.0)))
     elif name != "confidence":
         theirs = jackknife_interval(
             lambda rows: auroc(signal[rows], errors[rows]) - auroc(doubt[rows], errors[rows]),
             images,
         )
-        found = METRICS[f"error_auroc_gain_{name}"].interval(table())
         assert ends(found) == pytest.approx(ends(theirs), abs=1e-9)
 
 
@@ -125,7 +127,7 @@ def test_prices_are_the_answers_that_a_signal_takes():
     assert signal_prices(Answers.of([])) == {}
 
 
-def test_a_gain_over_saturated_confidence_has_no_interval():
+def test_a_gain_over_saturated_confidence_knows_what_is_not_seen():
     """Where the wrong answers are all at a confidence of 1, what one off it changes is not seen."""
 
     def sure(sample, n):
@@ -138,7 +140,13 @@ def test_a_gain_over_saturated_confidence_has_no_interval():
     held = parsed(documents())
     found = Answers.of([sure(sample, n) for n, sample in enumerate(held)])
     gain, alone = (METRICS[f"error_auroc_{name}"] for name in ("gain_entropy", "confidence"))
-    assert gain.value(found) is not None and gain.interval(found) is None
-    assert gain.difference(found, Answers.of(held)) is None
+    both = [METRICS[f"error_auroc_{n}"].interval(found) for n in ("confidence", "entropy")]
+    assert ends(gain.interval(found)) == pytest.approx(ends(difference(*both, 0.0)))
+    # The gains of two runs likewise.
+    other = Answers.of(held)
+    gains = gain.interval(found), gain.interval(other)
+    wide = gain.difference(found, other)
+    assert wide.estimate == pytest.approx(gains[1].estimate - gains[0].estimate)
+    assert wide.high - wide.low > gains[0].high - gains[0].low
     # The wrong ones seen lie on the tie, at .36; others would lie above.
     assert alone.interval(found).high > 0.5 > 0.4 > alone.value(found)

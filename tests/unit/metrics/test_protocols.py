@@ -49,12 +49,21 @@ VERBAL = both_sides(
         "verbal_accuracy": (2 / 4, 1 / 2),
         "verbal_f1": (2 / (2 + 1 + 0), 2 / (2 + 1 + 0)),
         "verbal_overconfidence": (1.1 / 2 - 1 / 2, 0.7 - 0.5),
-        "verbal_brier": ((0.04 + 0.09) / 2, (0.01 + 0.25) / 2),
+        "verbal_brier_top": ((0.04 + 0.09) / 2, (0.01 + 0.25) / 2),
+        # The order is right: recalibrated, all would be 0 or 1.
+        "verbal_miscalibration": ((0.04 + 0.09) / 2, (0.01 + 0.25) / 2),
+        "verbal_discrimination": (1 / 4, 1 / 4),
+        "verbal_uncertainty": (1 / 4, 1 / 4),
+        # Of one right and one wrong answer, the middle of both log-odds becomes 0.
+        "verbal_calibration_intercept": (-math.log(4 * 3 / 7) / 2, -math.log(9 * 1) / 2),
         "verbal_ece": ((0.2 + 0.3) / 2, (0.1 + 0.5) / 2),
         "verbal_ace": ((0.2 + 0.3) / 2, (0.1 + 0.5) / 2),
         "verbal_mce": (0.3, 0.5),
         "verbal_auroc": (1, 1),
         "verbal_aurc": ((0 + 1 / 2) / 2, (0 + 0 + 1 / 3 + 2 / 4) / 4),
+        "verbal_eaurc": (0, 0),
+        "verbal_augrc": (1 / 8, 1 / 8),
+        "verbal_prr": (1, 1),
         **calibration("verbal_", "", [[(0.8, 1), (0.3, 0)], []]),
         **calibration("verbal_", "_clean", [[(0.9, 1)] * 2, [(0.5, 0)] * 2]),
         # (.8, .7) and (.3, .6) have both: the wrong "No" has the confidence 1 - .4.
@@ -75,6 +84,9 @@ def sure(gap):
 
 
 SHARES = [(sure(1), 1), (sure(3), 0), (sure(2), 0), (sure(2), 1)]
+TOP = sum((p - hit) ** 2 for p, hit in SHARES) / 4
+TOP_CLEAN = ((1 - sure(2)) ** 2 + sure(1) ** 2) / 2
+AREA, BEST = (1 + 1.5 / 2 + 2 / 3 + 2 / 4) / 4, (0 + 0 + 1 / 3 + 2 / 4) / 4
 LOGLIK = both_sides(
     {
         "loglik_accuracy": (2 / 4, 1 / 2),
@@ -87,9 +99,18 @@ LOGLIK = both_sides(
             sum(p for p, _ in SHARES) / 4 - 2 / 4,
             (sure(2) + sure(1)) / 2 - 1 / 2,
         ),
-        "loglik_brier": (
-            sum((p - hit) ** 2 for p, hit in SHARES) / 4,
-            ((1 - sure(2)) ** 2 + sure(1) ** 2) / 2,
+        "loglik_brier": (2 * TOP, 2 * TOP_CLEAN),
+        "loglik_brier_top": (TOP, TOP_CLEAN),
+        # The order of perturbed answers is wrong: recalibrated, all would be 1/2.
+        "loglik_miscalibration": (TOP - 1 / 4, TOP_CLEAN),
+        "loglik_discrimination": (0, 1 / 4),
+        "loglik_uncertainty": (1 / 4, 1 / 4),
+        # Log-odds 1, 2 of right answers and 2, 3 of wrong ones; 2 and 1.
+        "loglik_calibration_intercept": (-2, -(2 + 1) / 2),
+        # Each share of Yes in a bin of its own; those of No are as far off.
+        "loglik_ece_classwise": (
+            (1 - sure(1) + sure(3) + sure(2) + 1 - sure(2)) / 4,
+            (1 - sure(2) + sure(1)) / 2,
         ),
         "loglik_nll": (
             -math.log(sure(1) * sure(-3) * sure(-2) * sure(2)) / 4,
@@ -107,7 +128,10 @@ LOGLIK = both_sides(
         "loglik_mce": (sure(3), sure(1)),
         # Right at .88 and .73; of four pairs with wrong .95, .88 only a tie counts.
         "loglik_auroc": (0.5 / 4, 1),
-        "loglik_aurc": ((1 + 1.5 / 2 + 2 / 3 + 2 / 4) / 4, (0 + 0 + 1 / 3 + 2 / 4) / 4),
+        "loglik_aurc": (AREA, BEST),
+        "loglik_eaurc": (AREA - BEST, 0),
+        "loglik_augrc": ((1 - 0.5 / 4) / 4 + 1 / 8, 1 / 8),
+        "loglik_prr": ((1 / 2 - AREA) / (1 / 2 - BEST), 1),
         # Gaps of the right option 2 and -1: 2 / (1 + x^2) = x / (1 + x) at x = e^(1/T).
         "loglik_temperature": 1 / math.log(np.roots([1, 0, -1, -2])[0].real),
         **calibration("loglik_", "", [SHARES[:2], SHARES[2:]]),
@@ -129,6 +153,8 @@ def test_every_metric_of_the_protocols_is_worked_by_hand():
     for protocol, expected in (("verbal", VERBAL), ("loglik", LOGLIK)):
         # One of the two documents has no answer with a certainty: there are no errors over images.
         undefined = {"verbal_ece_debiased"} if protocol == "verbal" else set()
+        # No slope fits answers whose order is perfect, or perfectly wrong.
+        undefined |= {f"{protocol}_calibration_slope{side}" for side in ("", "_clean")}
         named = {name for name, m in METRICS.items() if m.requires == {protocol}}
         # What one half of the images is judged by is in statistics/test_refitted.py.
         named -= {name for name in named if name.startswith("error_") or "_ts" in name}

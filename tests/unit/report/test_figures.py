@@ -39,7 +39,7 @@ def test_every_kind_of_figure_is_there(made: tuple) -> None:
     kinds = {name.split("_")[0] for name in figures}
     assert kinds == {
         *("entropy", "accuracy", "flips", "risk", "defense"),
-        *("reliability", "recalibration", "errors", "margins"),
+        *("reliability", "recalibration", "errors", "margins", "coverage"),
     }
     assert len([name for name in figures if name.startswith("reliability")]) == 9
 
@@ -51,7 +51,8 @@ def test_sweeps_begin_at_the_clean_image(made: tuple) -> None:
         assert list(line.x) == [0.0, 0.1, 0.3] and line.y[0] == 0
         for n, task in ((1, "pope_eps0.1"), (2, "pope_eps0.3")):
             held = number(leaderboard, line.label, task, "entropy_delta")
-            assert (line.y[n], line.low[n], line.high[n]) == tuple(held.values())
+            drawn = (line.y[n], line.low[n], line.high[n])
+            assert drawn == (held["value"], held["low"], held["high"])
     accuracy, confidence = figures["accuracy_pope"].panels
     for panel, metric in ((accuracy, "accuracy"), (confidence, "confidence")):
         for line in panel.series:

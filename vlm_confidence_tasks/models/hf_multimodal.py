@@ -28,7 +28,7 @@ from vlm_confidence_tasks.models.turns import (
     made_ahead,
     simple_turn,
 )
-from vlm_confidence_tasks.probe import replaced
+from vlm_confidence_tasks.probe import check_length, replaced
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,7 +267,9 @@ class HfMultimodalSimple(lmms):
 
     def _processed(self, processor: Any, turn: Turn) -> dict[str, Any]:
         try:
-            return dict(self._process(processor, [turn]))
+            inputs = dict(self._process(processor, [turn]))
+            check_length(self.model, inputs["input_ids"].shape[-1])
+            return inputs
         except Exception as error:
             raise Unprocessable(turn, error) from error
 

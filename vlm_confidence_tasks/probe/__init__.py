@@ -1,7 +1,7 @@
 """Measures a model while it answers: the only subpackage that imports torch and transformers."""
 
 from vlm_confidence_tasks.probe.answer_position import answer_position
-from vlm_confidence_tasks.probe.backend import ProbeError
+from vlm_confidence_tasks.probe.backend import ProbeError, check_length
 from vlm_confidence_tasks.probe.carrying import Served, escaped
 from vlm_confidence_tasks.probe.description import Origin, folder_digest
 from vlm_confidence_tasks.probe.hidden_states import StateRecorder, Vision, pool_vision
@@ -43,6 +43,7 @@ __all__ = [
     "TransformersSource",
     "Vision",
     "answer_position",
+    "check_length",
     "escaped",
     "find_source",
     "find_structure",

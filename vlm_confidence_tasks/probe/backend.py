@@ -73,6 +73,21 @@ def prompt_ids(
     return prompts
 
 
+def check_length(model: Any, tokens: int) -> None:
+    """Refuse a prompt that is longer than a model's positions: its answer would mean nothing.
+
+    Raises:
+        ProbeError: It is. A model that does not say how many positions it has takes any.
+    """
+    read = getattr(getattr(model, "config", None), "get_text_config", None)
+    positions = None if read is None else getattr(read(), "max_position_embeddings", None)
+    if positions is not None and tokens > positions:
+        raise ProbeError(
+            f"the prompt has {tokens} tokens, more than the model's {positions} positions: shorten "
+            "the question, or leave it out"
+        )
+
+
 @cache
 def known_arguments() -> frozenset[str]:
     """Return the generation arguments that some adapter or engine reads."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import GenerationMixin, StoppingCriteriaList
 
-from vlm_confidence_tasks.probe.backend import ProbeError, prompt_ids
+from vlm_confidence_tasks.probe.backend import ProbeError, check_length, prompt_ids
 from vlm_confidence_tasks.probe.hidden_states import HiddenStatesBatch
 from vlm_confidence_tasks.probe.labels import label_tokens
 from vlm_confidence_tasks.probe.reading import Reading
@@ -72,6 +72,9 @@ def _recorded(
 ) -> tuple[Any, list[Reading]]:
     """Run generate() once with a Recorder in its decoding loop."""
     _refuse_right_padding(model, kwargs)
+    ids = kwargs.get("input_ids")
+    if isinstance(ids, torch.Tensor):
+        check_length(model, ids.shape[-1])
 
     def at_first_step(generator: Any) -> None:
         _refuse_other_than_greedy(kwargs, generator)

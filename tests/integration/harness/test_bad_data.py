@@ -56,6 +56,17 @@ def test_a_text_that_is_missing(happened: Callable, tmp_path: Path) -> None:
     happened("a text is missing", "a question that is null", said(run(tmp_path)))
 
 
+def test_a_question_longer_than_the_models_positions(happened: Callable, tmp_path: Path) -> None:
+    def longer(row: dict) -> dict:
+        return row | {"question": "dog " * 5000} if row["question_id"] == "24" else row
+
+    write_pope(tmp_path / "data", range(0, 46, 23), longer)
+    found = run(tmp_path, VLM_CONFIDENCE_MAX_FAILURES="1")
+    assert found.code == 0, found.output
+    (record,) = found.results["failed"]
+    happened("a question too long", "5,000 words", f"the document fails: “{record['error']}”")
+
+
 def saved(image: Image.Image, kind: str) -> bytes:
     file = BytesIO()
     image.save(file, kind)

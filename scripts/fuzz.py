@@ -21,10 +21,11 @@ from typing import Any
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from fuzz_targets import results, samples, texts, yamls
+from fuzz_targets import cells, results, samples, served, texts, yamls
 
 TARGETS: dict[str, ModuleType] = {
-    module.__name__.rpartition(".")[2]: module for module in (texts, samples, results, yamls)
+    module.__name__.rpartition(".")[2]: module
+    for module in (texts, served, cells, samples, results, yamls)
 }
 
 

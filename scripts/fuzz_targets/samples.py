@@ -16,7 +16,7 @@ from vlm_confidence_tasks import cli
 from vlm_confidence_tasks.types import CLEAN, Inside, Readout, Sample, Variant
 
 
-def row() -> dict[str, Any]:
+def row(number: int = 1) -> dict[str, Any]:
     """Return a row of a samples file with nothing wrong in it."""
     noise = Variant("gaussian_noise", (("epsilon", 0.3),), family="noise")
     numbers = {
@@ -48,7 +48,7 @@ def row() -> dict[str, Any]:
         for variant, moved in zip((CLEAN, noise), inside, strict=True)
     ]
     clean, noisy = readouts
-    labels, names = ("Yes", "No"), ("1", "random")
+    labels, names = ("Yes", "No"), (str(number), "random")
     sample = Sample("x.png", "Yes", labels, "Yes", clean, (noisy,), 1.0, *names)
     made: dict[str, Any] = json.loads(json.dumps(sample.to_dict()))
     return made
@@ -56,7 +56,8 @@ def row() -> dict[str, Any]:
 
 PLACES = places(row())
 changes = st.lists(st.tuples(st.sampled_from(PLACES), values | st.just(REMOVED)), max_size=3)
-lines = changes.map(lambda drawn: changed(row(), drawn)).map(json.dumps)
+# Two of the same question are refused before anything else is looked at.
+lines = st.tuples(st.integers(1, 99), changes).map(lambda d: json.dumps(changed(row(d[0]), d[1])))
 torn = st.tuples(lines, st.integers(0, 400)).map(lambda pair: pair[0][: pair[1]])
 INPUTS = (st.lists(lines | lines | torn, max_size=3).map("\n".join).map(str.encode) | st.binary(),)
 
@@ -67,7 +68,10 @@ def check(data: bytes) -> None:
         path = Path(folder, "samples.jsonl")
         path.write_bytes(data)
         try:
-            with contextlib.redirect_stdout(io.StringIO()):
+            with (
+                contextlib.redirect_stdout(io.StringIO()),
+                contextlib.redirect_stderr(io.StringIO()),
+            ):
                 cli.main(["recompute", "--json", str(path)])
         except SystemExit as end:
             message = str(end.code)

@@ -53,7 +53,7 @@ def test_what_is_found_is_shown_and_the_other_targets_go_on(
 
 
 def test_documents_that_failed_are_left_out(tmp_path: Path) -> None:
-    failed = {**target.row(), "readouts": [], "failed": "task x, document 1: boom"}
+    failed = {**target.row(2), "readouts": [], "failed": "task x, document 1: boom"}
     path = tmp_path / "samples.jsonl"
     path.write_text("\n".join(json.dumps(row) for row in (target.row(), failed)))
     assert len(samples.read_samples(path).samples) == 1

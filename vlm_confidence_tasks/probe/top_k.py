@@ -81,12 +81,16 @@ def _contradiction(chosen: int, logprob: float, listed: Sequence[tuple[int, floa
     if own and not any(_same(logprob, other) for other in own):
         places = ", ".join(f"{math.exp(other):.4g}" for other in own)
         return f"a token has probability {math.exp(logprob):.4g}, and {places} in its own list"
-    least = min([other for _, other in listed], default=math.inf)
+    values = [other for _, other in listed]
+    least = min(values, default=math.inf)
     if not own and logprob > least and not _same(logprob, least):
         return (
             f"a token of probability {math.exp(logprob):.4g} is not in its own list of the "
             f"likeliest, whose least has {math.exp(least):.4g}"
         )
+    together = math.fsum(math.exp(p) for p in (*values, *([] if own or not values else [logprob])))
+    if together > 1 + ROUNDING:
+        return f"a token and its list have probability {together:.4g} together"
     return None
 
 

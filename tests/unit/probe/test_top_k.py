@@ -128,6 +128,9 @@ def test_a_chosen_token_with_another_probability_in_its_list_is_refused(p, wrong
 
 def test_a_likely_token_that_is_not_in_its_list_is_refused_and_an_unlikely_one_is_not():
     given = listed(a=0.5, b=0.25)
+    for more in ([], [(1, math.log(0.7))]):
+        with pytest.raises(RequestError, match="a token and its list have probability 1.5 togeth"):
+            served_step(1, math.log(0.7), [(2, math.log(0.8)), *more])
     with pytest.raises(RequestError, match="probability 0.63 is not in its own list .* has 0.25"):
         served_step(ord("c"), float(np.log(0.63)), given)
     for p in (0.25, 0.2, 1e-300):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from vlm_confidence_tasks.metrics.catalogue import GROUPS, Group
 from vlm_confidence_tasks.metrics.catalogue.metric import Metric, Side
 from vlm_confidence_tasks.metrics.functional.spectra import BANDS
 from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval
+from vlm_confidence_tasks.metrics.statistics.means import Loss, Mean, PerImage, Rate
 from vlm_confidence_tasks.metrics.statistics.statistic import Statistic
 from vlm_confidence_tasks.types import CHANNELS, Measure
 
@@ -169,8 +170,9 @@ def metrics_for(
 def _named(group: Group, families: Sequence[str]) -> Iterator[NamedMetric]:
     """Yield the metrics of a group, for one source, channel, band or family after the other."""
     if group.per is None:
+        records = [each for record in group.records for each in _weighed(record)]
         for source in _SOURCES:
-            for record in group.records:
+            for record in records:
                 if source == record.source:
                     yield from _sided(record, source, "", {})
                 elif source in record.also:
@@ -180,6 +182,23 @@ def _named(group: Group, families: Sequence[str]) -> Iterator[NamedMetric]:
     for part in parts[group.per]:
         for record in group.records:
             yield from _sided(record, record.source, "", {group.per: part})
+
+
+def _weighed(record: Metric) -> Iterator[Metric]:
+    """Yield a record, and the one in which images weigh alike, if it has that."""
+    yield record
+    mean = record.statistic
+    if record.per_image and isinstance(mean, Mean):
+        # Of an image a rate is no event, but a number in [0, 1].
+        mean = Loss(mean.take) if isinstance(mean, Rate) else mean
+        yield replace(
+            record,
+            name=f"{record.name}_per_image",
+            statistic=PerImage(mean),
+            description=f"{record.description}; images weigh alike",
+            core=(),
+            formerly="",
+        )
 
 
 def _sided(

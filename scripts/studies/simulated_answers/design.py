@@ -143,6 +143,7 @@ class Kind:
         draw: Draws a table, or two that are compared.
         truth: What the interval should hold; None of a test.
         variants: Whether it depends on the number of variants.
+        questions: At most how many questions an image has, a cell for each.
     """
 
     title: str
@@ -151,6 +152,7 @@ class Kind:
     draw: Draw
     truth: float | Truth | None = None
     variants: bool = True
+    questions: Sequence[int] = QUESTIONS
 
     def run(self, data: Data, rng: Generator) -> Outcome:
         """Run one repeat."""
@@ -181,7 +183,9 @@ def measured(truth: Truth) -> float:
 def cells(kind: Kind, images: Sequence[int] = IMAGES) -> Iterator[Cell]:
     """Yield the designs of a kind."""
     variants = VARIANTS if kind.variants else (1,)
-    for n, questions, count, shared in itertools.product(images, QUESTIONS, variants, CORRELATIONS):
+    for n, questions, count, shared in itertools.product(
+        images, kind.questions, variants, CORRELATIONS
+    ):
         # One answer an image has nothing to correlate with.
         if questions * count > 1 or not shared:
             yield Cell(n, questions, count, shared)

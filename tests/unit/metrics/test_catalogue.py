@@ -30,6 +30,8 @@ from .making import (
 ENTROPY_AND_DEFENSE = {
     *("entropy", "entropy_clean", "entropy_delta", "entropy_drop_rate"),
     *("entropy_delta_signflip_p", "entropy_delta_wilcoxon_p"),
+    *("entropy_per_image", "entropy_per_image_clean"),
+    *("entropy_delta_per_image", "entropy_drop_rate_per_image"),
     *("defense_reject_clean", "defense_reject", "defense_bypass", "defense_auroc"),
 }
 
@@ -206,6 +208,16 @@ HAND_WORKED = both_sides(
     }
 )
 
+# All answers are about one image.
+OF_IMAGES = ("accuracy", "entropy", "confidence", "invalid_rate", "overconfidence", "ifr")
+OF_IMAGES += ("entropy_delta", "entropy_drop_rate")
+HAND_WORKED |= {
+    f"{name}_per_image{end}": HAND_WORKED[f"{name}{end}"]
+    for name in OF_IMAGES
+    for end in ("", "_clean")
+    if f"{name}{end}" in HAND_WORKED
+}
+
 # What the names of metrics begin with that need logits.
 NEEDS_LOGITS = (
     *("entropy", "defense", "confidence", "overconfidence", "brier", "nll", "ece", "ace"),
@@ -218,6 +230,19 @@ NEEDS_LOGITS = (
 def test_three_documents_by_hand():
     for order in itertools.permutations(DOCUMENTS):
         assert values(order) == pytest.approx(HAND_WORKED, abs=1e-12)
+
+
+def test_images_weigh_alike_by_hand():
+    """A is about one image, B and C about another."""
+    found = values([replace(A, image_id="one"), B, C])
+    assert found["accuracy_per_image"] == pytest.approx((1 / 3 + 2 / 6) / 2)
+    assert found["accuracy_per_image_clean"] == (1 + 0) / 2
+    assert found["ifr_per_image"] == pytest.approx((2 / 3 + 3 / 6) / 2)
+    assert found["entropy_per_image"] == pytest.approx((0.75 / 3 + 2.75 / 6) / 2)
+    assert found["entropy_delta_per_image"] == pytest.approx((0 - 0.625 / 6) / 2)
+    # Five answers about the second have a confidence.
+    over = (2.1 / 3 - 1 / 3, 3.6 / 5 - 2 / 5)
+    assert found["overconfidence_per_image"] == pytest.approx(sum(over) / 2)
 
 
 def at_position(readout, entropy=None, unknown=False):
@@ -320,7 +345,7 @@ def test_confidences_within_bounds_are_counted_where_they_are_too_wide():
     assert found["confidence"] == 0.8 and found["ece"] == pytest.approx(0.2)
     assert found["probs_unsettled"] == 1 and "nll" not in found and "nll_clean" in found
     exact = {name for name in values([A, B]) if name.startswith("confidence_")}
-    assert exact == {"confidence_clean"}
+    assert exact == {"confidence_clean", "confidence_per_image", "confidence_per_image_clean"}
 
 
 @pytest.mark.parametrize(
@@ -347,6 +372,7 @@ def test_an_open_question_has_accuracy_too():
     asked = open_document("cat", ("cat", True, 1.0), [("dog", False, 2.0), ("cat", True, 0.5)])
     results = values([asked])
     accuracy = {"accuracy", "accuracy_clean", "right_to_wrong"}
+    accuracy |= {"accuracy_per_image", "accuracy_per_image_clean"}
     assert set(results) == ENTROPY_AND_DEFENSE | accuracy
     assert results["accuracy"] == results["right_to_wrong"] == 0.5
 

@@ -184,3 +184,24 @@ def test_few_images_have_no_interval() -> None:
     found = measure(alone)
     assert "brier_top_ts" in found
     assert all(number.low is number.high is None for number in found.values())
+
+
+# A number of each kind, of all answers.
+KINDS = ("accuracy", "entropy", "overconfidence", "ece", "auroc", "aurc", "temperature", "ece_ts")
+KINDS += ("nll_ts", "hit_90", "risk_80", "defense_auroc", "error_auroc_entropy", "ifr_macro")
+KINDS += ("error_auroc_pair", "drift_d_context", "drift_ratio_context", "verbal_alignment")
+
+
+@pytest.mark.parametrize("large", [45, 30])
+def test_uneven_images_have_intervals_of_what_weighs_images_alike_alone(large: int) -> None:
+    """One image has over half of the answers, or is so large that the others say too little."""
+    uneven = metrics.Answers.of(
+        replace(d, image_id="large") if n < large else replace(d, image_id=f"image{n}")
+        for n, d in enumerate(documents())
+    )
+    for name in KINDS:
+        metric = METRICS[name]
+        assert metric.interval(table()) is not None and metric.value(uneven) is not None, name
+        assert metric.interval(uneven) is metric.difference(uneven, uneven) is None, name
+    alike = [name for name in METRICS if "_per_image" in name]
+    assert len(alike) > 10 and all(METRICS[name].interval(uneven) for name in alike)

@@ -12,6 +12,7 @@ from types import ModuleType
 
 from vlm_confidence_tasks.metrics import catalogue, metrics_for
 from vlm_confidence_tasks.metrics.catalogue.metric import BOTH, Metric
+from vlm_confidence_tasks.metrics.statistics.means import PerImage
 from vlm_confidence_tasks.types import CHANNELS
 
 PAGE = Path(__file__).parents[3] / "docs" / "reading-the-numbers.md"
@@ -75,10 +76,15 @@ def test_the_tables_of_the_page_are_the_records() -> None:
 
 def test_every_metric_stands_on_the_page() -> None:
     shown = {name for held in records().values() for record in held for name in names(record)}
+    said, _ = PAGE.read_text().split("are given with images that weigh alike, too", 1)
     for name, metric in metrics_for(["noise"]).items():
         chosen = metric.selection
         assert chosen.channel in ("", *CHANNELS)
         general = name.removesuffix(chosen.side.suffix)
+        if isinstance(metric.statistic, PerImage):
+            # Said of all of them in one place.
+            general = general.removesuffix("_per_image")
+            assert f"`{general.removeprefix('verbal_').removeprefix('loglik_')}`" in said, name
         for place, part in (
             ("<channel>", chosen.channel),
             ("<band>", chosen.band),

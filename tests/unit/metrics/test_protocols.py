@@ -49,6 +49,8 @@ VERBAL = both_sides(
         "verbal_accuracy": (2 / 4, 1 / 2),
         "verbal_f1": (2 / (2 + 1 + 0), 2 / (2 + 1 + 0)),
         "verbal_overconfidence": (1.1 / 2 - 1 / 2, 0.7 - 0.5),
+        # All that count are on one image when perturbed, and clean ones half on each.
+        "verbal_overconfidence_per_image": (1.1 / 2 - 1 / 2, 0.7 - 0.5),
         "verbal_brier_top": ((0.04 + 0.09) / 2, (0.01 + 0.25) / 2),
         # The order is right: recalibrated, all would be 0 or 1.
         "verbal_miscalibration": ((0.04 + 0.09) / 2, (0.01 + 0.25) / 2),
@@ -96,6 +98,11 @@ LOGLIK = both_sides(
         "loglik_iv": 2 / 2,
         "loglik_confidence": (sum(p for p, _ in SHARES) / 4, (sure(2) + sure(1)) / 2),
         "loglik_overconfidence": (
+            sum(p for p, _ in SHARES) / 4 - 2 / 4,
+            (sure(2) + sure(1)) / 2 - 1 / 2,
+        ),
+        # As many on each image.
+        "loglik_overconfidence_per_image": (
             sum(p for p, _ in SHARES) / 4 - 2 / 4,
             (sure(2) + sure(1)) / 2 - 1 / 2,
         ),

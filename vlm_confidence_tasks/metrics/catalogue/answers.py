@@ -105,6 +105,7 @@ METRICS = (
         higher_is_better=UP,
         sides=BOTH,
         core=BOTH,
+        per_image=True,
         needs="1,000",
         cannot_tell="whether wrong answers are guesses or refusals: see `refusal_rate`",
     ),
@@ -122,6 +123,7 @@ METRICS = (
         "mean token entropy on {images}, in nats",
         sides=BOTH,
         core=BOTH,
+        per_image=True,
         cannot_tell="which of several right wordings were in doubt; compare only within a model",
     ),
     Metric(
@@ -137,6 +139,7 @@ METRICS = (
         "mean probability of the answers to {images}, without unparsed ones",
         sides=BOTH,
         core=BOTH,
+        per_image=True,
         cannot_tell="how likely any label is: see `answer_mass`",
     ),
     Metric(
@@ -155,6 +158,7 @@ METRICS = (
         higher_is_better=DOWN,
         sides=BOTH,
         core=PERTURBED,
+        per_image=True,
         cannot_tell="why: refusals are in `refusal_rate`, the texts in the samples",
     ),
     Metric(

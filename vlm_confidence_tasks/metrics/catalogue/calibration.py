@@ -65,6 +65,7 @@ METRICS = (
         sides=BOTH,
         also=CONFIDENCES,
         core=BOTH,
+        per_image=True,
         limits=HELD,
         needs="1,000",
         cannot_tell="errors that cancel",

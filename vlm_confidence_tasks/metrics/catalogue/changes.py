@@ -96,6 +96,7 @@ METRICS = (
         Mean(entropy_change),
         "mean H(perturbed) - H(clean), in nats",
         core=PERTURBED,
+        per_image=True,
         cannot_tell="the direction for each question: see `entropy_drop_rate`",
     ),
     Metric(
@@ -136,6 +137,7 @@ METRICS = (
         Rate(entropy_drop),
         "share with H(perturbed) < H(clean)",
         core=PERTURBED,
+        per_image=True,
         cannot_tell="by how much",
     ),
     Metric(

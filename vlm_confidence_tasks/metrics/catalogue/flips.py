@@ -37,6 +37,7 @@ METRICS = (
         "share of perturbed images whose answer is not the clean one's",
         higher_is_better=DOWN,
         core=PERTURBED,
+        per_image=True,
         cannot_tell="whether a flip was for the better: see `right_to_wrong`",
     ),
     Metric(

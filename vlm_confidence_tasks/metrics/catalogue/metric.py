@@ -61,6 +61,7 @@ class Metric:
         floor: Name of the metric that it is to be held against, what a perfectly calibrated
             model would show.
         is_p: Whether it is a p-value, one among others.
+        per_image: Whether there is a second metric, in which images weigh alike; of means alone.
         formerly: Its name in release 0.1.0, which is understood for one more release.
         redefined: Whether release 0.1.0 had another number under its name, so that results files
             may hold that.
@@ -81,6 +82,7 @@ class Metric:
     core: Sides = ()
     floor: str | None = None
     is_p: bool = False
+    per_image: bool = False
     formerly: str = ""
     redefined: bool = False
     limits: str = ""

@@ -23,6 +23,8 @@ from vlm_confidence_tasks.metrics.statistics.refitted import (
     Temperature,
 )
 
+# What is fitted is taken as given: of a confidence that tells nothing, 77% of the intervals held.
+GIVEN = "its interval holds in 77 to 100%"
 SIZE_HELD = "its interval holds in 81 to 95%"
 
 METRICS = (
@@ -45,6 +47,7 @@ METRICS = (
         sides=BOTH,
         also=("options",),
         redefined=True,
+        limits=GIVEN,
         needs="50 wrong",
         cannot_tell="the order of confidences, which stays; it has no floor",
     ),
@@ -80,6 +83,7 @@ METRICS = (
         higher_is_better=DOWN,
         sides=BOTH,
         source="stated",
+        limits=GIVEN,
         needs="500",
         cannot_tell="as `ece_ts`",
     ),

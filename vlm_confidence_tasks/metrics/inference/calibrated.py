@@ -22,7 +22,7 @@ from vlm_confidence_tasks.metrics.functional.checks import (
     positive_integer,
     same_length,
 )
-from vlm_confidence_tasks.metrics.inference.clusters import numbered
+from vlm_confidence_tasks.metrics.inference.clusters import effective_clusters, numbered
 
 DRAWS = 200
 # Draws for p, which put outcomes of groups of images together anew.
@@ -68,7 +68,8 @@ def calibration_test(
 
     Images do not depend on each other: so for p each of 16 groups of them takes its outcome from
     one of the draws, chosen anew for each group, and the groups' bins are added up, 10,000 times.
-    These errors have the tails of Student's t with (images - 1) degrees of freedom.
+    These errors have the tails of Student's t with (effective images - 1) degrees of
+    freedom (`effective_clusters`).
 
     Args:
         confidence: Probability given to each answer, [N], in [0, 1].
@@ -110,7 +111,7 @@ def calibration_test(
     chosen = rng.integers(draws, size=(_GROUPS, p_draws))
     anew = np.sum([outcomes[rows, n] for n, rows in enumerate(chosen)], axis=0)
     # How far answers go together is known from the images alone: as Student's t is wider.
-    freedom = max(n_images - 1, 1)
+    freedom = max(effective_clusters(np.bincount(image)) - 1.0, 1.0)
     drawn = _norm(anew - claimed) / confidence.size
     drawn *= np.sqrt(freedom / rng.chisquare(freedom, p_draws))
     # An ECE that is equal but for rounding reaches the observed one.

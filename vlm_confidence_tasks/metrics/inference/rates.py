@@ -15,6 +15,7 @@ from vlm_confidence_tasks.metrics.inference.clusters import (
     LEVEL,
     Interval,
     difference,
+    effective_clusters,
     numbered,
     sides,
     sums,
@@ -55,7 +56,8 @@ def rate_interval(
 
     Korn and Graubard's: the exact binomial (Clopper-Pearson) interval of n* answers, with
     n* = p (1 - p) / v * (z / t)^2, v the jackknife's variance of p over images, and z, t (at 95%)
-    the 97.5% quantiles of the normal and of Student's t with (images - 1) degrees of freedom. n*
+    the 97.5% quantiles of the normal and of Student's t with (effective images - 1) degrees of
+    freedom (`effective_clusters`). n*
     is at most the number of rows; it is at most the number of images where the event, or its
     absence, is seen on fewer than min(10, images / 2) images: then v says little. At a rate of
     0 of k images the upper end is 1 - 0.025^(1/n*), and never 0.
@@ -70,7 +72,7 @@ def rate_interval(
         level: Of the interval, in (0, 1).
 
     Returns:
-        None if a rate does not exist, of under 5 images, or one with over half of the answers.
+        None if a rate does not exist, and of images that are `too_few`.
 
     Raises:
         ValueError: No rows, columns of different lengths, numbers that are not finite, or
@@ -126,7 +128,8 @@ def rate_of(
     if few:
         effective = min(effective, images)
     tail = (1.0 - level) / 2.0
-    effective *= (ndtri(tail) / stdtrit(images - 1, tail)) ** 2
+    freedom = effective_clusters(count.sum(axis=1)) - 1.0
+    effective *= (ndtri(tail) / stdtrit(freedom, tail)) ** 2
     events, misses = rate * effective, (1.0 - rate) * effective
     low = betaincinv(events, misses + 1.0, tail) if rate > 0 else 0.0
     high = betaincinv(events + 1.0, misses, 1.0 - tail) if rate < 1 else 1.0

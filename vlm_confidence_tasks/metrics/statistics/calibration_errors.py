@@ -59,7 +59,7 @@ class ByInvertedTest(Calibration, OfRows):
 
     def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
         """Return the interval; how overconfident answers may be is shared by all errors."""
-        rows = self.rows(answers)
+        rows = self._rows_for_interval(answers)
         if rows is None:
             return None
         return self._bounds(rows, level, answers.once(_OverconfidenceAt(level)))

@@ -23,7 +23,6 @@ from vlm_confidence_tasks.metrics.statistics.statistic import (
     OfRows,
     Rows,
     Take,
-    rows_of,
     second_view,
 )
 
@@ -64,7 +63,7 @@ class Mean(OfRows):
         It is under 0.05 where the 95% interval excludes 0. None without an interval, and where
         one image decides.
         """
-        rows = rows_of(views, self._takes)
+        rows = self._rows_for_interval(*views)
         return None if rows is None else self._p(rows)
 
     def _p(self, rows: Rows) -> float | None:
@@ -182,6 +181,34 @@ class RateDifference(MeanDifference):
             paired=second_view([sums.count.size] * 2),
             level=level,
         )
+
+
+@dataclass(frozen=True)
+class PerImage(OfRows):
+    """The mean over images of each image's mean: images weigh alike, however many answers.
+
+    Its interval is that of the mean, of one number per image.
+
+    Attributes:
+        mean: The mean over answers.
+    """
+
+    mean: Mean
+
+    @property
+    def _takes(self) -> tuple[Take, ...]:
+        return self.mean._takes
+
+    def rows(self, *views: Answers) -> Rows | None:
+        """Return one row per image."""
+        rows = super().rows(*views)
+        return None if rows is None else rows.per_image()
+
+    def _value(self, rows: Rows) -> float:
+        return self.mean._value(rows)
+
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+        return self.mean._bounds(rows, level)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from vlm_confidence_tasks.metrics.functional.calibration import expected_calibra
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.functional.recalibration import fit_temperature
 from vlm_confidence_tasks.metrics.inference.calibration_error import calibration_error_interval
-from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval
+from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval, too_few
 from vlm_confidence_tasks.metrics.inference.jackknife import (
     Scale,
     deleted_interval,
@@ -47,11 +47,18 @@ class OfViews(Calibration):
 
     def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
         """Return the interval of a view's number."""
-        return self._interval((answers,), level)
+        return self._of((answers,), level)
 
     def difference(self, first: Answers, second: Answers, level: float = LEVEL) -> Interval | None:
         """Return the interval of the second view's number less the first's, paired by image."""
-        return self._interval((first, second), level)
+        return self._of((first, second), level)
+
+    def _of(self, views: Views, level: float) -> Interval | None:
+        """Return the interval; None where a view has too few images for one."""
+        images = [answers.image[self.counts(answers)] for answers in views]
+        if any(not image.size or too_few(np.bincount(image)) for image in images):
+            return None
+        return self._interval(views, level)
 
 
 @dataclass(frozen=True)

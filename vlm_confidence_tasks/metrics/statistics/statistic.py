@@ -10,7 +10,7 @@ import numpy as np
 
 from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints, all_numbers
-from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval
+from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval, too_few
 
 # One number per row of a view, [N], NaN where a row has none.
 Take = Callable[[Answers], Floats]
@@ -39,6 +39,22 @@ class Rows:
         """The rows of each view."""
         for side in (slice(None),) if self.second is None else (~self.second, self.second):
             yield Rows(tuple(c[side] for c in self.columns), self.document[side], self.image[side])
+
+    @property
+    def too_few(self) -> bool:
+        """Whether the images of a view say too little of how images differ."""
+        return any(too_few(np.bincount(rows.image)) for rows in self.views)
+
+    def per_image(self) -> Rows:
+        """Return one row per image of each view, with the means of its numbers."""
+        parts = []
+        for rows in self.views:
+            images, index, count = np.unique(rows.image, return_inverse=True, return_counts=True)
+            means = [np.bincount(index, column) / count for column in rows.columns]
+            parts.append((*means, images))
+        *columns, image = map(np.concatenate, zip(*parts, strict=True))
+        second = second_view([part[-1].size for part in parts])
+        return Rows(tuple(columns), image, image, second)
 
     def sums(self) -> DocumentSums:
         """Add the numbers of each document up, in each view."""
@@ -149,9 +165,9 @@ class OfRows(Statistic):
     def _bounds(self, rows: Rows, level: float) -> Interval | None:
         """Return the interval of one view's number, or of the second's less the first's."""
 
-    def rows(self, answers: Answers) -> Rows | None:
-        """Return the answers that count; None without any."""
-        return rows_of((answers,), self._takes)
+    def rows(self, *views: Answers) -> Rows | None:
+        """Return the answers of one or two views that count; None if a view has none."""
+        return rows_of(views, self._takes)
 
     def value(self, answers: Answers) -> float | None:
         """Return the number; None if it is not defined on these answers."""
@@ -160,13 +176,18 @@ class OfRows(Statistic):
 
     def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
         """Return the number's interval over images; None where there is none."""
-        rows = self.rows(answers) if self.estimates else None
+        rows = self._rows_for_interval(answers)
         return None if rows is None else self._bounds(rows, level)
 
     def difference(self, first: Answers, second: Answers, level: float = LEVEL) -> Interval | None:
         """Return the interval of the second view's number less the first's, paired by image."""
-        rows = rows_of((first, second), self._takes) if self.estimates else None
+        rows = self._rows_for_interval(first, second)
         return None if rows is None else self._bounds(rows, level)
+
+    def _rows_for_interval(self, *views: Answers) -> Rows | None:
+        """Return the rows; None where the number estimates nothing, or of too few images."""
+        rows = self.rows(*views) if self.estimates else None
+        return None if rows is None or rows.too_few else rows
 
     def _change(self, rows: Rows) -> float | None:
         """Return the number, or of two views the second's less the first's."""

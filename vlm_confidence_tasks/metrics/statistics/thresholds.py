@@ -64,7 +64,7 @@ class EntropyThreshold(OfRows):
 
     def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
         """Return the interval; the defences without each group are those of other measures too."""
-        rows = self.rows(answers) if self.bounded else None
+        rows = self._rows_for_interval(answers)
         return None if rows is None else self._of(answers.once(_without_groups), rows, level)
 
     def _bounds(self, rows: Rows, level: float) -> Interval | None:

@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 
 from vlm_confidence_tasks.metrics.inference.clusters import (
     draws_for,
+    effective_clusters,
     numbered,
     seen_on,
     sides,
@@ -38,6 +40,18 @@ def test_images_with_an_event_are_counted_on_the_side_that_has_fewest():
 def test_few_images_are_too_few_and_so_are_those_beside_one_of_most_answers():
     assert too_few(np.array([1, 1, 1, 1, 0])) and not too_few(np.array([1, 1, 1, 1, 1]))
     assert not too_few(np.array([5, 1, 1, 1, 2])) and too_few(np.array([6, 1, 1, 1, 2]))
+
+
+def test_uneven_images_are_worth_fewer_and_may_be_too_few():
+    # 100 images, of which 4 have n rows: worth 37 with n of 10, 34 with 11; 35 are enough.
+    sizes = np.ones(100)
+    for large, few in ((10, False), (11, True)):
+        sizes[:4] = large
+        assert too_few(sizes) is few
+        assert effective_clusters(sizes) == pytest.approx(
+            (96 + 4 * large) ** 2 / (96 + 4 * large**2)
+        )
+    assert effective_clusters(sizes) == pytest.approx(effective_clusters(3 * sizes))
 
 
 def test_far_ends_have_draws_beyond_them():

@@ -43,7 +43,8 @@ def by_hand(hits, counts, clusters, level=0.95):
     off = [(counts - hits)[np.asarray(clusters) == name].sum() for name in names]
     if min(np.count_nonzero(on), np.count_nonzero(off)) < min(15, images / 2):
         effective = min(effective, images)
-    effective *= shrink(images, level)
+    sizes = [counts[np.asarray(clusters) == name].sum() for name in names]
+    effective *= shrink(np.sum(sizes) ** 2 / np.square(sizes).sum(), level)
     return p, *exact(p * effective, effective, level), moved
 
 
@@ -78,7 +79,10 @@ def test_any_rate_is_as_by_hand_and_never_of_width_0(rows, common):
     shown = counts > 0
     clusters = np.array([k for *_, k in rows])
     found = rate_interval(hits, counts, clusters)
-    if 2 * np.bincount(clusters, counts).max() > counts.sum():
+    sizes = np.bincount(clusters, counts)
+    images = np.count_nonzero(sizes)
+    least = 0.3 * images + 5 if images >= 25 else images / 2
+    if 2 * sizes.max() > sizes.sum() or (sizes @ sizes) * (least - 1e-9) > sizes.sum() ** 2:
         assert found is None
         return
     assert ends(found) == pytest.approx(by_hand(hits[shown], counts[shown], clusters[shown])[:3])

@@ -1,0 +1,96 @@
+"""Images with 1 to 200 questions, of which those with many are harder and less sure.
+
+Sizes are log-uniform, or fall as 1 / n^2: then large images are rare, and make much of the number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from operator import attrgetter
+
+import numpy as np
+from scipy.special import ndtr
+
+from simulated_answers.design import STATISTICS, Answers, Data, Floats, Generator, Ints, Kind
+from vlm_confidence_tasks.metrics import Mean, calibration_test
+from vlm_confidence_tasks.metrics.statistics.means import PerImage
+
+SIZES = np.arange(1, 201)
+_SHARES: dict[str, Floats] = {
+    "1 to 200 questions an image": np.log1p(1.0 / SIZES),
+    "1 to 200 questions an image, many on few": 1.0 / SIZES**2.0,
+}
+
+
+def _chance(size: Ints) -> Floats:
+    """Return the confidence about images of a size, and the chance to be right."""
+    chance: Floats = 0.9 - 0.35 * np.log(size) / np.log(SIZES[-1])
+    return chance
+
+
+def _drawn(share: Floats, data: Data, rng: Generator) -> list[Answers]:
+    """Draw calibrated confidences, right answers and skewed entropies."""
+    size = rng.choice(SIZES, data.cell.images, p=share / share.sum())
+    image = np.repeat(np.arange(size.size), size)
+    laid_out = Data(image=image, document=np.arange(image.size), cell=data.cell)
+    confidence = _chance(size[image]) + rng.uniform(-0.05, 0.05, image.size)
+    right = ndtr(laid_out.scores(rng)) < confidence
+    entropy = -np.log(ndtr(-laid_out.scores(rng))) * (1.0 - _chance(size[image]))
+    return [laid_out.table(confidence=confidence, correct=right * 1.0, entropy=entropy)]
+
+
+def _mean(share: Floats, of: Callable[[Ints], Floats], per_image: bool) -> float:
+    """Return the mean over answers, or over images, of what depends on the image's size."""
+    return float(np.average(of(SIZES), weights=share if per_image else share * SIZES))
+
+
+def _calibration_p(answers: Answers) -> float:
+    columns = (answers.confidence, answers.correct, answers.document, answers.image)
+    return calibration_test(*columns).p
+
+
+_ENTROPY = Mean(attrgetter("entropy"))
+_NUMBERS = STATISTICS | {"entropy": _ENTROPY, "entropy_per_image": PerImage(_ENTROPY)}
+_MEANS: dict[str, Callable[[Ints], Floats]] = {
+    "accuracy": _chance,
+    "entropy": lambda size: 1.0 - _chance(size),
+    "overconfidence": lambda size: 0.0 * size,
+}
+KINDS = {
+    f"{name}{end}, {sizes}": Kind(
+        f"`{name}{end}`, {sizes}",
+        f"`{name}{end}`",
+        _NUMBERS[f"{name}{end}"].interval,
+        partial(_drawn, share),
+        _mean(share, of, bool(end)),
+        variants=False,
+        questions=(200,),
+    )
+    for sizes, share in _SHARES.items()
+    for name, of in _MEANS.items()
+    for end in ("", "_per_image")
+}
+KINDS |= {
+    f"ece, {sizes}": Kind(
+        f"`ece`, calibrated, {sizes}",
+        "`ece`",
+        STATISTICS["ece"].interval,
+        partial(_drawn, share),
+        0.0,
+        variants=False,
+        questions=(200,),
+    )
+    for sizes, share in _SHARES.items()
+}
+KINDS |= {
+    f"ece_p, {sizes}": Kind(
+        f"Test of calibration, {sizes}",
+        "`ece_p`",
+        _calibration_p,
+        partial(_drawn, share),
+        variants=False,
+        questions=(200,),
+    )
+    for sizes, share in _SHARES.items()
+}

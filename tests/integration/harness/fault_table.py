@@ -20,7 +20,7 @@ FAULTS = (
     *("a document fails", "a document fails, allowed", "more fail than allowed"),
     *("a half-finished copy", "the same rows twice", "a text is missing", "no image"),
     *("an address for an image", "an image too large", "a value that is not finite"),
-    "an image of 16 bits",
+    *("an image of 16 bits", "a question too long"),
     *("a server fails for a while", "a server fails", "a server is down", "time-outs"),
     *("answers without log-probabilities", "numbers that are none", "fewer than asked for"),
     *("contradictory log-probabilities", "impossible tokens", "cut off, filtered, refused"),

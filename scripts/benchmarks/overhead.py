@@ -25,6 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 from lmms_eval import evaluator
 from lmms_eval.tasks import TaskManager
 from msgspec.structs import replace as changed
@@ -46,6 +47,7 @@ from vlm_confidence_tasks.harness.session import Session
 from vlm_confidence_tasks.harness.task import IMAGES
 from vlm_confidence_tasks.harness.task_names import shipped
 from vlm_confidence_tasks.models.llava import TinyLlava
+from vlm_confidence_tasks.probe import replaced
 from vlm_confidence_tasks.sandbox import MODEL_DIR
 
 NEW_TOKENS = 4
@@ -141,7 +143,7 @@ def measure_memory_of_representations(folder: Path, documents: int) -> None:
         ]
         (folder / f"{task}.yaml").write_text("\n".join([*lines, noise, ""]))
         more = ("--tasks", task, "--include_path", str(folder))
-        (peaks[wanted],) = printed_by(__file__, "--evaluate", str(folder / "data"), *more)
+        *_, peaks[wanted] = printed_by(__file__, "--evaluate", str(folder / "data"), *more)
         print(f"representations: {wanted}, {documents} documents: peak {peaks[wanted]:.0f} MiB")
     width = AutoConfig.from_pretrained(MODEL_DIR).text_config.hidden_size
     allowed = documents * 3 * width * 2 / 2**20 + 200e6 / 2**20
@@ -157,25 +159,36 @@ def measure_memory(folder: Path, options: argparse.Namespace) -> None:
         data = folder / str(documents)
         write_data(data, documents, 6, (256, 256))
         start = time.perf_counter()
-        peaks += printed_by(__file__, "--evaluate", str(data), *more)
+        planned, answers, most = printed_by(__file__, "--evaluate", str(data), *more)
         seconds = time.perf_counter() - start
-        print(f"{options.tasks}, {documents} documents: peak {peaks[-1]:.0f} MiB, {seconds:.0f} s")
+        kept = (most - planned) * 2**20 / answers
+        print(f"{options.tasks}, {documents} documents: peak {most:.0f} MiB, {seconds:.0f} s")
+        print(f"{planned:.0f} MiB before the first of {answers:.0f} answers, {kept:.0f} bytes each")
+        peaks.append(most)
     if len(peaks) > 1:
         print(f"ratio {peaks[-1] / peaks[0]:.3f}")
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    """Evaluate the embedded model on local data and print the peak memory in MiB."""
+    """Evaluate the embedded model on local data; print MiB when all is planned, answers, peak."""
     os.environ["VLM_CONFIDENCE_DATA"] = str(options.evaluate)
-    evaluator.simple_evaluate(
-        "tiny_llava",
-        task_manager=TaskManager("WARNING", include_path=options.include_path),
-        tasks=options.tasks.split(","),
-        batch_size=options.batch_size,
-        bootstrap_iters=0,
-        log_samples=options.log_samples,
-    )
-    print(peak())
+    before: list[tuple[float, int]] = []
+
+    def answer(adapter: Any, requests: list[Any]) -> Any:
+        before.append((psutil.Process().memory_info().rss / 2**20, len(requests)))
+        return generate(adapter, requests)
+
+    generate = TinyLlava.generate_until
+    with replaced(TinyLlava, "generate_until", answer):
+        evaluator.simple_evaluate(
+            "tiny_llava",
+            task_manager=TaskManager("WARNING", include_path=options.include_path),
+            tasks=options.tasks.split(","),
+            batch_size=options.batch_size,
+            bootstrap_iters=0,
+            log_samples=options.log_samples,
+        )
+    print(before[0][0], sum(count for _, count in before), peak())
 
 
 def measure_planning(folder: Path) -> None:

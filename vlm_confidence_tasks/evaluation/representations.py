@@ -24,6 +24,8 @@ from vlm_confidence_tasks.types import CHANNELS, CLEAN, Inside
 
 Spectrum = Mapping[str, float]
 Vectors = Mapping[str, npt.NDArray[np.float32]]
+# One mapping for all answers without controls, of which a run holds many.
+_NO_CONTROL: Mapping[str, float] = {}
 
 
 class Representations:
@@ -134,7 +136,8 @@ class Representations:
         return Inside(
             drift=_drifts(clean, vectors),
             distance={n: l2_distance(clean[n], v) for n, v in vectors.items() if n in clean},
-            control={},
+            control=_NO_CONTROL,
+            control_same=_NO_CONTROL,
             prior_drift=None if blank is None else cosine_drift(captured.context, blank),
             prior_probs=None,
             dirichlet_energy=captured.dirichlet_energy,

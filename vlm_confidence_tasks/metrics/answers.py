@@ -202,13 +202,17 @@ class Answers:
         """Return a family's perturbed answers, controls too, each beside the clean one."""
         number = self.families.index(name) if name in self.families else len(self.families)
         rows = np.flatnonzero(self.in_family & (self.family == number))
-        return self._view(rows, self.clean_row[rows])
+        # Of a single family it is the same view, of which nothing is made twice.
+        alone = np.array_equal(rows, self.perturbed.row)
+        return self.perturbed if alone else self._view(rows, self.clean_row[rows])
 
     @cached_property
     def counterpart(self) -> Answers:
         """The other answer of each row's pair: clean beside perturbed, perturbed beside clean."""
         assert self.whole is not None
-        return self.whole._view(self.counterpart_row, self.row)
+        view = self.whole._view(self.counterpart_row, self.row)
+        view.counterpart = self
+        return view
 
     def where(self, rows: Bools | Ints) -> Answers:
         """Return some rows of a view, with their counterparts."""

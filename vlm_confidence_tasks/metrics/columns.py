@@ -23,6 +23,8 @@ ATTACK_KINDS = ("own", "signs", "other", "noise")
 ATTACKS = ("pgd", "pgd_hi")
 OBJECT_NOISE = "object_noise"
 
+# Whether an answer is "Yes".
+_SAID: dict[str | None, float] = {"Yes": 1.0, "No": 0.0}
 # Columns that are a number of the Readout.
 _NUMBERS = (
     "entropy",
@@ -209,9 +211,6 @@ def _answers(
     def one(value: str | None, label: str | None) -> float | None:
         return None if label is None or value is None else float(value == label)
 
-    def yes(value: str | None) -> float | None:
-        return {"Yes": 1.0, "No": 0.0}.get(value or "")
-
     def of_each(name: str, value: Callable[[Sample], float | None]) -> Floats:
         return _Numbers(samples)(name, map(value, samples))[document]
 
@@ -242,12 +241,12 @@ def _answers(
                 for owner, said in zip(owners, answers, strict=True)
             ],
         ),
-        "said": number("answer", map(yes, answers)),
+        "said": number("answer", map(_SAID.get, answers)),
         "asks_yes_no": _flags(s.positive is not None and "Yes" in s.labels for s in samples)[
             document
         ],
         "finds_yes": _flags(s.positive == "Yes" for s in samples)[document],
-        "gold_said": of_each("gold", lambda s: yes(s.gold)),
+        "gold_said": of_each("gold", lambda s: _SAID.get(s.gold)),
         "overlay_right": number(
             "overlay_label",
             [
@@ -268,11 +267,12 @@ def _answers(
 def _label_numbers(
     labels: Sequence[tuple[str, ...]], owners: Sequence[int], answers: Sequence[str | None]
 ) -> Ints:
-    numbers = {own: {None: -1, **{label: n for n, label in enumerate(own)}} for own in set(labels)}
+    by_labels = {
+        own: {None: -1, **{label: n for n, label in enumerate(own)}} for own in set(labels)
+    }
+    numbers = [by_labels[own] for own in labels]
     try:
-        found = [
-            numbers[labels[owner]][answer] for owner, answer in zip(owners, answers, strict=True)
-        ]
+        found = [numbers[owner][answer] for owner, answer in zip(owners, answers, strict=True)]
     except KeyError as error:
         raise ValueError(f"answer {error} is none of the labels") from None
     return np.array(found, dtype=np.intp)
@@ -286,16 +286,15 @@ def _by_label(
     width: int,
 ) -> Floats:
     """Lay numbers by label out in the order of each document's labels, [N, labels]."""
-    labels = [sample.labels for sample in samples]
     found = np.full((len(rows), width), np.nan)
-    held: dict[int, tuple[list[int], list[list[float]]]] = defaultdict(lambda: ([], []))
+    held: dict[tuple[str, ...], dict[int, Mapping[str, float]]] = defaultdict(dict)
     for n, (owner, numbers) in enumerate(zip(owners, rows, strict=True)):
         if numbers is not None:
-            where, values = held[len(labels[owner])]
-            where.append(n)
-            values.append([numbers[label] for label in labels[owner]])
-    for size, (where, values) in held.items():
-        found[where, :size] = values
+            held[samples[owner].labels][n] = numbers
+    for labels, by_row in held.items():
+        where, size = list(by_row), len(labels)
+        for place, label in enumerate(labels):
+            found[where, place] = [numbers[label] for numbers in by_row.values()]
         bad = np.argwhere(~np.isfinite(found[where, :size]))
         if bad.size:
             row, label = where[bad[0, 0]], bad[0, 1]
@@ -330,11 +329,10 @@ def _inside(
     """Return the columns of hidden states and spectra."""
     insides = [readout.inside for readout in readouts]
     measured = _flags(inside is not None for inside in insides)
-    blank = np.full(len(readouts), np.nan)
-    by_channel = {
-        name: np.full((len(readouts), len(CHANNELS)), np.nan)
-        for name in ("drift", "distance", "control", "control_same")
-    }
+    # One number that stands for a whole column takes no memory.
+    blank = np.broadcast_to(np.nan, len(readouts))
+    absent = np.broadcast_to(np.nan, (len(readouts), len(CHANNELS)))
+    by_channel = dict.fromkeys(("drift", "distance", "control", "control_same"), absent)
     columns = {
         "inside": measured,
         **by_channel,
@@ -342,7 +340,7 @@ def _inside(
         "prior_margin": blank,
         "dirichlet_energy": blank,
         "layer_entropy": blank[:, None],
-        "spectrum": np.full((len(readouts), len(BANDS)), np.nan),
+        "spectrum": np.broadcast_to(np.nan, (len(readouts), len(BANDS))),
     }
     if not measured.any():
         return columns

@@ -47,7 +47,7 @@ def flags(name: str, values: ArrayLike) -> Bools:
 
 def any_number(table: Floats) -> Bools:
     """Return which rows of a table hold a number that is not NaN, [N]."""
-    found: Bools = np.any(~np.isnan(table), axis=1)
+    found: Bools = np.logical_or.reduce(~np.isnan(table.T))
     return found
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vlm_confidence_tasks.metrics.functional.checks import Floats, same_length, vector
+from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints, same_length, vector
 from vlm_confidence_tasks.metrics.functional.recalibration import distributions
+from vlm_confidence_tasks.metrics.functional.selective import ranked
 
 COVERAGE = 0.9
 
@@ -55,8 +54,8 @@ def aps_scores(probs: ArrayLike, uniform: ArrayLike) -> Floats:
 
 
 def conformal_threshold(
-    scores: ArrayLike, clusters: ArrayLike, coverage: float = COVERAGE
-) -> float | None:
+    scores: ArrayLike, clusters: ArrayLike, coverage: float = COVERAGE, kept: ArrayLike = True
+) -> Floats | None:
     """Return the score up to which labels are in the set.
 
     The k-th smallest of n scores of right labels, k = ceil((n + 1) coverage): questions are
@@ -70,9 +69,10 @@ def conformal_threshold(
         scores: Score of the right label of each question, [n].
         clusters: The image of each question, [n].
         coverage: The share that is promised, in (0, 1).
+        kept: Which questions count, [..., n]: selections, of an image all questions or none.
 
     Returns:
-        None of too few images: under 9 at 90%.
+        The threshold of each selection, [...]; None if one has too few images: under 9 at 90%.
 
     Raises:
         ValueError: No scores, one that is not finite, columns of different lengths, or a
@@ -81,21 +81,25 @@ def conformal_threshold(
     Source: Angelopoulos and Bates 2021 (arXiv 2107.07511), equation 1; pooling over groups:
     Dunn, Wasserman and Ramdas 2022.
 
-    >>> conformal_threshold([0.1, 0.2, 0.3, 0.4], list("abcd"), coverage=0.6)
+    >>> float(conformal_threshold([0.1, 0.2, 0.3, 0.4], list("abcd"), coverage=0.6))
     0.3
     >>> conformal_threshold([0.1, 0.2, 0.3, 0.4], list("aaaa"), coverage=0.6) is None
     True
     """
-    column, images = vector("scores", scores), len(set(np.asarray(clusters).tolist()))
-    same_length(scores=column, clusters=np.asarray(clusters))
+    column, labels = vector("scores", scores), np.asarray(clusters)
+    same_length(scores=column, clusters=labels)
     if not 0.0 < coverage < 1.0:
         raise ValueError(f"coverage must be in (0, 1), got {coverage}")
-    if _rank(images, coverage) > images:
+    selections = np.broadcast_to(kept, (*np.shape(kept)[:-1], column.size))
+    first_of_image = np.unique(labels, return_index=True)[1]
+    images = np.count_nonzero(selections.take(first_of_image, axis=-1), axis=-1)
+    if (_rank(images, coverage) > images).any():
         return None
-    rank = _rank(column.size, coverage)
-    return float(np.partition(column, rank - 1)[rank - 1])
+    sizes = np.count_nonzero(selections, axis=-1)
+    return ranked(column, _rank(sizes, coverage), selections)
 
 
-def _rank(size: int, coverage: float) -> int:
+def _rank(size: Ints, coverage: float) -> Floats:
     # Less what rounding adds: (9 + 1) 0.9 is 9.
-    return math.ceil((size + 1) * coverage - 1e-9)
+    rank: Floats = np.ceil((size + 1) * coverage - 1e-9)
+    return rank

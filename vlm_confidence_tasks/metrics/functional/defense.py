@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vlm_confidence_tasks.metrics.functional.checks import vector
-from vlm_confidence_tasks.metrics.functional.ranking import auroc
+from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints, vector
+from vlm_confidence_tasks.metrics.functional.ranking import auroc_of_ranks, dense_ranks
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,19 @@ def threshold_defense(
     clean, perturbed = vector("clean", clean), vector("perturbed", perturbed)
     if not 0.0 <= percentile <= 100.0:
         raise ValueError(f"percentile must be in [0, 100], got {percentile}")
+    ranks = dense_ranks(np.concatenate([clean, perturbed]))
+    return defense_of_ranks(clean, perturbed, ranks, percentile)
+
+
+def defense_of_ranks(
+    clean: Floats, perturbed: Floats, ranks: Ints, percentile: float = 95.0
+) -> ThresholdDefense:
+    """`threshold_defense` of entropies that are ranked already, clean ones first, [N + M].
+
+    Not checked: it is called for many subsets of the same entropies.
+    """
     threshold = float(np.percentile(clean, percentile, method="linear"))
-    separation = auroc(
-        np.concatenate([clean, perturbed]), np.repeat([False, True], [clean.size, perturbed.size])
-    )
+    separation = auroc_of_ranks(ranks, np.arange(ranks.size) >= clean.size)
     assert separation is not None  # both sides are non-empty
     return ThresholdDefense(
         threshold=threshold,

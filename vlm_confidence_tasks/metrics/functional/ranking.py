@@ -52,7 +52,13 @@ def dense_ranks(numbers: ArrayLike) -> Ints:
     >>> dense_ranks([0.9, 0.1, 0.9]).tolist()
     [1, 0, 1]
     """
-    return np.unique(np.asarray(numbers), return_inverse=True)[1]
+    column = np.asarray(numbers)
+    # A stable sort, since numbers are often in order already, or nearly so.
+    order = np.argsort(column, kind="stable")
+    ordered = column[order]
+    ranks = np.zeros(column.size, dtype=np.intp)
+    ranks[order[1:]] = np.cumsum(ordered[1:] != ordered[:-1])
+    return ranks
 
 
 def auroc_of_ranks(rank: Ints, positive: Bools) -> float | None:
@@ -65,13 +71,12 @@ def auroc_of_ranks(rank: Ints, positive: Bools) -> float | None:
     Returns:
         As `auroc`; not checked: it is called for many subsets of the same columns.
     """
-    ranks = int(rank.max()) + 1
-    hits = np.bincount(rank[positive], minlength=ranks)
-    misses = np.bincount(rank[~positive], minlength=ranks)
-    pairs = int(hits.sum()) * int(misses.sum())
-    # Twice the pairs won, in whole numbers.
-    won = int(hits @ (2 * np.cumsum(misses) - misses))
-    return won / (2 * pairs) if pairs else None
+    hits = np.bincount(rank, positive)
+    misses = np.bincount(rank) - hits
+    below = np.cumsum(misses)
+    # Whole numbers and halves of them, which these sums hold exactly.
+    pairs, won = float(hits.sum() * below[-1]), float(hits @ (below - misses / 2.0))
+    return won / pairs if pairs else None
 
 
 @dataclass(frozen=True)
@@ -149,8 +154,7 @@ def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
 
 def aurc_of_ranks(rank: Ints, correct: Bools) -> float:
     """AURC of confidences that are ranked already, as `auroc_of_ranks`."""
-    counts = np.bincount(rank)
-    wrong = np.bincount(rank[~correct], minlength=counts.size)
+    counts, wrong = np.bincount(rank), np.bincount(rank, ~correct)
     shown = np.flatnonzero(counts)[::-1]
     errors = np.cumsum(np.repeat(wrong[shown] / counts[shown], counts[shown]))
     return float(np.mean(errors / np.arange(1, errors.size + 1)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq, isotonic_regression
+from scipy.optimize import isotonic_regression
 
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints, answered, same_length
 
@@ -13,6 +15,8 @@ LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 100.0
 # The distance of 1 to the float32 below it: a confidence of exactly 1 says no more than that
 # all other labels together have less.
 LEAST_PROBABILITY = 2.0**-24
+# Its logarithm is found to this accuracy; halving alone needs under 50 steps.
+_CLOSE, _STEPS = 1e-13, 100
 
 
 def distributions(probs: ArrayLike) -> Floats:
@@ -43,7 +47,7 @@ def indices(name: str, labels: ArrayLike, probs: Floats) -> Ints:
     return column.astype(np.intp)
 
 
-def fit_temperature(probs: ArrayLike, gold: ArrayLike) -> float | None:
+def fit_temperature(probs: ArrayLike, gold: ArrayLike, kept: ArrayLike = True) -> Floats | None:
     """Fit the temperature that makes right labels likeliest.
 
     T > 0 minimises the mean of -ln q[gold] with q = probs^(1/T) / sum(probs^(1/T)). This loss
@@ -54,17 +58,18 @@ def fit_temperature(probs: ArrayLike, gold: ArrayLike) -> float | None:
     Args:
         probs: Probability of each label, [N, L]; NaN where a question has fewer labels.
         gold: Index of the right one, [N].
+        kept: Which answers count, [..., N]: selections, quickly fitted if they are much alike.
 
     Returns:
-        T > 1 of an overconfident model; None where no temperature between the bounds is best:
-        of answers that are all right, or no better than guesses.
+        T of each selection, [...], over 1 of an overconfident model; None if of one no temperature
+        between the bounds is best: of no answers, of all right ones, or of guesses.
 
     Raises:
         ValueError: See `distributions` and `indices`.
 
     Source: Guo et al. 2017, section 4.2.
 
-    >>> round(fit_temperature([[0.9, 0.1]] * 4, [0, 0, 0, 1]), 3)
+    >>> round(float(fit_temperature([[0.9, 0.1]] * 4, [0, 0, 0, 1])), 3)
     2.0
     >>> fit_temperature([[0.9, 0.1]] * 4, [0, 0, 0, 0]) is None
     True
@@ -77,14 +82,56 @@ def fit_temperature(probs: ArrayLike, gold: ArrayLike) -> float | None:
     finite = np.where(np.isfinite(logits), logits, 0.0)
     below = logits - logits.max(axis=0)
 
-    def slope(log_inverse: float) -> float:
-        weights = np.exp(np.exp(log_inverse) * below)
-        return float((np.einsum("ln,ln->n", weights, finite) / weights.sum(axis=0)).mean())
+    selections = np.broadcast_to(kept, (*np.shape(kept)[:-1], len(right)))
+    found: list[float] = []
+    for rows in selections.reshape(-1, len(right)):
+        near = -np.log(found[-1]) if found else 0.0
+        own, under = finite.compress(rows, axis=1), below.compress(rows, axis=1)
+        fitted = _temperature(own, under, near) if rows.any() else None
+        if fitted is None:
+            return None
+        found.append(fitted)
+    temperatures: Floats = np.reshape(found, selections.shape[:-1])[()]
+    return temperatures
 
-    ends = -np.log([HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE])
-    if not slope(ends[0]) < 0.0 < slope(ends[1]):
+
+def _temperature(logits: Floats, below: Floats, near: float) -> float | None:
+    """Fit one temperature, from the logarithm of an inverse one that is near.
+
+    Args:
+        logits: ln p less that of the right label, [L, N]; 0 where there is no label.
+        below: ln p less that of the likeliest label, [L, N].
+        near: Where to begin.
+    """
+
+    def slope(log_inverse: float) -> tuple[float, float]:
+        """Return the slope of the loss, and that slope's own."""
+        inverse = np.exp(log_inverse)
+        weights = np.exp(inverse * below)
+        weights /= weights.sum(axis=0)
+        mean = np.einsum("ln,ln->n", weights, logits)
+        spread = np.einsum("ln,ln,ln->n", weights, logits, logits) - mean**2
+        return float(mean.mean()), float(inverse * spread.mean())
+
+    low, high = -np.log([HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE])
+    if not slope(low)[0] < 0.0 < slope(high)[0]:
         return None
-    return float(np.exp(-brentq(slope, *ends, xtol=1e-13)))
+    return float(np.exp(-_root(slope, low, high, near)))
+
+
+def _root(
+    rising: Callable[[float], tuple[float, float]], low: float, high: float, at: float
+) -> float:
+    """Return where a function rises through 0, by Newton's steps, and halves where these leave."""
+    for _ in range(_STEPS):
+        value, rise = rising(at)
+        low, high = (at, high) if value < 0.0 else (low, at)
+        after = at - value / rise if rise > 0.0 else np.inf
+        after = after if low <= after <= high else (low + high) / 2.0
+        moved, at = abs(after - at), after
+        if moved < _CLOSE:
+            break
+    return at
 
 
 def apply_temperature(probs: ArrayLike, temperature: float) -> Floats:

@@ -109,7 +109,9 @@ def calibration_test(
     claimed = np.bincount(bins, confidence)
     floor = _norm(outcomes.sum(axis=1) - claimed).mean() / confidence.size
     chosen = rng.integers(draws, size=(_GROUPS, p_draws))
-    anew = np.sum([outcomes[rows, n] for n, rows in enumerate(chosen)], axis=0)
+    anew: Any = np.zeros((p_draws, claimed.size), dtype=np.float32)
+    for of_group, rows in zip(outcomes.swapaxes(0, 1), chosen, strict=True):
+        anew += np.ascontiguousarray(of_group).take(rows, axis=0)
     # How far answers go together is known from the images alone: as Student's t is wider.
     freedom = max(effective_clusters(np.bincount(image)) - 1.0, 1.0)
     drawn = _norm(anew - claimed) / confidence.size
@@ -139,11 +141,11 @@ def _drawn(
         numbers = rng.random((size, documents))
         if shared[1]:
             joint = rng.random((size, documents)) < shared[1]
-            numbers = np.where(joint, rng.random((size, images))[:, image_of], numbers)
-        numbers = numbers[:, document]
+            np.copyto(numbers, rng.random((size, images)).take(image_of, axis=1), where=joint)
+        numbers = numbers.take(document, axis=1)
         if shared[0] < 1.0:
             own = rng.random(numbers.shape) >= shared[0]
-            numbers = np.where(own, rng.random(numbers.shape), numbers)
+            np.copyto(numbers, rng.random(numbers.shape), where=own)
         yield numbers < confidence
 
 
@@ -153,7 +155,7 @@ def _by_group(right: Iterable[Bools], group: Ints, bins: Ints) -> Floats:
     cell = group * n_bins + bins
     order = np.argsort(cell, kind="stable")
     starts = np.flatnonzero(np.diff(cell[order], prepend=-1))
-    counts = [np.add.reduceat(b[:, order], starts, axis=1, dtype=np.int64) for b in right]
+    counts = [np.add.reduceat(b.take(order, axis=1), starts, axis=1, dtype=np.int64) for b in right]
     filled = np.concatenate(counts)
     # Whole numbers, which float32 holds.
     table: Any = np.zeros((len(filled), _GROUPS * n_bins), dtype=np.float32)
@@ -163,7 +165,7 @@ def _by_group(right: Iterable[Bools], group: Ints, bins: Ints) -> Floats:
 
 
 def _norm(gaps: Floats) -> Floats:
-    norm: Floats = np.abs(gaps).sum(axis=1)
+    norm: Floats = np.abs(gaps) @ np.ones(gaps.shape[1])
     return norm
 
 

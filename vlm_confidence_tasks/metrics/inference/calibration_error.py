@@ -114,7 +114,7 @@ def calibration_error_interval(
     confidence: ArrayLike,
     correct: ArrayLike,
     clusters: ArrayLike,
-    estimate: float,
+    estimate: float | None = None,
     *,
     kind: Kind = "uniform",
     paired: ArrayLike | None = None,
@@ -138,7 +138,7 @@ def calibration_error_interval(
         confidence: Probability given to each answer, [N], in [0, 1].
         correct: Whether each answer is right, [N].
         clusters: The image of each answer, [N].
-        estimate: The calibration error that is shown.
+        estimate: The calibration error that is shown; None: that of the shrunk gaps.
         kind: "uniform" and "quantile" for bins, "smooth" for the kernel.
         paired: Whether each answer is of the second condition, [N]. If given, `estimate` is a
             difference, and so is the interval: of both errors' intervals, by MOVER, around the
@@ -202,7 +202,8 @@ def calibration_error_interval(
         low, high = min(centred.low, at_zero.low), max(centred.high, at_zero.high)
         shown = Interval(centred.estimate, low, high)
     low, high = (float(np.clip(end, -1.0, 1.0)) for end in (shown.low, shown.high))
-    return Interval(estimate, min(low, estimate), max(high, estimate))
+    clipped = Interval(shown.estimate, low, high)
+    return clipped if estimate is None else clipped.holding(estimate)
 
 
 @dataclass(frozen=True)
@@ -346,9 +347,11 @@ def _inverted(error: _Error, noise: Floats, level: float) -> Interval:
     # Without a gap, in the directions in which there may be one.
     path = error.path if _norm(error.path) > _SMALLEST else noise.std(axis=0)
     tail = _INVERTED * (1.0 - level) / 2.0
+    # [J, B], so that sums over the gaps run along memory.
+    column, drawn = path[:, None], np.ascontiguousarray(noise.T)
 
     def quantile(at: float) -> Callable[[float], float]:
-        return lambda s: float(np.quantile(_norm(s * path + noise), at))
+        return lambda s: _quantile(np.abs(s * column + drawn).sum(axis=0), at)
 
     scale = float(_norm(path))
     low = scale * _root(quantile(1.0 - tail), observed)
@@ -356,6 +359,13 @@ def _inverted(error: _Error, noise: Floats, level: float) -> Interval:
     high = scale * _root(quantile(tail), max(observed, quantile(0.5)(0.0)))
     low, high = min(low, 1.0), min(high, 1.0)
     return Interval(float(np.clip(scale, low, high)), low, high)
+
+
+def _quantile(numbers: Floats, at: float) -> float:
+    """Return a quantile of one column, at under 1: numpy's "linear", in a tenth of its time."""
+    below, share = divmod(at * (numbers.size - 1), 1.0)
+    low, high = np.partition(numbers, (int(below), int(below) + 1))[int(below) : int(below) + 2]
+    return float(low + share * (high - low))
 
 
 def _raised(found: Interval, overconfidence: Interval | None) -> Interval:

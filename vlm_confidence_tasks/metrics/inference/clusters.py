@@ -52,6 +52,10 @@ class Interval:
         """Whether 0 lies outside, and no single image decides that at 95%."""
         return not (self.low <= 0 <= self.high or one_image_decides(self.influence))
 
+    def holding(self, estimate: float) -> Interval:
+        """Return the interval of another estimate, widened to hold it."""
+        return Interval(estimate, min(self.low, estimate), max(self.high, estimate))
+
 
 def one_image_decides(influence: float | None) -> bool:
     """Whether one image carries so much of a mean's variance that no test of it holds at 5%."""
@@ -151,7 +155,8 @@ def seen_on(clusters: ArrayLike, event: ArrayLike, paired: ArrayLike | None = No
     """
     index, _ = numbered(clusters)
     seen = flags("event", event)
-    return min(np.unique(index[seen & side]).size for side in sides(paired, len(index)))
+    counts = (np.bincount(index, seen & side) for side in sides(paired, len(index)))
+    return min(int(np.count_nonzero(count)) for count in counts)
 
 
 def numbered(clusters: ArrayLike) -> tuple[Ints, int]:

@@ -11,6 +11,7 @@ from scipy.special import expit, logit, stdtrit
 
 from vlm_confidence_tasks.metrics.functional.checks import (
     Bools,
+    Floats,
     Ints,
     flags,
     same_length,
@@ -44,27 +45,23 @@ _LARGEST_DIFFERENCE: dict[Scale, float] = {
 }
 
 
-def deletions(
-    clusters: ArrayLike, paired: ArrayLike | None = None, seed: int = 0
-) -> list[tuple[Ints, ...]]:
-    """Return the rows of each condition: all of them, then those without each group of images.
+def deletions(clusters: ArrayLike, seed: int = 0) -> Bools:
+    """Return which rows are kept: all of them, then those without each group of images, [1 + G, N].
 
     Images are dealt into min(images, 40) groups.
 
     Args:
         clusters: The image of each row, [N].
-        paired: Whether each row is of the second condition, [N]; None: there is one condition.
         seed: Seed of the dealing; no global state is used.
 
     Raises:
-        ValueError: No rows, or columns of different lengths.
+        ValueError: No rows, or another shape.
     """
     index, images = numbered(clusters)
-    conditions = sides(paired, len(index))
     groups = min(images, GROUPS)
     dealt = (np.random.default_rng(seed).permutation(images) % groups)[index]
-    kept = [np.ones(len(index), dtype=np.bool_), *(dealt != group for group in range(groups))]
-    return [tuple(np.flatnonzero(rows & side) for side in conditions) for rows in kept]
+    kept: Bools = dealt != np.arange(-1, groups)[:, None]
+    return kept
 
 
 def jackknife_interval(
@@ -107,14 +104,13 @@ def jackknife_interval(
     >>> round(found.low, 3), round(found.high, 3)
     (1.037, 4.963)
     """
-    return deleted_interval(
-        [
-            [metric(rows) if rows.size else None for rows in conditions]
-            for conditions in deletions(clusters, paired, seed)
-        ],
-        scale,
-        level,
-    )
+    selections = deletions(clusters, seed)
+    conditions = np.array(sides(paired, selections.shape[1]))
+    numbers = [
+        [metric(rows) if rows.size else None for rows in map(np.flatnonzero, kept & conditions)]
+        for kept in selections
+    ]
+    return deleted_interval(numbers, scale, level)
 
 
 def ranking_interval(
@@ -155,18 +151,21 @@ def ranking_interval(
 
 
 def deleted_interval(
-    numbers: Sequence[Sequence[float | None]], scale: Scale = "identity", level: float = LEVEL
+    numbers: Sequence[Sequence[float | None]] | Floats,
+    scale: Scale = "identity",
+    level: float = LEVEL,
 ) -> Interval | None:
     """Return the interval of `jackknife_interval` from the metric on `deletions`.
 
     Args:
-        numbers: The metric on all rows, then without each group, [1 + G], in each condition.
+        numbers: The metric on all rows, then without each group, in each condition, [1 + G, C];
+            None or NaN where it is undefined.
         scale: See `jackknife_interval`.
         level: Of the interval, in (0, 1).
     """
-    if len(numbers) - 1 < FEWEST_CLUSTERS or any(None in conditions for conditions in numbers):
-        return None
     table = np.array(numbers, dtype=np.float64)
+    if len(table) - 1 < FEWEST_CLUSTERS or np.isnan(table).any():
+        return None
     paired = table.shape[1] > 1
     onto, back = _SCALES["identity" if paired else scale]
     groups = len(table) - 1

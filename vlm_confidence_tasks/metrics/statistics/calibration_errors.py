@@ -58,34 +58,48 @@ class ByInvertedTest(Calibration, OfRows):
     kind: Kind = "uniform"
 
     def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
-        """Return the interval; how overconfident answers may be is shared by all errors."""
-        rows = self._rows_for_interval(answers)
-        if rows is None:
+        """Return the interval: that of all errors of a kind, widened to hold this one."""
+        estimate = self.value(answers)
+        if estimate is None or self._rows_for_interval(answers) is None:
             return None
-        return self._bounds(rows, level, answers.once(_OverconfidenceAt(level)))
+        found = answers.once(_InvertedAt(self.kind, level))
+        return found and found.holding(estimate)
 
-    def _bounds(
-        self, rows: Rows, level: float, overconfidence: Interval | None = None
-    ) -> Interval | None:
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
         estimate = self._change(rows)
         if estimate is None:
+            return None
+        sure, right = rows.columns
+        return calibration_error_interval(
+            sure, right, rows.image, estimate, kind=self.kind, paired=rows.second, level=level
+        )
+
+
+@dataclass(frozen=True)
+class _InvertedAt:
+    """The interval of a view's calibration errors of a kind, whatever their estimate."""
+
+    kind: Kind
+    level: float
+
+    def __call__(self, answers: Answers) -> Interval | None:
+        rows = rows_of((answers,), (confidence, correct))
+        if rows is None:
             return None
         sure, right = rows.columns
         return calibration_error_interval(
             sure,
             right,
             rows.image,
-            estimate=estimate,
             kind=self.kind,
-            paired=rows.second,
-            level=level,
-            overconfidence=overconfidence,
+            level=self.level,
+            overconfidence=answers.once(_OverconfidenceAt(self.level)),
         )
 
 
 @dataclass(frozen=True)
 class _OverconfidenceAt:
-    """The interval of a view's overconfidence at a level."""
+    """The interval of a view's overconfidence at a level, which all kinds of errors share."""
 
     level: float
 

@@ -35,31 +35,29 @@ Columns = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers of answers, in the parts that were fitted.
+    """Numbers of answers, in each of some selections of documents, [F].
 
     Attributes:
-        owners: Which of the fit's documents each answer of a part is of, [N] each.
-        parts: Numbers by name, [N] each; "one" is 1 of every answer.
+        owner: Which of the fit's documents each answer is of, [N].
+        kept: Whether that is in each selection, [F, N].
+        numbers: Numbers by name, [F, N] each.
     """
 
-    owners: tuple[Ints, ...]
-    parts: tuple[dict[str, Floats], ...]
-
-    @cached_property
-    def owner(self) -> Ints:
-        """The document of each answer of all parts."""
-        return np.concatenate(self.owners)
+    owner: Ints
+    kept: Bools
+    numbers: dict[str, Any]
 
     def column(self, name: str) -> Floats:
-        """Return the numbers of all parts."""
-        return np.concatenate([part[name] for part in self.parts])
+        """Return the numbers of all answers, [N]: of the first selection, which is of all."""
+        return np.asarray(self.numbers[name][0], dtype=np.float64)
 
-    def total(self, name: str) -> float:
-        """Return the sum of a column."""
-        return sum(float(part[name].sum()) for part in self.parts)
+    def total(self, name: str) -> Floats:
+        """Return the sum of the numbers of each selection, [F]."""
+        total: Floats = np.einsum("fn,fn->f", self.kept, self.numbers[name], dtype=np.float64)
+        return total
 
     def sums(self, name: str, documents: int) -> Floats:
-        """Add a column's numbers of each document up, [documents]."""
+        """Add the numbers of each document up, [documents]."""
         found: Floats = np.bincount(self.owner, self.column(name), documents).astype(np.float64)
         return found
 
@@ -73,8 +71,9 @@ class CrossFit:
         second_half: Whether it is in the second half, [D].
         source: The document of each answer that is fitted on, [M], and its columns.
         target: The document of each answer that it is applied to, [N], and its columns.
-        fit: Fits to some rows of columns, given which; returns None if it cannot be done.
-        apply: From what was fitted and some rows of columns to these rows' numbers by name.
+        fit: Fits to each of some selections of answers, [F, M], given their columns; returns
+            None if one cannot be fitted to.
+        apply: From what was fitted and columns to these rows' numbers by name, [F, N].
     """
 
     image: Ints
@@ -82,44 +81,47 @@ class CrossFit:
     source: tuple[Ints, Columns]
     target: tuple[Ints, Columns]
     fit: Callable[..., Any]
-    apply: Callable[..., dict[str, Floats]]
+    apply: Callable[..., dict[str, Any]]
 
     @cached_property
     def table(self) -> Table | None:
         """The numbers of all answers."""
-        return self.table_of(np.ones(self.image.size, dtype=np.bool_))
+        return self.table_of(np.ones((1, self.image.size), dtype=np.bool_))
 
     def table_of(self, kept: Bools) -> Table | None:
-        """Fit on each half and apply to the other, on some of the documents, [D]."""
-        (source, fitted_on), (target, shown) = self.source, self.target
+        """Fit on each half and apply to the other, on selections of the documents, [F, D]."""
         owners, parts = [], []
         for half in (False, True):
-            rows = ((self.second_half == half) & kept)[source]
-            here = ((self.second_half != half) & kept)[target]
-            fitted = self.fit(rows, *fitted_on) if rows.any() else None
+            source, fitted_on = self._of_half(self.source, half)
+            target, shown = self._of_half(self.target, not half)
+            rows = kept.take(source, axis=1)
+            fitted = self.fit(rows, *fitted_on) if rows.any(axis=1).all() else None
             if fitted is None:
                 return None
-            owners.append(target[here])
-            parts.append(self.apply(fitted, here, *shown))
-        return Table(tuple(owners), tuple(parts)) if any(map(len, owners)) else None
+            owners.append(target)
+            parts.append(self.apply(fitted, *shown))
+        owner = np.concatenate(owners)
+        numbers = {n: np.concatenate([part[n] for part in parts], axis=1) for n in parts[0]}
+        held = Table(owner, kept.take(owner, axis=1), numbers)
+        return held if held.kept.any(axis=1).all() else None
+
+    def _of_half(self, rows: tuple[Ints, Columns], half: bool) -> tuple[Ints, Columns]:
+        owner, columns = rows
+        held = self.second_half[owner] == half
+        return owner[held], tuple(column[held] for column in columns)
 
     @cached_property
-    def without_groups(self) -> list[tuple[Table | None, ...]]:
+    def without_groups(self) -> list[Table | None]:
         """The numbers of all answers, then fitted anew without each group of images, [1 + G]."""
         return tables_without_groups((self,))
 
 
-def tables_without_groups(fits: tuple[CrossFit, ...]) -> list[tuple[Table | None, ...]]:
+def tables_without_groups(fits: tuple[CrossFit, ...]) -> list[Table | None]:
     """Fit on all documents, then anew without each group of images, of one or two views."""
-    sizes = [fit.image.size for fit in fits]
-    first = np.cumsum([0, *sizes])
-    second = None if len(fits) == 1 else np.repeat([False, True], sizes)
+    kept = deletions(np.concatenate([fit.image for fit in fits]))
+    first = np.cumsum([fit.image.size for fit in fits])[:-1]
     return [
-        tuple(
-            fit.table_of(np.bincount(rows - start, minlength=size) > 0)
-            for fit, rows, start, size in zip(fits, kept, first, sizes, strict=False)
-        )
-        for kept in deletions(np.concatenate([fit.image for fit in fits]), second)
+        fit.table_of(part) for fit, part in zip(fits, np.split(kept, first, axis=1), strict=True)
     ]
 
 
@@ -140,24 +142,23 @@ class Refit:
     def __call__(self, answers: Answers) -> CrossFit | None:
         """Prepare the fit for a view; None if none of its answers can be used."""
         source, target, other = (
-            self._usable(view) for view in (answers.clean_once, answers, answers.counterpart)
+            view.once(self._usable) for view in (answers.clean_once, answers, answers.counterpart)
         )
         owners = np.concatenate([source[0], target[0], other[0]])
         if not owners.size:
             return None
-        documents = np.unique(owners)
-        image, half = np.zeros(documents.size, np.intp), np.zeros(documents.size, np.bool_)
-        place = np.searchsorted(documents, answers.document)
-        known = np.isin(answers.document, documents)
-        image[place[known]] = answers.image[known]
-        half[place[known]] = answers.second_half[known]
+        used = np.bincount(owners) > 0
+        place = np.cumsum(used) - 1
+        image, half = np.zeros(used.size, np.intp), np.zeros(used.size, np.bool_)
+        for owner, (*_, images, halves) in (source, target, other):
+            image[owner], half[owner] = images, halves
         fitted_on, shown = (
-            (np.searchsorted(documents, owner), columns) for owner, columns in (source, target)
+            (place[owner], tuple(columns)) for owner, (*columns, _, _) in (source, target)
         )
-        return CrossFit(image, half, fitted_on, shown, self.fit, self.apply)
+        return CrossFit(image[used], half[used], fitted_on, shown, self.fit, self.apply)
 
     def _usable(self, answers: Answers) -> tuple[Ints, Columns]:
-        columns = self.columns(answers)
+        columns = (*self.columns(answers), answers.image, answers.second_half)
         first = columns[0]
         usable = any_number(first if first.ndim == 2 else first[:, None])
         return answers.document[usable], tuple(column[usable] for column in columns)
@@ -178,30 +179,31 @@ def pair_columns(answers: Answers) -> Columns:
     return answers.confidence + 0.0 * answers.correct, answers.correct
 
 
-def _fit_temperature(rows: Bools, probs: Floats, answer: Ints, gold: Ints, *_: Any) -> float | None:
-    return fit_temperature(probs[rows], gold[rows])
+def _fit_temperature(
+    kept: Bools, probs: Floats, answer: Ints, gold: Ints, *_: Any
+) -> Floats | None:
+    return fit_temperature(probs, gold, kept)
 
 
 def _scaled(
-    temperature: float, rows: Bools, probs: Floats, answer: Ints, gold: Ints, *_: Any
+    temperatures: Floats, probs: Floats, answer: Ints, gold: Ints, *_: Any
 ) -> dict[str, Floats]:
-    probs, answer, gold = probs[rows], answer[rows], gold[rows]
     each = np.arange(answer.size)
-    scaled = apply_temperature(probs, temperature) if each.size else probs
-    nll = -log_probability(scaled[each, gold])
-    return {**_judged(scaled[each, answer], answer == gold), "nll": nll}
+    scaled = np.array([apply_temperature(probs, t) if each.size else probs for t in temperatures])
+    nll = -log_probability(scaled[:, each, gold])
+    return {**_judged(scaled[:, each, answer], answer == gold), "nll": nll}
 
 
 def _isotonic(
-    fitted: tuple[Floats, Floats], rows: Bools, confidence: Floats, correct: Floats
+    fitted: list[tuple[Floats, Floats]], confidence: Floats, correct: Floats
 ) -> dict[str, Floats]:
-    return _judged(isotonic(*fitted, confidence[rows]), correct[rows])
+    return _judged(np.array([isotonic(*pair, confidence) for pair in fitted]), correct)
 
 
 def _judged(confidence: Floats, right: Floats | Bools) -> dict[str, Floats]:
-    correct = right.astype(np.float64)
+    correct = np.broadcast_to(right.astype(np.float64), confidence.shape)
     losses = (confidence - correct) ** 2
-    ones = np.ones(confidence.size)
+    ones = np.ones(confidence.shape)
     return {"confidence": confidence, "correct": correct, "brier": losses, "one": ones}
 
 
@@ -227,35 +229,35 @@ def _set_columns(answers: Answers, score: Callable[[Floats, Floats], Floats]) ->
 
 
 def _set_threshold(
-    rows: Bools, scores: Floats, right: Floats, first: Bools, image: Ints
-) -> float | None:
-    return conformal_threshold(right[rows], image[rows])
+    kept: Bools, scores: Floats, right: Floats, first: Bools, image: Ints
+) -> Floats | None:
+    return conformal_threshold(right, image, kept=kept)
 
 
 def _sets(
-    threshold: float, rows: Bools, scores: Floats, right: Floats, first: Bools, image: Ints
-) -> dict[str, Floats]:
+    thresholds: Floats, scores: Floats, right: Floats, first: Bools, image: Ints
+) -> dict[str, Any]:
     """Make the sets, which hold the likeliest label at least: that covers no less."""
-    labels = np.count_nonzero(scores <= threshold, axis=1)[rows]
-    return {
-        "covered": ((right[rows] <= threshold) | first[rows]).astype(np.float64),
-        "size": np.maximum(labels, 1).astype(np.float64),
-        "empty": (labels == 0).astype(np.float64),
-        "one": np.ones(labels.size),
-    }
+    limit = thresholds[:, None]
+    labels = np.zeros((thresholds.size, right.size), dtype=np.int16)
+    for of_label in scores.T:
+        labels += of_label <= limit
+    covered = (right <= limit) | first
+    size, empty = np.maximum(labels, 1), labels == 0
+    return {"covered": covered, "size": size, "empty": empty, "one": np.ones_like(covered)}
 
 
-def _acceptance(rows: Bools, confidence: Floats, correct: Floats) -> float:
-    return acceptance_threshold(confidence[rows])
+def _acceptance(kept: Bools, confidence: Floats, correct: Floats) -> Floats:
+    return acceptance_threshold(confidence, kept=kept)
 
 
-def _given(threshold: float, rows: Bools, confidence: Floats, correct: Floats) -> dict[str, Floats]:
-    given = (confidence[rows] >= threshold).astype(np.float64)
-    return {"given": given, "wrong": given * (1.0 - correct[rows]), "one": np.ones(given.size)}
+def _given(thresholds: Floats, confidence: Floats, correct: Floats) -> dict[str, Any]:
+    given = confidence >= thresholds[:, None]
+    return {"given": given, "wrong": given & (correct == 0), "one": np.ones_like(given)}
 
 
-def _pairs(rows: Bools, confidence: Floats, correct: Floats) -> tuple[Floats, Floats]:
-    return confidence[rows], correct[rows]
+def _pairs(kept: Bools, confidence: Floats, correct: Floats) -> list[tuple[Floats, Floats]]:
+    return [(confidence[rows], correct[rows]) for rows in kept]
 
 
 # Probabilities by temperature scaling: confidence, correct, brier and nll.

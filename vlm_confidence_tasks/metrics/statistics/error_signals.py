@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -117,6 +118,8 @@ def visual_entropies(answers: Answers) -> Floats:
     return found
 
 
+# AUROC of joined signals and of 1 - confidence, in each of some selections.
+Areas = list[tuple[float | None, float | None]]
 # Signals that a clean answer is wrong, greater where it is likelier.
 SIGNALS: Mapping[str, Callable[[Answers], Floats]] = {
     BASE: doubt,
@@ -332,16 +335,16 @@ def joined_signals(answers: Answers) -> CrossFit | None:
     owner, names = held.complete, held.names
     base = held.table[:, names.index(BASE)] if BASE in names else np.full(owner.size, np.nan)
 
-    def fit(
-        rows: Bools, table: Floats, wrong: Floats, base: Floats, half: Bools
-    ) -> LogisticPair | None:
-        best = held.best[bool(half[rows][0])]
-        return best and logistic_pair(table[rows], wrong[rows], best.columns, best)
+    def fit(kept: Bools, table: Floats, wrong: Floats, base: Floats, half: Bools) -> Any:
+        best = held.best[bool(half[0])]
+        return best and logistic_pair(table, wrong, best.columns, best, kept)
 
     def apply(
-        pair: LogisticPair, rows: Bools, table: Floats, wrong: Floats, base: Floats, half: Bools
+        pair: LogisticPair, table: Floats, wrong: Floats, base: Floats, half: Bools
     ) -> dict[str, Floats]:
-        return {"signal": pair.chance(table[rows]), "wrong": wrong[rows], BASE: base[rows]}
+        chance = pair.chance(table)
+        shown = {"wrong": wrong, BASE: base}
+        return {"signal": chance} | {n: np.broadcast_to(c, chance.shape) for n, c in shown.items()}
 
     rows = (owner, (held.table, held.wrong[owner], base, held.second_half[owner]))
     return CrossFit(held.image, held.second_half, rows, rows, fit, apply)
@@ -364,17 +367,10 @@ class PairAuroc(OfViews):
     def value(self, answers: Answers) -> float | None:
         """Return the AUROC, or the gain; None where no pair can be fitted."""
         fit = answers.once(joined_signals)
-        return None if fit is None else self.measure(fit.table)
+        return None if fit is None or fit.table is None else self._numbers(_areas(fit.table))[0]
 
-    def measure(self, table: Table | None) -> float | None:
-        """Return the number from the fitted chances of an error."""
-        if table is None:
-            return None
-        wrong, base = table.column("wrong"), table.column(BASE)
-        one = auroc(table.column("signal"), wrong)
-        if not self.gain:
-            return one
-        return None if np.isnan(base).any() else _gain(one, auroc(base, wrong))
+    def _numbers(self, areas: Areas) -> list[float | None]:
+        return [_gain(one, base) if self.gain else one for one, base in areas]
 
     def _interval(self, views: Views, level: float) -> Interval | None:
         fits = tuple(f for answers in views if (f := answers.once(joined_signals)) is not None)
@@ -390,10 +386,40 @@ class PairAuroc(OfViews):
         second = second_view([t.owner.size for _, t in tables])
         if _few_errors(wrong, image, second) or _saturated(scores, wrong > 0.0, image, second):
             return None
-        without = fits[0].without_groups if len(fits) == 1 else tables_without_groups(fits)
         scale: Scale = "identity" if self.gain else "logit"
-        numbers = [[self.measure(table) for table in each] for each in without]
-        return deleted_interval(numbers, scale, level)
+        without = [views[0].once(_areas_without_groups)] if len(fits) == 1 else _all_areas(fits)
+        known = [self._numbers(areas) for areas in without if areas is not None]
+        if len(known) < len(views):
+            return None
+        return deleted_interval(list(zip(*known, strict=True)), scale, level)
+
+
+def _areas_without_groups(answers: Answers) -> Areas | None:
+    fit = answers.once(joined_signals)
+    return None if fit is None else _all_areas((fit,))[0]
+
+
+def _all_areas(fits: tuple[CrossFit, ...]) -> list[Areas | None]:
+    tables = tables_without_groups(fits)
+    return [None if table is None else _areas(table) for table in tables]
+
+
+def _areas(table: Table) -> Areas:
+    """AUROC of joined signals, and of 1 - confidence, in each selection."""
+    # Sorted once, for every other selection's sorting is then a pass.
+    order = np.argsort(table.numbers["signal"][0])
+    errors, base = table.column("wrong")[order] > 0, table.column(BASE)[order]
+    ranks = None if np.isnan(base).any() else dense_ranks(base)
+    return [
+        (
+            auroc_of_ranks(dense_ranks(signal[kept]), errors[kept]),
+            None if ranks is None else auroc_of_ranks(ranks[kept], errors[kept]),
+        )
+        for signal, kept in zip(
+            *(table.numbers["signal"].take(order, axis=1), table.kept.take(order, axis=1)),
+            strict=True,
+        )
+    ]
 
 
 def signal_prices(answers: Answers) -> dict[str, float]:

@@ -23,7 +23,7 @@ from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval, too
 from vlm_confidence_tasks.metrics.inference.jackknife import (
     Scale,
     deleted_interval,
-    jackknife_interval,
+    deletions,
 )
 from vlm_confidence_tasks.metrics.inference.means import mean_interval
 from vlm_confidence_tasks.metrics.inference.rare_errors import loss_interval
@@ -68,20 +68,23 @@ class Temperature(OfViews):
     def value(self, answers: Answers) -> float | None:
         """Return the temperature; None where none is best."""
         probs, gold, _ = _clean_labels(answers)
-        return fit_temperature(probs, gold) if gold.size else None
+        found = fit_temperature(probs, gold) if gold.size else None
+        return None if found is None else float(found)
 
     def _interval(self, views: Views, level: float) -> Interval | None:
         parts = [_clean_labels(answers) for answers in views]
         if not all(gold.size for _, gold, _ in parts):
             return None
-        probs, gold, image = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return jackknife_interval(
-            lambda rows: fit_temperature(probs[rows], gold[rows]),
-            image,
-            paired=second_view([part[1].size for part in parts]),
-            scale="log",
-            level=level,
-        )
+        kept = deletions(np.concatenate([image for *_, image in parts]))
+        first = np.cumsum([gold.size for _, gold, _ in parts])[:-1]
+        fitted = [
+            fit_temperature(probs, gold, rows)
+            for (probs, gold, _), rows in zip(parts, np.split(kept, first, axis=1), strict=True)
+        ]
+        known = [temperatures for temperatures in fitted if temperatures is not None]
+        if len(known) < len(views):
+            return None
+        return deleted_interval(np.column_stack(known), "log", level)
 
 
 def _clean_labels(answers: Answers) -> tuple[Floats, Ints, Ints]:
@@ -159,10 +162,10 @@ class RefittedRatio(Refitted):
         above, below = (math.fsum(table.column(name)) for name in (self.above, self.below))
         return above / below if below else None
 
-    def ratio(self, table: Table) -> float | None:
-        """Divide the sums of a table, to the accuracy that an interval needs."""
+    def ratios(self, table: Table) -> Floats:
+        """Divide the sums of each selection, NaN where that divides by 0, [F]."""
         below = table.total(self.below)
-        return table.total(self.above) / below if below else None
+        return table.total(self.above) / np.where(below > 0, below, np.nan)
 
     def _interval(self, views: Views, level: float) -> Interval | None:
         fits = self.fits(views)
@@ -236,17 +239,20 @@ class _BehindThreshold(RefittedRatio):
         if fits is None:
             return None
         tables = fits[0].without_groups if len(fits) == 1 else tables_without_groups(fits)
-        numbers = [[None if t is None else self.ratio(t) for t in each] for each in tables]
-        if any(None in each for each in numbers):
+        known = [table for table in tables if table is not None]
+        if len(known) < len(tables):
             return None
-        sums = self._sums(fits, tables[0])
+        numbers = np.column_stack([self.ratios(table) for table in known])
+        if np.isnan(numbers).any():
+            return None
+        sums = self._sums(fits, tuple(tables))
         fixed = None if sums is None else self.given(sums, level)
         # Without some group a share may be 0 or 1, where the scale ends.
         moved = deleted_interval(numbers, self.scale, level) or deleted_interval(
             numbers, level=level
         )
         if fixed is None or moved is None:
-            still = np.ptp(np.array(numbers, dtype=np.float64), axis=0).max() == 0
+            still = np.ptp(numbers, axis=0).max() == 0
             return fixed if still else None
         low, high = min(moved.low, fixed.low), max(moved.high, fixed.high)
         if self.scale == "logit":

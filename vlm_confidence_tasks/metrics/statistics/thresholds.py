@@ -8,13 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from vlm_confidence_tasks.metrics.answers import Answers
-from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
-from vlm_confidence_tasks.metrics.functional.defense import ThresholdDefense, threshold_defense
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats
+from vlm_confidence_tasks.metrics.functional.defense import (
+    ThresholdDefense,
+    defense_of_ranks,
+    threshold_defense,
+)
+from vlm_confidence_tasks.metrics.functional.ranking import dense_ranks
 from vlm_confidence_tasks.metrics.inference.clusters import (
     FEWEST_CLUSTERS,
     LEVEL,
     Interval,
     seen_on,
+    sides,
 )
 from vlm_confidence_tasks.metrics.inference.jackknife import deleted_interval, deletions
 from vlm_confidence_tasks.metrics.statistics.statistic import OfRows, Rows, Take, rows_of
@@ -87,18 +93,14 @@ def _without_groups(answers: Answers) -> Defenses:
 
 def _deleted(rows: Rows) -> Defenses:
     """Return the defence on all rows and without each group of images, of each view."""
-    # Sorted once, for every group's sorting is then a pass.
-    orders = [np.argsort(column, kind="stable") for column in rows.columns]
-    columns = [column[order] for column, order in zip(rows.columns, orders, strict=True)]
+    # Ranked once, for no group needs sorting then.
+    (clean, moved), size = rows.columns, rows.image.size
+    ranks = dense_ranks(np.concatenate([clean, moved])).reshape(2, size)
 
-    def defended(kept: Ints) -> ThresholdDefense | None:
-        if not kept.size:
+    def defended(kept: Bools) -> ThresholdDefense | None:
+        if not kept.any():
             return None
-        held = np.zeros(rows.image.size, dtype=np.bool_)
-        held[kept] = True
-        clean, moved = (c[held[order]] for c, order in zip(columns, orders, strict=True))
-        return threshold_defense(clean, moved)
+        return defense_of_ranks(clean[kept], moved[kept], ranks.compress(kept, axis=1).ravel())
 
-    return [
-        [defended(kept) for kept in conditions] for conditions in deletions(rows.image, rows.second)
-    ]
+    conditions = sides(rows.second, size)
+    return [[defended(kept & side) for side in conditions] for kept in deletions(rows.image)]

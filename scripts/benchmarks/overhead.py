@@ -44,7 +44,7 @@ from benchmark_parts import (
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.evaluation.schedule import blocks
 from vlm_confidence_tasks.harness.session import Session
-from vlm_confidence_tasks.harness.task import IMAGES
+from vlm_confidence_tasks.harness.task import IMAGES, PerturbedTask
 from vlm_confidence_tasks.harness.task_names import shipped
 from vlm_confidence_tasks.models.llava import TinyLlava
 from vlm_confidence_tasks.probe import replaced
@@ -151,35 +151,48 @@ def measure_memory_of_representations(folder: Path, documents: int) -> None:
 
 
 def measure_memory(folder: Path, options: argparse.Namespace) -> None:
-    """Print the peak resident memory of a process at each number of documents."""
-    peaks = []
+    """Print the memory of a process at each number of documents, and of an answer more."""
+    rows = []
     more = ["--tasks", options.tasks, "--batch_size", str(options.batch_size)]
     more += ["--log_samples"] * options.log_samples
     for documents in options.documents:
         data = folder / str(documents)
         write_data(data, documents, 6, (256, 256))
         start = time.perf_counter()
-        planned, answers, most = printed_by(__file__, "--evaluate", str(data), *more)
+        answers, planned, most = printed_by(__file__, "--evaluate", str(data), *more)
         seconds = time.perf_counter() - start
-        kept = (most - planned) * 2**20 / answers
         print(f"{options.tasks}, {documents} documents: peak {most:.0f} MiB, {seconds:.0f} s")
-        print(f"{planned:.0f} MiB before the first of {answers:.0f} answers, {kept:.0f} bytes each")
-        peaks.append(most)
-    if len(peaks) > 1:
-        print(f"ratio {peaks[-1] / peaks[0]:.3f}")
+        rows.append((answers, planned * 2**20, most * 2**20))
+    if len(rows) > 1:
+        answers, planned, most = (
+            last - first for first, last in zip(rows[0], rows[-1], strict=True)
+        )
+        print(
+            f"{answers:.0f} answers more: {planned / answers:.0f} bytes each before the first one"
+        )
+        print(f"(requests of the harness), {(most - planned) / answers:.0f} until the end")
+        print(f"ratio {rows[-1][2] / rows[0][2]:.3f}")
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    """Evaluate the embedded model on local data; print MiB when all is planned, answers, peak."""
+    """Evaluate the embedded model on local data; print answers, MiB when all is planned, peak."""
     os.environ["VLM_CONFIDENCE_DATA"] = str(options.evaluate)
-    before: list[tuple[float, int]] = []
+    planned, answers = [], []
+    generate, gather = TinyLlava.generate_until, PerturbedTask.apply_filters
 
-    def answer(adapter: Any, requests: list[Any]) -> Any:
-        before.append((psutil.Process().memory_info().rss / 2**20, len(requests)))
+    def first_answer(adapter: Any, requests: list[Any]) -> Any:
+        planned.append(psutil.Process().memory_info().rss / 2**20)
         return generate(adapter, requests)
 
-    generate = TinyLlava.generate_until
-    with replaced(TinyLlava, "generate_until", answer):
+    def last_answer(task: Any) -> Any:
+        found = gather(task)
+        answers.append(len(task.answers))
+        return found
+
+    with (
+        replaced(TinyLlava, "generate_until", first_answer),
+        replaced(PerturbedTask, "apply_filters", last_answer),
+    ):
         evaluator.simple_evaluate(
             "tiny_llava",
             task_manager=TaskManager("WARNING", include_path=options.include_path),
@@ -188,7 +201,7 @@ def evaluate(options: argparse.Namespace) -> None:
             bootstrap_iters=0,
             log_samples=options.log_samples,
         )
-    print(before[0][0], sum(count for _, count in before), peak())
+    print(sum(answers), planned[0], peak())
 
 
 def measure_planning(folder: Path) -> None:

@@ -19,10 +19,16 @@ PROMPTS = {
 
 # A number that is none of thousands, and neither part of a word nor of a version.
 _DIGITS = r"-?(?:\d+(?:\.\d+|,\d+(?![.,]?\d))?|\.\d+)(?:e[+-]?\d{1,3}(?!\w))?"
+# "0 to 100", "between 0% and 100%".
+_SCALE = (
+    r"(?:between\s{1,3}[01](?:\.0)?\s?%?\s?and|[01](?:\.0)?\s?%?\s?(?:[-\u2013~]|to|至|到))"
+    r"\s?(?:100?|1(?:\.0)?(?!\s?%))(?![\d.,]*\d)"
+)
 _NUMBER = re.compile(
-    rf"(?<![^\W_{CHINESE}])(?<![.,])(?:-?[1-9]\d{{0,2}}(?:,\d{{3}})+(?!\d)"
+    rf"(?<![^\W_{CHINESE}])(?<![.,])(?:-?[1-9]\d{{0,2}}(?:,\d{{3}})+(?!\d)|{_SCALE}"
     rf"|(?P<prefix>百分之)?(?P<value>{_DIGITS})(?:\s?(?:[-\u2013~]|to|至|到)\s?(?P<to>{_DIGITS}))?)"
-    r"(?P<unit>\s*(?:%|per\s?cent|pct\b))?(?:\s?(?:/|out of)\s?(?P<of>100?)(?![\d.,]*\d))?",
+    r"(?P<unit>\s*(?:%|per\s?cent|pct\b))?(?:\s?(?:/|out of)\s?(?P<of>[2-9]|100?)"
+    r"(?![\d.,]*\d|\s?/))?",
     re.I,
 )
 # What says that a number is the certainty: before it, or behind it as in "95% certain".
@@ -69,7 +75,7 @@ def parse_certainty(text: str) -> float | None:
     ("not 100% certain") is passed over, as are numbers outside 0 to 100 and scales ("0 to 100").
 
     A number with no percent sign that is at most 1 is taken for a probability, so that
-    "1" is certainty and "1%" is not. Of a range the first number counts; "8/10" is 80%.
+    "1" is certainty and "1%" is not. Of a range the first number counts; "4/5" is 80%.
     Numbers in words are not read.
 
     A comma is a decimal sign ("0,9", "85,5%"), but before groups of three digits one of
@@ -96,14 +102,15 @@ def parse_certainty(text: str) -> float | None:
         value = _value(found)
         if value is None or _DENIED.search(text[max(0, found.start() - _REACH) : found.start()]):
             continue
-        kind = with_unit if found["unit"] or found["prefix"] or found["of"] else others
+        has_unit = found["unit"] or found["prefix"] or found["of"] in ("10", "100")
+        kind = with_unit if has_unit else others
         (stated if _is_certainty(text, found) else kind).append(value)
     return next(iter(stated[-1:] + with_unit + others), None)
 
 
 def _value(found: re.Match[str]) -> float | None:
     """Return a number as a probability; None for one of thousands, out of range, or a scale."""
-    if found["value"] is None or (found["value"] in "01" and found["to"] in ("10", "100")):
+    if found["value"] is None:
         return None
     value = float(found["value"].replace(",", "."))
     if found["of"]:

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from vlm_confidence_tasks.benchmarks.answer_words import Mention
 
 # Words as data, one alternative per line; `_IMAGE` is what was to be looked at.
-_IMAGE = r"(?:images?|pictures?|photos?|photographs?|screenshots?|figures?|attachments?|files?)"
+_IMAGE = (
+    r"(?:images?|pictures?|photos?|photographs?|screenshots?|figures?|attachments?|files?|"
+    r"visual (?:content|input))"
+)
 _THE = r"(?:(?:the|your|this|that|these|those|an?|any|such|attached|uploaded|provided|actual)[ ]+)*"
 # "I can't see the image." is none of "I can't see the image of a dog on the wall."
 _ALONE = (
@@ -34,6 +37,10 @@ _WILL_NOT = (
     rf"{_CANNOT}(?:see|view|access|open|display|load|process|analy[sz]e|interpret|read|inspect)"
     rf"[ ]+{_THE}{_IMAGE}{_ALONE}",
     r"(?:^|[.!?\n])[ ]{0,3}no[ ]+images?(?:[ ]+(?:found|here|available))?[ ]*(?=[.!,]|\Z)",
+    r"(?:^|[.!?\n])[ ]{0,3}no[ ]+(?:attachments?|files?)(?:[ ]+found)?[ ]*(?=[.!,]|\Z)",
+    rf"\bno[ ]+{_IMAGE}[ ]+(?:came through|(?:(?:was|were|has|have)[ ]+)?(?:been[ ]+)?loaded)\b",
+    rf"\b{_IMAGE}[ ]+(?:(?:has|have)[ ]+)?failed to (?:load|upload|open)\b",
+    r"\bviolat(?:es?|ed|ing)[ ]+(?:\w+[ ]+){0,3}(?:polic(?:y|ies)|guidelines)\b",
     rf"\bno[ ]+{_IMAGE}[ ]+(?:(?:is|was|were|are|has|have|had|been|seems to be)[ ]+)*{_GIVEN}\b",
     rf"\bno[ ]+{_IMAGE}[ ]+(?:here|available|visible to me|to (?:look at|analy[sz]e|see))\b",
     rf"{_CANNOT}(?:make out|see)[ ]+(?:anything|what is)\b",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -173,6 +174,16 @@ def test_an_empty_or_missing_file_is_named(tmp_path: Path) -> None:
     for file in (empty, tmp_path / "gone.jsonl"):
         with pytest.raises(SamplesError, match=str(file)):
             read_samples(file)
+
+
+@pytest.mark.parametrize("read", [read_samples, read_trap_samples])
+def test_what_has_no_end_is_not_read(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    pipe, device = tmp_path / "pipe.jsonl", tmp_path / "device.jsonl"
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    for file in (pipe, device, tmp_path):
+        with pytest.raises(SamplesError, match=f"{file}: is no regular file"):
+            read(file)
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\n\n", "\n \n\t\r\n\n"])

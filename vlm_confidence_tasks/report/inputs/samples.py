@@ -70,6 +70,7 @@ def read_samples(path: Path) -> SamplesFile:
         SamplesError: There is no such file, it is empty, a line is torn or is not from a
             perturbed task, or a question has two.
     """
+    check_regular(path)
     try:
         with path.open("rb") as lines:
             read = [_read_line(line, f"{path}, line {n}") for n, line in filled(lines)]
@@ -81,6 +82,16 @@ def read_samples(path: Path) -> SamplesFile:
         why = "every document in it failed" if read else "no line in it"
         raise SamplesError(f"{path}: {why}")
     return SamplesFile(measured, len(read) - len(measured))
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what has no end: a pipe would keep the command waiting, a device fill the memory.
+
+    Raises:
+        SamplesError: The path is that of a folder, a pipe or a device.
+    """
+    if path.exists() and not path.is_file():
+        raise SamplesError(f"{path}: is no regular file")
 
 
 def filled(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:

@@ -12,6 +12,7 @@ from vlm_confidence_tasks.report.inputs.samples import (
     SamplesError,
     SamplesFile,
     check_once,
+    check_regular,
     filled,
 )
 from vlm_confidence_tasks.types import CLEAN, Readout, Sample, Variant
@@ -38,6 +39,7 @@ _DECODER = msgspec.json.Decoder(_Line)
 
 def read_trap_samples(path: Path) -> SamplesFile:
     """Read a samples file of a `caption_trap*` task, or raise SamplesError."""
+    check_regular(path)
     try:
         with path.open("rb") as lines:
             samples = [_read_line(line, f"{path}, line {n}") for n, line in filled(lines)]

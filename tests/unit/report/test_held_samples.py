@@ -71,9 +71,9 @@ def test_what_an_earlier_release_computed_otherwise_is_not_held_against_the_samp
 
 
 def test_a_metric_on_one_side_only_is_a_disagreement() -> None:
-    assert disagreement({"ece": 0.1}, {}, ["ece"]) == "ece is 0.1 there, None from the samples"
+    assert disagreement({"ece": 0.1}, {}, ["ece"]) == "ece is 0.1 there, no number from the samples"
     assert disagreement({}, {"ece": 0.1, "iv": 0.2}, ["ece", "iv"]) == (
-        "ece is None there, 0.1 from the samples, and 1 more differ"
+        "ece is no number there, 0.1 from the samples, and 1 more differ"
     )
 
 

@@ -133,3 +133,26 @@ def test_torn_or_foreign_results_name_the_file_and_line(tmp_path: Path) -> None:
     assert odd.startswith(f"{tmp_path / '3_results.json'}: not a results file of the harness")
     assert torn.startswith(f"{tmp_path / '1_results.json'}, line 2: not JSON")
     assert foreign.startswith(f"{tmp_path / '2_results.json'}: not a results file of the harness")
+
+
+def test_a_task_without_results_is_named(tmp_path: Path) -> None:
+    file = write_run(tmp_path, {"t": ANSWERS})
+    record = json.loads(file.read_text())
+    record["results"] = {}
+    file.write_text(json.dumps(record))
+    problems = Problems()
+    assert find_runs([tmp_path], problems) == []
+    why = "LookupError: no results of t"
+    assert problems.lines == [f"{file}: not a results file of the harness ({why})"]
+
+
+def test_a_file_that_cannot_be_of_results_is_told_by_its_name(tmp_path: Path) -> None:
+    file = write_run(tmp_path, {"t": ANSWERS})
+    samples = next(file.parent.glob("*.jsonl"))
+    renamed = file.rename(tmp_path / "best.json")
+    problems = Problems()
+    assert find_runs([samples, renamed], problems) == []
+    assert problems.lines == [
+        f"{given}: give a folder, or a results file: one named *_results.json"
+        for given in (samples, renamed)
+    ]

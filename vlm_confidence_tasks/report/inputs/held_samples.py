@@ -88,13 +88,19 @@ def disagreement(
     True
     >>> disagreement({"ece": 0.5}, {"ece": 0.4}, ["ece"])
     'ece is 0.5 there, 0.4 from the samples'
+    >>> disagreement({}, {"ece": 0.4}, ["ece"])
+    'ece is no number there, 0.4 from the samples'
     """
     wrong = [name for name in names if not _same(reported.get(name), computed.get(name))]
     if not wrong:
         return None
     name = wrong[0]
     more = f", and {len(wrong) - 1} more differ" if wrong[1:] else ""
-    return f"{name} is {reported.get(name)} there, {computed.get(name)} from the samples{more}"
+    there, here = (
+        "no number" if numbers.get(name) is None else numbers[name]
+        for numbers in (reported, computed)
+    )
+    return f"{name} is {there} there, {here} from the samples{more}"
 
 
 def _same(reported: float | None, computed: float | None) -> bool:

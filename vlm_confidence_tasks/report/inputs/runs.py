@@ -189,6 +189,9 @@ def _results_files(folder: Path, problems: Problems) -> list[Path]:
         if not folder.exists():
             problems.add(folder, "no such folder")
             return []
+        if not folder.name.endswith(RESULTS):
+            problems.add(folder, f"give a folder, or a results file: one named *{RESULTS}")
+            return []
         return [folder]
     files = sorted(folder.rglob(f"*{RESULTS}"))
     if not files:
@@ -229,6 +232,8 @@ def _read_results(file: Path) -> Iterator[TaskRun]:
         read = msgspec.convert(record, _Results)
         for task, config in read.configs.items():
             if OWN_KEY in config or TRAP_NUMBER in read.results.get(task, ()):
+                if task not in read.results:
+                    raise LookupError(f"no results of {task}")
                 yield _task_run(file, read, task)
     except (msgspec.ValidationError, LookupError, TypeError, ValueError, RecursionError) as error:
         what = f"{type(error).__name__}: {error}"

@@ -246,6 +246,9 @@ def _named(text: str, words: Sequence[Mention]) -> Group:
         if pair[0].label != pair[1].label and _AND_OR.fullmatch(text, pair[0].end, pair[1].start)
     ]
     asked = {word for pair in pairs for word in pair if pair[1].after.lstrip().startswith("?")}
+    # Of several labels, one that is asked about is not stated: "Is it A? No. Is it B? No."
+    if len({word.label for word in words}) > 1:
+        asked |= {word for word in words if word.after.lstrip(")* ").startswith("?")}
     alternatives = {word for pair in pairs for word in pair} - asked
     named = [
         word

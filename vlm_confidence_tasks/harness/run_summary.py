@@ -164,7 +164,7 @@ def _table(rows: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
     columns = zip(least, *(cells for _, cells in rows), strict=True)
     widths = [max(space, *map(len, cells)) for space, *cells in columns]
     room = _LINE - sum(widths) - 2 * len(widths)
-    width = max(len(name) for name, _ in rows if len(name) <= room)
+    width = max((len(name) for name, _ in rows if len(name) <= room), default=0)
     lines = []
     for task, cells in rows:
         own, name = ([], task) if len(task) <= width else ([task], "")

@@ -312,7 +312,8 @@ def _same_name(token: Any, other: Any) -> bool:
 
 def _whole(step: Any) -> int | None:
     """Return how many tokens a step lists, if these are the whole vocabulary."""
-    total = math.fsum(math.exp(other.logprob) for other in step.top_logprobs)
+    # Of a number that is none, such as 800, no exponential exists.
+    total = math.fsum(math.exp(min(other.logprob, 1.0)) for other in step.top_logprobs)
     return len(step.top_logprobs) if abs(total - 1) <= ROUNDING else None
 
 

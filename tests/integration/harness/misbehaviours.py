@@ -191,7 +191,7 @@ CASES = (
     Case("the token has -9999.0, and 0.7 there", first(logprob=-9999.0), "and 0.7 in its own list"),
     Case("a log-probability above 0", first(logprob=0.5), "one is 0.5, above 0"),
     Case("one above 0 in the list", listing(token("maybe", 2.0)), "one is 2, above 0"),
-    Case("probabilities that sum to 1.5", of_sum(1.4), "probabilities sum to 1.4"),
+    Case("probabilities that sum to 1.4", of_sum(1.4), "have probability 1.4 together"),
     Case("lists of another text", says("No"), "do not make its text"),
     Case("lists of a part of the text", says("Yes, there is one"), "do not make its text"),
     # No numbers.

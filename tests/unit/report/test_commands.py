@@ -119,7 +119,8 @@ def test_without_intervals_the_values_are_the_same(
     assert quick["interval"] is None
     for one, other in zip(quick["entries"], leaderboard["entries"], strict=True):
         for name, number in one["metrics"].items():
-            assert number == {"value": number["value"], "low": None, "high": None}
+            alone = {"value": number["value"], "low": None, "high": None, "influence": None}
+            assert number == alone
             assert number["value"] == pytest.approx(other["metrics"][name]["value"], abs=1e-12)
         assert one["metrics"].keys() == other["metrics"].keys()
 

@@ -144,6 +144,10 @@ def with_readout(**changes: object) -> Callable[[list[str]], list[str]]:
         (torn, "not JSON"),
         (foreign, "is it from a task of this package?"),
         (with_row(readouts=[]), "no readouts"),
+        (
+            with_readout(variant="clean"),
+            "its first readout, and no other, must be of the clean image",
+        ),
         (with_row(gold="Maybe"), "gold 'Maybe' is not one of the labels"),
         (with_row(gold=3), "Expected `str | null`, got `int` - at `$.gold`"),
         (with_readout(entropy="high"), "$.readouts[1].entropy"),

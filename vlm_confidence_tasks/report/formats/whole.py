@@ -20,7 +20,10 @@ def replacing(folder: Path) -> Iterator[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(f"{UNFINISHED}*"):
-        shutil.rmtree(left)
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder) as made:
         new = Path(made)
         yield new

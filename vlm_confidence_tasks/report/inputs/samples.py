@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from vlm_confidence_tasks.report.inputs.problems import ReportError
-from vlm_confidence_tasks.types import Readout, Sample
+from vlm_confidence_tasks.types import CLEAN, Readout, Sample
 
 
 class SamplesError(ReportError):
@@ -169,6 +169,9 @@ def check_agreement(line: _Line) -> None:
     """
     if not line.readouts:
         raise ValueError("no readouts in it")
+    shown = [readout.perturbation == CLEAN.perturbation for readout in line.readouts]
+    if not shown[0] or any(shown[1:]):
+        raise ValueError("its first readout, and no other, must be of the clean image")
     labels = set(line.labels)
     for number, readout in enumerate(line.readouts):
         wrong = _disagreement(readout, labels)

@@ -42,7 +42,10 @@ _BEFORE_LETTER = frozenset("option choice letter".split())
 _NAMES = frozenset("vitamin hepatitis influenza type plan grade".split())
 # Words that follow an answer "no" and are no noun.
 _AFTER_NO = _AFTER_PRONOUN | frozenset("as for if in there it this that the i".split())
-_NO_ANSWER = frozenset("idea clue doubt way comment answer problem offense offence".split())
+_NO_ANSWER = frozenset(
+    "idea clue doubt way comment answer problem offense offence response information context "
+    "thanks thank".split()
+)
 _VERBS = frozenset(
     "is are was were isn't aren't shows show has have looks look seems seem depicts contains "
     "represents displays appears refers means does doesn't do can cannot can't could couldn't "

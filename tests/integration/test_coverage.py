@@ -39,18 +39,15 @@ spec.loader.exec_module(coverage)
 
 REPEATS = 40
 CELLS = [coverage.Cell(30, 1, 1, 0.0), coverage.Cell(30, 18, 1, 0.3), coverage.Cell(30, 1, 4, 0.1)]
+# Where 5% are wrong, 30 images say too little for most intervals.
+MORE = [replace(cell, images=100) for cell in CELLS]
 TESTS = [name for name, kind in coverage.KINDS.items() if kind.truth is None]
 # Whose measured coverage is lower in some cells, as docs/studies/coverage.md shows.
-# The second has few intervals here; of the third the `limits` of `ece_ts` say it.
-LOWER = {
-    "ece difference, overconfident afterwards",
-    *("aurc, saturated", "ece_ts, saturated"),
-}
+LOWER = {"ece difference, overconfident afterwards"}
 # Which share of repeats has an interval at least. Two of 30 images decide the share above the 95th
-# percentile, often one the mean of skewed numbers; of 5% wrong answers, those to 30 questions are
-# mostly on under 5 images.
+# percentile, often one the mean of skewed numbers; 5% wrong answers are often on under 8 images.
 SELDOM = {"defense_reject": 0.3, "mean p, skewed": 0.4} | {
-    name: 0.05 for name in coverage.KINDS if name.endswith(", saturated")
+    name: 0.4 for name in coverage.KINDS if name.endswith(", saturated")
 }
 # Uneven images have an interval in few repeats, and these are of the samples without a large one.
 UNEVEN = [
@@ -69,7 +66,8 @@ def few_answers_for_truths(monkeypatch: pytest.MonkeyPatch) -> None:
 def total(name: str, repeats: int = REPEATS) -> float:
     """Share of repeats over a few cells."""
     kind = coverage.KINDS[name]
-    cells = [cell for cell in CELLS if kind.variants or cell.variants == 1]
+    cells = MORE if name.endswith(", saturated") else CELLS
+    cells = [cell for cell in cells if kind.variants or cell.variants == 1]
     results = [coverage.measure(name, cell, repeats) for cell in cells]
     found = sum(result.repeats for result in results)
     assert found > SELDOM.get(name, 0.8) * len(cells) * repeats

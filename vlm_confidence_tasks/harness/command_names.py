@@ -15,6 +15,7 @@ from vlm_confidence_tasks.errors import TaskError, nearest, one_line
 from vlm_confidence_tasks.models import manifests
 
 
+# The harness has no types.
 class CheckedTasks(TaskManager):  # type: ignore[misc]
     """The harness's tasks, with an error for names that are none."""
 

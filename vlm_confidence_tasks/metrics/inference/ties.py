@@ -25,11 +25,11 @@ from vlm_confidence_tasks.metrics.inference.clusters import (
     sides,
 )
 from vlm_confidence_tasks.metrics.inference.jackknife import ranking_interval
+from vlm_confidence_tasks.metrics.inference.rates import FEW_EVENTS
 
-# With this share of the frequent class on one score, and the rare class on fewer images than this
-# beside it or at it, the spread of the rare class is not seen in the sample.
+# With this share of the frequent class on one score, and the rare class on fewer than `FEW_EVENTS`
+# images beside it or at it, the spread of the rare class is not seen in the sample.
 LARGE_TIE = 0.1
-FEW_EVENTS = 10
 
 
 def auroc_interval(

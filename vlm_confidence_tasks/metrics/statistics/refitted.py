@@ -19,7 +19,7 @@ from vlm_confidence_tasks.metrics.functional.calibration import expected_calibra
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
 from vlm_confidence_tasks.metrics.functional.recalibration import fit_temperature
 from vlm_confidence_tasks.metrics.inference.calibration_error import calibration_error_interval
-from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval, too_few
+from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval, seen_on, too_few
 from vlm_confidence_tasks.metrics.inference.jackknife import (
     Scale,
     deleted_interval,
@@ -37,6 +37,10 @@ from vlm_confidence_tasks.metrics.statistics.cross_fit import (
     tables_without_groups,
 )
 from vlm_confidence_tasks.metrics.statistics.statistic import DocumentSums, Views, second_view
+
+# With wrong answers on fewer images, as few as 54% of intervals of a repaired ECE held where 90% of
+# the confidences are exactly 1; with 8, 90 to 100% of these on 30 and 100 images.
+FEWEST_WRONG = 8
 
 
 class OfViews(Calibration):
@@ -116,7 +120,11 @@ class Refitted(OfViews):
 
 @dataclass(frozen=True)
 class RefittedError(Refitted):
-    """ECE of repaired confidences; the interval inverts a test."""
+    """ECE of repaired confidences; the interval inverts a test.
+
+    There is none where under 8 images have a wrong answer: what is fitted to these few, and taken
+    as given, moves the error more than the test knows.
+    """
 
     def value(self, answers: Answers) -> float | None:
         """Return the ECE."""
@@ -131,13 +139,18 @@ class RefittedError(Refitted):
         if fits is None or len(known) < len(views):
             return None
         tables = [(fit, fit.table) for fit in fits if fit.table is not None]
+        correct = np.concatenate([table.column("correct") for _, table in tables])
+        images = np.concatenate([fit.image[table.owner] for fit, table in tables])
+        second = second_view([table.owner.size for _, table in tables])
+        if seen_on(images, correct == 0, second) < FEWEST_WRONG:
+            return None
         return calibration_error_interval(
             np.concatenate([table.column("confidence") for _, table in tables]),
-            np.concatenate([table.column("correct") for _, table in tables]),
-            np.concatenate([fit.image[table.owner] for fit, table in tables]),
+            correct,
+            images,
             estimate=known[-1] - (known[0] if len(views) > 1 else 0.0),
             kind="uniform",
-            paired=second_view([table.owner.size for _, table in tables]),
+            paired=second,
             level=level,
         )
 

@@ -240,12 +240,19 @@ def test_one_run_without_values_has_no_difference(name):
     assert METRICS[name].difference(table(), empty) is None
 
 
-def test_one_error_among_the_answers_given_has_an_interval():
-    def sure(n, gold):
-        p = 0.9 + n / 1000
-        clean, moved = ("Yes", 0.1, p, 1.0), [(NOISE, "Yes", 0.1, p, 1.0)]
-        return replace(yes_no_document(gold, clean, moved), image_id=f"image {n}")
+def sure(n, gold):
+    p = 0.9 + n / 1000
+    clean, moved = ("Yes", 0.1, p, 1.0), [(NOISE, "Yes", 0.1, p, 1.0)]
+    return replace(yes_no_document(gold, clean, moved), image_id=f"image {n}")
 
+
+@pytest.mark.parametrize(("wrong", "shown"), [(7, False), (8, True)])
+def test_a_repaired_error_of_few_wrong_answers_has_no_interval(wrong, shown):
+    answers = [sure(n, "No" if n in range(0, 7 * wrong, 7) else "Yes") for n in range(60)]
+    assert (measure(answers)["ece_ts"].low is not None) is shown
+
+
+def test_one_error_among_the_answers_given_has_an_interval():
     number = measure([sure(n, "No" if n == 59 else "Yes") for n in range(60)])["risk_80"]
     assert 0 <= number.low < number.value < 0.03 < number.high <= 1
 

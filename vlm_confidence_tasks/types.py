@@ -187,7 +187,7 @@ class Readout(msgspec.Struct, frozen=True, gc=False, rename={"perturbation": "va
             will not answer, or the server says so. None in the files of older versions.
         confidence_low: The least `confidence` that the tokens outside of the k likeliest allow;
             None without an answer, and where all tokens are known.
-        confidence_high: The greatest likewise. Where the two are further apart than
+        confidence_high: The greatest. Where the two are further apart than
             `VLM_CONFIDENCE_MAX_WIDTH` there is no `confidence`, else it is that of the k
             likeliest tokens; `probs` are given only if these have every label.
         truncated: True if a serving engine says that the limit of tokens cut the answer off.

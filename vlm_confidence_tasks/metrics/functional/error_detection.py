@@ -32,7 +32,7 @@ class LogisticPair:
     Attributes:
         columns: Which two signals, [2].
         centre: Their means, of all answers, [2].
-        scale: Their standard deviations likewise, [2]; 1 of a constant signal.
+        scale: Their standard deviations, [2]; 1 of a constant signal.
         weights: Of both signals so standardised, and the intercept, [..., 3].
         loss: Mean log loss where it was fitted, in nats, [...].
     """

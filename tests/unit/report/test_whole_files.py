@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,24 @@ COMMANDS = {
     "claims": ["claims", "{runs}", "--output", "{out}", "--quiet"],
     "export": ["export", "{runs}", "--output", "{out}/answers.csv"],
 }
+
+
+# The command, killed by itself as it opens its n-th unfinished file: no timing decides.
+KILLED_AT = f"""
+import os, signal, sys
+from vlm_confidence_tasks import cli
+
+left = [int(sys.argv.pop(1))]
+
+def watch(event, given):
+    if event == "open" and {UNFINISHED!r} in str(given[0]) and "w" in str(given[1]):
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(watch)
+cli.main()
+"""
 
 
 def command(name: str, runs: Path, out: Path) -> list[str]:
@@ -45,17 +62,9 @@ def test_a_killed_leaderboard_leaves_the_older_one_whole(tmp_path: Path) -> None
     record = json.loads(results.read_text())
     record["config"]["model_args"] = "pretrained=org/other"
     results.write_text(json.dumps(record))
-    start = "from vlm_confidence_tasks import cli; cli.main()"
-    program = [sys.executable, "-c", start, *given]
     for written in (1, 5, 9):
-        process = subprocess.Popen(program)
-        while process.poll() is None:
-            new = [p for p in (tmp_path / "board").glob(f"{UNFINISHED}*/**/*") if p.is_file()]
-            if len(new) >= written:
-                break
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+        process = subprocess.run([sys.executable, "-c", KILLED_AT, str(written), *given])
+        assert process.returncode == -signal.SIGKILL
         left = {n: d for n, d in held(tmp_path / "board").items() if not n.startswith(UNFINISHED)}
         assert left == before
     cli.main(given)

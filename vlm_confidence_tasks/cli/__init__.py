@@ -21,12 +21,13 @@ from vlm_confidence_tasks.cli import (
     leaderboard,
     plan,
     recompute,
+    verify,
 )
 from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.report.inputs.problems import ReportError
 
 # In the order of `--help`.
-COMMANDS = (recompute, leaderboard, figures, compare, claims, export, plan, csp)
+COMMANDS = (recompute, leaderboard, figures, compare, verify, claims, export, plan, csp)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -31,6 +31,7 @@ def test_the_wheel_holds_tasks_data_and_model(wheel: Path) -> None:
         "vlm_confidence_tasks/task_yamls/suffixes/eps.yaml",
         "vlm_confidence_tasks/task_yamls/pope/_pope_yaml",
         "vlm_confidence_tasks/task_yamls/pope/README.md",
+        "vlm_confidence_tasks/report/published.yaml",
         "vlm_confidence_tasks/sandbox/data/pope/test.parquet",
         "vlm_confidence_tasks/sandbox/model/model.safetensors",
         "vlm_confidence_tasks/py.typed",

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from report.synthetic import Answers, Asked, answers, noise, write_run
 from vlm_confidence_tasks import cli
@@ -148,6 +149,19 @@ def test_what_does_not_make_a_run_another(tmp_path: Path) -> None:
     ):
         (one,) = verified(tmp_path / str(n), {"n": 232}, **run).verified
         assert one.comparisons[0].verdict == "inside"
+
+
+@pytest.mark.parametrize(("ending", "verdict"), [(150, "inside"), (90, "not comparable")])
+def test_most_prompts_decide(tmp_path: Path, ending: int, verdict: str) -> None:
+    """Of MMMU some questions are open, and end otherwise."""
+    held = [
+        (asked if n < ending else replace(asked, text="How many?"), document)
+        for n, (asked, document) in enumerate(GOOD)
+    ]
+    write_run(tmp_path / "run", {TASK: held})
+    published = read_published(numbers_file(tmp_path, {}))
+    (one,) = verify_runs([tmp_path / "run"], published, Problems()).verified
+    assert one.comparisons[0].verdict == verdict
 
 
 def test_numbers_that_a_run_does_not_have_are_absent(tmp_path: Path) -> None:
@@ -306,3 +320,15 @@ def test_the_page_shows_a_file_that_is_read_and_counts_right(tmp_path: Path) -> 
     named = set(re.findall(r"`(\w+)`", page))
     keys = {field.name for kind in (Verified, Comparison) for field in fields(kind)}
     assert keys | {"cause", "interval", "notes", "runs"} <= named
+
+
+def test_samples_that_are_not_the_results_own_are_a_problem(tmp_path: Path) -> None:
+    results = write_run(tmp_path / "run", {TASK: GOOD, "seed_blur": GOOD})
+    samples = results.with_name(results.name.replace("results.json", f"samples_{TASK}.jsonl"))
+    samples.write_text("".join(samples.read_text().splitlines(keepends=True)[1:]))
+    published = read_published(numbers_file(tmp_path, {}, {"task": "seed"}))
+    problems = Problems()
+    (one,) = verify_runs([tmp_path / "run"], published, problems).verified
+    assert one.task == "seed_blur" and one.comparisons[0].verdict == "inside"
+    (line,) = problems.lines
+    assert line.startswith(f"{samples}: not the samples of {results.name}: ")

@@ -23,6 +23,7 @@ from vlm_confidence_tasks.metrics import (
 )
 from vlm_confidence_tasks.metrics.inference.clusters import one_image_decides
 from vlm_confidence_tasks.report.digits import digits
+from vlm_confidence_tasks.report.inputs.copies import ROUNDING, Signature, agreement
 from vlm_confidence_tasks.report.inputs.held_samples import read_held
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import CONDITIONS, TaskRun, find_runs
@@ -30,10 +31,12 @@ from vlm_confidence_tasks.report.inputs.samples import SamplesError, documents
 from vlm_confidence_tasks.report.leaderboard.selection import newest
 
 TEST = "two-sided, by inverting the 95% interval of B - A, paired over images"
+COPY = (
+    "A and B have the same answers and numbers, as one run under two names or one model on two "
+    "engines has"
+)
 # Differences are smaller than what they are of.
 PLACES = 4
-# By as much numbers of one model differ between engines, devices and batch sizes.
-ROUNDING = 1e-5
 Samples = Mapping[tuple[str, str, str], Sample]
 
 
@@ -75,10 +78,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All differences of two runs, and what to know when reading them."""
+    """All differences of two runs, and what to know when reading them.
+
+    Attributes:
+        copies: Of each task in which one run is a copy of the other, in how many documents.
+    """
 
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
+    copies: tuple[str, ...] = ()
 
     @property
     def tests(self) -> int:
@@ -93,6 +101,7 @@ def compare_runs(runs: Sequence[Path], problems: Problems, quiet: bool = True) -
     if first and second and not shared:
         problems.add(runs[1], f"no task in common with {runs[0]}: {', '.join(second)} here")
     differences: list[Difference] = []
+    copies: list[str] = []
     notes = [
         f"{task}: only in {run}"
         for run, mine, others in zip(runs, (first, second), (second, first), strict=True)
@@ -102,18 +111,21 @@ def compare_runs(runs: Sequence[Path], problems: Problems, quiet: bool = True) -
     for task in tqdm(shared, desc="Tasks", disable=quiet):
         pair = (first[task], second[task])
         try:
-            held = [documents(read_held(run).file.samples) for run in pair]
+            read = [read_held(run) for run in pair]
         except SamplesError as error:
             problems.add_line(str(error))
             continue
+        held = [documents(one.file.samples) for one in read]
         common = sorted(held[0].keys() & held[1].keys())
         if not common:
             problems.add(pair[1].samples, f"no document in common with {pair[0].samples}")
             continue
         notes += _notes(task, pair, held, len(common))
+        agreed = agreement(*(Signature.of(one.file.samples, one.answers) for one in read))
+        copies += [f"{task} ({agreed})"] if agreed.is_copy else []
         one, other = ([samples[key] for key in common] for samples in held)
         differences += _differences(task, one, other)
-    return Comparison(tuple(_adjusted(differences)), tuple(notes))
+    return Comparison(tuple(_adjusted(differences)), tuple(notes), tuple(copies))
 
 
 def _tasks(path: Path, problems: Problems) -> dict[str, TaskRun]:
@@ -131,6 +143,9 @@ def _notes(
     sizes = [len(samples) for samples in held]
     if sizes != [common, common]:
         yield f"{task}: {common} documents in common, of {sizes[0]} and {sizes[1]}"
+    for side, run in zip("AB", runs, strict=True):
+        if not run.whole:
+            yield f"{task}: {side} has {run.part}: part of the data only"
     for key in CONDITIONS:
         values = [getattr(run.config, key) for run in runs]
         if values[0] != values[1]:
@@ -193,7 +208,14 @@ def to_text(comparison: Comparison) -> str:
         for row in rows
     ]
     lines += ["", *_explanations(comparison)]
-    return "\n".join([*lines, *(f"Note: {note}" for note in comparison.notes)])
+    notes = (f"Note: {note}" for note in comparison.notes)
+    return "\n".join([*_head(comparison), *lines, *notes])
+
+
+def _head(comparison: Comparison) -> Iterator[str]:
+    if comparison.copies:
+        yield f"{COPY}: {', '.join(comparison.copies)}."
+        yield ""
 
 
 def _explanations(comparison: Comparison) -> Iterator[str]:
@@ -238,5 +260,6 @@ def to_record(comparison: Comparison) -> dict[str, Any]:
         "tests": comparison.tests,
         "intervals": METHODS,
         "differences": [vars(difference) for difference in comparison.differences],
+        "copies": list(comparison.copies),
         "notes": list(comparison.notes),
     }

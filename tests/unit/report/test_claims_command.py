@@ -57,8 +57,8 @@ def test_what_is_missing_is_said_with_the_command_that_measures_it(tmp_path: Pat
         assert asked == {task for part in CLAIMS[number - 1].parts for task in part.tasks}
 
 
-def noisy() -> dict:
-    return dict(entropies({epsilon: -0.5 * epsilon for epsilon in EPSILONS}, 0.1))
+def noisy(change: float = -0.5) -> dict:
+    return dict(entropies({epsilon: change * epsilon for epsilon in EPSILONS}, 0.1))
 
 
 def test_a_part_whose_numbers_no_engine_gave_is_not_measured(tmp_path: Path) -> None:
@@ -68,6 +68,10 @@ def test_a_part_whose_numbers_no_engine_gave_is_not_measured(tmp_path: Path) -> 
     assert said["parts"][0]["missing"] == "its runs hold no such numbers"
 
 
+def two_steady() -> dict[str, dict]:
+    return steady(a=0.2, b=0.3)
+
+
 def steady_one() -> dict:
     return {"pope_invariance": invariance({"rotation": 0.2})}
 
@@ -75,8 +79,8 @@ def steady_one() -> dict:
 def test_more_models_make_every_interval_wider(tmp_path: Path) -> None:
     write(tmp_path / "one" / "runs", noisy(), "org/a")
     alone = of_claim(judged(tmp_path / "one"), 3)[0]["parts"][0]
-    for name in ("org/a", "org/b"):
-        write(tmp_path / "two" / "runs", noisy(), name)
+    for name, change in (("org/a", -0.5), ("org/b", -0.6)):
+        write(tmp_path / "two" / "runs", noisy(change), name)
     record = judged(tmp_path / "two")
     beside = of_claim(record, 3)[0]["parts"][0]
     assert record["tests"] == 10 and beside["level"] > alone["level"]
@@ -85,7 +89,7 @@ def test_more_models_make_every_interval_wider(tmp_path: Path) -> None:
 
 
 def test_sizes_are_read_from_names_or_given(tmp_path: Path) -> None:
-    made = steady(**{"org/m-1b": 0.1, "org/m-2b": 0.3, "org/m-4b": 0.5, "org/other": 0.5})
+    made = steady(**{"org/m-1b": 0.1, "org/m-2b": 0.3, "org/m-4b": 0.5, "org/other": 0.51})
     write_all(tmp_path, made)
     (named,) = of_claim(judged(tmp_path), 6)
     assert named["subject"] == "org/m-1b, org/m-2b, org/m-4b" and named["verdict"] == SUPPORTED
@@ -106,7 +110,7 @@ def test_trainings_of_one_size_are_no_sizes(tmp_path: Path) -> None:
 
 
 def test_what_sets_runs_apart_is_noted(tmp_path: Path) -> None:
-    _, second = (write(tmp_path / "runs", steady_one(), name) for name in ("a", "b"))
+    _, second = (write(tmp_path / "runs", made, name) for name, made in two_steady().items())
     assert judged(tmp_path)["notes"] == []
     changed = json.loads(second.read_text())
     changed["config"]["limit"] = 4

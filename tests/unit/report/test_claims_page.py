@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import claims_table
-from report.claimed import write, wrong
+from report.claimed import invariance, write, wrong
 from report.test_claims import judged
 from report.test_claims_command import noisy, steady_one
 
@@ -22,7 +22,7 @@ def rows(page: str, heading: str) -> list[list[str]]:
 
 def test_every_part_says_whose_it_is_and_what_lacks_is_listed(tmp_path: Path) -> None:
     write(tmp_path / "runs", {**noisy(), **steady_one()}, "org/a")
-    write(tmp_path / "runs", steady_one(), "org/b")
+    write(tmp_path / "runs", {"pope_invariance": invariance({"rotation": 0.3})}, "org/b")
     page = claims_table.page(judged(tmp_path))
     parts = rows(page, "Parts")
     # Claim 1 has three parts, of the one model that ran; claim 4 has no numbers, of both.
@@ -42,7 +42,7 @@ def test_every_part_says_whose_it_is_and_what_lacks_is_listed(tmp_path: Path) ->
 def test_as_many_parts_as_were_tested_are_shown(tmp_path: Path) -> None:
     pope, *others = {f"{name}_invariance": wrong(0.3, 0.1) for name in NAMES}.items()
     write(tmp_path / "runs", dict([pope, *others]), "org/a")
-    write(tmp_path / "runs", dict([pope]), "org/b")
+    write(tmp_path / "runs", {"pope_invariance": wrong(0.4, 0.1)}, "org/b")
     record = judged(tmp_path)
     parts = rows(claims_table.page(record), "Parts")
     # Claim 7 has a part for each benchmark; org/b ran one, which leaves it without a verdict.

@@ -18,6 +18,7 @@ from vlm_confidence_tasks.report import formats
 from vlm_confidence_tasks.types import Variant
 
 ANSWERS = answers(questions(10), [noise(0.3)])
+OTHER_ANSWERS = answers(questions(10), [noise(0.3)], seed=1)
 HEAVY = ["numpy", "scipy", "matplotlib", "torch", "datasets", "lmms_eval"]
 SEEN = f"import sys; print([name for name in {HEAVY} if name in sys.modules])"
 FAST = ["--workers", "1", "--quiet"]
@@ -54,7 +55,7 @@ def test_bad_input_is_named_and_the_rest_is_reported(
 ) -> None:
     tasks = {"torn": ANSWERS, "gone": ANSWERS, "whole": ANSWERS}
     write_run(tmp_path / "runs", tasks, args="pretrained=/x/m")
-    write_run(tmp_path / "runs", {"whole": ANSWERS}, args="pretrained=/y/m")
+    write_run(tmp_path / "runs", {"whole": OTHER_ANSWERS}, args="pretrained=/y/m")
     (tmp_path / "empty").mkdir()
     (torn,) = tmp_path.rglob("*_torn.jsonl")
     torn.write_text("".join(torn.read_text().splitlines(keepends=True)[:3])[:-40])

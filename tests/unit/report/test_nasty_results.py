@@ -25,6 +25,8 @@ VALUES = (
 )
 KEYS = ("a" * 400, "../../x", "a/b", "", ".", "a\0b", "\ud800", "a\nb", "=1+1", "<b>", "t\u202e")
 LISTED = ("accuracy", "ece", "ifr_noise")
+# All runs have one file of samples, of which the first by name counts.
+MODEL = "0/model"
 DATE = "20260101_000000"
 
 
@@ -55,16 +57,15 @@ def with_few_metrics(record: dict) -> None:
     record["configs"]["t"]["metric_list"] = [{"metric": name} for name in LISTED]
     record["configs"]["t"]["data"] = {"source": "sandbox", "documents": 540}
     record["configs"]["t"]["generation_kwargs"]["until"] = ["\n\n"]
-    record["config"] |= {"offset": 0, "model_args": {"pretrained": "org/model"}}
+    record["config"] |= {"offset": 0, "model_args": {"pretrained": MODEL}}
 
 
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of one whole run and hundreds of changed ones, each with its samples."""
     folder = tmp_path_factory.mktemp("nasty")
-    whole = write_run(
-        folder, {"t": answers(questions(6), [noise(0.3)])}, date=DATE, change=with_few_metrics
-    )
+    held = {"t": answers(questions(6), [noise(0.3)])}
+    whole = write_run(folder, held, date=DATE, change=with_few_metrics)
     assert set(LISTED) <= set(metrics_for(["noise"]))
     record = json.loads(whole.read_text())
     samples = whole.with_name(f"{DATE}_samples_t.jsonl")
@@ -72,8 +73,8 @@ def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run = folder / f"run{number}"
         run.mkdir()
         config = one.get("config")
-        if isinstance(config, dict) and config.get("model_args") == {"pretrained": "org/model"}:
-            config["model_args"] = {"pretrained": f"org/model{number}"}
+        if isinstance(config, dict) and config.get("model_args") == {"pretrained": MODEL}:
+            config["model_args"] = {"pretrained": f"{MODEL}{number}"}
         write_text(run / f"{DATE}_results.json", one)
         for task in one["configs"] if isinstance(one.get("configs"), dict) else ():
             try:
@@ -103,7 +104,7 @@ def test_every_run_is_shown_or_named_and_the_board_is_made(
             left_out += 1
             assert any(str(file.parent) in line for line in record["problems"]), file
     assert str(next(nasty.glob(f"*/{DATE}_results.json")).parent.parent) in said
-    assert any("org/model" == entry["model"] for entry in record["entries"])
+    assert any(MODEL == entry["model"] for entry in record["entries"])
     print(len(shown), left_out)
 
 

@@ -104,7 +104,7 @@ OTHERS = {
 def test_runs_that_differ_get_a_column_of_their_own_and_a_note(tmp_path: Path, name: str) -> None:
     tasks, limit, change, note = OTHERS[name]
     write_run(tmp_path, {TASK: ANSWERS}, args="pretrained=a/one")
-    write_run(tmp_path, {TASK: ANSWERS}, args="pretrained=a/two")
+    write_run(tmp_path, {TASK: answers(ASKED, [noise(0.3)], seed=1)}, args="pretrained=a/two")
     options = {"change": change} if change else {}
     write_run(tmp_path, tasks, args="pretrained=a/three", limit=limit, **options)
     made = board_of(tmp_path)

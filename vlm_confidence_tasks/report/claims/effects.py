@@ -31,6 +31,8 @@ from vlm_confidence_tasks.metrics.statistics.ratios import SumRatio, ratio_inter
 from vlm_confidence_tasks.metrics.statistics.statistic import Statistic
 
 METRICS = metrics_for(perturbations.families())
+# A weighted sum under this share of what it is made of is rounding.
+ROUNDING = 1e-12
 
 # Documents by question, category and image.
 Documents = Mapping[tuple[str, str, str], Sample]
@@ -192,7 +194,11 @@ def _clean_entropy(answers: Answers) -> Floats:
 
 
 def _weighted(weights: Floats, tables: Sequence[Answers], of: Mean) -> tuple[Floats, Ints]:
-    """Return the weighted sum of each document's means, NaN without all of them, and its image."""
+    """Return the weighted sum of each document's means, NaN without all of them, and its image.
+
+    Of equal means a slope is exactly 0: what rounding leaves of it would pass for a small effect
+    with a still smaller spread.
+    """
     size = max((int(table.document.max(initial=-1)) + 1 for table in tables), default=0)
     means, image = np.full((len(tables), size), np.nan), np.zeros(size, dtype=np.intp)
     for mean, table in zip(means, tables, strict=True):
@@ -201,7 +207,9 @@ def _weighted(weights: Floats, tables: Sequence[Answers], of: Mean) -> tuple[Flo
             shown = np.bincount(table.perturbed.document, minlength=size)[sums.document]
             mean[sums.document] = np.where(shown == sums.count, sums.totals[0] / sums.count, np.nan)
             image[sums.document] = sums.image
-    return weights @ means, image
+    summed = weights @ means
+    rounded = np.abs(summed) <= ROUNDING * (np.abs(weights) @ np.abs(means))
+    return np.where(rounded, 0.0, summed), image
 
 
 def _mean(numbers: Floats, images: Ints, known: Bools, over: Floats | None = None) -> Effect | None:
@@ -227,7 +235,9 @@ def _common(held: Sequence[Measured]) -> list[Answers]:
 
 def _slope_weights(x: Sequence[float]) -> Floats:
     """Return w with sum(w y) the least-squares slope of y over x."""
-    centred = np.asarray(x, dtype=np.float64) - np.mean(x)
+    # From the first on: what the mean of large numbers loses would be in the sum of the weights.
+    along = np.asarray(x, dtype=np.float64) - x[0]
+    centred = along - np.mean(along)
     weights: Floats = centred / (centred @ centred)
     return weights
 

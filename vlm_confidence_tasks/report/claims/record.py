@@ -1,7 +1,6 @@
 """From runs to one JSON object with every verdict."""
 
 import shlex
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -12,6 +11,7 @@ from tqdm import tqdm
 from vlm_confidence_tasks import __version__
 from vlm_confidence_tasks.report.claims.claims import ALPHA, CLAIMS, FEWEST_SIZES, Claim, Part
 from vlm_confidence_tasks.report.claims.effects import Documents, Effect, Measured
+from vlm_confidence_tasks.report.claims.notes import copied, notes, uncounted
 from vlm_confidence_tasks.report.claims.subjects import Subject, check_known, families
 from vlm_confidence_tasks.report.claims.verdicts import (
     NOT_MEASURED,
@@ -21,10 +21,11 @@ from vlm_confidence_tasks.report.claims.verdicts import (
     one_image_decides_at,
     verdict,
 )
+from vlm_confidence_tasks.report.inputs.copies import Signature
 from vlm_confidence_tasks.report.inputs.held_samples import read_held
 from vlm_confidence_tasks.report.inputs.model_names import Model, name_models
 from vlm_confidence_tasks.report.inputs.problems import Problems
-from vlm_confidence_tasks.report.inputs.runs import CONDITIONS, OWN_KEY, TaskRun
+from vlm_confidence_tasks.report.inputs.runs import OWN_KEY, TaskRun
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, documents
 from vlm_confidence_tasks.report.leaderboard.selection import newest
 
@@ -47,6 +48,7 @@ class _Measurement:
         decision: On the number.
         missing: The models and tasks that it needs and that there is no run of.
         unreadable: Those whose samples cannot be read.
+        copied: What is said of those that are copies, and are not counted again.
     """
 
     claim: Claim
@@ -55,6 +57,7 @@ class _Measurement:
     effect: Effect | None
     missing: tuple[tuple[str, str], ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
+    copied: tuple[str, ...] = ()
     decision: Decision | None = None
 
     @property
@@ -88,8 +91,11 @@ def judge(
         "family": families(list(models), sizes) or [NO_FAMILY],
         "pair": [Subject(f"{pair[0]} → {pair[1]}", pair)] if pair else [NO_PAIR],
     }
-    load = _loader(by_task, problems)
-    found = _decided(list(_measurements(subjects, by_task, load, quiet)))
+    signatures: dict[tuple[str, str], Signature] = {}
+    load = _loader(by_task, signatures, problems)
+    measured = list(_measurements(subjects, by_task, load, quiet))
+    copies = dict(copied(signatures))
+    found = _decided([_counted_once(each, copies) for each in measured])
     tested = [m for m in found if m.decision is not None and m.decision.interval]
     return {
         "format": FORMAT,
@@ -114,24 +120,32 @@ def judge(
                 key=lambda each: (each[0], each[1].task, each[1].date),
             )
         ],
-        "notes": [*_uncounted(by_task, older, names), *_notes(by_task)],
+        "notes": [*uncounted(by_task, older, names), *copies.values(), *notes(by_task)],
         "problems": problems.lines,
     }
 
 
 def _loader(
-    runs: Mapping[tuple[str, str], TaskRun], problems: Problems
+    runs: Mapping[tuple[str, str], TaskRun],
+    signatures: dict[tuple[str, str], Signature],
+    problems: Problems,
 ) -> Callable[[str, str], Documents | None]:
-    """Return what reads the documents of a model's run of a task; None if they cannot be."""
+    """Return what reads the documents of a model's run of a task; None if they cannot be.
+
+    The signature of each run that is read is put into `signatures`.
+    """
 
     @lru_cache(maxsize=HELD)
     def load(model: str, task: str) -> Documents | None:
         run = runs[model, task]
         try:
-            return documents(read_held(run).file.samples)
+            held = read_held(run)
         except SamplesError as error:
             problems.add_line(str(error))
             return None
+        if (model, task) not in signatures:
+            signatures[model, task] = Signature.of(held.file.samples, held.answers)
+        return documents(held.file.samples)
 
     return load
 
@@ -152,7 +166,7 @@ def _measurements(
     ]
     for claim, subject in tqdm(todo, desc="Claims", disable=quiet):
         for part in claim.parts:
-            wanted = [(model, task) for model in subject.models for task in part.tasks]
+            wanted = _wanted(subject, part)
             missing = tuple(key for key in wanted if key not in runs)
             if missing or not _enough(claim, subject):
                 yield _Measurement(claim, subject, part, None, missing)
@@ -161,6 +175,16 @@ def _measurements(
             unreadable = tuple(key for key, each in held.items() if each is None)
             effect = None if unreadable else _effect(part, subject, held.values())
             yield _Measurement(claim, subject, part, effect, unreadable=unreadable)
+
+
+def _wanted(subject: Subject, part: Part) -> list[tuple[str, str]]:
+    return [(model, task) for model in subject.models for task in part.tasks]
+
+
+def _counted_once(measured: _Measurement, copies: Mapping[tuple[str, str], str]) -> _Measurement:
+    """Take the number from a part of a claim of whose runs one is a copy."""
+    said = tuple(copies[key] for key in _wanted(measured.subject, measured.part) if key in copies)
+    return replace(measured, effect=None, copied=said) if said else measured
 
 
 def _enough(claim: Claim, subject: Subject) -> bool:
@@ -228,6 +252,8 @@ def _lack(measured: _Measurement) -> str:
         return f"no run of {_tasks(measured.missing)}"
     if measured.unreadable:
         return f"the samples of {_tasks(measured.unreadable)} cannot be read"
+    if measured.copied:
+        return "; ".join(measured.copied)
     return "its runs hold no such numbers"
 
 
@@ -293,38 +319,3 @@ def _claim(claim: Claim) -> Record:
             for part in claim.parts
         ],
     }
-
-
-def _uncounted(
-    counted: Mapping[tuple[str, str], TaskRun],
-    older: Sequence[TaskRun],
-    names: Mapping[Model, str],
-) -> Iterator[str]:
-    """Yield a line for each model and task with several runs: which counts, and which do not."""
-    others: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for run in older:
-        others[names[run.model], run.task].append(str(run.results))
-    for (model, task), files in sorted(others.items()):
-        run = counted[model, task]
-        why = "the newest of all documents" if run.whole else "the newest"
-        yield f"{model}, {task}: {run.results} counts, {why}; not {', '.join(sorted(files))}"
-
-
-def _notes(runs: Mapping[tuple[str, str], TaskRun]) -> Iterator[str]:
-    """Yield a line for each run of part of the data, and for each condition that differs.
-
-    `runs` are by model and task.
-    """
-    tasks: dict[str, dict[str, TaskRun]] = defaultdict(dict)
-    for (model, task), run in sorted(runs.items()):
-        tasks[task][model] = run
-        if not run.whole:
-            yield f"{model}, {task}: {run.part}: part of the data only"
-    for task, by_model in tasks.items():
-        for key in CONDITIONS:
-            values: dict[str, list[str]] = defaultdict(list)
-            for model, run in by_model.items():
-                values[str(getattr(run.config, key))].append(model)
-            if len(values) > 1:
-                said = "; ".join(f"{value} ({', '.join(of)})" for value, of in values.items())
-                yield f"{task}: {key} differs: {said}"

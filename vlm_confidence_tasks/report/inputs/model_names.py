@@ -51,6 +51,18 @@ class Model:
         return dict(self.args).get("revision")
 
     @property
+    def checkpoint(self) -> tuple[str, str | None]:
+        """The weights as they were named, whatever the engine and its options.
+
+        >>> Model.of("vllm", "model=a/b").checkpoint == Model.of(
+        ...     "llava", "pretrained=a/b,dtype=float32"
+        ... ).checkpoint
+        True
+        """
+        args = dict(self.args)
+        return next((args[key] for key in NAMED_BY if args.get(key)), self.adapter), self.revision
+
+    @property
     def short_name(self) -> str:
         """The checkpoint's name, a folder by its last part, with the other arguments."""
         args = dict(self.args)

@@ -19,6 +19,7 @@ from vlm_confidence_tasks.report.leaderboard.selection import (
     Summarised,
     columns,
     newest,
+    without_copies,
 )
 from vlm_confidence_tasks.report.leaderboard.summary import (
     Summary,
@@ -36,9 +37,9 @@ COUNTS = ("documents", "failed", "instances", "images")
 def collect(
     runs: Sequence[TaskRun], options: SummaryOptions, problems: Problems
 ) -> tuple[list[Summarised], list[TaskRun]]:
-    """Read the newest run of each model and task; return also what that replaces."""
+    """Read the newest run of each model and task, once each; return also what that replaces."""
     current, older = newest(runs)
-    return summarise_all(current, options, problems), older
+    return without_copies(summarise_all(current, options, problems), problems), older
 
 
 def build_leaderboard(

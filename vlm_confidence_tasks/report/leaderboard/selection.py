@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from vlm_confidence_tasks.report.inputs.copies import copies
 from vlm_confidence_tasks.report.inputs.model_names import Model
+from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import TaskRun
 from vlm_confidence_tasks.report.leaderboard.summary import Summary
 
@@ -87,6 +89,42 @@ class Column:
     task: str
     setting: Setting
     note: str
+
+
+def without_copies(summarised: Sequence[Summarised], problems: Problems) -> list[Summarised]:
+    """Leave out each run whose answers and numbers are those of another model in its column.
+
+    Of equal runs the first by the models' names counts. One checkpoint on several engines is
+    declared by its name: such runs stay and are noted, as are copies in other columns.
+    """
+    ordered = sorted(summarised, key=lambda pair: (pair[0].model.short_name, pair[0].model))
+    left_out = set()
+    for pair, first, line in _copies(ordered, lambda pair: (pair[0].task, Setting.of(*pair))):
+        if pair[0].model.checkpoint != first[0].model.checkpoint:
+            left_out.add(pair[0].samples)
+            problems.add_line(
+                f"{line}: a copy is not counted; remove one, or, of one model on two engines, give "
+                "both the same checkpoint name"
+            )
+    kept = [pair for pair in ordered if pair[0].samples not in left_out]
+    for _, _, line in _copies(kept, lambda pair: (pair[0].task,)):
+        problems.note(line)
+    return [pair for pair in summarised if pair[0].samples not in left_out]
+
+
+def _copies(
+    summarised: Iterable[Summarised], group: Callable[[Summarised], tuple[object, ...]]
+) -> Iterator[tuple[Summarised, Summarised, str]]:
+    """Yield each copy in a group of runs, with the run that it is a copy of, and say so."""
+    groups: dict[tuple[object, ...], list[Summarised]] = defaultdict(list)
+    for pair in summarised:
+        groups[group(pair)].append(pair)
+    for pairs in groups.values():
+        for pair, first, agreed in copies((pair, pair[1].signature) for pair in pairs):
+            (run, _), (other, _) = pair, first
+            said = f"answers and numbers of {run.model.full_name} are those of"
+            of = f"{other.model.full_name} ({other.samples}) in {agreed}"
+            yield pair, first, f"{run.samples}: {said} {of}"
 
 
 def columns(summarised: Sequence[Summarised]) -> dict[tuple[str, Setting], Column]:

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.metrics import Answers, Number, signal_prices
+from vlm_confidence_tasks.report.inputs.copies import Signature
 from vlm_confidence_tasks.report.inputs.held_samples import read_held
 from vlm_confidence_tasks.report.inputs.known_metrics import known_metrics, ordered_families
 from vlm_confidence_tasks.report.inputs.problems import Problems
@@ -53,6 +54,7 @@ class Summary:
         instances: Number of perturbed answers that pooled metrics count.
         images: Number of images: the clusters of the intervals.
         digest: Digest of the questions, images and right answers.
+        signature: What tells the answers from those of other runs.
         noise: Perturbation and strength of the noise, where noise of one strength is all there
             is; else None.
         families: Of the perturbations that were shown, as `ordered_families` orders them.
@@ -67,6 +69,7 @@ class Summary:
     instances: int
     images: int
     digest: str
+    signature: Signature
     noise: tuple[str, float] | None
     families: list[str]
     numbers: dict[str, Number]
@@ -92,6 +95,7 @@ def summarise(run: TaskRun, options: SummaryOptions) -> Summary:
         instances=len(answers.perturbed),
         images=len({sample.image_id for sample in file.samples}),
         digest=file.digest,
+        signature=Signature.of(file.samples, answers),
         noise=_noise(file),
         families=ordered_families(answers.families),
         numbers={name: held.numbers[name] for name in known if name in held.numbers},

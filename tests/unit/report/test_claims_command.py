@@ -79,7 +79,7 @@ def steady_one() -> dict:
 def test_more_models_make_every_interval_wider(tmp_path: Path) -> None:
     write(tmp_path / "one" / "runs", noisy(), "org/a")
     alone = of_claim(judged(tmp_path / "one"), 3)[0]["parts"][0]
-    for name, change in (("org/a", -0.5), ("org/b", -0.6)):
+    for name, change in (("org/a", -0.5), ("org/b", -0.45)):
         write(tmp_path / "two" / "runs", noisy(change), name)
     record = judged(tmp_path / "two")
     beside = of_claim(record, 3)[0]["parts"][0]

@@ -17,7 +17,7 @@ from report.synthetic import Answers as Held
 from report.test_claims import judged, of_claim
 from vlm_confidence_tasks import cli
 from vlm_confidence_tasks.metrics import Answers
-from vlm_confidence_tasks.report.claims.effects import _slope_weights
+from vlm_confidence_tasks.report.claims.effects import Measured, _slope_weights, flips_by_size
 from vlm_confidence_tasks.report.inputs.copies import Agreement, Signature, agreement
 from vlm_confidence_tasks.types import Readout, Sample
 
@@ -259,12 +259,20 @@ def test_sizes_that_differ_in_two_answers_support_nothing(
 
 def test_sizes_of_which_the_middle_one_alone_flips_have_no_slope(tmp_path: Path) -> None:
     """Its weight is 0 but for rounding, which is no effect."""
-    for name, rate, drift in (("7b", 0.0, 0.8), ("14b", 0.5, 0.8), ("28b", 0.0, 0.7)):
+    for name, rate, drift in (("2.3b", 0.0, 0.8), ("4.6b", 0.5, 0.8), ("9.2b", 0.0, 0.7)):
         made = {"pope_invariance": invariance({"rotation": rate}, drift)}
         write(tmp_path / "runs", made, f"m-{name}")
     (said,) = of_claim(judged(tmp_path), 6)
     assert said["verdict"] == "undecided at this sample"
     assert said["parts"][0]["effect"] == 0 and said["parts"][0]["low"] is None
+
+
+def test_equal_flips_have_a_slope_of_exactly_0() -> None:
+    """As equal runs have under three names, whatever rounding leaves of the weights' sum."""
+    made = invariance({name: 0.3 for name in ("rotation", "translation", "scale")})
+    documents = {(asked.question_id, "", ""): d for asked, d in made}
+    found = flips_by_size([Measured(documents, size) for size in (7e9, 13e9, 34e9)])
+    assert found is not None and found.estimate == 0 and found.at(0.95) is None
 
 
 @pytest.mark.parametrize("sizes", [(7e9, 13e9, 34e9), (0.8e6, 2.4e6, 3.1e6), (1, 2, 4)])

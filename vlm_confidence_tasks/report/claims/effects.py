@@ -31,7 +31,7 @@ from vlm_confidence_tasks.metrics.statistics.ratios import SumRatio, ratio_inter
 from vlm_confidence_tasks.metrics.statistics.statistic import Statistic
 
 METRICS = metrics_for(perturbations.families())
-# A weighted sum under this share of what it is made of is rounding.
+# A weighted sum under this share of its numbers, each with the largest weight, is rounding.
 ROUNDING = 1e-12
 
 # Documents by question, category and image.
@@ -208,7 +208,7 @@ def _weighted(weights: Floats, tables: Sequence[Answers], of: Mean) -> tuple[Flo
             mean[sums.document] = np.where(shown == sums.count, sums.totals[0] / sums.count, np.nan)
             image[sums.document] = sums.image
     summed = weights @ means
-    rounded = np.abs(summed) <= ROUNDING * (np.abs(weights) @ np.abs(means))
+    rounded = np.abs(summed) <= ROUNDING * np.abs(weights).max() * np.abs(means).sum(axis=0)
     return np.where(rounded, 0.0, summed), image
 
 

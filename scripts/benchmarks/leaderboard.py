@@ -69,8 +69,11 @@ def _options() -> argparse.Namespace:
 
 
 def _write(folder: Path, models: int, tasks: int, samples: int) -> int:
-    """Write the runs; eight made-up tasks are written again under all of the names."""
-    made = [_task(samples, seed) for seed in range(min(8, models * tasks))]
+    """Write the runs; as many made-up tasks as models are written under all of their names.
+
+    Of a task no two models have the same: copies would be left out.
+    """
+    made = [_task(samples, seed) for seed in range(models)]
     written = 0
     for model in range(models):
         run = folder / "runs" / f"model{model:02d}"
@@ -78,7 +81,7 @@ def _write(folder: Path, models: int, tasks: int, samples: int) -> int:
         record = _results(f"pretrained=org/model{model:02d}")
         for task in range(tasks):
             name = f"pope_{task:02d}"
-            lines, numbers = made[(model * tasks + task) % len(made)]
+            lines, numbers = made[(model + task) % models]
             (run / f"20260101_000000_samples_{name}.jsonl").write_bytes(lines)
             written += len(lines)
             record["results"][name] = {f"{key},none": value for key, value in numbers.items()}

@@ -69,6 +69,8 @@ def _numbers(file: Path, problems: Problems) -> dict[str, float]:
             f"{file}: its run's results file is not beside it, so that these numbers are held "
             "against none"
         )
+    elif not held.run.whole:
+        problems.note(f"{file}: {held.run.part}: part of the data only")
     numbers = {name: number.value for name, number in held.numbers.items()}
     numbers |= inside_numbers(held.answers)
     if not numbers:

@@ -198,6 +198,25 @@ def test_settings_that_differ_are_noted(tmp_path: Path) -> None:
     assert "perturbations differs" in note and "0.3" in note and "0.5" in note
 
 
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ((60, 60), ("A has --limit 60", "B has --limit 60")),
+        ((None, 60), ("B has --limit 60",)),
+        ((60, None), ("A has --limit 60",)),
+    ],
+)
+def test_parts_of_the_data_are_noted_on_either_side(
+    tmp_path: Path, limits: tuple[float | None, ...], said: tuple[str, ...]
+) -> None:
+    runs = [
+        write_run(tmp_path / side, {TASK: held}, limit=limit)
+        for side, held, limit in zip("ab", (BAD, GOOD), limits, strict=True)
+    ]
+    notes = tuple(f"{TASK}: {one}: part of the data only" for one in said)
+    assert compare_runs(runs, Problems()).notes == notes
+
+
 def test_tasks_of_one_run_only_are_noted(tmp_path: Path) -> None:
     one = write_run(tmp_path / "a", {TASK: GOOD, "pope_blur": GOOD})
     other = write_run(tmp_path / "b", {TASK: BAD, "pope_jpeg": BAD})

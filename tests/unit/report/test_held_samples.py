@@ -166,3 +166,13 @@ def test_recompute_of_a_results_file_is_of_all_its_samples(
         cli.main(["recompute", str(results)])
     said = capsys.readouterr()
     assert "no samples of t: no file" in said.err and said.out.startswith("accuracy ")
+
+
+def test_recompute_says_what_is_of_a_part_of_the_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = write_run(tmp_path, {"t": answers(questions(12), [noise(0.3)])}, limit=12)
+    (samples,) = results.parent.glob("*.jsonl")
+    cli.main(["recompute", "--json", str(samples)])
+    note = f"vlm-confidence: note: {samples}: --limit 12: part of the data only\n"
+    assert capsys.readouterr().err == note

@@ -26,7 +26,7 @@ VALUES = (
 KEYS = ("a" * 400, "../../x", "a/b", "", ".", "a\0b", "\ud800", "a\nb", "=1+1", "<b>", "t\u202e")
 LISTED = ("accuracy", "ece", "ifr_noise")
 # All runs have one file of samples, of which the first by name counts.
-MODEL = "0/model"
+MODEL = "!/model"
 DATE = "20260101_000000"
 
 

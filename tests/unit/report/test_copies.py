@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from report.claimed import invariance, write
+from report.claimed import invariance, stated, write
 from report.synthetic import LABELS, answers, noise, questions, write_run
 from report.synthetic import Answers as Held
 from report.test_claims import judged, of_claim
@@ -230,6 +230,17 @@ def test_claims_count_a_copy_neither_as_a_model_nor_as_a_size(tmp_path: Path) ->
     assert beside["notes"] == lines
     # No row of another model has a number.
     assert all(p["effect"] is None for s in of_claim(beside, 5)[1:] for p in s["parts"])
+
+
+def test_a_training_that_left_every_answer_is_not_measured(tmp_path: Path) -> None:
+    names = ("pope_verbal3", "pope_blur_verbal3", "pope_lowlight_verbal3")
+    for model in ("org/plain", "org/csp"):
+        write(tmp_path / "runs", {name: stated(0.8, 0.3, 0.05) for name in names}, model)
+    record = judged(tmp_path, "--before", "org/plain", "--after", "org/csp")
+    (said,) = of_claim(record, 9)
+    assert said["verdict"] == "not measured" and said["commands"] == []
+    assert all("are those of org/csp in 120 of 120" in p["missing"] for p in said["parts"])
+    assert len(record["notes"]) == 3
 
 
 def altered(held: Held, first: int, count: int) -> Held:

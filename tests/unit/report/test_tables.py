@@ -28,6 +28,7 @@ def small_board(metric: str, better: bool | None, *numbers: tuple | None) -> dic
     return {
         "models": [{"name": f"m{n}"} for n in range(len(numbers))],
         "columns": [{"id": "t", "task": "t", "note": ""}],
+        "tests": 0,
         "metrics": {
             metric: {
                 "higher_is_better": better,
@@ -92,9 +93,7 @@ def test_by_task_and_by_metric_hold_the_same_numbers(leaderboard: dict) -> None:
                 for heading, cell in zip(table.headings, row, strict=True):
                     names = (table.name, heading.name)
                     key = (model, *(names if by == "task" else reversed(names)))
-                    # Another table compares another number of p-values.
-                    same = cell and replace(cell, holm=None)
-                    assert cells.setdefault(key, same) == same
+                    assert cells.setdefault(key, cell) == cell
     metrics = [name for name in HEADLINE if name in leaderboard["metrics"]]
     held = {key: cell for key, cell in cells.items() if cell is not None}
     assert len(held) == sum(
@@ -102,7 +101,7 @@ def test_by_task_and_by_metric_hold_the_same_numbers(leaderboard: dict) -> None:
     )
     for (model, metric, task), cell in held.items():
         (entry,) = (e for e in leaderboard["entries"] if (e["model"], e["column"]) == (model, task))
-        alone = replace(cell, best=False, floor=None, holm=None)
+        alone = replace(cell, best=False, floor=None)
         assert alone == Cell(**entry["metrics"][metric])
 
 
@@ -131,22 +130,39 @@ def test_an_ece_has_its_floor_beside_it(leaderboard: dict) -> None:
     assert shown == 2 * 2 * len(entries)
 
 
-def test_p_values_are_adjusted_for_what_the_table_compares(leaderboard: dict) -> None:
-    names = ["entropy_delta_signflip_p", "ece_p", "ece"]
-    for by, tables in ((by, build_tables(leaderboard, by, names)) for by in ("task", "metric")):
-        for table in tables:
-            cells = [
-                cell
-                for _, row in table.rows
-                for heading, cell in zip(table.headings, row, strict=True)
-                if (table.name if by == "task" else heading.name) != "ece"
-            ]
-            assert len(cells) in (0, 9 if by == "task" else 6)
-            assert [cell.holm for cell in cells] == holm([cell.value for cell in cells])
-            for cell in cells:
-                assert cell.beside == f"(Holm {Cell(cell.holm, None, None).text})"
-            others = [cell for _, row in table.rows for cell in row if cell not in cells]
-            assert all(cell.holm is None for cell in others)
+def test_a_p_is_adjusted_for_all_of_the_leaderboard_whatever_is_shown(leaderboard: dict) -> None:
+    """In both layouts, in tables of fewer metrics and on a model's page: hidden p count too."""
+    held = {
+        (entry["model"], entry["column"], name): number
+        for entry in leaderboard["entries"]
+        for name, number in entry["metrics"].items()
+        if leaderboard["metrics"][name]["is_p"]
+    }
+    expected = dict(zip(held, holm([p["value"] for p in held.values()]), strict=True))
+    assert {key: number["holm"] for key, number in held.items()} == expected
+    # Three p of entropies and two of calibration, of three models in three tasks.
+    assert leaderboard["tests"] == len(held) == 45
+    one_model = leaderboard | {"models": leaderboard["models"][:1]}
+    layouts = [
+        (board, by, metrics)
+        for board in (leaderboard, one_model)
+        for by in ("task", "metric")
+        for metrics in ((), ["ece_p"], list(leaderboard["metrics"]))
+    ]
+    for board, by, metrics in layouts:
+        shown = set()
+        for table in build_tables(board, by, metrics):
+            for model, row in table.rows:
+                for heading, cell in zip(table.headings, row, strict=True):
+                    names = (table.name, heading.name)
+                    key = (model, *(names if by == "metric" else reversed(names)))
+                    assert (cell and cell.holm) == expected.get(key)
+                    if key in expected:
+                        assert cell.beside == f"(Holm {Cell(cell.holm, None, None).text})"
+                        head = table.caption if by == "task" else heading.note
+                        assert "adjusted (Holm) for all 45 p of this leaderboard" in head
+                        shown.add(key[2])
+        assert len(shown) == (5 if len(metrics) > 1 else 1)
 
 
 def test_primary_outcomes_come_first() -> None:

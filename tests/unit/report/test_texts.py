@@ -24,6 +24,7 @@ WITH_BESIDE = [
 ]
 BOARD = {
     "interval": {"level": 0.95},
+    "tests": 7,
     "entries": [{"model": "m", "column": "t", "n": {"failed": 2, "documents": 3}}],
     "older": [],
     "problems": ["x.jsonl, line 3: not JSON"],
@@ -59,7 +60,11 @@ def test_csv_has_the_numbers_in_full(leaderboard: dict) -> None:
 def test_floors_and_adjusted_p_values_stand_beside_in_every_format() -> None:
     page = to_markdown(BOARD, WITH_BESIDE)
     assert "| m | 0.053 (floor 0.021) [0.040, 0.070] | 0.003 (Holm 0.041) |" in page
-    assert "floor, what a perfectly calibrated model would show" in page
+    assert (
+        "floor, what a perfectly calibrated model would show; beside a p the same adjusted" in page
+    )
+    assert "(Holm) for all 7 p of this leaderboard, shown or not." in page
+    assert "Holm" not in to_markdown(BOARD | {"tests": 0}, TABLES)
     text = to_latex(WITH_BESIDE)
     assert r"m & 0.053 (floor 0.021) {\scriptsize [0.040, 0.070]} & 0.003 (Holm 0.041) \\" in text
     (row,) = csv.DictReader(io.StringIO(to_csv(WITH_BESIDE, "metric")))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from vlm_confidence_tasks.metrics import METHODS
 from vlm_confidence_tasks.report.formats.text import one_line
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard
-from vlm_confidence_tasks.report.leaderboard.tables import Cell, Heading, Table
+from vlm_confidence_tasks.report.leaderboard.tables import Cell, Heading, Table, adjusted
 
 
 def to_markdown(leaderboard: Leaderboard, tables: Sequence[Table]) -> str:
@@ -25,10 +25,8 @@ def to_markdown(leaderboard: Leaderboard, tables: Sequence[Table]) -> str:
 def legend(leaderboard: Leaderboard) -> str:
     """Say how to read a table's cells."""
     directions = "↑ higher is better, ↓ lower is better."
-    beside = (
-        "Beside an ECE stands its floor, what a perfectly calibrated model would show; beside a p, "
-        "the same adjusted (Holm) for all p of the table."
-    )
+    of_p = f"; beside a p {adjusted(leaderboard)}" * bool(leaderboard["tests"])
+    beside = f"Beside an ECE stands its floor, what a perfectly calibrated model would show{of_p}."
     if leaderboard["interval"] is None:
         return f"{directions} Intervals were not computed. {beside}"
     return (

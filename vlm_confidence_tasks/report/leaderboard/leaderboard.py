@@ -1,13 +1,14 @@
 """The leaderboard itself: one JSON object from which every table and page is made."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import msgspec
 
 from vlm_confidence_tasks import __version__
+from vlm_confidence_tasks.metrics import holm
 from vlm_confidence_tasks.report.inputs.known_metrics import known_metrics
 from vlm_confidence_tasks.report.inputs.model_names import Model, name_models
 from vlm_confidence_tasks.report.inputs.problems import Problems
@@ -51,14 +52,17 @@ def build_leaderboard(
     shared = columns(summarised)
     summarised = sorted(summarised, key=lambda pair: (names[pair[0].model], pair[0].task))
     shown = {run.model for run, _ in summarised}
+    metrics = _metrics(summarised)
+    entries = [_entry(*pair, names, shared) for pair in summarised]
     return {
         "format": FORMAT,
         "made_by": {OWN_KEY: __version__},
         "interval": {"level": 0.95, "clusters": "images"} if intervals else None,
         "models": [_model(model, names[model]) for model in sorted(shown, key=names.__getitem__)],
         "columns": [_column(column) for column in shared.values()],
-        "metrics": _metrics(summarised),
-        "entries": [_entry(*pair, names, shared) for pair in summarised],
+        "metrics": metrics,
+        "tests": _adjust(entries, [name for name, each in metrics.items() if each["is_p"]]),
+        "entries": entries,
         "flips": _flips(summarised, names),
         "older": [_older(run, names) for run in older],
         "problems": problems.lines,
@@ -123,6 +127,19 @@ def _entry(
         "results": str(run.results),
         "samples": str(run.samples),
     }
+
+
+def _adjust(entries: Sequence[Record], is_p: Collection[str]) -> int:
+    """Put beside each p the same adjusted (Holm) for all of the entries; return their number.
+
+    All p of a leaderboard are one family of tests, whatever a table of it shows.
+    """
+    tests = [
+        number for entry in entries for name, number in entry["metrics"].items() if name in is_p
+    ]
+    for number, adjusted in zip(tests, holm([n["value"] for n in tests]), strict=True):
+        number["holm"] = adjusted
+    return len(tests)
 
 
 def _older(run: TaskRun, names: dict[Model, str]) -> Record:

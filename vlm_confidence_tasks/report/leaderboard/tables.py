@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, Literal
 
-from vlm_confidence_tasks.metrics import holm
 from vlm_confidence_tasks.metrics.inference.clusters import one_image_decides
 from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.inputs.problems import ReportError
@@ -85,7 +84,7 @@ class Cell:
         influence: Of a mean, the share of its variance that one image carries.
         best: Whether it is clearly the best of its column.
         floor: Of an ECE, what a perfectly calibrated model would show.
-        holm: Of a p-value, the same adjusted (Holm) for the number of all in the table.
+        holm: Of a p-value, the same adjusted (Holm) for all of the leaderboard.
     """
 
     value: float
@@ -165,12 +164,7 @@ def build_tables(leaderboard: Leaderboard, by: By, metrics: Sequence[str] = ()) 
     tables = []
     for title in names if by == "task" else tasks:
         pairs = [(title, t) for t in tasks] if by == "task" else [(n, title) for n in names]
-        cells = _adjusted(
-            [
-                (leaderboard["metrics"][name]["is_p"], _column(leaderboard, entries, name, task))
-                for name, task in pairs
-            ]
-        )
+        cells = [_column(leaderboard, entries, name, task) for name, task in pairs]
         across = tasks if by == "task" else names
         tables.append(_table(leaderboard, title, dict(zip(across, cells, strict=True))))
     return [table for table in tables if table.rows]
@@ -231,6 +225,12 @@ def worst(leaderboard: Leaderboard, model: str) -> list[Worst]:
     return found
 
 
+def adjusted(leaderboard: Leaderboard) -> str:
+    """Say what stands beside a p, and of which family of tests it is."""
+    tests = leaderboard["tests"]
+    return f"the same adjusted (Holm) for all {tests} p of this leaderboard, shown or not"
+
+
 def cell_of(leaderboard: Leaderboard, entry: Record, name: str) -> Cell:
     """Return an entry's number of a metric, with the floor that belongs to it."""
     floor = entry["metrics"].get(leaderboard["metrics"][name]["floor"], {}).get("value")
@@ -256,15 +256,6 @@ def _column(
     }
     best = _best(cells, leaderboard["metrics"][name]["higher_is_better"])
     return {model: replace(cell, best=model == best) for model, cell in cells.items()}
-
-
-def _adjusted(columns: Sequence[tuple[bool, dict[str, Cell]]]) -> list[dict[str, Cell]]:
-    """Adjust the p-values of a table, given whether each column holds any, for their number."""
-    found = [(n, model) for n, (is_p, cells) in enumerate(columns) if is_p for model in cells]
-    adjusted = [dict(cells) for _, cells in columns]
-    for (n, model), p in zip(found, holm([adjusted[n][m].value for n, m in found]), strict=True):
-        adjusted[n][model] = replace(adjusted[n][model], holm=p)
-    return adjusted
 
 
 def _best(cells: Mapping[str, Cell], higher_is_better: bool | None) -> str | None:
@@ -302,6 +293,7 @@ def heading(leaderboard: Leaderboard, name: str) -> Heading:
     """Return the head of a metric's or a task's column."""
     metric = leaderboard["metrics"].get(name)
     if metric is not None:
-        return Heading(name, ARROWS[metric["higher_is_better"]], metric["description"])
+        beside = f"; beside it {adjusted(leaderboard)}" * metric["is_p"]
+        return Heading(name, ARROWS[metric["higher_is_better"]], metric["description"] + beside)
     (column,) = (column for column in leaderboard["columns"] if column["id"] == name)
     return Heading(name, "", column["note"])

@@ -190,7 +190,7 @@ def _weighed(record: Metric) -> Iterator[Metric]:
     mean = record.statistic
     if record.per_image and isinstance(mean, Mean):
         # Of an image a rate is no event, but a number in [0, 1].
-        mean = Loss(mean.take) if isinstance(mean, Rate) else mean
+        mean = Loss(mean.take, mean.within) if isinstance(mean, Rate) else mean
         yield replace(
             record,
             name=f"{record.name}_per_image",

@@ -21,7 +21,9 @@ from vlm_confidence_tasks.metrics import (
     measured_in,
     metrics_for,
 )
-from vlm_confidence_tasks.metrics.inference.clusters import one_image_decides
+from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, one_image_decides
+from vlm_confidence_tasks.metrics.inference.inverted import equivalence_p
+from vlm_confidence_tasks.report.claims.claims import ALPHA
 from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.inputs.copies import ROUNDING, Signature, agreement
 from vlm_confidence_tasks.report.inputs.held_samples import read_held
@@ -29,11 +31,15 @@ from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import CONDITIONS, TaskRun, find_runs
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, documents
 from vlm_confidence_tasks.report.leaderboard.selection import newest
+from vlm_confidence_tasks.report.smallest_effects import smallest_effect
 
 TEST = "two-sided, by inverting the 95% interval of B - A, paired over images"
 COPY = (
     "A and B have the same answers and numbers, as one run under two names or one model on two "
     "engines has"
+)
+EQUIVALENCE = (
+    "that B - A is within the smallest effect of docs/claims.md, by inverting the 95% interval"
 )
 # Differences are smaller than what they are of.
 PLACES = 4
@@ -59,6 +65,10 @@ class Difference:
         p_holm: The same, adjusted (Holm) for the number of all p of the comparison.
         floor_a: Of an ECE, what a perfectly calibrated model would show; else None.
         floor_b: The same in the second run.
+        smallest_effect: The smallest difference that matters, None where none is fixed.
+        p_equal: From `EQUIVALENCE`; None without a smallest effect or an interval, and where one
+            image decides.
+        p_equal_holm: The same, adjusted (Holm) for the number of all p_equal of the comparison.
     """
 
     task: str
@@ -74,6 +84,27 @@ class Difference:
     p_holm: float | None = None
     floor_a: float | None = None
     floor_b: float | None = None
+    smallest_effect: float | None = None
+    p_equal: float | None = None
+    p_equal_holm: float | None = None
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval does."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+    @property
+    def differs(self) -> bool:
+        """Whether the adjusted p says so at 5%."""
+        return self.p_holm is not None and self.p_holm < ALPHA
+
+    @property
+    def verdict(self) -> str:
+        """What both adjusted p say at 5%, "" for nothing."""
+        if self.smallest_effect is None or self.p_equal_holm is None or self.p_equal_holm >= ALPHA:
+            return "differs" * self.differs
+        bound = digits(self.smallest_effect, PLACES)
+        return f"differs by under {bound}" if self.differs else f"equal within {bound}"
 
 
 @dataclass(frozen=True)
@@ -92,6 +123,19 @@ class Comparison:
     def tests(self) -> int:
         """For how many p-values each is adjusted."""
         return sum(difference.p is not None for difference in self.differences)
+
+    @property
+    def equivalence_tests(self) -> int:
+        """For how many p of equivalence each is adjusted."""
+        return sum(difference.p_equal is not None for difference in self.differences)
+
+    @property
+    def chance(self) -> dict[str, float]:
+        """How many intervals there are, exclude 0, and would about by chance."""
+        count = sum(difference.low is not None for difference in self.differences)
+        excluding = sum(difference.excludes_zero for difference in self.differences)
+        by_chance = round((1.0 - LEVEL) * count, 1)
+        return {"intervals": count, "excluding_zero": excluding, "by_chance": by_chance}
 
 
 def compare_runs(runs: Sequence[Path], problems: Problems, quiet: bool = True) -> Comparison:
@@ -124,8 +168,8 @@ def compare_runs(runs: Sequence[Path], problems: Problems, quiet: bool = True) -
         agreed = agreement(*(Signature.of(one.file.samples, one.answers) for one in read))
         copies += [f"{task} ({agreed})"] if agreed.is_copy else []
         one, other = ([samples[key] for key in common] for samples in held)
-        differences += _differences(task, one, other)
-    return Comparison(tuple(_adjusted(differences)), tuple(notes), tuple(copies))
+        differences += differences_of(task, one, other)
+    return Comparison(tuple(adjusted(differences)), tuple(notes), tuple(copies))
 
 
 def _tasks(path: Path, problems: Problems) -> dict[str, TaskRun]:
@@ -152,9 +196,10 @@ def _notes(
             yield f"{task}: {key} differs: {values[0]} and {values[1]}"
 
 
-def _differences(
+def differences_of(
     task: str, first: Sequence[Sample], second: Sequence[Sample]
 ) -> Iterator[Difference]:
+    """Compare one task's documents in two runs, in the same order; p are not adjusted yet."""
     images = sorted({sample.image_id for sample in (*first, *second)})
     tables = [Answers.of(samples, images) for samples in (first, second)]
     families = dict.fromkeys(name for table in tables for name in table.families)
@@ -173,8 +218,12 @@ def _differences(
         floor = known.get(metric.floor or "")
         floors = [None if floor is None else floor.value(table) for table in tables]
         p = _p(metric, tables[0], tables[1])
+        bound = smallest_effect(name, known, tables[0])
+        at = partial(metric.difference, tables[0], tables[1])
+        equal = None if bound is None else equivalence_p(at, bound)
         shown = (a, b, b - a, low, high, influence, p, None)
-        yield Difference(task, name, len(first), *shown, *floors)
+        tested = Difference(task, name, len(first), *shown, *floors)
+        yield replace(tested, smallest_effect=bound, p_equal=equal)
 
 
 def _p(metric: NamedMetric, first: Answers, second: Answers) -> float | None:
@@ -192,36 +241,52 @@ def _p(metric: NamedMetric, first: Answers, second: Answers) -> float | None:
     return metric.statistic.p(metric.view(first), metric.view(second))
 
 
-def _adjusted(differences: Sequence[Difference]) -> Iterator[Difference]:
-    adjusted = iter(holm([row.p for row in differences if row.p is not None]))
-    for row in differences:
-        yield row if row.p is None else replace(row, p_holm=next(adjusted))
+def adjusted(differences: Sequence[Difference]) -> Iterator[Difference]:
+    """Adjust both kinds of p, each for all of its kind in a comparison."""
+    differs = _holm([row.p for row in differences])
+    equal = _holm([row.p_equal for row in differences])
+    for row, p, p_equal in zip(differences, differs, equal, strict=True):
+        yield replace(row, p_holm=p, p_equal_holm=p_equal)
+
+
+def _holm(p: Sequence[float | None]) -> list[float | None]:
+    """Adjust the p-values that there are for their number."""
+    adjusted = iter(holm([each for each in p if each is not None]))
+    return [None if each is None else next(adjusted) for each in p]
 
 
 def to_text(comparison: Comparison) -> str:
     """Write a comparison for a terminal."""
-    heads = ("task", "metric", "n", "A", "B", "B - A", "95% interval", "p", "Holm")
+    heads = ("task", "metric", "n", "A", "B", "B - A", "95% interval", "p", "Holm", "verdict")
     rows = [heads, *(_cells(difference) for difference in comparison.differences)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    lines += ["", *_explanations(comparison)]
-    notes = (f"Note: {note}" for note in comparison.notes)
-    return "\n".join([*_head(comparison), *lines, *notes])
+    lines = [*_head(comparison), "", *lines, "", *_explanations(comparison)]
+    return "\n".join([*lines, *(f"Note: {note}" for note in comparison.notes)])
 
 
 def _head(comparison: Comparison) -> Iterator[str]:
     if comparison.copies:
         yield f"{COPY}: {', '.join(comparison.copies)}."
-        yield ""
+    chance = comparison.chance
+    yield (
+        f"{chance['intervals']} intervals of 95%: if nothing differed, about {chance['by_chance']} "
+        f"would exclude 0 by chance; {chance['excluding_zero']} do."
+    )
 
 
 def _explanations(comparison: Comparison) -> Iterator[str]:
     yield f"p: {TEST}, of means and rates over the same answers."
     yield f"Where no document differs by more than {ROUNDING:.5f}, it is rounding: there is no p."
     yield f"Holm: p adjusted for all {comparison.tests} in this comparison."
+    yield (
+        "Verdict: differs where Holm is under 0.05; equal, or by under, where the p is, adjusted "
+        f"likewise for all {comparison.equivalence_tests} of its kind,"
+    )
+    yield f"  {EQUIVALENCE}."
     yield f"Intervals: of B - A, paired over images; {METHODS}."
     yield "Floor: the ECE that a perfectly calibrated model would show."
     yield "Left out: p-values, floors and others that have no interval."
@@ -242,6 +307,7 @@ def _cells(row: Difference) -> tuple[str, ...]:
         ends,
         p,
         adjusted,
+        row.verdict,
     )
 
 
@@ -258,8 +324,11 @@ def to_record(comparison: Comparison) -> dict[str, Any]:
     return {
         "test": TEST,
         "tests": comparison.tests,
+        "equivalence": EQUIVALENCE,
+        "equivalence_tests": comparison.equivalence_tests,
+        "chance": comparison.chance,
         "intervals": METHODS,
-        "differences": [vars(difference) for difference in comparison.differences],
+        "differences": [vars(row) | {"verdict": row.verdict} for row in comparison.differences],
         "copies": list(comparison.copies),
         "notes": list(comparison.notes),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ import pytest
 from metrics.making import values
 from msgspec.structs import replace
 
+import comparison_error_rate
 from report.synthetic import Answers, Asked, answers, noise, questions, write_run
 from vlm_confidence_tasks import cli
 from vlm_confidence_tasks.metrics import holm, mean_p, metrics_for, rate_interval
 from vlm_confidence_tasks.report.compare import (
+    EQUIVALENCE,
     TEST,
     Comparison,
     Difference,
@@ -148,6 +151,47 @@ def test_every_p_is_adjusted_for_all_of_the_comparison(tmp_path: Path) -> None:
     assert to_record(found)["tests"] == len(rows)
 
 
+def surer(held: Answers, by: float) -> Answers:
+    """The same answers with other confidences: `by` more, a little less or more by document."""
+    changed = []
+    for n, (asked, document) in enumerate(held):
+        (readout,) = document.variants
+        if readout.confidence is not None:
+            confidence = 0.9 * readout.confidence + by + (0.002 * (-1) ** n if by else 0.0)
+            readout = replace(readout, confidence=confidence)
+        changed.append((asked, replace(document, variants=(readout,))))
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("by", "verdict"),
+    [(1e-4, "equal within 0.0100"), (0.005, "differs by under 0.0100"), (-0.02, "differs")],
+)
+def test_the_verdict_is_of_both_adjusted_p(tmp_path: Path, by: float, verdict: str) -> None:
+    held = answers(questions(120, images=120), [noise(0.3)])
+    found = compared(tmp_path, surer(held, 0.0), surer(held, by))
+    row = rows_of(found)["confidence"]
+    assert (row.verdict, row.smallest_effect) == (verdict, 0.01)
+    assert (row.p_equal_holm < 0.05) == (abs(by) < 0.01)
+    (line,) = (line for line in to_text(found).splitlines() if " confidence  " in line)
+    assert line.endswith(f"  {verdict}")
+
+
+def test_a_p_of_equivalence_is_the_interval_against_the_smallest_effect(both: Comparison) -> None:
+    """Adjusted for all of them, tasks and metrics."""
+    rows = [row for row in both.differences if row.p_equal is not None]
+    assert len(rows) == both.equivalence_tests > 20
+    assert [row.p_equal_holm for row in rows] == holm([row.p_equal for row in rows])
+    for row in both.differences:
+        inside = row.low is not None and -0.01 < row.low and row.high < 0.01
+        if row.smallest_effect == 0.01 and row.p_equal is not None:
+            assert (row.p_equal < 0.05) == inside
+        # Means that one image decides, and what has no smallest effect.
+        deciding = row.influence is not None and row.influence > 0.3
+        assert row.p_equal is None or not deciding and row.smallest_effect is not None
+    assert rows_of(both)["nll"].smallest_effect is None
+
+
 def test_numbers_that_estimate_nothing_are_not_subtracted(both: Comparison) -> None:
     shown = rows_of(both).keys()
     left_out = {"entropy_delta_p", "entropy_delta_wilcoxon_p", "ece_p", "ece_floor_clean", "mce"}
@@ -168,7 +212,7 @@ def test_an_ece_stands_with_the_floors_of_both_runs(both: Comparison) -> None:
 def test_only_0_looks_like_0_and_without_a_sign() -> None:
     row = Difference("t", "ece", 9, -0.0, 2e-5, -0.0, -2e-5, 0.01, None, None)
     text = to_text(Comparison((row,), ()))
-    cells = text.splitlines()[1].split("  ")[-4:]
+    cells = text.splitlines()[3].split("  ")[-4:]
     assert cells == ["0.0000", "2.0e\u221205", "0.0000", "[\u22122.0e\u221205, +0.0100]"]
     assert "-0" not in text
 
@@ -252,11 +296,22 @@ def test_the_command_prints_a_table_or_json(
     cli.main(["compare", *runs, "--quiet"])
     printed, errors = capsys.readouterr()
     assert errors == ""
-    assert printed.splitlines()[0].split() == "task metric n A B B - A 95% interval p Holm".split()
-    assert TEST in printed
+    head, _, columns = printed.splitlines()[:3]
+    assert columns.split() == "task metric n A B B - A 95% interval p Holm verdict".split()
+    assert TEST in printed and EQUIVALENCE in printed
     cli.main(["compare", *runs, "--quiet", "--json"])
     record = json.loads(capsys.readouterr().out)
-    assert record["test"] == TEST
+    assert (record["test"], record["equivalence"]) == (TEST, EQUIVALENCE)
+    ends = [(row["low"], row["high"]) for row in record["differences"] if row["low"] is not None]
+    excluding = sum(low > 0 or high < 0 for low, high in ends)
+    by_chance = round(len(ends) / 20, 1)
+    assert record["chance"] == dict(
+        intervals=len(ends), excluding_zero=excluding, by_chance=by_chance
+    )
+    assert excluding > 5 and head == (
+        f"{len(ends)} intervals of 95%: if nothing differed, about {by_chance} would exclude 0 by "
+        f"chance; {excluding} do."
+    )
     assert {row["task"] for row in record["differences"]} == {TASK}
 
 
@@ -276,3 +331,23 @@ def test_rounding_that_has_one_direction_is_no_difference(
     assert rows["entropy"].difference == pytest.approx(moved, rel=1e-3)
     assert (rows["entropy"].p is not None) == tested
     assert not tested or rows["entropy"].p < 0.01
+
+
+def test_where_labels_are_swapped_no_more_is_found_than_by_chance() -> None:
+    """All answers about an image are swapped together, so that nothing differs."""
+    runs = [[d for _, d in answers(ASKED, [noise(0.3)], seed=seed)] for seed in (1, 2)]
+    found = [*comparison_error_rate.nulls(runs, 8)]
+    values = [(row["accuracy"].a, row["accuracy"].b) for row in map(rows_of, found)]
+    assert len(set(values)) > 1 and len({round(a + b, 9) for a, b in values}) == 1
+    chance = [comparison.chance for comparison in found]
+    excluding = sum(each["excluding_zero"] for each in chance)
+    assert excluding < 3 * sum(each["by_chance"] for each in chance)
+    said = comparison_error_rate.of_nulls(found)
+    assert f"of which {excluding / 8:.1f}" in said and "of 8 comparisons" in said
+
+
+def test_equality_is_rarely_found_of_a_difference_of_the_smallest_effect() -> None:
+    """By the interval of `compare`; the narrower one of 90% is wrong of skewed numbers."""
+    skewed = partial(comparison_error_rate.called_equal, "lognormal, sigma 2", 1, 300, studies=300)
+    narrow, taken = (skewed(level=level).mean() for level in comparison_error_rate.LEVELS)
+    assert narrow > 0.1 > taken

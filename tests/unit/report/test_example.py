@@ -94,7 +94,7 @@ def test_the_comparison_holds_the_numbers_of_the_json(example: Path, leaderboard
         for entry in leaderboard["entries"]
         for metric, number in entry["metrics"].items()
     }
-    lines = (example / "compare.txt").read_text().split("\n\n")[0].splitlines()[1:]
+    lines = (example / "compare.txt").read_text().split("\n\n")[1].splitlines()[1:]
     assert len(lines) > 30
     for task, metric, _, *sides in (re.split(r"  +", line)[:5] for line in lines):
         # Beside an ECE stands its floor.

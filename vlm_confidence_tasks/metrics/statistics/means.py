@@ -30,6 +30,7 @@ Bounds = tuple[float, float]
 NO_BOUNDS: Bounds = (-np.inf, np.inf)
 SHARE: Bounds = (0.0, 1.0)
 POSITIVE: Bounds = (0.0, np.inf)
+SHARES_APART: Bounds = (-1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ class Overconfidence(MeanDifference):
     """Mean confidence less accuracy, over the answers that have both."""
 
     take: Take = lambda answers: answers.confidence
+    within: Bounds = SHARES_APART
 
     def _bounds(self, rows: Rows, level: float) -> Interval | None:
         sums = rows.sums()
@@ -168,7 +170,7 @@ class RateDifference(MeanDifference):
     The interval is by MOVER from those of both rates; of two views that of the mean difference.
     """
 
-    within: Bounds = (-1.0, 1.0)
+    within: Bounds = SHARES_APART
 
     def _bounds(self, rows: Rows, level: float) -> Interval | None:
         if rows.second is not None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from vlm_confidence_tasks.metrics import Interval, mean_interval, mean_p, rate_interval
-from vlm_confidence_tasks.metrics.inference.inverted import inverted_p
+from vlm_confidence_tasks.metrics.inference.inverted import equivalence_p, inverted_p
 
 
 def normal(z, level, influence=None):
@@ -50,3 +50,18 @@ def test_of_means_it_is_their_own(mean):
     columns = (values, np.ones(100), np.arange(100))
     found = inverted_p(lambda level: mean_interval(*columns, level=level))
     assert found == pytest.approx(mean_p(*columns), rel=0.02)
+
+
+@given(st.floats(-4.0, 4.0), st.floats(0.1, 8.0))
+def test_of_normal_intervals_equivalence_is_by_the_end_that_is_nearer_to_its_bound(z, bound):
+    expected = min(1.0, 2 * stats.norm.sf(bound - abs(z)))
+    found = equivalence_p(partial(normal, z), bound)
+    assert found == pytest.approx(expected, rel=5e-3)
+    interval = normal(z, 0.95)
+    assert (found < 0.05) == (-bound < interval.low and interval.high < bound)
+
+
+def test_no_equivalence_without_an_interval_or_where_one_image_decides():
+    assert equivalence_p(lambda level: None, 1.0) is None
+    assert equivalence_p(lambda level: normal(0.0, level, 0.31), 9.0) is None
+    assert equivalence_p(lambda level: normal(0.0, level, 0.3), 9.0) == pytest.approx(0.05)

@@ -17,7 +17,12 @@ def test_every_number_equals_a_recomputation_from_the_samples(leaderboard: dict)
     assert len(leaderboard["entries"]) == 9
     for entry in leaderboard["entries"]:
         again = measure(read_samples(Path(entry["samples"])).samples)
-        assert entry["metrics"] == {name: vars(number) for name, number in again.items()}
+        # Beside a p stands the adjusted one.
+        held = {
+            name: {key: each for key, each in number.items() if key != "holm"}
+            for name, number in entry["metrics"].items()
+        }
+        assert held == {name: vars(number) for name, number in again.items()}
 
 
 def test_an_entry_says_what_was_run(leaderboard: dict) -> None:

@@ -43,7 +43,11 @@ def run(options: argparse.Namespace) -> int:
     from vlm_confidence_tasks.report.inputs.runs import find_runs
     from vlm_confidence_tasks.report.leaderboard.leaderboard import build_leaderboard, collect
     from vlm_confidence_tasks.report.leaderboard.summary import SummaryOptions
-    from vlm_confidence_tasks.report.leaderboard.tables import build_tables, check_names
+    from vlm_confidence_tasks.report.leaderboard.tables import (
+        HEADLINE,
+        build_tables,
+        check_names,
+    )
     from vlm_confidence_tasks.sandbox import data_folder
 
     problems = Problems()
@@ -56,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
     if runs:
         check_folder(options.output, FOLDERS)
     intervals, drawn = not options.no_intervals, not options.no_figures
-    wanted = SummaryOptions(intervals, drawn, options.workers, options.quiet)
+    ranked = tuple(dict.fromkeys((*HEADLINE, *metrics)))
+    wanted = SummaryOptions(intervals, drawn, options.workers, options.quiet, ranked)
     summarised, older = collect(runs, wanted, problems)
     if not summarised:
         return problems.exit_code()

@@ -17,6 +17,7 @@ from vlm_confidence_tasks.metrics.catalogue import GROUPS, Group
 from vlm_confidence_tasks.metrics.catalogue.metric import Metric, Side
 from vlm_confidence_tasks.metrics.functional.spectra import BANDS
 from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval
+from vlm_confidence_tasks.metrics.inference.ranks import Standing, level_among
 from vlm_confidence_tasks.metrics.statistics.means import Loss, Mean, PerImage, Rate
 from vlm_confidence_tasks.metrics.statistics.statistic import Statistic
 from vlm_confidence_tasks.types import CHANNELS, Measure
@@ -131,6 +132,13 @@ class NamedMetric:
     def interval(self, answers: Answers, level: float = LEVEL) -> Interval | None:
         """Return its interval over images; None where there is none."""
         return self.statistic.interval(self.view(answers), level)
+
+    def standing(self, answers: Answers, models: int) -> Standing | None:
+        """Return what tells its rank among so many models; None where it has no interval."""
+        influence = self.statistic.influence(self.view(answers), int(answers.image.max()) + 1)
+        level = level_among(models, paired=influence is not None)
+        found = self.interval(answers, level)
+        return None if found is None else Standing(found, level, influence)
 
     def difference(self, first: Answers, second: Answers, level: float = LEVEL) -> Interval | None:
         """Return the interval of the second table's number less the first's, paired by image."""

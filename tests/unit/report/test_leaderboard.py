@@ -9,7 +9,7 @@ import pytest
 from metrics.making import measure
 
 from vlm_confidence_tasks import perturbations
-from vlm_confidence_tasks.metrics import metrics_for
+from vlm_confidence_tasks.metrics import Answers, metrics_for
 from vlm_confidence_tasks.report.inputs.samples import read_samples
 
 
@@ -23,6 +23,32 @@ def test_every_number_equals_a_recomputation_from_the_samples(leaderboard: dict)
             for name, number in entry["metrics"].items()
         }
         assert held == {name: vars(number) for name, number in again.items()}
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "ifr", "invalid_rate"])
+def test_ranks_are_those_of_paired_differences(leaderboard: dict, metric: str) -> None:
+    """A model is behind another where the interval of their difference excludes 0."""
+    known = metrics_for(perturbations.families())[metric]
+    orders = set()
+    for column in leaderboard["columns"]:
+        entries = [e for e in leaderboard["entries"] if e["column"] == column["id"]]
+        tables = [Answers.of(read_samples(Path(e["samples"])).samples) for e in entries]
+        for entry, table in zip(entries, tables, strict=True):
+            found = [known.difference(other, table, 1 - 0.05 / 3) for other in tables]
+            lows = [each.low for each in found if each.excludes_zero]
+            ahead, behind = sum(low > 0 for low in lows), sum(low < 0 for low in lows)
+            if not known.higher_is_better:
+                ahead, behind = behind, ahead
+            assert entry["ranks"].get(metric) == [1 + behind, 3 - ahead]
+            orders.add((behind, ahead))
+    assert len(orders) > 1 or metric == "invalid_rate"
+
+
+def test_what_is_ranked_has_a_direction_and_an_interval(leaderboard: dict) -> None:
+    ranked = {name for entry in leaderboard["entries"] for name in entry["ranks"]}
+    assert {"accuracy", "ece", "auroc"} <= ranked
+    assert all(leaderboard["metrics"][n]["higher_is_better"] is not None for n in ranked)
+    assert "overconfidence" not in ranked and "mce" not in ranked
 
 
 def test_an_entry_says_what_was_run(leaderboard: dict) -> None:

@@ -22,11 +22,10 @@ from vlm_confidence_tasks.report.leaderboard.tables import (
 )
 
 
-def small_board(metric: str, better: bool | None, *numbers: tuple | None) -> dict:
-    """A leaderboard of one task and metric: (value, low, high) a model."""
-    keys = ("value", "low", "high")
+def small_board(metric: str, better: bool | None, *ranks: tuple[int, int] | None) -> dict:
+    """A leaderboard of one task and metric: the ranks that each model may have."""
     return {
-        "models": [{"name": f"m{n}"} for n in range(len(numbers))],
+        "models": [{"name": f"m{n}"} for n in range(len(ranks))],
         "columns": [{"id": "t", "task": "t", "note": ""}],
         "tests": 0,
         "metrics": {
@@ -41,44 +40,25 @@ def small_board(metric: str, better: bool | None, *numbers: tuple | None) -> dic
             {
                 "model": f"m{n}",
                 "column": "t",
-                "metrics": {metric: dict(zip(keys, number, strict=True))} if number else {},
+                "metrics": {metric: {"value": 0.5, "low": None, "high": None}},
+                "ranks": {metric: list(rank)} if rank else {},
             }
-            for n, number in enumerate(numbers)
+            for n, rank in enumerate(ranks)
         ],
     }
 
 
-def bold(leaderboard: dict) -> list[str]:
-    (table,) = build_tables(leaderboard, "task", list(leaderboard["metrics"]))
-    return [model for model, (cell,) in table.rows if cell and cell.best]
-
-
-@pytest.mark.parametrize(
-    ("better", "numbers", "best"),
-    [
-        (True, [(0.5, 0.4, 0.6), (0.9, 0.8, 1.0)], ["m1"]),
-        (False, [(0.5, 0.4, 0.6), (0.9, 0.8, 1.0)], ["m0"]),
-        (True, [(0.5, 0.4, 0.85), (0.9, 0.8, 1.0)], []),
-        (False, [(0.5, 0.4, 0.85), (0.9, 0.8, 1.0)], []),
-        (None, [(0.5, 0.4, 0.6), (0.9, 0.8, 1.0)], []),
-        (True, [(0.9, 0.8, 1.0)], []),
-        (True, [(0.9, None, None), (0.1, None, None)], []),
-        (True, [(0.9, 0.9, 0.9), (0.9, 0.9, 0.9)], []),
-        # One behind the second by value may be as good as the first.
-        (True, [(0.9, 0.8, 1.0), (0.7, 0.69, 0.71), (0.5, 0.1, 0.9)], []),
-        (False, [(0.1, 0.0, 0.2), (0.3, 0.29, 0.31), (0.5, 0.1, 0.9)], []),
-        (True, [(0.9, 0.8, 1.0), (0.7, 0.69, 0.71), (0.5, None, None)], []),
-        (True, [(0.5, 0.1, 0.79), (0.9, 0.8, 1.0), (0.7, 0.69, 0.71)], ["m1"]),
-        (True, [(0.9, 0.8, 1.0), None, (0.5, 0.4, 0.6)], ["m0"]),
-    ],
-)
-def test_bold_is_the_best_beyond_all_others_intervals(better, numbers, best) -> None:
-    assert bold(small_board("accuracy", better, *numbers)) == best
+def test_bold_is_what_has_rank_1_and_no_other() -> None:
+    board = small_board("accuracy", True, (1, 1), (1, 2), (2, 3), None)
+    (table,) = build_tables(board, "task", ["accuracy"])
+    assert [cell.best for _, (cell,) in table.rows] == [True, False, False, False]
+    said = ["(rank 1)", "(rank 1–2)", "(rank 2–3)", ""]
+    assert [cell.beside for _, (cell,) in table.rows] == said
 
 
 def test_arrows_show_the_better_direction() -> None:
     for better, arrow in ((True, "↑"), (False, "↓"), (None, "")):
-        leaderboard = small_board("x", better, (0.5, None, None))
+        leaderboard = small_board("x", better, None)
         (table,) = build_tables(leaderboard, "metric", ["x"])
         assert table.headings[0].arrow == arrow
         (table,) = build_tables(leaderboard, "task", ["x"])
@@ -101,7 +81,8 @@ def test_by_task_and_by_metric_hold_the_same_numbers(leaderboard: dict) -> None:
     )
     for (model, metric, task), cell in held.items():
         (entry,) = (e for e in leaderboard["entries"] if (e["model"], e["column"]) == (model, task))
-        alone = replace(cell, best=False, floor=None)
+        assert list(cell.rank or ()) == entry["ranks"].get(metric, [])
+        alone = replace(cell, rank=None, floor=None)
         assert alone == Cell(**entry["metrics"][metric])
 
 
@@ -123,10 +104,10 @@ def test_an_ece_has_its_floor_beside_it(leaderboard: dict) -> None:
                     floors = {"ece": "ece_floor", "ece_clean": "ece_floor_clean"}
                     if metric in floors:
                         assert cell.floor == entries[model, task][floors[metric]]["value"]
-                        assert cell.beside == f"(floor {cell.floor:.3f})"
+                        assert cell.beside.startswith(f"(floor {cell.floor:.3f})")
                         shown += 1
                     else:
-                        assert cell.floor is None and cell.beside == ""
+                        assert cell.floor is None and "floor" not in cell.beside
     assert shown == 2 * 2 * len(entries)
 
 

@@ -15,7 +15,7 @@ from vlm_confidence_tasks.report.formats.text import one_line
 from vlm_confidence_tasks.report.leaderboard.tables import By, Cell, Heading, Table, build_tables
 
 NASTY = "=evil|<script>$x_1$ & 50% #{\\}\n"
-CELLS = (Cell(0.25, 0.2, 0.3, best=True), None)
+CELLS = (Cell(0.25, 0.2, 0.3, rank=(1, 1)), None)
 HEADS = (Heading("pope_eps0.3", "", "a note"), Heading("ece", "↓", ""))
 TABLES = [Table("accuracy", "accuracy ↑", "share of right answers", HEADS, ((NASTY, CELLS),))]
 BESIDE = (Cell(0.053, 0.04, 0.07, floor=0.021), Cell(0.003, None, None, holm=0.041))
@@ -35,7 +35,7 @@ def test_markdown_has_the_numbers_and_the_problems() -> None:
     page = to_markdown(BOARD, TABLES)
     line = next(line for line in page.splitlines() if "evil" in line)
     assert len(re.findall(r"(?<!\\)\|", line)) == 4
-    assert "**0.250** [0.200, 0.300]" in line
+    assert "**0.250** (rank 1) [0.200, 0.300]" in line
     assert "<script>" not in page
     assert "- pope\\_eps0.3: a note" in page
     assert "- m, t: 2 of 5" in page
@@ -76,6 +76,15 @@ def test_floors_and_adjusted_p_values_stand_beside_in_every_format() -> None:
         ["task", "model", "ece", "ece_low", "ece_high", "ece_floor"]
         + ["p", "p_low", "p_high", "p_holm"]
     )
+
+
+def test_ranks_stand_beside_in_every_format() -> None:
+    ranked = Cell(0.25, 0.2, 0.3, rank=(1, 3))
+    tables = [Table("t", "t", "", (Heading("accuracy", "", ""),), (("m", (ranked,)),))]
+    assert "| m | 0.250 (rank 1–3) [0.200, 0.300] |" in to_markdown(BOARD, tables)
+    assert r"m & 0.250 (rank 1--3) {\scriptsize [0.200, 0.300]} \\" in to_latex(tables)
+    (row,) = csv.DictReader(io.StringIO(to_csv(tables, "metric")))
+    assert (row["accuracy_rank_from"], row["accuracy_rank_to"]) == ("1", "3")
 
 
 def test_a_csv_has_each_column_once(leaderboard: dict) -> None:
@@ -119,7 +128,7 @@ def test_no_name_acts_or_breaks_a_row(name: str, by: By) -> None:
     heads = (Heading(name, "", name), Heading("ece", "", ""))
     tables = [Table(name, name, name, heads, (("first", CELLS), (name, CELLS), ("last", CELLS)))]
     rows = list(csv.reader(io.StringIO(to_csv(tables, by), newline="")))
-    assert len(rows) == 4 and {len(row) for row in rows} == {8}
+    assert len(rows) == 4 and {len(row) for row in rows} == {10}
     texts = [*rows[0], *(cell for row in rows[1:] for cell in row[:2])]
     assert not [
         text for text in texts if re.match(r"[\t\r\n]|\s*[=+@\uff1d]|\s*-(?![\d.]+$)", text)

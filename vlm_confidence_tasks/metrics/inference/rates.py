@@ -138,7 +138,12 @@ def rate_of(
 
 def correlation(first: RateEstimate, second: RateEstimate) -> float:
     """Correlate two rates over images; 0 where one does not move."""
-    size = math.sqrt(float((first.influence**2).sum() * (second.influence**2).sum()))
-    together = float(first.influence @ second.influence) / size if size else 0.0
+    return together(first.influence, second.influence)
+
+
+def together(first: Floats, second: Floats) -> float:
+    """Correlate how two numbers move with each of the same images, [K]; 0 where one does not."""
+    size = math.sqrt(float((first**2).sum() * (second**2).sum()))
+    found = float(first @ second) / size if size else 0.0
     # Runs that agree on all of K images may differ on others: of width 0 their difference is not.
-    return min(together, 1.0 - 2.0 / first.influence.size)
+    return min(found, 1.0 - 2.0 / first.size)

@@ -78,6 +78,9 @@ class Mean(OfRows):
         # `fsum`, so that the result does not depend on the order of answers.
         return math.fsum(self.numbers(rows)) / rows.image.size
 
+    def _ratio(self, rows: Rows) -> tuple[Floats, Floats]:
+        return self.numbers(rows), np.ones(rows.image.size)
+
     def _bounds(self, rows: Rows, level: float) -> Interval | None:
         sums, (low, high) = self._alone(rows).sums(), self.within
         within = (low, high) if rows.second is None else (low - high, high - low)
@@ -208,6 +211,9 @@ class PerImage(OfRows):
 
     def _value(self, rows: Rows) -> float:
         return self.mean._value(rows)
+
+    def _ratio(self, rows: Rows) -> tuple[Floats, Floats]:
+        return self.mean._ratio(rows)
 
     def _bounds(self, rows: Rows, level: float) -> Interval | None:
         return self.mean._bounds(rows, level)

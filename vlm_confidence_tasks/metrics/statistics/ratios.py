@@ -48,6 +48,9 @@ class SumRatio(OfRows):
         total = math.fsum(rows.columns[1])
         return math.fsum(rows.columns[0]) / total if total else None
 
+    def _ratio(self, rows: Rows) -> tuple[Floats, Floats]:
+        return rows.columns[0], rows.columns[1]
+
     def _bounds(self, rows: Rows, level: float) -> Interval | None:
         sums = rows.sums()
         above, below = sums.totals
@@ -76,6 +79,9 @@ class CountRatio(SumRatio):
     def _value(self, rows: Rows) -> float | None:
         above, below = (float(column.sum()) for column in self._counted(rows))
         return above / below if below else None
+
+    def _ratio(self, rows: Rows) -> tuple[Floats, Floats]:
+        return self._counted(rows)
 
     def _bounds(self, rows: Rows, level: float) -> Interval | None:
         sums = replace(rows, columns=self._counted(rows)).sums()

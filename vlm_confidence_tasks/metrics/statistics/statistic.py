@@ -11,6 +11,7 @@ import numpy as np
 from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints, all_numbers
 from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval, too_few
+from vlm_confidence_tasks.metrics.inference.ranks import ratio_influence
 
 # One number per row of a view, [N], NaN where a row has none.
 Take = Callable[[Answers], Floats]
@@ -150,6 +151,13 @@ class Statistic(ABC):
     def difference(self, first: Answers, second: Answers, level: float = LEVEL) -> Interval | None:
         """Return the interval of the second view's number less the first's, paired by image."""
 
+    def influence(self, answers: Answers, images: int) -> Floats | None:
+        """Return how far the number moves without each image, [I]; None if it is no ratio of sums.
+
+        NaN stands for an image without an answer that counts.
+        """
+        return None
+
 
 class OfRows(Statistic):
     """A kind that needs nothing of a view but the numbers of the answers that count.
@@ -183,6 +191,17 @@ class OfRows(Statistic):
         """Return the interval of the second view's number less the first's, paired by image."""
         rows = self._rows_for_interval(first, second)
         return None if rows is None else self._bounds(rows, level)
+
+    def influence(self, answers: Answers, images: int) -> Floats | None:
+        """Return how far it moves without each image, [I]; None if it is no ratio of sums."""
+        rows = self.rows(answers)
+        if rows is None or (parts := self._ratio(rows)) is None:
+            return None
+        return ratio_influence(*parts, rows.image, images)
+
+    def _ratio(self, rows: Rows) -> tuple[Floats, Floats] | None:
+        """Return numerators and denominators, [N], if the number is the ratio of their sums."""
+        return None
 
     def _rows_for_interval(self, *views: Answers) -> Rows | None:
         """Return the rows; None where the number estimates nothing, or of too few images."""

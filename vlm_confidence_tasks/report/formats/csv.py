@@ -15,7 +15,8 @@ def to_csv(tables: Sequence[Table], by: By) -> str:
     A row is a model in a table; the first column names the table. Each column of a table
     becomes three: the value and, in `<name>_low` and `<name>_high`, its interval. One that holds
     an ECE has its floor in `<name>_floor`, one that holds a p the adjusted one in `<name>_holm`,
-    one that holds a mean in `<name>_influence` the share of its variance that one image carries.
+    one that holds a mean in `<name>_influence` the share of its variance that one image carries,
+    one that is ranked in `<name>_rank_from` and `<name>_rank_to` the ranks that it may have.
     """
     about = "metric" if by == "task" else "task"
     file = io.StringIO()
@@ -57,6 +58,7 @@ def _numbers(name: str, cell: Cell | None) -> dict[str, str]:
         return {}
     found = {name: cell.value, f"{name}_low": cell.low, f"{name}_high": cell.high}
     others = {f"{name}_{field}": getattr(cell, field) for field in ("floor", "holm", "influence")}
+    others |= dict(zip((f"{name}_rank_from", f"{name}_rank_to"), cell.rank or (), strict=False))
     found |= {key: value for key, value in others.items() if value is not None}
     return {key: "" if value is None else repr(value) for key, value in found.items()}
 

@@ -17,6 +17,7 @@ _SPECIAL = {
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "−": "$-$",
+    "–": "--",
     "\N{REPLACEMENT CHARACTER}": "?",
     **{sign: f"\\{sign}" for sign in "&%$#_"},
 }

@@ -8,6 +8,12 @@ from vlm_confidence_tasks.report.formats.text import one_line
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard
 from vlm_confidence_tasks.report.leaderboard.tables import Cell, Heading, Table, adjusted
 
+RANKS = (
+    "Beside a number with a direction stands the rank that the model may have in the column: "
+    "95% intervals of the ranks of all its models together, from differences over the same images "
+    "(Mogstad et al. 2024). Bold: rank 1 and no other."
+)
+
 
 def to_markdown(leaderboard: Leaderboard, tables: Sequence[Table]) -> str:
     """Write the whole leaderboard as one Markdown page."""
@@ -29,10 +35,7 @@ def legend(leaderboard: Leaderboard) -> str:
     beside = f"Beside an ECE stands its floor, what a perfectly calibrated model would show{of_p}."
     if leaderboard["interval"] is None:
         return f"{directions} Intervals were not computed. {beside}"
-    return (
-        f"{directions} Brackets hold 95% intervals over images: {METHODS}. Bold: the best, "
-        f"where its interval overlaps no other's. {beside}"
-    )
+    return f"{directions} Brackets hold 95% intervals over images: {METHODS}. {RANKS} {beside}"
 
 
 def failures(leaderboard: Leaderboard) -> list[str]:

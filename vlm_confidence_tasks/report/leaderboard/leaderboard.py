@@ -14,6 +14,7 @@ from vlm_confidence_tasks.report.inputs.model_names import Model, name_models
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import OWN_KEY, TaskRun
 from vlm_confidence_tasks.report.leaderboard import flipped_documents as flips
+from vlm_confidence_tasks.report.leaderboard.ranks import Ranks, ranks
 from vlm_confidence_tasks.report.leaderboard.selection import (
     Column,
     Setting,
@@ -53,7 +54,10 @@ def build_leaderboard(
     summarised = sorted(summarised, key=lambda pair: (names[pair[0].model], pair[0].task))
     shown = {run.model for run, _ in summarised}
     metrics = _metrics(summarised)
-    entries = [_entry(*pair, names, shared) for pair in summarised]
+    entries = [
+        _entry(*pair, own, names, shared)
+        for pair, own in zip(summarised, ranks(summarised), strict=True)
+    ]
     return {
         "format": FORMAT,
         "made_by": {OWN_KEY: __version__},
@@ -106,6 +110,7 @@ def _metrics(summarised: Sequence[Summarised]) -> Record:
 def _entry(
     run: TaskRun,
     summary: Summary,
+    ranked: Ranks,
     names: dict[Model, str],
     shared: dict[tuple[str, Setting], Column],
 ) -> Record:
@@ -120,6 +125,7 @@ def _entry(
         "epsilon": summary.noise[1] if summary.noise else None,
         "n": {key: getattr(summary, key) for key in COUNTS},
         "metrics": {name: asdict(number) for name, number in summary.numbers.items()},
+        "ranks": {name: list(ranked[name]) for name in summary.numbers if name in ranked},
         "bins": summary.bins,
         "versions": run.versions,
         "data": msgspec.to_builtins(run.config.data),

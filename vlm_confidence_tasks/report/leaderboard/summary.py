@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +11,9 @@ from tqdm import tqdm
 
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.metrics import Answers, Number, signal_prices
+from vlm_confidence_tasks.metrics.inference.ranks import Standing
 from vlm_confidence_tasks.report.inputs.copies import Signature
-from vlm_confidence_tasks.report.inputs.held_samples import read_held
+from vlm_confidence_tasks.report.inputs.held_samples import HeldSamples, read_held
 from vlm_confidence_tasks.report.inputs.known_metrics import known_metrics, ordered_families
 from vlm_confidence_tasks.report.inputs.problems import Problems
 from vlm_confidence_tasks.report.inputs.runs import TaskRun
@@ -36,12 +38,14 @@ class SummaryOptions:
         curves: Whether figures are drawn.
         workers: Processes; None for one a core.
         quiet: Whether to leave the progress bar out.
+        ranked: Metrics whose ranks are told, where these have a direction and intervals are made.
     """
 
     intervals: bool = True
     curves: bool = True
     workers: int | None = None
     quiet: bool = False
+    ranked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Summary:
         bins: Reliability bins of clean and perturbed answers.
         curves: Data of the figures.
         flips: The surest flips.
+        standings: Of each metric that is ranked, what tells its rank among the models.
     """
 
     documents: int
@@ -76,12 +81,18 @@ class Summary:
     bins: dict[str, list[dict[str, Any]]]
     curves: dict[str, Any] = field(default_factory=dict)
     flips: list[Flip] = field(default_factory=list)
+    standings: dict[str, Standing] = field(default_factory=dict)
 
 
-def summarise(run: TaskRun, options: SummaryOptions) -> Summary:
+def summarise(run: TaskRun, options: SummaryOptions, models: int = 1) -> Summary:
     """Read a samples file and hold it against its results file.
 
     Every metric is computed again from the samples.
+
+    Args:
+        run: The run of the task.
+        options: How much to make of it.
+        models: How many models' runs of the task it may be ranked among.
 
     Raises:
         SamplesError: The samples cannot be used, or are not those of the results.
@@ -105,7 +116,15 @@ def summarise(run: TaskRun, options: SummaryOptions) -> Summary:
         },
         curves=_curves(answers, options.intervals) if options.curves else {},
         flips=surest_flips(run.task, file),
+        standings=_standings(held, options.ranked, models) if options.intervals else {},
     )
+
+
+def _standings(held: HeldSamples, ranked: Sequence[str], models: int) -> dict[str, Standing]:
+    known = known_metrics(held.answers.families)
+    directed = [n for n in ranked if n in held.numbers and known[n].higher_is_better is not None]
+    found = {name: known[name].standing(held.answers, models) for name in directed * (models > 1)}
+    return {name: standing for name, standing in found.items() if standing is not None}
 
 
 def _noise(file: SamplesFile) -> tuple[str, float] | None:
@@ -138,7 +157,7 @@ def _curves(answers: Answers, intervals: bool) -> dict[str, Any]:
     }
 
 
-def _attempt(job: tuple[TaskRun, SummaryOptions]) -> Summary | str:
+def _attempt(job: tuple[TaskRun, SummaryOptions, int]) -> Summary | str:
     try:
         return summarise(*job)
     except SamplesError as error:
@@ -151,7 +170,9 @@ def summarise_all(
     """Summarise every run, in processes of their own; those that cannot be are problems."""
     found = []
     few = 0 if options.intervals else FEW
-    outcomes = each(_attempt, [(run, options) for run in runs], options.workers, few)
+    models = Counter(run.task for run in runs)
+    jobs = [(run, options, models[run.task]) for run in runs]
+    outcomes = each(_attempt, jobs, options.workers, few)
     bar = tqdm(outcomes, total=len(runs), desc="Samples files", disable=options.quiet)
     for run, outcome in zip(runs, bar, strict=True):
         if isinstance(outcome, str):

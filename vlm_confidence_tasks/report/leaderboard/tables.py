@@ -1,6 +1,5 @@
 """Tables of a leaderboard: models down, tasks or metrics across."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -82,7 +81,8 @@ class Cell:
     Attributes:
         low: Lower end of its interval, None without one.
         influence: Of a mean, the share of its variance that one image carries.
-        best: Whether it is clearly the best of its column.
+        rank: The lowest and the highest rank that the model may have in its column; None of one
+            that is not ranked.
         floor: Of an ECE, what a perfectly calibrated model would show.
         holm: Of a p-value, the same adjusted (Holm) for all of the leaderboard.
     """
@@ -91,7 +91,7 @@ class Cell:
     low: float | None
     high: float | None
     influence: float | None = None
-    best: bool = False
+    rank: tuple[int, int] | None = None
     floor: float | None = None
     holm: float | None = None
 
@@ -106,10 +106,15 @@ class Cell:
 
     @property
     def interval(self) -> str:
-        """The interval likewise, "" without one."""
+        """The interval in the same digits, "" without one."""
         if self.low is None or self.high is None:
             return ""
         return f"[{digits(self.low)}, {digits(self.high)}]"
+
+    @property
+    def best(self) -> bool:
+        """Whether it is certainly the best of its column."""
+        return self.rank == (1, 1)
 
     @property
     def beside(self) -> str:
@@ -117,10 +122,15 @@ class Cell:
 
         >>> Cell(0.053, 0.04, 0.07, floor=0.021).beside, Cell(0.003, None, None, holm=0.041).beside
         ('(floor 0.021)', '(Holm 0.041)')
+        >>> Cell(0.9, 0.8, 1.0, rank=(1, 1)).beside, Cell(0.9, 0.8, 1.0, rank=(1, 3)).beside
+        ('(rank 1)', '(rank 1–3)')
         """
         others = {"floor": self.floor, "Holm": self.holm}
         said = [f"({k} {digits(v)})" for k, v in others.items() if v is not None]
-        return " ".join([*said, *(["(one image decides)"] * one_image_decides(self.influence))])
+        said += ["(one image decides)"] * one_image_decides(self.influence)
+        if self.rank is not None:
+            said.append(f"(rank {'–'.join(map(str, dict.fromkeys(self.rank)))})")
+        return " ".join(said)
 
 
 @dataclass(frozen=True)
@@ -232,9 +242,10 @@ def adjusted(leaderboard: Leaderboard) -> str:
 
 
 def cell_of(leaderboard: Leaderboard, entry: Record, name: str) -> Cell:
-    """Return an entry's number of a metric, with the floor that belongs to it."""
+    """Return an entry's number of a metric, with its rank and the floor that belongs to it."""
     floor = entry["metrics"].get(leaderboard["metrics"][name]["floor"], {}).get("value")
-    return Cell(**entry["metrics"][name], floor=floor)
+    rank = entry["ranks"].get(name)
+    return Cell(**entry["metrics"][name], rank=rank and tuple(rank), floor=floor)
 
 
 def check_names(metrics: Sequence[str], known: Iterable[str]) -> None:
@@ -249,30 +260,11 @@ def _column(
     leaderboard: Leaderboard, entries: Mapping[Any, Record], name: str, task: str
 ) -> dict[str, Cell]:
     found = {model["name"]: entries.get((model["name"], task)) for model in leaderboard["models"]}
-    cells = {
+    return {
         model: cell_of(leaderboard, entry, name)
         for model, entry in found.items()
         if entry is not None and name in entry["metrics"]
     }
-    best = _best(cells, leaderboard["metrics"][name]["higher_is_better"])
-    return {model: replace(cell, best=model == best) for model, cell in cells.items()}
-
-
-def _best(cells: Mapping[str, Cell], higher_is_better: bool | None) -> str | None:
-    """Return the model whose interval lies beyond those of all others, if one does."""
-    if higher_is_better is None or len(cells) < 2:
-        return None
-    sign = 1 if higher_is_better else -1
-    first = max(cells, key=lambda model: sign * cells[model].value)
-    if any(one_image_decides(cell.influence) for cell in cells.values()):
-        return None
-    near, far = ("low", "high") if higher_is_better else ("high", "low")
-    least = getattr(cells[first], near)
-    others = [getattr(cell, far) for model, cell in cells.items() if model != first]
-    if least is None or None in others:
-        return None
-    most = max(sign * end for end in others)
-    return first if sign * least > most and not math.isclose(sign * least, most) else None
 
 
 def _table(leaderboard: Leaderboard, title: str, cells: Mapping[str, Mapping[str, Cell]]) -> Table:

@@ -119,6 +119,7 @@ def test_without_intervals_the_values_are_the_same(
     quick = json.loads((tmp_path / "leaderboard.json").read_text())
     assert quick["interval"] is None
     for one, other in zip(quick["entries"], leaderboard["entries"], strict=True):
+        assert other["ranks"] and one["ranks"] == {}
         for name, number in one["metrics"].items():
             alone = {"value": number["value"], "low": None, "high": None, "influence": None}
             # The adjusted p is no interval.

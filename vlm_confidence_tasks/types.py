@@ -103,7 +103,7 @@ class Inside(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         drift: Cosine distance to the vector of the clean image's answer, by channel; empty
             for the clean image itself.
-        distance: Euclidean distance to it, likewise.
+        distance: Euclidean distance to it, by channel; empty for the clean image itself.
         control: For the clean image: mean cosine distance to the vectors of other images, by
             channel; empty for variants.
         prior_drift: Cosine distance of the context to that of a blank image of the same size.
@@ -180,7 +180,7 @@ class Readout(msgspec.Struct, frozen=True, gc=False, rename={"perturbation": "va
         entropy_low: Lower bound of the mean entropy, for engines that return only top-k
             log-probabilities. `token_entropy` is then None, and `entropy` is the middle of the
             bounds if they differ by less than 1e-3 nats, else None.
-        entropy_high: Upper bound likewise; None where the size of the vocabulary is unknown.
+        entropy_high: Upper bound of the same; None where the size of the vocabulary is unknown.
         overlay_label: The label that a text overlay named; None for other variants and for
             the overlay's controls.
         refused: Whether the answer is a refusal: it names no label and says that it cannot or

@@ -13,7 +13,7 @@ def provider(spec: str) -> MaskProvider:
 
     Args:
         spec: "sandbox"; "grounding_dino+sam", with hub ids or folders of both models if other
-            than the usual are meant; "sam3", likewise; "boxes:FILE" of COCO's format.
+            than the usual are meant; "sam3" or "sam3:MODEL"; "boxes:FILE" of COCO's format.
 
     >>> provider("sandbox").name
     'sandbox/1'

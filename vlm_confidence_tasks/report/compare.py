@@ -283,8 +283,8 @@ def _explanations(comparison: Comparison) -> Iterator[str]:
     yield f"Where no document differs by more than {ROUNDING:.5f}, it is rounding: there is no p."
     yield f"Holm: p adjusted for all {comparison.tests} in this comparison."
     yield (
-        "Verdict: differs where Holm is under 0.05; equal, or by under, where the p is, adjusted "
-        f"likewise for all {comparison.equivalence_tests} of its kind,"
+        "Verdict: differs where Holm is under 0.05; equal, or by under, where the p of that test, "
+        f"adjusted (Holm) for all {comparison.equivalence_tests} of its kind, is,"
     )
     yield f"  {EQUIVALENCE}."
     yield f"Intervals: of B - A, paired over images; {METHODS}."

@@ -85,8 +85,8 @@ def cohens_d(perturbed: ArrayLike, control: ArrayLike) -> float | None:
     s^2 = ((n1 - 1) s1^2 + (n2 - 1) s2^2) / (n1 + n2 - 2), variances with ddof 1.
 
     Args:
-        perturbed: One number a document, [n1].
-        control: Likewise, [n2].
+        perturbed: One number per document, [n1].
+        control: One number per document of the control, [n2].
 
     Returns:
         d; None with fewer than two numbers on a side, or if nothing varies.

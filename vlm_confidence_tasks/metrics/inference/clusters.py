@@ -82,7 +82,8 @@ def difference(first: Interval, second: Interval, together: float) -> Interval:
     """Return the interval of second - first, from those of both, by MOVER.
 
     low = d - sqrt(a^2 - 2 r a b + b^2), with d the difference of the estimates,
-    a = second's estimate - low, b = first's high - estimate, and the high end likewise.
+    a = second's estimate - low, b = first's high - estimate; high = d + that root with
+    a = second's high - estimate, b = first's estimate - low.
 
     Args:
         first: Of the first condition.

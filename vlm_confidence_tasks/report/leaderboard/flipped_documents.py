@@ -27,7 +27,7 @@ class Flip:
         gold: The right answer, None where there is none.
         labels: The closed set of answers.
         clean: The clean answer: text, answer, confidence and entropy.
-        perturbed: The perturbed one's, likewise, with the digest of its image and the
+        perturbed: The same of the perturbed answer, with the digest of its image and the
             perturbation's parameters, from which the image can be made again.
         categories: All sub-categories in which the question flipped, sorted.
     """

@@ -1,7 +1,7 @@
 """Tables of a leaderboard: models down, tasks or metrics across."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 

@@ -197,8 +197,9 @@ def test_a_comparison_says_at_its_head_that_one_run_is_the_other(
     held = [{TASK: HELD, "u": HELD, "v": HELD}, {TASK: HELD[::-1], "u": OTHERS, "v": HELD[5:]}]
     runs = [str(write_run(tmp_path / side, one)) for side, one in zip("ab", held, strict=True)]
     cli.main(["compare", *runs, "--quiet"])
-    head, blank, columns, *_ = capsys.readouterr().out.splitlines()
+    head, chance, blank, columns, *_ = capsys.readouterr().out.splitlines()
     assert head.startswith("A and B have the same answers and numbers, as ") and blank == ""
+    assert " intervals of 95%: " in chance
     assert head.endswith(f" has: {TASK} (60 of 60 documents), v (55 of 55 documents).")
     assert columns.startswith("task")
     cli.main(["compare", *runs, "--quiet", "--json"])

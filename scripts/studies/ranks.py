@@ -53,6 +53,8 @@ Written by `python scripts/studies/ranks.py`: {{boards:,}} made-up leaderboards 
   model is said to be better than one that it is no better than: at most 5% of them may be;
 - **first**: one of the models is better by as much as the column says, and alone at rank 1.
 
+The least of all shares is {{least:.1f}} ({{least_error:.1f}}), the lowest of {{cells}} cells by chance too.
+
 {{table}}
 
 Each of {QUESTIONS} questions an image is answered rightly or wrongly; {WITHIN_IMAGE:.0%} of what
@@ -161,7 +163,16 @@ def main() -> None:
             table.append(row(board, images, given.boards))
             print(table[-1], flush=True)
     error = 100 * np.sqrt(0.25 / given.boards)
-    text = TEXT.format(boards=given.boards, error=error, table="\n".join(table))
+    found = [float(share) for text in table[2:] for share in text.strip("| ").split(" | ")[2:5]]
+    share = min(found) / 100
+    text = TEXT.format(
+        boards=given.boards,
+        error=error,
+        least=100 * share,
+        least_error=100 * np.sqrt(share * (1 - share) / given.boards),
+        cells=len(found),
+        table="\n".join(table),
+    )
     given.page.write_text(text, encoding="utf-8")
 
 

@@ -53,7 +53,8 @@ Written by `python scripts/studies/ranks.py`: {{boards:,}} made-up leaderboards 
   model is said to be better than one that it is no better than: at most 5% of them may be;
 - **first**: one of the models is better by as much as the column says, and alone at rank 1.
 
-The least of all shares is {{least:.1f}} ({{least_error:.1f}}), the lowest of {{cells}} cells by chance too.
+The least of all shares is {{least:.1f}} ({{least_error:.1f}}): of {{cells}} cells one is low
+by chance.
 
 {{table}}
 

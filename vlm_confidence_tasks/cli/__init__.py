@@ -20,6 +20,7 @@ from vlm_confidence_tasks.cli import (
     figures,
     leaderboard,
     plan,
+    power,
     recompute,
     verify,
 )
@@ -27,7 +28,18 @@ from vlm_confidence_tasks.errors import TaskError
 from vlm_confidence_tasks.report.inputs.problems import ReportError
 
 # In the order of `--help`.
-COMMANDS = (recompute, leaderboard, figures, compare, verify, claims, export, plan, csp)
+COMMANDS = (
+    recompute,
+    leaderboard,
+    figures,
+    compare,
+    verify,
+    claims,
+    power,
+    export,
+    plan,
+    csp,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -140,7 +140,7 @@ class Comparison:
 
 def compare_runs(runs: Sequence[Path], problems: Problems, quiet: bool = True) -> Comparison:
     """Compare every task that two runs share; what cannot be compared is a problem."""
-    first, second = (_tasks(path, problems) for path in runs)
+    first, second = (tasks_of(path, problems) for path in runs)
     shared = [task for task in first if task in second]
     if first and second and not shared:
         problems.add(runs[1], f"no task in common with {runs[0]}: {', '.join(second)} here")
@@ -172,7 +172,8 @@ def compare_runs(runs: Sequence[Path], problems: Problems, quiet: bool = True) -
     return Comparison(tuple(adjusted(differences)), tuple(notes), tuple(copies))
 
 
-def _tasks(path: Path, problems: Problems) -> dict[str, TaskRun]:
+def tasks_of(path: Path, problems: Problems) -> dict[str, TaskRun]:
+    """Return the newest run of each task of one model; several models are a problem."""
     found, _ = newest(find_runs([path], problems))
     models = sorted({run.model.full_name for run in found})
     if len(models) > 1:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from vlm_confidence_tasks.metrics.inference.power import POWER
 from vlm_confidence_tasks.report.claims.record import Record
 from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.formats.html import render
@@ -96,7 +97,9 @@ def legend(record: Record) -> str:
         "beyond the smallest effect that matters, or short of it (docs/claims.md). "
         f"{record['tests']} parts of {record['tested_claims']} claims and models were tested "
         f"together at {record['alpha']:g} (Holm over claims and models); behind each interval "
-        "stands the level at which it was decided. Intervals are over images."
+        "stands the level at which it was decided. Intervals are over images. Detectable: the "
+        f"distance from the bound at which {POWER:.0%} of samples of so many images are decided at "
+        "that level, and how many images the smallest effect takes."
     )
 
 
@@ -137,16 +140,20 @@ def _part_row(of: str, fixed: Record, found: Record) -> PartRow:
         effect=f"{fixed['name']}: {effect}",
         interval=_interval(found),
         bound=f"{'under' if fixed['below'] else 'above'} {digits(fixed['bound'], 2)}",
-        finding=_finding(found),
+        finding=_finding(fixed, found),
         documents=str(found["documents"]) if measured else "",
         images=str(found["images"]) if measured else "",
     )
 
 
-def _finding(found: Record) -> str:
+def _finding(fixed: Record, found: Record) -> str:
     if found["finding"] is None:
         return f"not measured: {found['missing']}"
-    return f"{found['finding']}{', one image decides' * found['one_image_decides']}"
+    if found["detectable_effect"] is None:
+        return f"{found['finding']}{', one image decides' * found['one_image_decides']}"
+    margin, images = abs(fixed["bound"] - fixed["none"]), found["images_needed"]
+    shown = digits(found["detectable_effect"])
+    return f"{found['finding']}: detectable {shown}, {margin:g} takes about {images} images"
 
 
 def _interval(found: Record) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from vlm_confidence_tasks import __version__
+from vlm_confidence_tasks.metrics.inference.power import detectable
 from vlm_confidence_tasks.report.claims.claims import ALPHA, CLAIMS, FEWEST_SIZES, Claim, Part
 from vlm_confidence_tasks.report.claims.effects import Documents, Effect, Measured
 from vlm_confidence_tasks.report.claims.notes import copied, notes, uncounted
@@ -297,11 +298,25 @@ def _part(measured: _Measurement) -> Record:
         "level": None if decision is None else decision.level,
         "influence": None if shown is None else shown.influence,
         "one_image_decides": _one_image_decides(decision),
+        **_power(measured),
         "low_95": None if plain is None else plain.low,
         "high_95": None if plain is None else plain.high,
         "documents": None if effect is None else effect.documents,
         "images": None if effect is None else effect.images,
         "missing": None if effect is not None else _lack(measured),
+    }
+
+
+def _power(measured: _Measurement) -> Record:
+    """Return what such images show of an undecided part, and how many the smallest effect takes."""
+    part, effect, decision = measured.part, measured.effect, measured.decision
+    found = None
+    if effect and decision and decision.level and decision.finding == "undecided":
+        found = detectable(effect.at, effect.images, decision.level)
+    margin = abs(part.bound - part.none)
+    return {
+        "detectable_effect": None if found is None else found.effect,
+        "images_needed": None if found is None else found.images_for(margin),
     }
 
 

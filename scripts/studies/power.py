@@ -24,9 +24,13 @@ from simulated_answers.shapes import SHAPES
 from vlm_confidence_tasks.metrics import Interval, mean_interval
 from vlm_confidence_tasks.metrics.functional.checks import Bools
 from vlm_confidence_tasks.metrics.inference.clusters import LEVEL
-from vlm_confidence_tasks.metrics.inference.power import POWER, Detectable, detectable
+from vlm_confidence_tasks.metrics.inference.power import (
+    POWER,
+    Detectable,
+    detectable,
+    variance_over,
+)
 from vlm_confidence_tasks.report.claims.verdicts import one_image_decides_at
-from vlm_confidence_tasks.report.power import spread
 
 PAGE = STUDIES / "power.md"
 IMAGES = (30, 100, 300)
@@ -41,9 +45,9 @@ Generator = np.random.Generator
 
 @dataclass(frozen=True)
 class Drawn:
-    """A sample of images: its interval of a level, and its standard error."""
+    """A sample of images: its interval, and its standard error."""
 
-    at: Callable[[float], Interval | None]
+    interval: Interval | None
     error: float
 
 
@@ -51,26 +55,28 @@ class Drawn:
 class Design:
     """A population of images: draws a sample of so many, and the truth."""
 
-    draw: Callable[[Generator, int], Drawn]
+    draw: Callable[[Generator, int, float], Drawn]
     truth: float = 0.0
 
 
-def of_shape(shape: str, rng: Generator, images: int) -> Drawn:
+def of_shape(shape: str, rng: Generator, images: int, level: float) -> Drawn:
     """Draw one number an image."""
     values = SHAPES[shape](rng, images)
     columns = values, np.ones(images), np.arange(images)
     error = float(np.std(values, ddof=1) / np.sqrt(images))
-    return Drawn(lambda level: mean_interval(*columns, level=level), error)
+    return Drawn(mean_interval(*columns, level=level), error)
 
 
-def of_kind(name: str, cell: tuple[int, int, float], rng: Generator, images: int) -> Drawn:
+def of_kind(
+    name: str, cell: tuple[int, int, float], rng: Generator, images: int, level: float
+) -> Drawn:
     """Draw answers to questions about each image."""
     number: Any = KINDS[name].number
     views = KINDS[name].draw(simulated(Cell(images, *cell), rng), rng)
     mean = number.__self__
     rows = mean.rows(*views)
-    error = float(np.sqrt(spread(mean.numbers(rows), rows)[0]))
-    return Drawn(lambda level: number(*views, level), error)
+    error = float(np.sqrt(variance_over(rows.image, mean.numbers(rows), rows.second)))
+    return Drawn(number(*views, level), error)
 
 
 def _kind(name: str, cell: tuple[int, int, float]) -> Design:
@@ -104,15 +110,15 @@ DESIGNS = NORMAL | OTHERS
 def told(design: Design, images: int, repeats: int, level: float) -> list[Detectable | None]:
     """Return what as many samples tell."""
     rng = np.random.default_rng([images, 1])
-    samples = (design.draw(rng, images) for _ in range(repeats))
-    return [detectable(s.at, images, level, POWER, s.error) for s in samples]
+    samples = (design.draw(rng, images, level) for _ in range(repeats))
+    return [detectable(s.interval, images, level, POWER, s.error) for s in samples]
 
 
 def shown(
     design: Design, images: int, effect: float, rng: Generator, level: float
 ) -> tuple[bool, bool] | None:
     """Return whether a sample shows an effect above and below a value; None without a verdict."""
-    found = design.draw(rng, images).at(level)
+    found = design.draw(rng, images, level).interval
     if found is None or one_image_decides_at(found, level):
         return None
     return found.low > design.truth - effect, found.high < design.truth + effect

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from vlm_confidence_tasks.cli.options import Commands, add_folders, add_measuring, check_folder
+from vlm_confidence_tasks.cli.options import (
+    Commands,
+    add_folders,
+    add_measuring,
+    check_folder,
+    names,
+)
 
 
 def add(commands: Commands) -> None:
@@ -20,7 +26,7 @@ def add(commands: Commands) -> None:
     add_measuring(parser)
     parser.add_argument("--by", choices=("task", "metric"), default="task", help="what columns are")
     parser.add_argument(
-        "--metrics", type=_names, default=(), metavar="A,B", help="which metrics the tables show"
+        "--metrics", type=names, default=(), metavar="A,B", help="which metrics the tables show"
     )
     parser.add_argument("--no-figures", action="store_true", help="leave the figures out")
     parser.add_argument(
@@ -75,7 +81,3 @@ def run(options: argparse.Namespace) -> int:
     if not options.quiet:
         print(options.output / "index.html")
     return problems.exit_code()
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())

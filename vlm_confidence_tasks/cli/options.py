@@ -23,6 +23,11 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Read names with commas between them, for argparse."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def add_folders(command: argparse.ArgumentParser) -> None:
     """Add the folders of runs, and the one to write into."""
     command.add_argument("folders", type=Path, nargs="+", metavar="RESULTS_DIR")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,41 +14,25 @@ from tqdm import tqdm
 
 from vlm_confidence_tasks.metrics import (
     Answers,
-    Interval,
     Mean,
     NamedMetric,
+    current_names,
     measured_in,
     metrics_for,
 )
-from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
-from vlm_confidence_tasks.metrics.inference.clusters import sides
-from vlm_confidence_tasks.metrics.inference.power import Detectable, detectable
-from vlm_confidence_tasks.metrics.statistics.statistic import Rows
+from vlm_confidence_tasks.metrics.catalogue.metric import CLEAN
+from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, sides
+from vlm_confidence_tasks.metrics.inference.power import POWER, detectable, variance_over
 from vlm_confidence_tasks.report.compare import PLACES, tasks_of
 from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.inputs.held_samples import read_held
-from vlm_confidence_tasks.report.inputs.problems import Problems
+from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
 from vlm_confidence_tasks.report.inputs.runs import TaskRun
 from vlm_confidence_tasks.report.inputs.samples import SamplesError, documents
+from vlm_confidence_tasks.report.leaderboard.tables import check_names
+from vlm_confidence_tasks.report.smallest_effects import SCALE, smallest_effect
 
-# In nats, on a scale of the model's own: an effect is a share of the clean entropy.
-ENTROPIES = ("entropy", "entropy_clean", "entropy_delta")
-CLEAN_ENTROPY = "entropy_clean"
-# Of all that answers move a mean by, as a share.
-_ROUNDING = 1e-12
-HEADS = (
-    *("task", "metric", "value", "images", "q/img", "std. error"),
-    *("design", "detectable", "asked", "images for it"),
-)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is asked: the effect, the level of the interval and the power."""
-
-    effect: float
-    level: float
-    power: float
+(_CLEAN,) = CLEAN
 
 
 @dataclass(frozen=True)
@@ -59,52 +44,48 @@ class Plan:
         metric: The number: a metric, a perturbed one less the clean one, or B - A of two runs.
         value: The number.
         images: Number of images.
-        questions: Number of documents.
+        documents: Number of documents.
         error: Its standard error over images.
-        design_effect: Its variance over images over that of as many independent answers (of pairs
-            of them for a difference); None where all agree.
-        influence: Of a mean, the share of the variance that one image carries.
+        design_effect: Its variance over images over that of as many independent documents; None
+            where all agree.
         detectable: The smallest effect that such images can show; None where `why` says so.
-        asked: The effect that was asked for, in units of the number.
+        asked: The effect that was asked for, in units of the number; None without a scale.
         images_needed: How many such images it takes; None where `why` says so.
-        why: Why a number is absent.
+        why: Why nothing can be planned; None if it can.
     """
 
     task: str
     metric: str
     value: float
     images: int
-    questions: int
+    documents: int
     error: float
     design_effect: float | None
-    influence: float | None
     detectable: float | None
     asked: float | None
     images_needed: int | None
     why: str | None
 
 
-@dataclass(frozen=True)
-class _Number:
-    """A mean of one view, or its difference in two, and the effect that is asked for."""
-
-    name: str
-    mean: Mean
-    views: tuple[Answers, ...]
-    asked: float
-
-    def at(self, level: float) -> Interval | None:
-        """Return the interval of a level."""
-        first, *others = self.views
-        if others:
-            return self.mean.difference(first, others[0], level)
-        return self.mean.interval(first, level)
-
-
 def plan_images(
-    paths: Sequence[Path], wanted: Wanted, problems: Problems, quiet: bool = True
+    paths: Sequence[Path],
+    effect: float,
+    problems: Problems,
+    metrics: Sequence[str] = (),
+    quiet: bool = True,
 ) -> list[Plan]:
-    """Plan by one run, or by the paired differences B - A of two; bad input is a problem."""
+    """Plan by one run, or by the paired differences B - A of two; bad input is a problem.
+
+    Args:
+        paths: One or two results files, or folders of one model's.
+        effect: The effect to plan for.
+        problems: What is wrong with the input is added to it.
+        metrics: Which means and rates; by default the core ones that perturbation may change.
+        quiet: Whether no progress is shown.
+
+    Raises:
+        ReportError: A metric is not known, or is no mean.
+    """
     runs = [tasks_of(path, problems) for path in paths]
     shared = [task for task in runs[0] if all(task in others for others in runs)]
     if all(runs) and not shared:
@@ -112,7 +93,8 @@ def plan_images(
     plans: list[Plan] = []
     for task in tqdm(shared, desc="Tasks", disable=quiet):
         tables = _tables([found[task] for found in runs], problems)
-        plans += [plan for one in _numbers(tables, wanted) for plan in _plans(task, one, wanted)]
+        if tables:
+            plans += _plans_of(task, tables, effect, metrics)
     return plans
 
 
@@ -131,54 +113,82 @@ def _tables(runs: Sequence[TaskRun], problems: Problems) -> list[Answers]:
     return [Answers.of([samples[key] for key in common], images) for samples in held]
 
 
-def _numbers(tables: Sequence[Answers], wanted: Wanted) -> Iterator[_Number]:
-    """Yield the core means of a run, and what perturbation changes; of two runs B - A of each."""
+def _plans_of(
+    task: str, tables: Sequence[Answers], effect: float, metrics: Sequence[str]
+) -> Iterator[Plan]:
+    """Yield the plans by one run, with what perturbation changes, or by B - A of two."""
     families = dict.fromkeys(name for table in tables for name in table.families)
     known = metrics_for(families, [found for table in tables for found in measured_in(table)])
-    core = {name: metric for name, metric in known.items() if metric.is_core}
-    for name, metric in core.items():
-        if not isinstance(mean := metric.statistic, Mean):
-            continue
-        scale = known[CLEAN_ENTROPY].value(tables[0]) if name in ENTROPIES else 1.0
-        asked = wanted.effect * (scale or 0.0)
+    for name in _chosen(known, metrics):
+        metric, asked = known[name], smallest_effect(name, known, tables[0], effect)
         shown = f"{name}, B - A" if len(tables) > 1 else name
-        yield _Number(shown, mean, tuple(map(metric.view, tables)), asked)
-        clean = _clean(metric, core)
-        if clean is not None and len(tables) == 1 and name not in ENTROPIES:
-            views = clean.view(tables[0]), metric.view(tables[0])
-            yield _Number(f"{name} - {clean.name}", mean, views, asked)
+        yield from _plan(task, shown, metric, [metric.view(table) for table in tables], asked)
+        clean = _on_clean_images(metric, known)
+        if clean is not None and len(tables) == 1 and name not in SCALE:
+            views = [clean.view(tables[0]), metric.view(tables[0])]
+            yield from _plan(task, f"{name} - {clean.name}", metric, views, asked)
 
 
-def _clean(metric: NamedMetric, core: dict[str, NamedMetric]) -> NamedMetric | None:
-    """Return the metric that is the same on clean images; None if it is that, or has none."""
-    both = [other for other in core.values() if other.record is metric.record]
-    return both[1] if len(both) == 2 and metric is both[0] else None
+def _chosen(known: Mapping[str, NamedMetric], wanted: Sequence[str]) -> list[str]:
+    """Return the metrics to plan by."""
+    if not wanted:
+        return [
+            name
+            for name, metric in known.items()
+            if metric.is_core and _is_mean(metric) and metric.selection.side != _CLEAN
+        ]
+    names = current_names(wanted, known)
+    check_names(names, known)
+    for name in names:
+        if not _is_mean(known[name]):
+            raise ReportError(f"{name} is no mean or rate: only of these the power is known")
+    return names
 
 
-def _plans(task: str, number: _Number, wanted: Wanted) -> Iterator[Plan]:
-    """Yield the plan by a number, unless the runs do not hold it."""
-    rows = number.mean.rows(*number.views)
-    if rows is None:
+def _on_clean_images(metric: NamedMetric, known: Mapping[str, NamedMetric]) -> NamedMetric | None:
+    """Return the same metric of clean images; None if it is that, or has none."""
+    selection = replace(metric.selection, side=_CLEAN)
+    same = (m for m in known.values() if m.record is metric.record and m.selection == selection)
+    return next((clean for clean in same if clean is not metric), None)
+
+
+def _is_mean(metric: NamedMetric) -> bool:
+    return isinstance(metric.statistic, Mean)
+
+
+def _plan(
+    task: str, name: str, metric: NamedMetric, views: Sequence[Answers], asked: float | None
+) -> Iterator[Plan]:
+    """Yield the plan by a mean or a difference, unless the runs do not hold it."""
+    mean = metric.statistic
+    rows = mean.rows(*views) if isinstance(mean, Mean) else None
+    if rows is None or not isinstance(mean, Mean):
         return
-    numbers = number.mean.numbers(rows)
-    images = np.unique(rows.image).size
-    shown = number.at(wanted.level)
-    variance, independent = spread(numbers, rows)
-    error = math.sqrt(variance)
-    found = detectable(number.at, images, wanted.level, wanted.power, error)
-    why = _why(rows, shown, found, number.asked)
+    first, *others = views
+    shown = mean.difference(first, others[0]) if others else mean.interval(first)
+    numbers, images = mean.numbers(rows), np.unique(rows.image).size
+    variance, independent = (
+        variance_over(groups, numbers, rows.second) for groups in (rows.image, rows.document)
+    )
+    found = detectable(shown, images, error=math.sqrt(variance))
+    reasons = {
+        "too few images": rows.too_few,
+        "all images agree": shown is None,
+        "one image decides": found is None,
+        "no clean value to take a share of": asked is None,
+    }
+    why = next((reason for reason, so in reasons.items() if so), None)
     yield Plan(
         task=task,
-        metric=number.name,
+        metric=name,
         value=_change([float(numbers[side].mean()) for side in sides(rows.second, numbers.size)]),
         images=images,
-        questions=np.unique(rows.document).size,
-        error=error,
-        design_effect=variance / independent if independent > 0 else None,
-        influence=None if shown is None else shown.influence,
+        documents=np.unique(rows.document).size,
+        error=math.sqrt(variance),
+        design_effect=variance / independent if independent else None,
         detectable=None if found is None else found.effect,
-        asked=number.asked or None,
-        images_needed=None if why or found is None else found.images_for(number.asked),
+        asked=asked,
+        images_needed=None if found is None or asked is None else found.images_for(asked),
         why=why,
     )
 
@@ -187,106 +197,74 @@ def _change(values: Sequence[float]) -> float:
     return values[-1] - (values[0] if len(values) > 1 else 0.0)
 
 
-def _why(rows: Rows, shown: Interval | None, found: Detectable | None, asked: float) -> str | None:
-    """Say why nothing can be planned, if that is so."""
-    reasons = {
-        "too few images": rows.too_few,
-        "all images agree": shown is None,
-        "one image decides": found is None,
-        "the clean entropy is 0": not asked > 0,
-    }
-    return next((why for why, so in reasons.items() if so), None)
-
-
-def spread(numbers: Floats, rows: Rows) -> tuple[float, float]:
-    """Return the variance over images of a mean or a difference, and that of independent answers.
-
-    Each answer moves the mean by (its number - mean) / answers. What answers of an image move it by
-    together is squared, or what each moves it by alone: of a difference the k-th answers to a
-    document in both views.
-
-    Args:
-        numbers: Whose mean it is, [N].
-        rows: The answers.
-
-    Source: Kish 1965, section 5.4, and chapter 8 on the design effect.
-    """
-    *others, last = sides(rows.second, numbers.size)
-    moved = np.zeros(numbers.size)
-    for side, sign in ((last, 1.0), *((side, -1.0) for side in others)):
-        moved[side] = sign * (numbers[side] - numbers[side].mean()) / np.count_nonzero(side)
-    return _variance(moved, rows.image), _variance(moved, _pairs(rows.document, last))
-
-
-def _variance(moved: Floats, group: Ints) -> float:
-    _, index = np.unique(group, return_inverse=True)
-    totals = np.bincount(index, moved)
-    # Rounding alone is no variance.
-    totals[np.abs(totals) < _ROUNDING * np.abs(moved).sum()] = 0.0
-    return float((totals**2).sum() * totals.size / max(1, totals.size - 1))
-
-
-def _pairs(document: Ints, second: Bools) -> Ints:
-    """Number the answers so that the k-th to a document have one number in both views, [N]."""
-    group = 2 * document + second
-    order = np.argsort(group, kind="stable")
-    place = np.empty(document.size, dtype=np.intp)
-    place[order] = np.arange(document.size) - np.searchsorted(group[order], group[order])
-    numbers: Ints = document * (int(place.max()) + 1) + place
-    return numbers
-
-
-def to_text(plans: Sequence[Plan], wanted: Wanted) -> str:
-    """Write plans for a terminal."""
-    rows = [HEADS, *map(_cells, plans)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+def to_text(plans: Sequence[Plan], effect: float) -> str:
+    """Write plans for a terminal: a table for each task, and below it what to do."""
+    blocks = [
+        "\n".join(_block(task, list(group), effect))
+        for task, group in groupby(plans, key=lambda plan: plan.task)
     ]
-    return "\n".join([*lines, "", *explanations(wanted)])
+    return "\n\n".join([*blocks, "\n".join(explanations(effect))])
 
 
-def explanations(wanted: Wanted) -> Iterator[str]:
-    """Say how to read the table."""
-    yield (
-        f"Detectable: the distance from the truth at which the {100 * wanted.level:g}% interval of "
-        f"such images excludes a value in {100 * wanted.power:g}% of samples."
-    )
-    yield (
-        f"Asked: an effect of {wanted.effect:g}, of entropies as a share of the clean entropy; "
-        "images for it: with as many questions on each, by Student's t."
-    )
-    yield "Design: variance over images / that of as many independent answers, or pairs of them."
-    yield (
-        "Of skewed numbers and rare events the power is less on one side, and some samples have no "
-        "verdict: docs/studies/power.md."
-    )
+def _block(task: str, plans: Sequence[Plan], effect: float) -> Iterator[str]:
+    images, held = (max(getattr(plan, of) for plan in plans) for of in ("images", "documents"))
+    yield f"{task}: {held:,} questions on {images:,} images"
+    heads = ("metric", "value", "std. error", "design effect", "detectable", f"takes ({effect:g})")
+    rows = [heads, *map(_cells, plans)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, *cells in rows:
+        right = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
+        yield "  ".join([name.ljust(widths[0]), *right])
+    yield from advice(plans, effect)
 
 
 def _cells(plan: Plan) -> tuple[str, ...]:
-    numbers = (plan.error, plan.design_effect, plan.detectable, plan.asked)
-    places = (PLACES, 1, PLACES, PLACES)
-    error, design, shown, asked = (
-        "-" if number is None else digits(number, place)
-        for number, place in zip(numbers, places, strict=True)
+    design = "-" if plan.design_effect is None else digits(plan.design_effect, 1)
+    shown = "-" if plan.detectable is None else digits(plan.detectable, PLACES)
+    needed = plan.why if plan.images_needed is None else f"{plan.images_needed:,} images"
+    value, error = digits(plan.value, PLACES), digits(plan.error, PLACES)
+    return (plan.metric, value, error, design, shown, needed or "-")
+
+
+def advice(plans: Sequence[Plan], effect: float) -> Iterator[str]:
+    """Say how many images to take."""
+    for is_share, what in ((True, f"{effect:g}"), (False, f"{effect:g} of the clean entropy")):
+        needed = {
+            plan.images_needed: plan
+            for plan in plans
+            if plan.images_needed is not None and (plan.asked == effect) == is_share
+        }
+        if needed:
+            most = max(needed)
+            enough = " (these are enough)" * (most <= needed[most].images)
+            metric = needed[most].metric
+            yield f"To show {what}, take {most:,} images{enough}: {metric} needs the most."
+    unknown = [plan.metric for plan in plans if plan.images_needed is None]
+    if unknown:
+        yield f"Run more images first to plan by {', '.join(unknown)}."
+
+
+def explanations(effect: float) -> Iterator[str]:
+    """Say how to read the tables."""
+    yield (
+        "Detectable: how far the truth must lie from a value (for a change, 0) so that the "
+        f"{LEVEL:.0%} interval excludes it in {POWER:.0%} of samples of as many such images."
     )
-    needed = "-" if plan.images_needed is None else str(plan.images_needed)
-    return (
-        plan.task,
-        plan.metric,
-        digits(plan.value, PLACES),
-        str(plan.images),
-        f"{plan.questions / plan.images:.1f}",
-        *(error, design, shown, asked),
-        f"{needed} ({plan.why})" if plan.why else needed,
+    yield (
+        f"Takes ({effect:g}): the images for which that is {effect:g}, of entropies {effect:g} of "
+        "the clean entropy, with as many questions on each."
+    )
+    yield "Design effect: variance over images / that of as many independent questions."
+    yield (
+        "Skewed numbers and rare events: less power on one side, more on the other: "
+        "docs/studies/power.md."
     )
 
 
-def to_record(plans: Sequence[Plan], wanted: Wanted) -> dict[str, Any]:
+def to_record(plans: Sequence[Plan], effect: float) -> dict[str, Any]:
     """Return plans as JSON types."""
     return {
-        **vars(wanted),
-        "notes": list(explanations(wanted)),
+        **{"effect": effect, "level": LEVEL, "power": POWER},
+        "notes": list(explanations(effect)),
         "plans": [vars(plan) for plan in plans],
     }

@@ -29,7 +29,12 @@ SCALE = {
 }
 
 
-def smallest_effect(name: str, metrics: Mapping[str, NamedMetric], of: Answers) -> float | None:
+def smallest_effect(
+    name: str,
+    metrics: Mapping[str, NamedMetric],
+    of: Answers,
+    share: float = claims.SHARE,
+) -> float | None:
     """Return the smallest difference of a metric that matters; None where none is fixed.
 
     0.01 of rates and other means of shares and probabilities, and 0.01 of the clean value of
@@ -39,12 +44,13 @@ def smallest_effect(name: str, metrics: Mapping[str, NamedMetric], of: Answers) 
         name: The metric.
         metrics: All metrics, by name.
         of: The answers that have the clean value: those of the first run.
+        share: Another one in the place of 0.01.
     """
     if is_share(metrics[name].statistic):
-        return claims.SHARE
+        return share
     scale = metrics.get(SCALE.get(name, ""))
     clean = None if scale is None else scale.value(of)
-    return claims.SHARE * clean if clean else None
+    return share * clean if clean else None
 
 
 def is_share(statistic: Statistic) -> bool:

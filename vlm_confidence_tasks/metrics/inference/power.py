@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.special import stdtrit
 
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints
 from vlm_confidence_tasks.metrics.inference.clusters import (
     FEWEST_CLUSTERS,
     LEVEL,
     Interval,
+    sides,
     smallest_alpha,
 )
 
 POWER = 0.8
 _HALVINGS, _ROUNDING = 100, 1e-9
+# Of all that a mean's numbers move it by, as a share.
+_NO_MOVE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -26,39 +30,39 @@ class Detectable:
     Attributes:
         effect: The effect.
         images: How many images.
+        error: Standard error over images.
         level: Of the interval.
         power: The chance that it excludes a value as far from the truth.
-        error: Standard error over images, if it is known.
     """
 
     effect: float
     images: int
+    error: float
     level: float = LEVEL
     power: float = POWER
-    error: float | None = None
 
     def images_for(self, asked: float) -> int:
         """Return how many such images another effect takes, at least 5.
 
-        What n images can show is made of two: standard errors, which fall with the square root of n
-        and are fewer as Student's quantiles fall; and what the interval adds for skewness and rare
-        events, which falls with n. Where `error` is not known, all is taken for the first.
+        The effect is made of two parts: standard errors, which fall with the square root of the
+        number of images (and Student's quantiles fall too); and what the interval adds for skewness
+        and rare events, which falls with the number itself.
 
         Raises:
             ValueError: `asked` is not over 0.
 
-        >>> Detectable(0.1, 100).images_for(0.1), Detectable(0.1, 100).images_for(0.05)
+        >>> Detectable(0.1, 100, 0.04).images_for(0.1), Detectable(0.1, 100, 0.04).images_for(0.05)
         (100, 395)
 
-        No event on 100 images leaves a rate of 0.05 possible; 0.01 takes five times as many:
+        No event on 100 images leaves a rate of 0.04 possible; 0.01 takes four times as many:
 
-        >>> Detectable(0.05, 100, error=0.0).images_for(0.01)
-        500
+        >>> Detectable(0.04, 100, 0.0).images_for(0.01)
+        400
         """
         if not asked > 0:
             raise ValueError(f"effect must be over 0, got {asked}")
         errors = self._errors(self.images)
-        normal = self.effect if self.error is None else min(self.effect, errors * self.error)
+        normal = min(self.effect, errors * self.error)
 
         def shown(images: float) -> float:
             share = self.images / images
@@ -80,7 +84,7 @@ class Detectable:
 
 
 def detectable(
-    at: Callable[[float], Interval | None],
+    interval: Interval | None,
     images: int,
     level: float = LEVEL,
     power: float = POWER,
@@ -89,40 +93,36 @@ def detectable(
     """Return the smallest effect that images such as these can show.
 
     That is how far a value must be from the truth, for the interval of as many other images to
-    exclude it with a chance of `power`: r + w r', with r the longer side of these images' interval
-    and r' that of the interval of level 2 power - 1: an estimate lies further from the truth, on
-    one side, with a chance of 1 - power. w = sqrt(1 + (t^2 + (t + t')^2) / (2 images - 2)), with t
-    and t' Student's quantiles of test and power, is there since standard errors are estimates, of
-    these images and of the others. Of a normal mean on many images the effect is (1.96 + 0.84)
+    exclude it with a chance of `power`: r + w t' s, with r the longer side of these images'
+    interval, s the standard error, and t and t' Student's quantiles of the test and of the power.
+    w = sqrt(1 + (t^2 + (t + t')^2) / (2 images - 2)) is there since standard errors are estimates,
+    of these images and of the others. Of a normal mean on many images the effect is (1.96 + 0.84)
     standard errors. Measured: docs/studies/power.md.
 
     Args:
-        at: Gives the interval of a level.
+        interval: Of these images, at the level.
         images: How many images it is over.
         level: Of the interval that is to exclude the value.
         power: With which chance, over 0.5.
-        error: Standard error over images, if it is known, for `Detectable.images_for`.
+        error: Standard error over images; by default the interval's width over 2 t.
 
     Returns:
         None without an interval, and where one image decides at the level.
 
     Source: Bloom 1995; of a variance that is an estimate: Julious and Owen 2006.
 
-    >>> from scipy.special import ndtri
-    >>> def of_error_1(level):
-    ...     return Interval(0.0, -ndtri((1 + level) / 2), ndtri((1 + level) / 2))
-    >>> [round(detectable(of_error_1, images).effect, 2) for images in (30, 9999)]
-    [2.89, 2.8]
+    >>> of_error_1 = Interval(0.0, -1.96, 1.96)
+    >>> [round(detectable(of_error_1, images, error=1.0).effect, 2) for images in (30, 9999)]
+    [2.9, 2.8]
     """
-    wide, narrow = at(level), at(2.0 * power - 1.0)
-    if wide is None or narrow is None or smallest_alpha(wide.influence) > 1.0 - level:
+    if interval is None or smallest_alpha(interval.influence) > 1.0 - level:
         return None
-    effect = _longer(wide) + _doubt(images, level, power) * _longer(narrow)
-    return Detectable(effect, images, level, power, error)
-
-
-def _longer(interval: Interval) -> float:
-    return float(max(interval.estimate - interval.low, interval.high - interval.estimate))
+    beyond, above = _quantiles(images, level, power)
+    if error is None:
+        error = (interval.high - interval.low) / (2.0 * beyond)
+    side = max(interval.estimate - interval.low, interval.high - interval.estimate)
+    effect = float(side) + _doubt(images, level, power) * above * error
+    return Detectable(effect, images, error, level, power)
 
 
 def _doubt(images: int, level: float, power: float) -> float:
@@ -135,3 +135,32 @@ def _quantiles(images: float, level: float, power: float) -> tuple[float, float]
     """Return Student's quantiles of the test and of the power."""
     beyond, above = (float(stdtrit(images - 1.0, tail)) for tail in ((1.0 + level) / 2.0, power))
     return beyond, above
+
+
+def variance_over(groups: Ints, numbers: Floats, paired: Bools | None = None) -> float:
+    """Return the variance of a mean, or of a difference of two, over independent groups.
+
+    Each number moves the mean by (number - mean) / N. The sums of these over each of K groups are
+    squared, added, and multiplied by K / (K - 1). Over images it is the squared standard error;
+    that over documents is what it would be if questions about one image were independent, and
+    their ratio the design effect.
+
+    Args:
+        groups: The group of each number, [N].
+        numbers: Whose mean it is, [N].
+        paired: Whether each is of the second mean, [N], of a difference.
+
+    Source: Kish 1965, section 5.4, and chapter 8 on the design effect.
+
+    >>> variance_over(np.arange(4), np.array([1.0, 2.0, 3.0, 4.0]))  # their variance / 4
+    0.4166666666666667
+    """
+    *others, last = sides(paired, numbers.size)
+    moved = np.zeros(numbers.size)
+    for side, sign in ((last, 1.0), *((side, -1.0) for side in others)):
+        moved[side] = sign * (numbers[side] - numbers[side].mean()) / np.count_nonzero(side)
+    _, index = np.unique(groups, return_inverse=True)
+    totals = np.bincount(index, moved)
+    # Rounding alone is no variance.
+    totals[np.abs(totals) < _NO_MOVE * np.abs(moved).sum()] = 0.0
+    return float((totals**2).sum() * totals.size / max(1, totals.size - 1))

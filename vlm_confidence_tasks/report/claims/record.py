@@ -312,7 +312,7 @@ def _power(measured: _Measurement) -> Record:
     part, effect, decision = measured.part, measured.effect, measured.decision
     found = None
     if effect and decision and decision.level and decision.finding == "undecided":
-        found = detectable(effect.at, effect.images, decision.level)
+        found = detectable(decision.interval, effect.images, decision.level)
     margin = abs(part.bound - part.none)
     return {
         "detectable_effect": None if found is None else found.effect,

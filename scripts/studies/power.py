@@ -9,8 +9,8 @@ and its interval is held against a value as far below the truth, and against one
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,49 +22,62 @@ from simulated_answers.design import Cell, simulated
 from simulated_answers.means import KINDS
 from simulated_answers.shapes import SHAPES
 from vlm_confidence_tasks.metrics import Interval, mean_interval
-from vlm_confidence_tasks.metrics.functional.checks import Bools
+from vlm_confidence_tasks.metrics.functional.checks import Floats
 from vlm_confidence_tasks.metrics.inference.clusters import LEVEL
 from vlm_confidence_tasks.metrics.inference.power import (
+    MOST_SKEWNESS,
     POWER,
     Detectable,
     detectable,
-    variance_over,
+    is_skewed,
+    moves,
+    variance_of,
 )
 from vlm_confidence_tasks.report.claims.verdicts import one_image_decides_at
 
 PAGE = STUDIES / "power.md"
 IMAGES = (30, 100, 300)
+# More take too long where another effect is asked for.
+MOST_ASKED = 100
 # As a share of what is detectable: four times as many images.
 ASKED = 0.5
 # Of the first look of a page of claims at 12 claims.
 STRICT = 1.0 - 0.05 / 12
-# Fewer samples with a verdict say too little.
+# Fewer samples say too little.
 FEWEST = 50
 Generator = np.random.Generator
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A sample of images: its interval, and its standard error."""
+    """A sample of images: its interval, and how far each image moves the number, [K]."""
 
     interval: Interval | None
-    error: float
+    moved: Floats
 
 
 @dataclass(frozen=True)
 class Design:
-    """A population of images: draws a sample of so many, and the truth."""
+    """A population of images: draws a sample of so many at a level, and the truth."""
 
     draw: Callable[[Generator, int, float], Drawn]
     truth: float = 0.0
+    level: float = LEVEL
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one sample tells: what is detectable, and whether it is marked as skewed."""
+
+    found: Detectable
+    marked: bool
 
 
 def of_shape(shape: str, rng: Generator, images: int, level: float) -> Drawn:
     """Draw one number an image."""
-    values = SHAPES[shape](rng, images)
-    columns = values, np.ones(images), np.arange(images)
-    error = float(np.std(values, ddof=1) / np.sqrt(images))
-    return Drawn(mean_interval(*columns, level=level), error)
+    values, image = SHAPES[shape](rng, images), np.arange(images)
+    interval = mean_interval(values, np.ones(images), image, level=level)
+    return Drawn(interval, moves(image, values))
 
 
 def of_kind(
@@ -75,8 +88,8 @@ def of_kind(
     views = KINDS[name].draw(simulated(Cell(images, *cell), rng), rng)
     mean = number.__self__
     rows = mean.rows(*views)
-    error = float(np.sqrt(variance_over(rows.image, mean.numbers(rows), rows.second)))
-    return Drawn(number(*views, level), error)
+    moved = moves(rows.image, mean.numbers(rows), rows.second)
+    return Drawn(number(*views, level), moved)
 
 
 def _kind(name: str, cell: tuple[int, int, float]) -> Design:
@@ -84,84 +97,93 @@ def _kind(name: str, cell: tuple[int, int, float]) -> Design:
     return Design(partial(of_kind, name, cell), truth)
 
 
+def _shape(name: str) -> Design:
+    return Design(partial(of_shape, name))
+
+
 # At most how many questions an image has, how many variants, correlation within an image.
 SINGLE, MANY = (1, 1, 0.0), (18, 4, 0.3)
-# Where normal theory can hold.
+# Where 80% must hold.
 NORMAL = {
-    "mean, normal": Design(partial(of_shape, "normal")),
+    "mean, normal": _shape("normal"),
     "mean, normal, 1 to 18 questions": _kind("mean, normal", MANY),
     "difference of means, normal, 1 to 18 questions": _kind("mean difference, normal", MANY),
     "rate of 0.5, 1 to 18 questions": _kind("rate 0.5", MANY),
     "difference of rates of 0.5": _kind("rate difference 0.5", SINGLE),
     "difference of rates of 0.5, 1 to 18 questions": _kind("rate difference 0.5", MANY),
 }
+CLAIMS = {
+    f"{name}, as claims": replace(NORMAL[name], level=STRICT)
+    for name in (
+        "mean, normal",
+        "rate of 0.5, 1 to 18 questions",
+        "difference of rates of 0.5, 1 to 18 questions",
+    )
+}
 OTHERS = {
     "rate of 0.5": _kind("rate 0.5", SINGLE),
     "rate of 0.02, 1 to 18 questions": _kind("rate 0.02", MANY),
     "difference of rates of 0.02, 1 to 18 questions": _kind("rate difference 0.02", MANY),
+    "mean, exponential": _shape("exponential"),
     "mean, exponential, 1 to 18 questions": _kind("mean, exponential", MANY),
     "difference of means, exponential, 1 to 18 questions": _kind(
         "mean difference, exponential", MANY
     ),
-} | {f"mean, {shape}": Design(partial(of_shape, shape)) for shape in SHAPES if shape != "normal"}
-DESIGNS = NORMAL | OTHERS
+    "mean, lognormal, sigma 1": _shape("lognormal, sigma 1"),
+    "mean, measured changes": _shape("measured changes"),
+}
+DESIGNS = NORMAL | CLAIMS | OTHERS
 
 
-def told(design: Design, images: int, repeats: int, level: float) -> list[Detectable | None]:
-    """Return what as many samples tell."""
+def told(design: Design, images: int, repeats: int) -> list[Told]:
+    """Return what samples tell; nothing of those that one image decides."""
     rng = np.random.default_rng([images, 1])
-    samples = (design.draw(rng, images, level) for _ in range(repeats))
-    return [detectable(s.interval, images, level, POWER, s.error) for s in samples]
+    found = []
+    for _ in range(repeats):
+        drawn = design.draw(rng, images, design.level)
+        # Claims know intervals alone.
+        error = float(np.sqrt(variance_of(drawn.moved))) if design.level == LEVEL else None
+        known = detectable(drawn.interval, images, design.level, error=error)
+        if known is not None:
+            found.append(Told(known, is_skewed(drawn.moved)))
+    return found
 
 
-def shown(
-    design: Design, images: int, effect: float, rng: Generator, level: float
-) -> tuple[bool, bool] | None:
-    """Return whether a sample shows an effect above and below a value; None without a verdict."""
-    found = design.draw(rng, images, level).interval
-    if found is None or one_image_decides_at(found, level):
-        return None
+def shown(design: Design, images: int, effect: float, rng: Generator) -> tuple[float, float]:
+    """Return whether a sample shows an effect above and below a value; NaN without a verdict."""
+    found = design.draw(rng, images, design.level).interval
+    if found is None or one_image_decides_at(found, design.level):
+        return np.nan, np.nan
     return found.low > design.truth - effect, found.high < design.truth + effect
 
 
-@dataclass(frozen=True)
-class Power:
-    """How often an effect is shown.
-
-    Attributes:
-        sides: Whether each sample that gets a verdict shows it above and below a value, [N, 2].
-        without: Which share of samples has no verdict.
-    """
-
-    sides: Bools
-    without: float
-
-    @classmethod
-    def of(cls, found: list[tuple[bool, bool] | None]) -> Power:
-        """Put the samples together."""
-        sides = [each for each in found if each is not None]
-        return cls(np.array(sides, dtype=np.bool_).reshape(-1, 2), found.count(None) / len(found))
-
-
-def detected(
-    design: Design, images: int, repeats: int, level: float = LEVEL
-) -> tuple[Power | None, float]:
-    """Return the power of the detectable effect, and which share of samples tells none."""
-    found = told(design, images, repeats, level)
+def detected(design: Design, images: int, known: Sequence[Told]) -> Floats:
+    """Return whether another sample shows what each one tells, above and below, [N, 2]."""
     rng = np.random.default_rng([images, 2])
-    effects = [each.effect for each in found if each is not None]
-    outcomes = [shown(design, images, effect, rng, level) for effect in effects]
-    return Power.of(outcomes) if outcomes else None, found.count(None) / repeats
+    sides = [shown(design, images, one.found.effect, rng) for one in known]
+    return np.array(sides, dtype=np.float64).reshape(-1, 2)
 
 
-def asked(design: Design, images: int, repeats: int) -> Power | None:
-    """Return the power of half the median detectable effect, on as many images as are asked for."""
-    known = [each for each in told(design, images, repeats, LEVEL) if each is not None]
-    if not known:
-        return None
-    effect = ASKED * float(np.median([each.effect for each in known]))
+def asked(design: Design, images: int, known: Sequence[Told]) -> Floats:
+    """Return whether half the median detectable effect is shown by the images it takes, [N, 2]."""
     rng = np.random.default_rng([images, 3])
-    return Power.of([shown(design, each.images_for(effect), effect, rng, LEVEL) for each in known])
+    effect = ASKED * float(np.median([one.found.effect for one in known]))
+    # In order, since the draws of the bootstrap are kept for as many images.
+    needed = sorted(one.found.images_for(effect) for one in known)
+    return np.array([shown(design, each, effect, rng) for each in needed], dtype=np.float64)
+
+
+def _few(sides: Floats) -> bool:
+    """Whether too few pairs have a verdict."""
+    return int(np.count_nonzero(~np.isnan(sides[:, 0]))) < FEWEST
+
+
+def cells(sides: Floats) -> list[str]:
+    """Return how often an effect is shown above and below a value, with Monte-Carlo errors."""
+    if _few(sides):
+        return ["-", "-"]
+    sides = sides[~np.isnan(sides[:, 0])]
+    return [percent(float(share), len(sides)) for share in sides.mean(axis=0)]
 
 
 def percent(share: float, repeats: int) -> str:
@@ -170,18 +192,9 @@ def percent(share: float, repeats: int) -> str:
     return f"{100 * share:.1f} ({100 * np.sqrt(least * (1.0 - least) / repeats):.1f})"
 
 
-def cells(power: Power | None) -> list[str]:
-    """Return how often an effect is shown above and below a value, and how often none is."""
-    if power is None or len(power.sides) < FEWEST:
-        return ["-"] * 3
-    size = len(power.sides)
-    above, below = (percent(float(share), size) for share in power.sides.mean(axis=0))
-    return [above, below, f"{100 * power.without:.0f}"]
-
-
 HEADS = (
-    *("numbers", "images", "no number", "above", "below", "no verdict"),
-    *("asked: above", "below"),
+    *("numbers", "images", "no number", "no verdict", "~"),
+    *("above", "below", "half: above", "half: below"),
 )
 TEXT = f"""# Power: what was foretold, and what came
 
@@ -191,72 +204,109 @@ which {POWER:.0%} of samples are to show. Another sample is drawn from the same 
 95% interval held against a value that lies as far from the truth. In percent (Monte-Carlo standard
 error) of {{repeats:,}} pairs of samples:
 
-- **no number**: of one image that decides, no effect is told;
+- **no number**: of the first samples, [one image decides](one-image.md) and no effect is told;
+- **no verdict**: it decides in the second sample; such pairs count in no other column;
+- **~**: the told effect has the mark of skewed numbers and rare events;
 - **above**, **below**: the interval lies wholly above a value so far below the truth, or wholly
-  below one above it, of the samples that get a verdict;
-- **no verdict**: [one image decides](one-image.md) in the second sample;
-- **asked**: the same of half the detectable effect (its median), on as many images as the sample
-  says that it takes.
+  below one above it;
+- **half**: the same of half the detectable effect (its median), on as many images as the first
+  sample says that it takes.
 
-## Where normal theory can hold
+**As claims**: at the level at which `vlm-confidence claims` looks first at 12 claims,
+{STRICT:.2%}, with the standard error taken from the interval alone.
 
-{{normal}}
+{{table}}
 
-## Skewed numbers, rare events, one answer an image
+{{found}}
 
-{{others}}
+The skewed have the longer side of their interval taken for both, and still fewer samples than
+foretold show a value on the far side, and more one on the near side. A sample that lacks the rare
+images which make the mean tells too small an effect, and nothing in it says so. With events on few
+images the interval of a rate is wide. Rates of one answer an image move in steps, of 3 points with
+30 images. Beyond 0 and 1 lies no rate: a rate of 0.02 has one side.
 
-Of skewed numbers the interval is longer on one side, and so is the way that its estimate goes. The
-command takes the longer side of both; still fewer samples than foretold show a value on the far
-side, and more one on the near side. A sample that lacks the rare images which make the mean tells a
-detectable effect that is too small, and nothing in it says so. Where the table has under 77 the
-command's line under the table does: "of skewed numbers and rare events the power is less on one
-side". Rates of a few yes or no answers move in steps: one answer of 30 is 3 points, so that exact
-intervals show more than is foretold. Beyond 0 and 1 lies no rate: a rate of 0.02 has one side.
-
-## At the level of a page of claims
-
-`vlm-confidence claims` tells the detectable effect at the level at which a part was decided. At
-{STRICT:.2%}, of the first look at 12 claims:
-
-{{strict}}
+The mark: the skewness of the images over the square root of their number is over {MOST_SKEWNESS:g}.
+It is of the sample, so that a population has it in some samples and not in others.
 """
+FOUND = """Of normal numbers, of a rate of 0.5 and of differences of such rates, the told effect
+is shown in {low:.1f} to {high:.1f}% of samples (mean of both sides, {cells} cells), the half one in
+{half_low:.1f} to {half_high:.1f}%; as claims in {strict_low:.1f} to {strict_high:.1f}%.
+Where most samples have the mark, one side is shown in {least:.1f}% at worst."""
 
 
-def row(name: str, images: int, repeats: int, level: float = LEVEL) -> str:
-    """Return a row of a table."""
-    power, without = detected(DESIGNS[name], images, repeats, level)
-    parts = [name, str(images), f"{100 * without:.0f}", *cells(power)]
-    if level == LEVEL:
-        # More images take too long.
-        wanted = asked(DESIGNS[name], images, repeats) if images <= 100 else None
-        parts += cells(wanted)[:2]
-    return f"| {' | '.join(parts)} |"
+@dataclass(frozen=True)
+class Row:
+    """What was found of a design, and its line in the table.
+
+    Attributes:
+        sides: Whether each pair shows the effect above and below, [N, 2].
+        half: The same of half the effect; none where it was not asked.
+        marked: Which share of the told effects has the mark.
+    """
+
+    line: str
+    sides: Floats
+    half: Floats
+    marked: float
 
 
-def table(names: tuple[str, ...], repeats: int, level: float = LEVEL) -> str:
-    """Return a table of some designs."""
-    heads = HEADS if level == LEVEL else HEADS[:6]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for name in names:
+def row(name: str, images: int, repeats: int) -> Row:
+    """Return a row of the table."""
+    design = DESIGNS[name]
+    known = told(design, images, repeats)
+    sides, half = detected(design, images, known), np.empty((0, 2))
+    if len(known) >= FEWEST and images <= MOST_ASKED and name not in CLAIMS:
+        half = asked(design, images, known)
+    marked = float(np.mean([one.marked for one in known])) if known else np.nan
+    without = float(np.isnan(sides[:, 0]).mean()) if known else np.nan
+    shares = (1.0 - len(known) / repeats, without, marked)
+    parts = ("-" if np.isnan(share) else f"{100 * share:.0f}" for share in shares)
+    line = f"| {' | '.join((name, str(images), *parts, *cells(sides), *cells(half)))} |"
+    return Row(line, sides, half, marked)
+
+
+def findings(rows: Mapping[tuple[str, int], Row]) -> str:
+    """Say what the rows of the table show."""
+
+    def percents(sides: Sequence[Floats]) -> list[float]:
+        return [100 * float(np.nanmean(each)) for each in sides if not _few(each)]
+
+    def ends(name: str, sides: Sequence[Floats]) -> dict[str, float]:
+        found = percents(sides)
+        return {f"{name}low": min(found), f"{name}high": max(found)}
+
+    normal = [each for (name, _), each in rows.items() if name in NORMAL]
+    strict = [each for (name, _), each in rows.items() if name in CLAIMS]
+    skewed = [each.sides for each in rows.values() if each.marked > 0.5]
+    sides = [each[:, [side]] for each in skewed for side in (0, 1)]
+    return FOUND.format(
+        cells=len(percents([each.sides for each in normal])),
+        least=min(percents(sides)),
+        **ends("", [each.sides for each in normal]),
+        **ends("half_", [each.half for each in normal]),
+        **ends("strict_", [each.sides for each in strict]),
+    )
+
+
+def table(repeats: int) -> tuple[str, str]:
+    """Return the table, and what it shows."""
+    rows = {}
+    for name in DESIGNS:
         for images in IMAGES:
-            lines.append(row(name, images, repeats, level))
-            print(lines[-1], flush=True)
-    return "\n".join(lines)
+            rows[name, images] = row(name, images, repeats)
+            print(rows[name, images].line, flush=True)
+    heads = (f"| {' | '.join(HEADS)} |", "|---" * len(HEADS) + "|")
+    return "\n".join([*heads, *(each.line for each in rows.values())]), findings(rows)
 
 
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=1600)
+    parser.add_argument("--repeats", type=int, default=1000)
     parser.add_argument("--page", type=Path, default=PAGE)
     given = parser.parse_args()
-    text = TEXT.format(
-        repeats=given.repeats,
-        normal=table(tuple(NORMAL), given.repeats),
-        others=table(tuple(OTHERS), given.repeats),
-        strict=table(tuple(NORMAL), given.repeats, STRICT),
-    )
+    written, found = table(given.repeats)
+    text = TEXT.format(repeats=given.repeats, table=written, found=found)
     given.page.write_text(text, encoding="utf-8")
 
 

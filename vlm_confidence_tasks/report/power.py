@@ -22,7 +22,13 @@ from vlm_confidence_tasks.metrics import (
 )
 from vlm_confidence_tasks.metrics.catalogue.metric import CLEAN
 from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, sides
-from vlm_confidence_tasks.metrics.inference.power import POWER, detectable, variance_over
+from vlm_confidence_tasks.metrics.inference.power import (
+    POWER,
+    detectable,
+    is_skewed,
+    moves,
+    variance_of,
+)
 from vlm_confidence_tasks.report.compare import PLACES, tasks_of
 from vlm_confidence_tasks.report.digits import digits
 from vlm_confidence_tasks.report.inputs.held_samples import read_held
@@ -49,6 +55,7 @@ class Plan:
         design_effect: Its variance over images over that of as many independent documents; None
             where all agree.
         detectable: The smallest effect that such images can show; None where `why` says so.
+        skewed: Whether it is skewed, so that the power is less on one side.
         asked: The effect that was asked for, in units of the number; None without a scale.
         images_needed: How many such images it takes; None where `why` says so.
         why: Why nothing can be planned; None if it can.
@@ -62,6 +69,7 @@ class Plan:
     error: float
     design_effect: float | None
     detectable: float | None
+    skewed: bool
     asked: float | None
     images_needed: int | None
     why: str | None
@@ -167,9 +175,9 @@ def _plan(
     first, *others = views
     shown = mean.difference(first, others[0]) if others else mean.interval(first)
     numbers, images = mean.numbers(rows), np.unique(rows.image).size
-    variance, independent = (
-        variance_over(groups, numbers, rows.second) for groups in (rows.image, rows.document)
-    )
+    moved = moves(rows.image, numbers, rows.second)
+    variance = variance_of(moved)
+    independent = variance_of(moves(rows.document, numbers, rows.second))
     found = detectable(shown, images, error=math.sqrt(variance))
     reasons = {
         "too few images": rows.too_few,
@@ -188,6 +196,7 @@ def _plan(
         design_effect=variance / independent if independent else None,
         detectable=None if found is None else found.effect,
         asked=asked,
+        skewed=is_skewed(moved),
         images_needed=None if found is None or asked is None else found.images_for(asked),
         why=why,
     )
@@ -220,7 +229,8 @@ def _block(task: str, plans: Sequence[Plan], effect: float) -> Iterator[str]:
 
 def _cells(plan: Plan) -> tuple[str, ...]:
     design = "-" if plan.design_effect is None else digits(plan.design_effect, 1)
-    shown = "-" if plan.detectable is None else digits(plan.detectable, PLACES)
+    mark = "~" * plan.skewed
+    shown = "-" if plan.detectable is None else f"{mark}{digits(plan.detectable, PLACES)}"
     needed = plan.why if plan.images_needed is None else f"{plan.images_needed:,} images"
     value, error = digits(plan.value, PLACES), digits(plan.error, PLACES)
     return (plan.metric, value, error, design, shown, needed or "-")
@@ -256,8 +266,8 @@ def explanations(effect: float) -> Iterator[str]:
     )
     yield "Design effect: variance over images / that of as many independent questions."
     yield (
-        "Skewed numbers and rare events: less power on one side, more on the other: "
-        "docs/studies/power.md."
+        "~: skewed numbers or rare events: the power is less on one side and more on the other, by "
+        "up to 15 points (docs/studies/power.md)."
     )
 
 

@@ -18,6 +18,8 @@ from vlm_confidence_tasks.metrics.inference.clusters import (
 )
 
 POWER = 0.8
+# Beyond, 80% is missed by over 3 points on a side: docs/studies/power.md.
+MOST_SKEWNESS = 0.1
 _HALVINGS, _ROUNDING = 100, 1e-9
 # Of all that a mean's numbers move it by, as a share.
 _NO_MOVE = 1e-12
@@ -137,30 +139,46 @@ def _quantiles(images: float, level: float, power: float) -> tuple[float, float]
     return beyond, above
 
 
-def variance_over(groups: Ints, numbers: Floats, paired: Bools | None = None) -> float:
-    """Return the variance of a mean, or of a difference of two, over independent groups.
+def moves(groups: Ints, numbers: Floats, paired: Bools | None = None) -> Floats:
+    """Return how far each of K groups moves a mean, or a difference of two, [K].
 
-    Each number moves the mean by (number - mean) / N. The sums of these over each of K groups are
-    squared, added, and multiplied by K / (K - 1). Over images it is the squared standard error;
-    that over documents is what it would be if questions about one image were independent, and
-    their ratio the design effect.
+    Each number moves it by (number - mean) / N; these are summed over a group.
 
     Args:
         groups: The group of each number, [N].
         numbers: Whose mean it is, [N].
         paired: Whether each is of the second mean, [N], of a difference.
-
-    Source: Kish 1965, section 5.4, and chapter 8 on the design effect.
-
-    >>> variance_over(np.arange(4), np.array([1.0, 2.0, 3.0, 4.0]))  # their variance / 4
-    0.4166666666666667
     """
     *others, last = sides(paired, numbers.size)
     moved = np.zeros(numbers.size)
     for side, sign in ((last, 1.0), *((side, -1.0) for side in others)):
         moved[side] = sign * (numbers[side] - numbers[side].mean()) / np.count_nonzero(side)
     _, index = np.unique(groups, return_inverse=True)
-    totals = np.bincount(index, moved)
+    totals = np.bincount(index, moved).astype(np.float64)
     # Rounding alone is no variance.
     totals[np.abs(totals) < _NO_MOVE * np.abs(moved).sum()] = 0.0
-    return float((totals**2).sum() * totals.size / max(1, totals.size - 1))
+    return totals
+
+
+def variance_of(moved: Floats) -> float:
+    """Return the variance of what K independent groups move by `moves`, [K]: K / (K - 1) sum m^2.
+
+    Of images it is the squared standard error; of documents it is what it would be if questions
+    about one image were independent. Their ratio is the design effect.
+
+    Source: Kish 1965, section 5.4, and chapter 8 on the design effect.
+
+    >>> variance_of(moves(np.arange(4), np.array([1.0, 2.0, 3.0, 4.0])))  # their variance / 4
+    0.4166666666666667
+    """
+    return float((moved**2).sum() * moved.size / max(1, moved.size - 1))
+
+
+def is_skewed(moved: Floats) -> bool:
+    """Whether the sampling distribution of what images move is skewed by over 0.1, or unknown.
+
+    sum m^3 / (sum m^2)^1.5: the skewness of the images over the square root of their number. Then
+    an effect is shown on one side with less than the power, and on the other with more.
+    """
+    squares = float((moved**2).sum())
+    return not squares or abs(float((moved**3).sum())) > MOST_SKEWNESS * squares**1.5

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 from scipy import stats
 
 import power
 from vlm_confidence_tasks.metrics import Interval, mean_p, rate_interval
-from vlm_confidence_tasks.metrics.inference.power import Detectable, detectable
+from vlm_confidence_tasks.metrics.inference.power import Detectable, detectable, variance_over
 
 REPEATS = 400
+# 80 within 3 points, and 3 Monte-Carlo errors of 2 points.
+NEAR_80 = pytest.approx(80, abs=3 + 6)
 
 
 def normal(level, error=1.0, influence=None):
@@ -20,41 +20,74 @@ def normal(level, error=1.0, influence=None):
     return Interval(0.0, -reach, reach, influence)
 
 
+def percent(found):
+    return 100 * found.sides.mean()
+
+
 @pytest.mark.parametrize("level, chance", [(0.95, 0.8), (0.995, 0.9)])
-def test_on_many_images_it_is_the_normal_formula(level, chance):
+@pytest.mark.parametrize("error", [0.01, None])
+def test_on_many_images_it_is_the_normal_formula(level, chance, error):
     errors = stats.norm.ppf((1 + level) / 2) + stats.norm.ppf(chance)
-    found = detectable(partial(normal, error=0.01), 10**7, level, chance, error=0.01)
+    found = detectable(normal(level, 0.01), 10**7, level, chance, error)
     assert found.effect == pytest.approx(0.01 * errors, rel=1e-5)
     # (z + z')^2 var / effect^2, with var of one image.
     variance = 0.01**2 * 10**7
     assert found.images_for(0.02) == pytest.approx(errors**2 * variance / 0.02**2, rel=1e-4)
 
 
+def test_it_is_the_power_of_students_test_where_the_error_is_known_well():
+    """Of `TTestPower` on 400 images, from the noncentral t."""
+    statsmodels = pytest.importorskip("statsmodels.stats.power")
+    reach = stats.t.isf(0.025, 399) / 20
+    found = detectable(Interval(0.0, -reach, reach), 400, error=1 / 20)
+    solved = statsmodels.TTestPower()
+    assert found.effect == pytest.approx(
+        solved.solve_power(nobs=400, alpha=0.05, power=0.8), rel=0.01
+    )
+    needed = solved.solve_power(effect_size=0.05, alpha=0.05, power=0.8)
+    assert found.images_for(0.05) == pytest.approx(needed, rel=0.01)
+
+
 @pytest.mark.parametrize(
     "influence, level, known", [(0.31, 0.95, 0), (0.3, 0.95, 1), (0.3, 0.99, 0)]
 )
 def test_there_is_none_without_an_interval_or_where_one_image_decides(influence, level, known):
-    assert detectable(lambda _: None, 30) is None
-    found = detectable(partial(normal, influence=influence), 30, level)
+    assert detectable(None, 30) is None
+    found = detectable(normal(level, influence=influence), 30, level)
     assert (found is not None) == known
 
 
 @pytest.mark.parametrize("images", [5, 30, 300])
 def test_the_effect_that_is_shown_takes_as_many_images_and_a_smaller_one_more(images):
-    for error in (None, 0.0, 0.03, 0.1):
-        found = Detectable(0.3, images, error=error)
+    for error in (0.0, 0.03, 0.1, 1.0):
+        found = Detectable(0.3, images, error)
         assert found.images_for(0.3) == images
         assert found.images_for(0.1) > images >= found.images_for(3.0) >= 5
     for effect in (0.0, -0.1, np.nan):
         with pytest.raises(ValueError, match="effect must be over 0"):
-            Detectable(0.3, images).images_for(effect)
+            Detectable(0.3, images, 0.1).images_for(effect)
 
 
 def test_of_no_event_it_is_the_rule_of_three():
-    at = partial(rate_interval, np.zeros(300), np.ones(300), np.arange(300))
-    found = detectable(lambda level: at(level=level), 300, error=0.0)
-    assert 3.7 / 300 < found.effect < 5.4 / 300
+    found = detectable(rate_interval(np.zeros(300), np.ones(300), np.arange(300)), 300, error=0.0)
+    # 1 - 0.025^(1 / 300), as good as 3.7 / 300.
+    assert found.effect == pytest.approx(1 - 0.025 ** (1 / 300), rel=0.02)
     assert found.images_for(found.effect / 10) == 3000
+
+
+def test_the_variance_over_groups_is_that_of_their_means():
+    rng = np.random.default_rng(0)
+    groups, paired = np.tile(np.repeat(np.arange(50), 4), 2), np.repeat([False, True], 200)
+    numbers = rng.normal(size=400) + rng.normal(size=50)[groups]
+    means = numbers.reshape(2, 50, 4).mean(axis=2)
+    one = variance_over(groups[:200], numbers[:200])
+    assert one == pytest.approx(stats.sem(means[0]) ** 2)
+    assert variance_over(groups, numbers, paired) == pytest.approx(
+        stats.sem(means[1] - means[0]) ** 2
+    )
+    # Of independent answers less, by the design effect 1 + 3 / 2; alike ones have none.
+    assert 1.5 < one / variance_over(np.arange(200), numbers[:200]) < 3.5
+    assert variance_over(groups, np.full(400, 0.1)) == 0
 
 
 def test_a_sample_shows_it_by_p_in_80_percent():
@@ -62,12 +95,11 @@ def test_a_sample_shows_it_by_p_in_80_percent():
     rng, images, found = np.random.default_rng(0), 60, []
     column, image = np.ones(images), np.arange(images)
     for _ in range(REPEATS):
-        told = power.of_shape("normal", rng, images)
-        effect = detectable(told.at, images).effect
+        told = power.of_shape("normal", rng, images, 0.95)
+        effect = detectable(told.interval, images, error=told.error).effect
         p = mean_p(rng.standard_normal(images) + effect, column, image)
         found.append(p is not None and p < 0.05)
-    # 80 within 3 points, and 3 Monte-Carlo errors of 2 points.
-    assert abs(100 * np.mean(found) - 80) < 3 + 6
+    assert 100 * np.mean(found) == NEAR_80
 
 
 @pytest.mark.parametrize("images", [30, 100])
@@ -75,17 +107,16 @@ def test_a_sample_shows_it_by_p_in_80_percent():
 def test_a_sample_shows_it_in_80_percent(name, images):
     """A short run of scripts/studies/power.py: docs/studies/power.md."""
     found, _ = power.detected(power.NORMAL[name], images, REPEATS)
-    assert abs(100 * found.sides.mean() - 80) < 3 + 6
+    assert percent(found) == NEAR_80
 
 
 def test_brute_force_sees_an_effect_without_the_second_quantile(monkeypatch):
     """It would be seen in half of the samples."""
     monkeypatch.setattr("vlm_confidence_tasks.metrics.inference.power._doubt", lambda *_: 0.0)
     found, _ = power.detected(power.NORMAL["mean, normal"], 100, REPEATS)
-    assert found.sides.mean() < 0.6
+    assert percent(found) < 60
 
 
 @pytest.mark.parametrize("name", ["mean, normal", "rate of 0.5, 1 to 18 questions"])
 def test_as_many_images_as_another_effect_takes_show_it(name):
-    found = power.asked(power.NORMAL[name], 30, REPEATS)
-    assert abs(100 * found.sides.mean() - 80) < 3 + 6
+    assert percent(power.asked(power.NORMAL[name], 30, REPEATS)) == NEAR_80

@@ -118,7 +118,7 @@ def test_chosen_metrics_alone_are_shown_and_what_is_no_mean_is_refused(
 ) -> None:
     run = written(tmp_path)
     found = planned(capsys, run, "--metrics", "accuracy_clean, right_to_wrong")
-    assert list(found) == ["accuracy_clean"]
+    assert list(found) == ["accuracy_clean", "right_to_wrong"]
     assert list(planned(capsys, run, "--metrics", "brier_top")) == [
         "brier_top",
         "brier_top - brier_top_clean",
@@ -168,13 +168,14 @@ def test_where_nothing_can_be_planned_the_reason_stands(tmp_path: Path, capsys: 
     assert found["entropy"]["why"] == "no clean value to take a share of"
     assert found["entropy"]["asked"] is None and found["entropy"]["detectable"] > 0
     lone = [
-        (one, replace(held, variants=(replace(held.variants[0], confidence=sure),)))
-        for (one, held), sure in zip(HELD, [0.0] * 1 + [0.99] * 239, strict=True)
+        (one, replace(held, variants=(replace(held.variants[0], entropy=9.0 * (n == 0)),)))
+        for n, (one, held) in enumerate(HELD)
     ]
     run = written(tmp_path, lone, "lone")
-    assert planned(capsys, run)["confidence"]["why"] == "one image decides"
-    assert re.search(r"^confidence .* -  one image decides$", shown(capsys, run), re.M)
-    assert "Run more images first to plan by confidence" in shown(capsys, run)
+    assert planned(capsys, run)["entropy"]["why"] == "one image decides"
+    text = shown(capsys, run)
+    assert re.search(r"^entropy .* -  one image decides$", text, re.M)
+    assert "Run more images first to plan by entropy." in text
 
 
 def test_every_undecided_part_of_a_claim_says_what_its_images_show(tmp_path: Path) -> None:

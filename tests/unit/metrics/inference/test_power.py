@@ -8,7 +8,13 @@ from scipy import stats
 
 import power
 from vlm_confidence_tasks.metrics import Interval, mean_p, rate_interval
-from vlm_confidence_tasks.metrics.inference.power import Detectable, detectable, variance_over
+from vlm_confidence_tasks.metrics.inference.power import (
+    Detectable,
+    detectable,
+    is_skewed,
+    moves,
+    variance_of,
+)
 
 REPEATS = 400
 # 80 within 3 points, and 3 Monte-Carlo errors of 2 points.
@@ -21,7 +27,7 @@ def normal(level, error=1.0, influence=None):
 
 
 def percent(found):
-    return 100 * found.sides.mean()
+    return 100 * np.nanmean(found)
 
 
 @pytest.mark.parametrize("level, chance", [(0.95, 0.8), (0.995, 0.9)])
@@ -78,26 +84,33 @@ def test_of_no_event_it_is_the_rule_of_three():
 def test_the_variance_over_groups_is_that_of_their_means():
     rng = np.random.default_rng(0)
     groups, paired = np.tile(np.repeat(np.arange(50), 4), 2), np.repeat([False, True], 200)
-    numbers = rng.normal(size=400) + rng.normal(size=50)[groups]
-    means = numbers.reshape(2, 50, 4).mean(axis=2)
-    one = variance_over(groups[:200], numbers[:200])
-    assert one == pytest.approx(stats.sem(means[0]) ** 2)
-    assert variance_over(groups, numbers, paired) == pytest.approx(
-        stats.sem(means[1] - means[0]) ** 2
-    )
-    # Of independent answers less, by the design effect 1 + 3 / 2; alike ones have none.
-    assert 1.5 < one / variance_over(np.arange(200), numbers[:200]) < 3.5
-    assert variance_over(groups, np.full(400, 0.1)) == 0
+    numbers = rng.normal(size=400) + np.repeat(rng.normal(size=100), 4)
+    one, other = numbers.reshape(2, 50, 4).mean(axis=2)
+    variance = variance_of(moves(groups[:200], numbers[:200]))
+    assert variance == pytest.approx(stats.sem(one) ** 2)
+    difference = moves(groups, numbers, paired)
+    assert variance_of(difference) == pytest.approx(stats.sem(other - one) ** 2)
+    # Half of the variance is of the image: the design effect of 4 answers is 1 + 3 / 2.
+    assert 2 < variance / variance_of(moves(np.arange(200), numbers[:200])) < 3
+    assert variance_of(moves(groups, np.full(400, 0.1))) == 0
+
+
+@pytest.mark.parametrize("images, marked", [(30, True), (3000, False)])
+def test_the_mark_is_of_the_skewness_of_the_mean(images, marked):
+    numbers = stats.expon.ppf((np.arange(images) + 0.5) / images)
+    moved = moves(np.arange(images), numbers)
+    skewness = stats.skew(numbers) / np.sqrt(images)
+    assert is_skewed(moved) == marked == (skewness > 0.1)
+    assert is_skewed(-moved) == marked
+    assert is_skewed(moves(np.arange(9), np.zeros(9)))
 
 
 def test_a_sample_shows_it_by_p_in_80_percent():
     """Brute force by the package's own p, of normal numbers."""
     rng, images, found = np.random.default_rng(0), 60, []
     column, image = np.ones(images), np.arange(images)
-    for _ in range(REPEATS):
-        told = power.of_shape("normal", rng, images, 0.95)
-        effect = detectable(told.interval, images, error=told.error).effect
-        p = mean_p(rng.standard_normal(images) + effect, column, image)
+    for one in power.told(power.NORMAL["mean, normal"], images, REPEATS):
+        p = mean_p(rng.standard_normal(images) + one.found.effect, column, image)
         found.append(p is not None and p < 0.05)
     assert 100 * np.mean(found) == NEAR_80
 
@@ -106,17 +119,36 @@ def test_a_sample_shows_it_by_p_in_80_percent():
 @pytest.mark.parametrize("name", power.NORMAL)
 def test_a_sample_shows_it_in_80_percent(name, images):
     """A short run of scripts/studies/power.py: docs/studies/power.md."""
-    found, _ = power.detected(power.NORMAL[name], images, REPEATS)
+    design = power.NORMAL[name]
+    found = power.detected(design, images, power.told(design, images, REPEATS))
     assert percent(found) == NEAR_80
 
 
 def test_brute_force_sees_an_effect_without_the_second_quantile(monkeypatch):
     """It would be seen in half of the samples."""
     monkeypatch.setattr("vlm_confidence_tasks.metrics.inference.power._doubt", lambda *_: 0.0)
-    found, _ = power.detected(power.NORMAL["mean, normal"], 100, REPEATS)
+    design = power.NORMAL["mean, normal"]
+    found = power.detected(design, 100, power.told(design, 100, REPEATS))
     assert percent(found) < 60
 
 
 @pytest.mark.parametrize("name", ["mean, normal", "rate of 0.5, 1 to 18 questions"])
 def test_as_many_images_as_another_effect_takes_show_it(name):
-    assert percent(power.asked(power.NORMAL[name], 30, REPEATS)) == NEAR_80
+    design = power.NORMAL[name]
+    found = power.asked(design, 30, power.told(design, 30, REPEATS))
+    assert percent(found) == NEAR_80
+
+
+def test_the_studys_page_has_a_row_for_each_design(tmp_path, monkeypatch):
+    names = ("rate of 0.5, 1 to 18 questions", "rate of 0.02, 1 to 18 questions")
+    names += ("rate of 0.5, 1 to 18 questions, as claims",)
+    monkeypatch.setattr(power, "DESIGNS", {name: power.DESIGNS[name] for name in names})
+    monkeypatch.setattr(power, "IMAGES", (30,))
+    page = tmp_path / "power.md"
+    monkeypatch.setattr("sys.argv", ["power.py", "--repeats", "60", "--page", str(page)])
+    power.main()
+    rows = [line.split(" | ") for line in page.read_text().splitlines() if " | 30 | " in line]
+    assert [row[0].removeprefix("| ") for row in rows] == list(names)
+    # Of a rate of 0.02 all is marked; at the level of claims no other effect is asked for.
+    assert rows[1][4] == "100" and rows[2][-2:] == ["-", "- |"]
+    assert {len(row) for row in rows} == {len(power.HEADS)}

@@ -267,7 +267,7 @@ def explanations(effect: float) -> Iterator[str]:
     yield "Design effect: variance over images / that of as many independent questions."
     yield (
         "~: skewed numbers or rare events: the power is less on one side and more on the other, by "
-        "up to 15 points (docs/studies/power.md)."
+        "up to 20 points (docs/studies/power.md)."
     )
 
 

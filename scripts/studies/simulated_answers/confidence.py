@@ -105,17 +105,20 @@ def _expected(
     return measure(confidence, chance(confidence))
 
 
-def _saturated(data: Data, rng: Generator) -> list[Answers]:
-    """Draw confidences of which 90% are exactly 1, and none tells the 5% wrong answers."""
+def saturated(sure: float, wrong: float, data: Data, rng: Generator) -> list[Answers]:
+    """Draw confidences of which a share is exactly 1, and none tells the wrong answers."""
     confidence = np.where(
-        rng.random(data.image.size) < 0.9, 1.0, rng.uniform(0.5, 1, data.image.size)
+        rng.random(data.image.size) < sure, 1.0, rng.uniform(0.5, 1, data.image.size)
     )
-    return [data.table(confidence=confidence, correct=data.events(rng, 0.95))]
+    return [data.table(confidence=confidence, correct=data.events(rng, 1.0 - wrong))]
+
+
+_SATURATED = partial(saturated, 0.9, 0.05)
 
 
 def _two_saturated(data: Data, rng: Generator) -> list[Answers]:
     """Draw two such runs, half of whose answers are the same."""
-    (one,), (other,) = _saturated(data, rng), _saturated(data, rng)
+    (one,), (other,) = _SATURATED(data, rng), _SATURATED(data, rng)
     moved = rng.random(data.image.size) < 0.5
     columns = {
         name: np.where(moved, getattr(other, name), getattr(one, name))
@@ -173,10 +176,10 @@ KINDS |= {
     "aurc": of_metric("aurc", _DRAWN, partial(_ranked, aurc), "Area under risk and coverage"),
     "augrc": of_metric("augrc", _DRAWN, partial(_ranked, augrc), "The same, generalised risk"),
     "auroc, saturated": of_metric(
-        "auroc", _saturated, 0.5, "AUROC of confidence, 90% at exactly 1, 5% wrong"
+        "auroc", _SATURATED, 0.5, "AUROC of confidence, 90% at exactly 1, 5% wrong"
     ),
     "aurc, saturated": of_metric(
-        "aurc", _saturated, 0.05, "Area under risk and coverage, 90% at exactly 1, 5% wrong"
+        "aurc", _SATURATED, 0.05, "Area under risk and coverage, 90% at exactly 1, 5% wrong"
     ),
     "auroc difference, saturated": compared(
         "AUROC, 90% at exactly 1, 5% wrong", STATISTICS["auroc"], _two_saturated

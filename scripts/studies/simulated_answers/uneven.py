@@ -30,19 +30,49 @@ def _chance(size: Ints) -> Floats:
 
 
 def _drawn(share: Floats, data: Data, rng: Generator) -> list[Answers]:
-    """Draw calibrated confidences, right answers and skewed entropies."""
+    """Draw calibrated confidences, right answers of two labels, and skewed entropies."""
     size = rng.choice(SIZES, data.cell.images, p=share / share.sum())
     image = np.repeat(np.arange(size.size), size)
     laid_out = Data(image=image, document=np.arange(image.size), cell=data.cell)
     confidence = _chance(size[image]) + rng.uniform(-0.05, 0.05, image.size)
     right = ndtr(laid_out.scores(rng)) < confidence
     entropy = -np.log(ndtr(-laid_out.scores(rng))) * (1.0 - _chance(size[image]))
-    return [laid_out.table(confidence=confidence, correct=right * 1.0, entropy=entropy)]
+    gold = np.where(right, confidence, 1.0 - confidence)
+    labels = {
+        "probs": np.column_stack([gold, 1.0 - gold]),
+        "answer": (~right).astype(np.intp),
+        "gold": np.zeros(right.size, np.intp),
+        "uniform": np.full(right.size, 0.5),
+    }
+    numbers = {"confidence": confidence, "correct": right * 1.0, "entropy": entropy}
+    return [laid_out.table(**numbers, **labels).documents]
 
 
 def _mean(share: Floats, of: Callable[[Ints], Floats], per_image: bool) -> float:
     """Return the mean over answers, or over images, of what depends on the image's size."""
     return float(np.average(of(SIZES), weights=share if per_image else share * SIZES))
+
+
+def _population(share: Floats) -> tuple[Floats, Floats]:
+    """Return all confidences, falling, and how common each is, [T]."""
+    spread = np.linspace(-0.05, 0.05, 101)
+    confidence = (_chance(SIZES)[:, None] + spread).ravel()
+    weight = np.repeat(share * SIZES, spread.size)
+    order = np.argsort(-confidence)
+    return confidence[order], weight[order] / weight.sum()
+
+
+def _auroc(share: Floats, data: Data, rng: Generator) -> float:
+    confidence, weight = _population(share)
+    right, wrong = weight * confidence, weight * (1.0 - confidence)
+    beaten = 1.0 - np.cumsum(wrong) / wrong.sum() + 0.5 * wrong / wrong.sum()
+    return float((right * beaten).sum() / right.sum())
+
+
+def _aurc(share: Floats, data: Data, rng: Generator) -> float:
+    confidence, weight = _population(share)
+    risk = np.cumsum(weight * (1.0 - confidence)) / np.cumsum(weight)
+    return float((weight * risk).sum())
 
 
 def _calibration_p(answers: Answers) -> float:
@@ -72,16 +102,17 @@ KINDS = {
     for end in ("", "_per_image")
 }
 KINDS |= {
-    f"ece, {sizes}": Kind(
-        f"`ece`, calibrated, {sizes}",
-        "`ece`",
-        STATISTICS["ece"].interval,
+    f"{name}, {sizes}": Kind(
+        f"`{name}`, calibrated, {sizes}",
+        f"`{name}`",
+        STATISTICS[name].interval,
         partial(_drawn, share),
-        0.0,
+        partial(truth, share) if callable(truth) else truth,
         variants=False,
         questions=(200,),
     )
     for sizes, share in _SHARES.items()
+    for name, truth in (("ece", 0.0), ("temperature", 1.0), ("auroc", _auroc), ("aurc", _aurc))
 }
 KINDS |= {
     f"ece_p, {sizes}": Kind(

@@ -20,6 +20,7 @@ from simulated_answers.design import (
     of_metric,
 )
 from vlm_confidence_tasks.metrics import augrc, aurc, auroc, calibration_test
+from vlm_confidence_tasks.metrics.functional.reliability import log_odds, shift_to
 
 # Miscalibration: the chance to be right, of a confidence.
 Chance = Callable[[Floats], Floats]
@@ -97,6 +98,10 @@ def _brier(confidence: Floats, chance: Floats) -> float:
     return float((chance * (1.0 - confidence) ** 2 + (1.0 - chance) * confidence**2).mean())
 
 
+def _intercept(confidence: Floats, chance: Floats) -> float:
+    return shift_to(log_odds(confidence), float(chance.sum())) or 0.0
+
+
 def _expected(
     measure: Callable[[Floats, Floats], float], chance: Chance, data: Data, rng: Generator
 ) -> float:
@@ -114,6 +119,11 @@ def saturated(sure: float, wrong: float, data: Data, rng: Generator) -> list[Ans
 
 
 _SATURATED = partial(saturated, 0.9, 0.05)
+
+
+def _saturated_intercept(data: Data, rng: Generator) -> float:
+    (drawn,) = _SATURATED(data, rng)
+    return _intercept(drawn.confidence, np.full(data.image.size, 0.95))
 
 
 def _two_saturated(data: Data, rng: Generator) -> list[Answers]:
@@ -147,7 +157,11 @@ for _name, _of in (("ece", "`ece`, `ece_debiased`"), ("smece", "`smece`"), ("ace
         )
 for _state in ("calibrated", "overconfident by 0.1", "sure, 2% wrong"):
     _chance = _CHANCES[_state]
-    for _name, _measure in (("overconfidence", _overconfidence), ("brier_top", _brier)):
+    for _name, _measure in (
+        ("overconfidence", _overconfidence),
+        ("brier_top", _brier),
+        ("calibration_intercept", _intercept),
+    ):
         _truth = partial(_expected, _measure, _chance)
         KINDS[f"{_name}, {_state}"] = of_metric(
             _name, partial(_run, _chance), _truth, f"`{_name}`, {_state}"
@@ -180,6 +194,17 @@ KINDS |= {
     ),
     "aurc, saturated": of_metric(
         "aurc", _SATURATED, 0.05, "Area under risk and coverage, 90% at exactly 1, 5% wrong"
+    ),
+    "calibration_intercept, saturated": of_metric(
+        "calibration_intercept",
+        _SATURATED,
+        _saturated_intercept,
+        "`calibration_intercept`, 90% at exactly 1, 5% wrong",
+    ),
+    "calibration_intercept difference": compared(
+        "calibration intercepts, both overconfident by 0.1",
+        STATISTICS["calibration_intercept"],
+        partial(_two_runs, _OVERCONFIDENT, _OVERCONFIDENT),
     ),
     "auroc difference, saturated": compared(
         "AUROC, 90% at exactly 1, 5% wrong", STATISTICS["auroc"], _two_saturated

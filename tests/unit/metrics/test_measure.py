@@ -108,7 +108,7 @@ def test_every_metric_can_be_computed_and_has_an_interval_but_what_estimates_not
     without = {name for name, metric in METRICS.items() if not metric.statistic.estimates}
     rest = {name.removesuffix("_clean") for name in without - p_values - {*floors.values()}}
     of_no_law = {"mce", "eaurc", "prr", "miscalibration", "discrimination", "uncertainty"}
-    of_no_law |= {"calibration_slope", "calibration_intercept"}
+    of_no_law |= {"calibration_slope"}
     of_each = {f"{source}{name}" for source in ("", "verbal_", "loglik_") for name in of_no_law}
     assert rest == of_each | {"defense_reject", "ece_classwise", "loglik_ece_classwise"}
     for name, number in everything().items():

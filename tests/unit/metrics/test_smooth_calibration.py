@@ -51,6 +51,27 @@ def test_it_is_the_width_that_equals_the_error_smoothed_by_it(pairs):
         assert smoothed(confidence, correct, found) == pytest.approx(found, abs=2e-3)
 
 
+rng = np.random.default_rng(0)
+FEW = 10.0 ** rng.uniform(-6, -2, 300)
+AT_ENDS = [
+    (1.0 - FEW, rng.random(300) < 0.8, 0.01),
+    (FEW, rng.random(300) < 0.2, 0.02),
+    (np.where(rng.random(300) < 0.5, 1.0 - 1e-7, 0.99), rng.random(300) < 0.97, 0.01),
+    (np.ones(300), rng.random(300) < 0.9, 0.01),
+    (rng.integers(0, 2, 300) * 1.0, rng.random(300) < 0.5, 0.2),
+    (np.array([0.0, 0.02, 1.0]), np.array([1, 0, 0]), 0.2),
+    (np.array([0.001, 0.999]), np.array([1, 0]), 0.6),
+]
+
+
+@pytest.mark.parametrize(("confidence", "correct", "theirs"), AT_ENDS)
+def test_near_0_and_1_it_is_that_of_quadrature(confidence, correct, theirs):
+    """Theirs is off there, by less than `theirs`."""
+    found = smooth_calibration_error(confidence, correct)
+    assert smoothed(confidence, correct, found) == pytest.approx(found, abs=5e-6)
+    assert abs(relplot.smECE(confidence, correct.astype(float)) - found) < theirs
+
+
 def test_ends_of_the_scale():
     assert smooth_calibration_error([0.0, 1.0, 1.0], [0, 1, 1]) == 0
     assert smooth_calibration_error([1.0], [0]) == smooth_calibration_error([0.0], [1]) == 1

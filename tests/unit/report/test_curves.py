@@ -30,6 +30,20 @@ def test_ece_of_the_bins_is_the_tables(task: tuple) -> None:
         assert sum(gaps) / sum(b["count"] for b in bins) == pytest.approx(numbers[name], abs=1e-12)
 
 
+def test_corp_is_right_as_often_as_all_answers_are(task: tuple) -> None:
+    _, table, numbers = task
+    for view, end in ((table.clean, "_clean"), (table.perturbed, "")):
+        curve = curves.corp(view)
+        known = ~np.isnan(view.confidence + view.correct)
+        sure, right = view.confidence[known], view.correct[known]
+        at = np.interp(sure, curve["confidence"], curve["recalibrated"])
+        repaired = np.mean((at - right) ** 2)
+        expected = numbers[f"brier_top{end}"] - numbers[f"miscalibration{end}"]
+        # A curve of more points than are kept is straight between them.
+        thinned = len(curve["confidence"]) == curves.MOST_POINTS
+        assert repaired == pytest.approx(expected, abs=2e-3 if thinned else 1e-9)
+
+
 def test_bins_have_intervals_of_their_own_answers(task: tuple) -> None:
     samples, table, _ = task
     for held in curves.reliability_bins(table.perturbed, with_intervals=True):
@@ -124,7 +138,7 @@ def test_long_curves_are_thinned_and_keep_their_ends() -> None:
 
 def test_without_confidence_or_entropy_there_is_no_curve() -> None:
     nothing = Answers.of([])
-    assert curves.risk_coverage(nothing.perturbed) is None
+    assert curves.risk_coverage(nothing.perturbed) is None and curves.corp(nothing.clean) is None
     assert curves.reliability_bins(nothing.clean, with_intervals=True) == []
     assert curves.defense_roc(nothing) is None
     assert curves.margins(nothing) is None

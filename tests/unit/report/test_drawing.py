@@ -38,7 +38,10 @@ PANELS = {
         "clean",
         "mean confidence of the bin",
         "accuracy",
-        (Series("", [0.5, 0.9], [0.4, 1.0], [0.2, 0.8], [0.6, 1.0], counts=[3, 40]),),
+        (
+            Series("", [0.5, 0.9], [0.4, 1.0], [0.2, 0.8], [0.6, 1.0], counts=[3, 40]),
+            Series("curve", [0.5, 0.7, 0.9], [0.4, 0.5, 1.0], style=1),
+        ),
         diagonal=True,
         unit_x=True,
         unit_y=True,
@@ -74,6 +77,7 @@ def test_reliability_shows_counts_and_ece() -> None:
     axes, shares = draw(Figure("r", "title", (PANELS["reliability"],))).axes
     assert [patch.get_height() for patch in shares.patches] == [3, 40]
     assert [text.get_text() for text in axes.texts] == ["ECE 0.123"]
+    assert [line.get_label() for line in axes.lines if len(line.get_xdata()) == 3] == ["curve"]
 
 
 def test_bars_are_named_and_as_high_as_the_data() -> None:

@@ -147,7 +147,10 @@ def test_reliability_prints_the_tables_ece(made: tuple) -> None:
             if kind == "reliability":
                 floor = number(leaderboard, figure.model, column, ece.replace("ece", "ece_floor"))
                 assert panel.text.endswith(f" (floor {floor['value']:.3f})")
-            (points,) = panel.series
+            points, *curves = panel.series
+            if kind == "reliability":
+                (curve,) = curves
+                assert list(curve.y) == sorted(curve.y) and list(curve.x) == sorted(set(curve.x))
             # Without ends where no bin has answers about enough images.
             assert len(points.low) == len(points.high)
             full = len(points.x)

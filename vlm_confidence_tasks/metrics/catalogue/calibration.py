@@ -27,13 +27,13 @@ from vlm_confidence_tasks.metrics.functional.ranking import (
     prediction_rejection_ratio,
 )
 from vlm_confidence_tasks.metrics.functional.reliability import (
-    calibration_intercept,
     calibration_slope,
     corp_reliability,
 )
 from vlm_confidence_tasks.metrics.inference.calibrated import P_DRAWS
 from vlm_confidence_tasks.metrics.statistics.calibration_errors import (
     CalibrationError,
+    CalibrationIntercept,
     CalibrationTestNumber,
     DebiasedCalibrationError,
     OfLabels,
@@ -137,7 +137,7 @@ METRICS = (
     ),
     Metric(
         "calibration_intercept",
-        WithoutLaw(calibration_intercept),
+        CalibrationIntercept(),
         "{confidence}: mean shift of the log-odds of being right on {images} against those of the "
         "confidence; under 0: overconfident",
         sides=BOTH,

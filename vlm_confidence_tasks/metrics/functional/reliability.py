@@ -80,9 +80,23 @@ def _brier(confidence: Floats, right: Bools) -> float:
     return float(((confidence - right) ** 2).mean())
 
 
-def _log_odds(confidence: Floats) -> Floats:
+def log_odds(confidence: Floats) -> Floats:
+    """Return the log-odds of confidences that count as at most 1 - 2^-24, at least 2^-24, [N]."""
     odds: Floats = logit(np.clip(confidence, LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY))
     return odds
+
+
+def shift_to(odds: Floats, hits: float) -> float | None:
+    """Return the shift of log-odds, [N], whose chances add up to hits; None outside of (0, N).
+
+    >>> round(shift_to(np.zeros(4), 3.0), 4)  # ln 3
+    1.0986
+    """
+    rarer = min(hits, odds.size - hits)
+    if rarer <= 0:
+        return None
+    reach = np.abs(odds).max() + np.log(odds.size / rarer) + 1.0
+    return float(brentq(lambda a: expit(a + odds).sum() - hits, -reach, reach, xtol=1e-12))
 
 
 def calibration_intercept(confidence: ArrayLike, correct: ArrayLike) -> float | None:
@@ -103,11 +117,7 @@ def calibration_intercept(confidence: ArrayLike, correct: ArrayLike) -> float | 
     -1.0986
     """
     sure, right = answered(confidence, correct)
-    if right.all() or not right.any():
-        return None
-    odds = _log_odds(sure)
-    reach = np.abs(odds).max() + np.log(right.size) + 1.0
-    return float(brentq(lambda a: (expit(a + odds) - right).sum(), -reach, reach, xtol=1e-12))
+    return shift_to(log_odds(sure), float(right.sum()))
 
 
 def calibration_slope(confidence: ArrayLike, correct: ArrayLike) -> float | None:
@@ -132,7 +142,7 @@ def calibration_slope(confidence: ArrayLike, correct: ArrayLike) -> float | None
     True
     """
     sure, right = answered(confidence, correct)
-    odds = _log_odds(sure)
+    odds = log_odds(sure)
     spread = odds.std()
     if spread <= 1e-9 * np.abs(odds).max() or _separated(odds, right):
         return None

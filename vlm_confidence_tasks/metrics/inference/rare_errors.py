@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import expit
 
-from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
+from vlm_confidence_tasks.metrics.functional.checks import Bools, Floats, Ints, answered
+from vlm_confidence_tasks.metrics.functional.reliability import log_odds, shift_to
 from vlm_confidence_tasks.metrics.inference.clusters import (
     LEVEL,
     Interval,
@@ -68,6 +70,66 @@ def overconfidence_interval(
     gaps = [_gap(rows[side], index[side], size, level) for side in sides(paired, len(index))]
     found = [gap for gap in gaps if gap is not None]
     return _within(compared(found), len(gaps)) if len(found) == len(gaps) else None
+
+
+def calibration_intercept_interval(
+    confidence: ArrayLike,
+    correct: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    paired: ArrayLike | None = None,
+    level: float = LEVEL,
+) -> Interval | None:
+    """Interval of the calibration intercept, or of its difference in two conditions.
+
+    Confidences that are shifted by the intercept are as often right as they say. How often they
+    may truly be right is the interval of their overconfidence, which knows of errors that were not
+    seen; its ends in log-odds are the shifts that make the mean confidence so much. A difference is
+    that of two such intervals by MOVER, without a correlation.
+
+    Args:
+        confidence: Probability given to each answer, [N], in [0, 1].
+        correct: Whether each answer is right, [N].
+        clusters: The image of each answer, [N].
+        paired: Whether each answer is of the second condition, [N].
+        level: Of the interval, in (0, 1).
+
+    Returns:
+        None as of `overconfidence_interval`, if all answers are right, or all wrong, and where an
+        accuracy of 0 or 1 cannot be excluded: then there is no end.
+
+    Raises:
+        ValueError: Empty or unequal columns, NaN, or a confidence outside [0, 1].
+
+    Source: ours; of accuracy: Korn and Graubard 1998.
+
+    >>> found = calibration_intercept_interval([0.95, 0.9] * 20, [1, 1, 1, 0] * 10, range(40))
+    >>> round(found.estimate, 2), round(found.low, 2), round(found.high, 2)
+    (-1.44, -2.19, -0.65)
+    """
+    sure, right = answered(confidence, correct)
+    index, _ = numbered(clusters)
+    found = [
+        _intercept(log_odds(sure[side]), right[side], index[side], level)
+        for side in sides(paired, len(index))
+    ]
+    known = [interval for interval in found if interval is not None]
+    if len(known) < len(found):
+        return None
+    return known[0] if len(known) == 1 else difference(known[0], known[1], 0.0)
+
+
+def _intercept(odds: Floats, right: Bools, index: Ints, level: float) -> Interval | None:
+    hits = float(right.sum())
+    shift = shift_to(odds, hits)
+    if shift is None:
+        return None
+    confidence, ones = expit(odds + shift), np.ones(odds.size)
+    gap = overconfidence_interval(confidence, right, ones, index, level=level)
+    if gap is None:
+        return None
+    low, high = (shift_to(odds, hits - odds.size * end) for end in (gap.high, gap.low))
+    return None if low is None or high is None else Interval(shift, low, high)
 
 
 def loss_interval(

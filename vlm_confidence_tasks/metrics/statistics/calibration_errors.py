@@ -10,6 +10,7 @@ import numpy as np
 from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.functional.calibration import expected_calibration_error
 from vlm_confidence_tasks.metrics.functional.checks import Floats, Ints
+from vlm_confidence_tasks.metrics.functional.reliability import calibration_intercept
 from vlm_confidence_tasks.metrics.inference.calibrated import CalibrationTest, calibration_test
 from vlm_confidence_tasks.metrics.inference.calibration_error import (
     Kind,
@@ -17,7 +18,10 @@ from vlm_confidence_tasks.metrics.inference.calibration_error import (
     debiased_calibration_error,
 )
 from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval
-from vlm_confidence_tasks.metrics.inference.rare_errors import overconfidence_interval
+from vlm_confidence_tasks.metrics.inference.rare_errors import (
+    calibration_intercept_interval,
+    overconfidence_interval,
+)
 from vlm_confidence_tasks.metrics.statistics.cross_fit import label_columns
 from vlm_confidence_tasks.metrics.statistics.statistic import (
     OfRows,
@@ -133,6 +137,18 @@ class CalibrationError(ByInvertedTest):
 
     def _value(self, rows: Rows) -> float | None:
         return self.measure(*rows.columns)
+
+
+@dataclass(frozen=True)
+class CalibrationIntercept(Calibration, OfRows):
+    """The shift of log-odds that makes confidences as often right as they say."""
+
+    def _value(self, rows: Rows) -> float | None:
+        return calibration_intercept(*rows.columns)
+
+    def _bounds(self, rows: Rows, level: float) -> Interval | None:
+        columns = (*rows.columns, rows.image)
+        return calibration_intercept_interval(*columns, paired=rows.second, level=level)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def _figures(
     yield from drift(leaderboard, styles)
     yield from risk_coverage(leaderboard, styles, curves)
     yield from defense(leaderboard, styles, curves)
-    yield from reliability(leaderboard)
+    yield from reliability(leaderboard, curves)
     yield from recalibration(leaderboard, curves)
     yield from errors(leaderboard, curves)
     yield from margins(leaderboard, curves)

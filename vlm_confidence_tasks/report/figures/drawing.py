@@ -158,6 +158,9 @@ def _bars(axes: Axes, panel: Panel) -> None:
 
 def _reliability(axes: Axes, panel: Panel) -> None:
     for series in panel.series:
+        if not series.counts:
+            axes.plot(series.x, series.y, label=series.label, color=COLOURS[series.style])
+            continue
         axes.errorbar(
             series.x,
             series.y,

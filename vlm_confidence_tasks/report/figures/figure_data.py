@@ -19,7 +19,7 @@ class Series:
         low: Lower ends of the intervals of `y`, None where there is none; empty without any.
         style: Number of its colour and mark: the model's place.
         dashed: Whether it is drawn as the second of two kinds.
-        counts: For reliability bins, how many answers each holds.
+        counts: For reliability bins, how many answers each holds; empty of a curve without bins.
     """
 
     label: str

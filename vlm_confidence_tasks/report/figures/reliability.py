@@ -7,21 +7,26 @@ from vlm_confidence_tasks.report.figures.figure_data import Figure, Panel, Serie
 from vlm_confidence_tasks.report.leaderboard.leaderboard import Leaderboard, Record
 from vlm_confidence_tasks.report.leaderboard.tables import cell_of
 
+CORP = "isotonic regression (CORP)"
 # The curves of every entry, by model and column.
 Curves = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
-def reliability(leaderboard: Leaderboard) -> Iterator[Figure]:
-    """Draw each model's reliability, clean beside perturbed, with the table's ECE."""
+def reliability(leaderboard: Leaderboard, curves: Curves) -> Iterator[Figure]:
+    """Draw each model's reliability in bins and by CORP, clean beside perturbed, with the ECE."""
     for entry in leaderboard["entries"]:
-        sides = (("clean", "ece_clean"), ("perturbed", "ece"))
+        model, column = entry["model"], entry["column"]
         panels = [
-            _reliability(entry["bins"][side], side, _ece(leaderboard, entry, ece))
-            for side, ece in sides
+            _reliability(
+                entry["bins"][side],
+                side,
+                _ece(leaderboard, entry, f"ece{end}"),
+                curves[model, column].get(f"corp{end}"),
+            )
+            for side, end in (("clean", "_clean"), ("perturbed", ""))
             if entry["bins"][side]
         ]
         if panels:
-            model, column = entry["model"], entry["column"]
             title = f"{model}, {column}: reliability, clean and perturbed"
             yield Figure(f"reliability_{column}_{model}", title, tuple(panels), model)
 
@@ -45,7 +50,7 @@ def recalibration(leaderboard: Leaderboard, curves: Curves) -> Iterator[Figure]:
         yield Figure(f"recalibration_{column}_{model}", title, tuple(panels), model)
 
 
-def _reliability(bins: Sequence[Record], side: str, text: str) -> Panel:
+def _reliability(bins: Sequence[Record], side: str, text: str, corp: Record | None = None) -> Panel:
     has_ends = any("accuracy_low" in one for one in bins)
     low, high = (
         [one.get(f"accuracy_{end}") for one in bins] if has_ends else [] for end in ("low", "high")
@@ -53,12 +58,15 @@ def _reliability(bins: Sequence[Record], side: str, text: str) -> Panel:
     confidence, accuracy, counts = (
         [one[key] for one in bins] for key in ("confidence", "accuracy", "count")
     )
+    series = [Series("", confidence, accuracy, low, high, counts=counts)]
+    if corp:
+        series.append(Series(CORP, corp["confidence"], corp["recalibrated"], style=1))
     return Panel(
         "reliability",
         side,
         "mean confidence of the bin",
         "accuracy",
-        (Series("", confidence, accuracy, low, high, counts=counts),),
+        tuple(series),
         diagonal=True,
         unit_x=True,
         unit_y=True,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vlm_confidence_tasks.metrics import (
     Answers,
+    corp_reliability,
     rate_interval,
     reliability_curve,
     risk_coverage_curve,
@@ -39,6 +40,15 @@ def reliability_bins(answers: Answers, with_intervals: bool) -> list[dict[str, A
         return []
     sure, right = rows.columns
     return _bins(sure, right, rows.image, with_intervals)
+
+
+def corp(answers: Answers) -> Curve | None:
+    """Return the confidences of a view and how often answers are right there, by CORP."""
+    rows = rows_of((answers,), (confidence, correct))
+    if rows is None:
+        return None
+    found = corp_reliability(*rows.columns)
+    return _thin(confidence=found.confidence, recalibrated=found.recalibrated)
 
 
 def scaled_bins(answers: Answers, with_intervals: bool) -> dict[str, list[dict[str, Any]]] | None:

@@ -148,6 +148,8 @@ def _strength(variant: Variant) -> Any:
 
 def _curves(answers: Answers, intervals: bool) -> dict[str, Any]:
     return {
+        "corp_clean": curves.corp(answers.clean),
+        "corp": curves.corp(answers.perturbed),
         "scaled_bins": curves.scaled_bins(answers, intervals),
         "prices": signal_prices(answers),
         "risk_coverage_clean": curves.risk_coverage(answers.clean),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
+from vlm_confidence_tasks.metrics import calibration_intercept
 from vlm_confidence_tasks.metrics.inference.calibration_error import calibration_error_interval
 from vlm_confidence_tasks.metrics.inference.means import mean_interval
 from vlm_confidence_tasks.metrics.inference.rare_errors import (
+    calibration_intercept_interval,
     loss_interval,
     overconfidence_interval,
 )
@@ -82,3 +85,39 @@ def test_there_is_none_of_few_images_or_of_one_that_is_most_of_all(interval):
     assert found(np.arange(6) % 4, counts) is None
     counts[0] = 9.0
     assert found(np.arange(6), counts) is None
+
+
+def some_answers(images=60):
+    rng = np.random.default_rng(3)
+    confidence = rng.uniform(0.55, 0.99, 2 * images)
+    return confidence, rng.random(confidence.size) < confidence - 0.1, np.arange(2 * images) // 2
+
+
+def test_ends_of_an_intercept_are_those_of_overconfidence_in_log_odds():
+    confidence, right, images = some_answers()
+    found = calibration_intercept_interval(confidence, right, images)
+    assert found.estimate == calibration_intercept(confidence, right)
+    shifted = expit(logit(confidence) + found.estimate)
+    gap = overconfidence_interval(shifted, right, np.ones(right.size), images)
+    assert gap.estimate == pytest.approx(0.0, abs=1e-12)
+    for end, reach in ((found.low, gap.high), (found.high, gap.low)):
+        assert expit(logit(confidence) + end).mean() == pytest.approx(right.mean() - reach)
+
+
+def test_an_intercept_has_none_without_an_end():
+    confidence, right, images = some_answers()
+    assert calibration_intercept_interval(confidence, np.ones(right.size), images) is None
+    # One of 60 images is wrong: all others of its kind may be right.
+    assert calibration_intercept_interval(np.full(60, 0.99), np.arange(60) > 0, range(60)) is None
+    assert calibration_intercept_interval(confidence[:8], right[:8], images[:8]) is None
+
+
+def test_intercepts_of_two_runs_are_compared():
+    confidence, right, images = some_answers()
+    both = [np.tile(column, 2) for column in (confidence, right, images)]
+    paired = np.repeat([False, True], right.size)
+    same = calibration_intercept_interval(*both, paired=paired)
+    assert same.estimate == 0 and same.low < 0 < same.high
+    both[0][paired] = expit(logit(confidence) + 3.0)
+    moved = calibration_intercept_interval(*both, paired=paired)
+    assert moved.estimate == pytest.approx(-3.0) and moved.high < 0

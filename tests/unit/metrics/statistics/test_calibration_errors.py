@@ -13,9 +13,11 @@ from vlm_confidence_tasks.metrics import (
 )
 from vlm_confidence_tasks.metrics.catalogue.calibration import adaptive_calibration_error
 from vlm_confidence_tasks.metrics.functional.calibration import expected_calibration_error
+from vlm_confidence_tasks.metrics.inference.rare_errors import calibration_intercept_interval
 from vlm_confidence_tasks.metrics.statistics import calibration_errors
 from vlm_confidence_tasks.metrics.statistics.calibration_errors import (
     CalibrationError,
+    CalibrationIntercept,
     CalibrationTestNumber,
     DebiasedCalibrationError,
     WithoutLaw,
@@ -53,6 +55,10 @@ def test_errors_have_the_inverted_tests(statistic, error, kind):
         return calibration_error_interval(*columns, estimate, kind=kind, paired=paired, level=level)
 
     agree(statistic, answered, expected)
+
+
+def test_the_intercept_has_the_interval_of_accuracy():
+    agree(CalibrationIntercept(), answered, calibration_intercept_interval)
 
 
 def test_what_has_no_known_law_has_no_interval():

@@ -309,7 +309,7 @@ def _worst(rows: Sequence[Result]) -> tuple[str, str]:
     if not rows:
         return "", ""
     row = max(rows, key=lambda row: row.badness)
-    shown = f" of {row.repeats / row.total:.0%}" if row.absent else ""
+    shown = f" of {100 * row.repeats / row.total:.3g}%" if row.absent else ""
     cell = row.cell
     questions = "1" if cell.questions == 1 else f"1-{cell.questions}"
     where = f"{cell.images}; {questions}; {cell.variants}; {cell.correlation:g}"

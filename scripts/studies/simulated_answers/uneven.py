@@ -75,6 +75,11 @@ def _aurc(share: Floats, data: Data, rng: Generator) -> float:
     return float((weight * risk).sum())
 
 
+def _augrc(share: Floats, data: Data, rng: Generator) -> float:
+    confidence, weight = _population(share)
+    return float((weight * np.cumsum(weight * (1.0 - confidence))).sum())
+
+
 def _calibration_p(answers: Answers) -> float:
     columns = (answers.confidence, answers.correct, answers.document, answers.image)
     return calibration_test(*columns).p
@@ -112,7 +117,10 @@ KINDS |= {
         questions=(200,),
     )
     for sizes, share in _SHARES.items()
-    for name, truth in (("ece", 0.0), ("temperature", 1.0), ("auroc", _auroc), ("aurc", _aurc))
+    for name, truth in (
+        *(("ece", 0.0), ("temperature", 1.0)),
+        *(("auroc", _auroc), ("aurc", _aurc), ("augrc", _augrc)),
+    )
 }
 KINDS |= {
     f"ece_p, {sizes}": Kind(

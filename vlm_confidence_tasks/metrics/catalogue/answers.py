@@ -10,6 +10,7 @@ from vlm_confidence_tasks.metrics.catalogue.metric import (
     DOCUMENTS,
     DOWN,
     PERTURBED,
+    UNSEEN_IMAGES,
     UP,
     Metric,
     only,
@@ -106,6 +107,7 @@ METRICS = (
         sides=BOTH,
         core=BOTH,
         per_image=True,
+        limits=UNSEEN_IMAGES,
         needs="1,000",
         cannot_tell="whether wrong answers are guesses or refusals: see `refusal_rate`",
     ),
@@ -124,6 +126,7 @@ METRICS = (
         sides=BOTH,
         core=BOTH,
         per_image=True,
+        limits=UNSEEN_IMAGES,
         cannot_tell="which of several right wordings were in doubt; compare only within a model",
     ),
     Metric(
@@ -140,6 +143,7 @@ METRICS = (
         sides=BOTH,
         core=BOTH,
         per_image=True,
+        limits=UNSEEN_IMAGES,
         cannot_tell="how likely any label is: see `answer_mass`",
     ),
     Metric(
@@ -159,6 +163,7 @@ METRICS = (
         sides=BOTH,
         core=PERTURBED,
         per_image=True,
+        limits=UNSEEN_IMAGES,
         cannot_tell="why: refusals are in `refusal_rate`, the texts in the samples",
     ),
     Metric(

@@ -49,6 +49,8 @@ from vlm_confidence_tasks.metrics.statistics.rankings import Auroc, Ranking
 
 # Lowest and highest of the cells of the coverage study: most of these intervals hold too often.
 HELD = "its interval holds in 89 to 100%"
+INTERCEPT = "TODO%"
+RANKED = "where images with many questions are rare and differ, its interval holds in 77%"
 CONFIDENCES: tuple[Source, ...] = ("stated", "options")
 
 
@@ -142,6 +144,7 @@ METRICS = (
         "confidence; under 0: overconfident",
         sides=BOTH,
         also=CONFIDENCES,
+        limits=INTERCEPT,
         needs="100 wrong, 100 right",
         cannot_tell="errors that cancel: see `calibration_slope`",
     ),
@@ -251,6 +254,7 @@ METRICS = (
         higher_is_better=DOWN,
         sides=BOTH,
         also=CONFIDENCES,
+        limits=RANKED,
         needs="1,000",
         cannot_tell="models of unequal accuracy: it depends on accuracy",
     ),
@@ -271,6 +275,7 @@ METRICS = (
         higher_is_better=DOWN,
         sides=BOTH,
         also=CONFIDENCES,
+        limits=RANKED,
         needs="1,000",
         cannot_tell="as `aurc`",
     ),

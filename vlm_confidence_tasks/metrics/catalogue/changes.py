@@ -8,6 +8,7 @@ from vlm_confidence_tasks.metrics.answers import Answers
 from vlm_confidence_tasks.metrics.catalogue.metric import (
     DOWN,
     PERTURBED,
+    UNSEEN_IMAGES,
     Metric,
     only,
 )
@@ -97,6 +98,7 @@ METRICS = (
         "mean H(perturbed) - H(clean), in nats",
         core=PERTURBED,
         per_image=True,
+        limits=UNSEEN_IMAGES,
         cannot_tell="the direction for each question: see `entropy_drop_rate`",
     ),
     Metric(
@@ -138,6 +140,7 @@ METRICS = (
         "share with H(perturbed) < H(clean)",
         core=PERTURBED,
         per_image=True,
+        limits=UNSEEN_IMAGES,
         cannot_tell="by how much",
     ),
     Metric(

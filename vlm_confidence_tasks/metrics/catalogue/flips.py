@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from vlm_confidence_tasks.metrics.answers import Answers, first_of_group
-from vlm_confidence_tasks.metrics.catalogue.metric import DOWN, PERTURBED, Metric, only
+from vlm_confidence_tasks.metrics.catalogue.metric import (
+    DOWN,
+    PERTURBED,
+    UNSEEN_IMAGES,
+    Metric,
+    only,
+)
 from vlm_confidence_tasks.metrics.functional.checks import Floats
 from vlm_confidence_tasks.metrics.statistics.means import MeanOverFamilies, Rate
 
@@ -38,6 +44,7 @@ METRICS = (
         higher_is_better=DOWN,
         core=PERTURBED,
         per_image=True,
+        limits=UNSEEN_IMAGES,
         cannot_tell="whether a flip was for the better: see `right_to_wrong`",
     ),
     Metric(

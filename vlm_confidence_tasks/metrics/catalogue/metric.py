@@ -43,6 +43,12 @@ SHOWN: Sides = (Side("", "clean and perturbed images", lambda answers: answers.s
 
 UP, DOWN = True, False
 
+# Limits of a mean over answers, which one of images that weigh alike does not have.
+UNSEEN_IMAGES = (
+    "where images with many questions are rare and differ, up to 11% of samples have an interval "
+    "without the truth: see `..._per_image`"
+)
+
 
 @dataclass(frozen=True)
 class Metric:

@@ -11,9 +11,12 @@ import hard_populations as study
 from vlm_confidence_tasks.metrics import metrics_for
 
 PAGE = Path(__file__).parents[2] / "docs" / "studies" / "hard-populations.md"
-HEAD, _, *ROWS = [
-    line.strip("| ").split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("|")
+TABLE, OTHERS = [
+    [line.strip("| ").split(" | ") for line in part.splitlines()]
+    for part in PAGE.read_text().split("\n\n")
+    if part.startswith("|")
 ]
+HEAD, _, *ROWS = TABLE
 METRICS = metrics_for(())
 
 
@@ -42,6 +45,16 @@ def test_the_page_has_all_populations() -> None:
     assert len(HEAD) == 6
 
 
+@pytest.mark.parametrize("row", OTHERS[2:], ids=lambda row: row[0])
+def test_figures_of_now_stand_on_the_page_that_they_are_of(row: list[str]) -> None:
+    linked = re.search(r"\]\(([^)#]+)", row[2])
+    page = (PAGE.parent / linked[1]).read_text() if linked else study.dominated(repeats=1)
+    for figure in re.findall(r"\d+\.\d \(\d+\.\d\)|1 / [\d,]+|\d+ of \d+ kinds", row[2]):
+        assert figure.replace(" / ", "/") in page.replace(" / ", "/"), figure
+    script = re.fullmatch(r"`(\w+\.py)`", row[3]) if len(row) > 3 else None
+    assert script is None or (PAGE.parents[2] / "scripts" / "studies" / script[1]).exists()
+
+
 def test_no_kind_has_an_interval_where_one_image_has_over_half_of_the_answers() -> None:
     assert study.dominated(repeats=2).startswith("0 of ")
 
@@ -53,3 +66,9 @@ def test_a_row_counts_what_is_shown_and_wrong() -> None:
     title, then, *cells, wrong = study.row(name, kind, 20).strip("| ").split(" | ")
     assert title == kind.title and then == study.THEN["accuracy, "]
     assert len(cells) == 3 and re.match(r"[\d.]+ \([\d.]+\)$", wrong)
+
+
+def test_a_width_stands_where_one_was_measured_before() -> None:
+    name = "temperature, saturated"
+    found = study.measured(name, study.KINDS[name], 30, 5)
+    assert f", {found.width:.1f} wide" in study.row(name, study.KINDS[name], 5)

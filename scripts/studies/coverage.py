@@ -287,7 +287,7 @@ def _unfinished(results: Sequence[Result]) -> list[str]:
     total = sum(len(list(cells(kind))) for kind in KINDS.values())
     if len(results) == total:
         return []
-    return [f"{len(results):,} of {total:,} cells are measured so far; the others are left out.\n"]
+    return [f"{len(results):,} of {total:,} cells are measured so far.\n"]
 
 
 def _numbers(rows: Sequence[Result]) -> list[str]:
@@ -298,10 +298,18 @@ def _numbers(rows: Sequence[Result]) -> list[str]:
         "5" if rows[0].is_test else "95",
         *_worst([row for row in rows if row.repeats]),
         *(_range([row for row in rows if row.cell.images == images]) for images in IMAGES),
-        str(len(rows)),
+        _measured(rows),
         fewest if fewest == most else f"{fewest} to {most}",
         f"{sum(row.absent for row in rows) / sum(totals):.1%}",
     ]
+
+
+def _measured(rows: Sequence[Result]) -> str:
+    """Return how many cells of a kind are measured, and up to how many answers."""
+    done = {row.cell for row in rows}
+    every = list(cells(KINDS[rows[0].kind]))
+    left = [answers(cell) for cell in every if cell not in done]
+    return f"{len(done)} of {len(every)}: under {min(left):,.0f} answers" if left else str(len(done))
 
 
 def _worst(rows: Sequence[Result]) -> tuple[str, str]:

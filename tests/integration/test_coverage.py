@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import io
 import math
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -37,6 +38,7 @@ coverage = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = coverage
 spec.loader.exec_module(coverage)
 
+METRICS = metrics_for(())
 REPEATS = 40
 CELLS = [coverage.Cell(30, 1, 1, 0.0), coverage.Cell(30, 18, 1, 0.3), coverage.Cell(30, 1, 4, 0.1)]
 # Where 5% are wrong, 30 images say too little for most intervals.
@@ -189,8 +191,11 @@ def test_the_page_has_a_row_for_each_kind_and_the_csv_one_for_each_cell() -> Non
     coverage.write_cells(results, cells)
     rows = [line.split(" | ")[2:] for line in page.splitlines() if line.startswith("| ")][1:]
     worst = ["100.0 (21.5)", "30; 1; 1; 0"]
-    assert rows[0] == ["95", *worst, "", "100.0 / 100.0 / 100.0", "", "", "3", "3", "0.0% |"]
-    assert [row[0] for row in rows] == ["95", "5"] and rows[1][-3:] == ["4", "3", "25.0% |"]
+    cells_measured = ["3 of 64: under 10 answers", "4 of 64: under 10 answers"]
+    shares = ["", "100.0 / 100.0 / 100.0", "", ""]
+    assert rows[0] == ["95", *worst, *shares, cells_measured[0], "3", "0.0% |"]
+    assert [row[0] for row in rows] == ["95", "5"]
+    assert rows[1][-3:] == [cells_measured[1], "3", "25.0% |"]
     lines = cells.getvalue().splitlines()
     assert lines[1].startswith("Rate of 0,30,1,1,0.0,100.0,0.") and len(lines) == 1 + 7
     assert lines[-1] == "Wilcoxon signed-rank test on image means,10,1,1,0.0,,,0,3"
@@ -235,6 +240,36 @@ def test_the_stored_page_is_of_the_stored_cells() -> None:
                 assert mean == pytest.approx(np.nanmean(shares), abs=0.1001)
             else:
                 assert np.isnan(shares).all()
+
+
+def worst_shares() -> dict[str, tuple[float, float]]:
+    """Of each metric of the study, the worst share in percent and two errors, of what is shown.
+
+    Of intervals that hold, in the cells where at least a twentieth of the samples have one; of
+    samples in which a test rejects.
+    """
+    stored = coverage._stored(STUDIES / "coverage.md").values()
+    worst: dict[str, tuple[float, float]] = {}
+    for result in stored:
+        names = re.findall(r"`(\w+)`", coverage.KINDS[result.kind].metrics)
+        if result.repeats < result.total / 20:
+            continue
+        part = result.repeats / result.total if result.is_test else 1.0
+        shown = 100.0 * part * result.share, 200.0 * part * result.error
+        for name in set(names) & METRICS.keys():
+            better = max if result.is_test else min
+            worst[name] = better(worst.get(name, shown), shown)
+    return worst
+
+
+def test_what_does_not_hold_is_said_at_the_number() -> None:
+    said = {name: METRICS[name].record.limits for name in worst_shares()}
+    for name, (share, errors) in worst_shares().items():
+        figures = [int(figure) for figure in re.findall(r"(\d+)(?= to \d+%|%)", said[name])]
+        if METRICS[name].record.is_p:
+            assert share - errors <= 7 or share <= max(figures, default=0) + 0.5, (name, share)
+        else:
+            assert share + errors >= 91 or share >= min(figures, default=100) - 0.5, (name, share)
 
 
 # The kinds of scripts/studies/coverage.py by which the intervals of a statistic are measured.

@@ -14,7 +14,7 @@ import numpy as np
 
 from vlm_confidence_tasks.metrics.answers import Answers, Source
 from vlm_confidence_tasks.metrics.catalogue import GROUPS, Group
-from vlm_confidence_tasks.metrics.catalogue.metric import UNSEEN_IMAGES, Metric, Side
+from vlm_confidence_tasks.metrics.catalogue.metric import Metric, Side
 from vlm_confidence_tasks.metrics.functional.spectra import BANDS
 from vlm_confidence_tasks.metrics.inference.clusters import LEVEL, Interval
 from vlm_confidence_tasks.metrics.inference.ranks import Standing, level_among
@@ -204,7 +204,8 @@ def _weighed(record: Metric) -> Iterator[Metric]:
             name=f"{record.name}_per_image",
             statistic=PerImage(mean),
             description=f"{record.description}; images weigh alike",
-            limits="" if record.limits == UNSEEN_IMAGES else record.limits,
+            # Limits that send a reader to this metric are not its own.
+            limits="" if f"`{record.name}_per_image`" in record.limits else record.limits,
             core=(),
             formerly="",
         )

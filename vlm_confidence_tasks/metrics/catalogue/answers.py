@@ -9,11 +9,13 @@ from vlm_confidence_tasks.metrics.catalogue.metric import (
     BOTH,
     DOCUMENTS,
     DOWN,
+    MEAN_HELD,
     PERTURBED,
-    UNSEEN_IMAGES,
+    RATE_HELD,
     UP,
     Metric,
     only,
+    unseen_images,
 )
 from vlm_confidence_tasks.metrics.functional.calibration import log_probability
 from vlm_confidence_tasks.metrics.functional.checks import Floats, any_number
@@ -107,7 +109,7 @@ METRICS = (
         sides=BOTH,
         core=BOTH,
         per_image=True,
-        limits=UNSEEN_IMAGES,
+        limits=unseen_images("accuracy", RATE_HELD),
         needs="1,000",
         cannot_tell="whether wrong answers are guesses or refusals: see `refusal_rate`",
     ),
@@ -126,7 +128,7 @@ METRICS = (
         sides=BOTH,
         core=BOTH,
         per_image=True,
-        limits=UNSEEN_IMAGES,
+        limits=unseen_images("entropy", MEAN_HELD),
         cannot_tell="which of several right wordings were in doubt; compare only within a model",
     ),
     Metric(
@@ -143,7 +145,7 @@ METRICS = (
         sides=BOTH,
         core=BOTH,
         per_image=True,
-        limits=UNSEEN_IMAGES,
+        limits=unseen_images("confidence", MEAN_HELD),
         cannot_tell="how likely any label is: see `answer_mass`",
     ),
     Metric(
@@ -163,7 +165,7 @@ METRICS = (
         sides=BOTH,
         core=PERTURBED,
         per_image=True,
-        limits=UNSEEN_IMAGES,
+        limits=unseen_images("invalid_rate", RATE_HELD),
         cannot_tell="why: refusals are in `refusal_rate`, the texts in the samples",
     ),
     Metric(

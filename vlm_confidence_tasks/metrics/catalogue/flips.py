@@ -6,9 +6,10 @@ from vlm_confidence_tasks.metrics.answers import Answers, first_of_group
 from vlm_confidence_tasks.metrics.catalogue.metric import (
     DOWN,
     PERTURBED,
-    UNSEEN_IMAGES,
+    RATE_HELD,
     Metric,
     only,
+    unseen_images,
 )
 from vlm_confidence_tasks.metrics.functional.checks import Floats
 from vlm_confidence_tasks.metrics.statistics.means import MeanOverFamilies, Rate
@@ -44,7 +45,7 @@ METRICS = (
         higher_is_better=DOWN,
         core=PERTURBED,
         per_image=True,
-        limits=UNSEEN_IMAGES,
+        limits=unseen_images("ifr", RATE_HELD),
         cannot_tell="whether a flip was for the better: see `right_to_wrong`",
     ),
     Metric(

@@ -23,8 +23,10 @@ from vlm_confidence_tasks.metrics.statistics.refitted import (
     Temperature,
 )
 
-# What is fitted is taken as given: of a confidence that tells nothing, 77% of the intervals held.
-GIVEN = "its interval holds in 77 to 100%"
+# What is fitted is taken as given, which tells least where 90% of confidences are exactly 1.
+ERROR_HELD = "its interval holds in 61 to 100%"
+LOSS_HELD = "its interval holds in 75 to 100%"
+NLL_HELD = "its interval holds in 72 to 100%"
 SIZE_HELD = "its interval holds in 81 to 95%"
 
 METRICS = (
@@ -47,7 +49,7 @@ METRICS = (
         sides=BOTH,
         also=("options",),
         redefined=True,
-        limits=GIVEN,
+        limits=ERROR_HELD,
         needs="50 wrong",
         cannot_tell="the order of confidences, which stays; it has no floor",
     ),
@@ -60,6 +62,7 @@ METRICS = (
         sides=BOTH,
         also=("options",),
         formerly="brier_ts",
+        limits=LOSS_HELD,
         needs="50 wrong",
         cannot_tell="as `ece_ts`",
     ),
@@ -72,6 +75,7 @@ METRICS = (
         sides=BOTH,
         also=("options",),
         redefined=True,
+        limits=NLL_HELD,
         needs="50 wrong",
         cannot_tell="as `ece_ts`",
     ),
@@ -83,7 +87,7 @@ METRICS = (
         higher_is_better=DOWN,
         sides=BOTH,
         source="stated",
-        limits=GIVEN,
+        limits=ERROR_HELD,
         needs="500",
         cannot_tell="as `ece_ts`",
     ),
@@ -96,6 +100,7 @@ METRICS = (
         sides=BOTH,
         formerly="verbal_brier_iso",
         source="stated",
+        limits=LOSS_HELD,
         needs="500",
         cannot_tell="as `ece_ts`",
     ),

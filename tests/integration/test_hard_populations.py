@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import hard_populations as study
+from simulated_answers import design
 from vlm_confidence_tasks.metrics import metrics_for
 
 PAGE = Path(__file__).parents[2] / "docs" / "studies" / "hard-populations.md"
@@ -68,7 +69,8 @@ def test_a_row_counts_what_is_shown_and_wrong() -> None:
     assert len(cells) == 3 and re.match(r"[\d.]+ \([\d.]+\)$", wrong)
 
 
-def test_a_width_stands_where_one_was_measured_before() -> None:
+def test_a_width_stands_where_one_was_measured_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(design, "TRUTH_ANSWERS", 40_000)
     name = "temperature, saturated"
     found = study.measured(name, study.KINDS[name], 30, 5)
     assert f", {found.width:.1f} wide" in study.row(name, study.KINDS[name], 5)

@@ -205,7 +205,7 @@ def _weighed(record: Metric) -> Iterator[Metric]:
             statistic=PerImage(mean),
             description=f"{record.description}; images weigh alike",
             # Limits that send a reader to this metric are not its own.
-            limits="" if f"`{record.name}_per_image`" in record.limits else record.limits,
+            limits="" if "{per_image}" in record.limits else record.limits,
             core=(),
             formerly="",
         )
@@ -225,11 +225,12 @@ def _sided(
             **part,
         )
         formerly = f"{prefix}{record.formerly}{side.suffix}" if record.formerly else ""
+        limits = record.limits.format(per_image=f"{prefix}{record.name}_per_image{side.suffix}")
         yield NamedMetric(
             name=f"{prefix}{record.name.format(**part)}{side.suffix}",
             record=record,
             selection=Selection(source, side, **part),
-            description=f"{text}; {record.limits}" if record.limits else text,
+            description=f"{text}; {limits}" if limits else text,
             requires=record.requires | _REQUIRED[source],
             floor=floor,
             formerly=formerly,

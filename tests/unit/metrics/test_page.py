@@ -58,7 +58,8 @@ def row(record: Metric) -> str:
         probabilities="probabilities",
         **{kind: f"`{place}`" for kind, place in PLACES.items()},
     ).removeprefix(": ")
-    means = f"{text}; {record.limits}" if record.limits else text
+    limits = record.limits.format(per_image=f"{record.name}_per_image")
+    means = f"{text}; {limits}" if limits else text
     listed = ", ".join(f"`{name}`" for name in names(record))
     needs = "" if record.needs == USUAL else record.needs
     return f"| {listed} | {means} | {needs} | {record.cannot_tell} |\n"

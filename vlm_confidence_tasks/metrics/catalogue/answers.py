@@ -15,7 +15,6 @@ from vlm_confidence_tasks.metrics.catalogue.metric import (
     UP,
     Metric,
     only,
-    unseen_images,
 )
 from vlm_confidence_tasks.metrics.functional.calibration import log_probability
 from vlm_confidence_tasks.metrics.functional.checks import Floats, any_number
@@ -109,7 +108,7 @@ METRICS = (
         sides=BOTH,
         core=BOTH,
         per_image=True,
-        limits=unseen_images("accuracy", RATE_HELD),
+        limits=RATE_HELD,
         needs="1,000",
         cannot_tell="whether wrong answers are guesses or refusals: see `refusal_rate`",
     ),
@@ -128,7 +127,7 @@ METRICS = (
         sides=BOTH,
         core=BOTH,
         per_image=True,
-        limits=unseen_images("entropy", MEAN_HELD),
+        limits=MEAN_HELD,
         cannot_tell="which of several right wordings were in doubt; compare only within a model",
     ),
     Metric(
@@ -145,7 +144,7 @@ METRICS = (
         sides=BOTH,
         core=BOTH,
         per_image=True,
-        limits=unseen_images("confidence", MEAN_HELD),
+        limits=MEAN_HELD,
         cannot_tell="how likely any label is: see `answer_mass`",
     ),
     Metric(
@@ -165,7 +164,7 @@ METRICS = (
         sides=BOTH,
         core=PERTURBED,
         per_image=True,
-        limits=unseen_images("invalid_rate", RATE_HELD),
+        limits=RATE_HELD,
         cannot_tell="why: refusals are in `refusal_rate`, the texts in the samples",
     ),
     Metric(

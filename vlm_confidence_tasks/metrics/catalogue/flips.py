@@ -9,7 +9,6 @@ from vlm_confidence_tasks.metrics.catalogue.metric import (
     RATE_HELD,
     Metric,
     only,
-    unseen_images,
 )
 from vlm_confidence_tasks.metrics.functional.checks import Floats
 from vlm_confidence_tasks.metrics.statistics.means import MeanOverFamilies, Rate
@@ -45,7 +44,7 @@ METRICS = (
         higher_is_better=DOWN,
         core=PERTURBED,
         per_image=True,
-        limits=unseen_images("ifr", RATE_HELD),
+        limits=RATE_HELD,
         cannot_tell="whether a flip was for the better: see `right_to_wrong`",
     ),
     Metric(

@@ -43,19 +43,11 @@ SHOWN: Sides = (Side("", "clean and perturbed images", lambda answers: answers.s
 
 UP, DOWN = True, False
 
-# The lowest of 100 images in docs/studies/coverage.md.
-RATE_HELD, MEAN_HELD = "47%", "24%"
-
-
-def unseen_images(name: str, held: str) -> str:
-    """Return the limits of a mean over answers, which that over images does not have.
-
-    >>> unseen_images("accuracy", RATE_HELD)
-    'its interval holds in 54% where few images have many questions: see `accuracy_per_image`'
-    """
-    return (
-        f"its interval holds in {held} where few images have many questions: see `{name}_per_image`"
-    )
+# Limits of rates and of other means over answers, the lowest of 100 images in
+# docs/studies/coverage.md. "{per_image}" stands for the metric in which images weigh alike.
+_FEW = "where few images have many questions: see `{per_image}`"
+RATE_HELD = f"its interval holds in 47% {_FEW}"
+MEAN_HELD = f"its interval holds in 24% {_FEW}"
 
 
 @dataclass(frozen=True)
@@ -79,7 +71,8 @@ class Metric:
         formerly: Its name in release 0.1.0, which is understood for one more release.
         redefined: Whether release 0.1.0 had another number under its name, so that results files
             may hold that.
-        limits: Where its interval or test does not hold as promised.
+        limits: Where its interval or test does not hold as promised; "{per_image}" stands for the
+            second metric.
         needs: How much data it takes before the number says something, in questions unless it
             says what.
         cannot_tell: What it says nothing about, and which metric does.

@@ -192,6 +192,17 @@ KINDS += ("nll_ts", "hit_90", "risk_80", "defense_auroc", "error_auroc_entropy",
 KINDS += ("error_auroc_pair", "drift_d_context", "drift_ratio_context", "verbal_alignment")
 
 
+def test_limits_name_the_metric_in_which_images_weigh_alike_and_are_not_its_own():
+    named = {
+        name: re.findall(r"`(\w+_per_image\w*)`", metric.description)
+        for name, metric in METRICS.items()
+    }
+    assert named["accuracy_clean"] == ["accuracy_per_image_clean"]
+    assert named["entropy_delta"] == ["entropy_delta_per_image"]
+    for name, others in named.items():
+        assert METRICS.keys() >= set(others) and not (others and "_per_image" in name)
+
+
 @pytest.mark.parametrize("large", [45, 30])
 def test_uneven_images_have_intervals_of_what_weighs_images_alike_alone(large: int) -> None:
     """One image has over half of the answers, or is so large that the others say too little."""

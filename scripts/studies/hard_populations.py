@@ -121,7 +121,7 @@ sizes that are log-uniform, or fall as 1 / n^2 (*many on few*); larger images ar
 
 Where large images are rare, a sample without any of them says nothing of them. Its images are
 nearly even, so that it has an interval, of the small images: there those of `accuracy`, `entropy`,
-`aurc` and `augrc` hold in far under 91% where they are shown. These numbers and `ece_ts` say so, and
+`aurc` and `augrc` hold in far under 91% where they are shown. They and `ece_ts` say so, and
 [where one image decides](../reading-the-numbers.md#where-one-image-decides) explains it.
 `..._per_image` holds.
 

@@ -191,7 +191,7 @@ def test_the_page_has_a_row_for_each_kind_and_the_csv_one_for_each_cell() -> Non
     coverage.write_cells(results, cells)
     rows = [line.split(" | ")[2:] for line in page.splitlines() if line.startswith("| ")][1:]
     worst = ["100.0 (21.5)", "30; 1; 1; 0"]
-    cells_measured = ["3 of 64: under 10 answers", "4 of 64: under 10 answers"]
+    cells_measured = ["3 of 64: under 10 answers", "4 of 64: under 40 answers"]
     shares = ["", "100.0 / 100.0 / 100.0", "", ""]
     assert rows[0] == ["95", *worst, *shares, cells_measured[0], "3", "0.0% |"]
     assert [row[0] for row in rows] == ["95", "5"]

@@ -195,6 +195,9 @@ KINDS |= {
     "aurc, saturated": of_metric(
         "aurc", _SATURATED, 0.05, "Area under risk and coverage, 90% at exactly 1, 5% wrong"
     ),
+    "augrc, saturated": of_metric(
+        "augrc", _SATURATED, 0.025, "The same, generalised risk, 90% at exactly 1, 5% wrong"
+    ),
     "calibration_intercept, saturated": of_metric(
         "calibration_intercept",
         _SATURATED,

@@ -53,7 +53,7 @@ HELD = "its interval holds in 89 to 100%"
 INTERCEPT_HELD = "its interval holds in 77 to 100%"
 AUROC_HELD = "its interval holds in 86 to 100%"
 AURC_HELD = "its interval holds in 59 to 100%"
-AUGRC_HELD = "its interval holds in 76 to 100%"
+AUGRC_HELD = "its interval holds in 71 to 100%"
 CONFIDENCES: tuple[Source, ...] = ("stated", "options")
 
 

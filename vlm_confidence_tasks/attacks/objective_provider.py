@@ -65,6 +65,10 @@ class ObjectiveProvider:
         position = next(n for n, own in enumerate(images) if own.tobytes() == image.tobytes())
         parameters = dict(request.variant.parameters)
         labels = label_tokens(source.processor.tokenizer, request.key.labels)
+        if not labels:
+            raise ProbeError(
+                "an attack needs the labels' probabilities, which one token cannot tell"
+            )
         answered = None if clean.position is None else clean.position.step
         prefix = clean.reading.tokens[:answered] if clean.reading is not None and answered else ()
         order = image_order(request.question, len(images))

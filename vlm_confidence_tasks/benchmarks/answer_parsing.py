@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from vlm_confidence_tasks.benchmarks import answer_cues as cues
-from vlm_confidence_tasks.benchmarks.answer_words import Mention, NamedLabel, mentions, plain
+from vlm_confidence_tasks.benchmarks.answer_words import Mention, NamedLabel, mentions
 from vlm_confidence_tasks.benchmarks.denials import denied
 from vlm_confidence_tasks.benchmarks.refusals import refuses_at, unrefused
+from vlm_confidence_tasks.label_words import plain
 
 _FULL_STOP = re.compile(r"\.(?![^\W\u3400-\u9fff])|\u3002")
 _AND_OR = re.compile(r"\s+(?:(?:and|or|nor)\s+)?|[ ]*[或和][ ]*", re.I)

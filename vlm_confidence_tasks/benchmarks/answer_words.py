@@ -4,20 +4,13 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from vlm_confidence_tasks.label_words import OTHER_WORDS
+
 # Chinese is written without spaces: its characters are neither part of a word nor its end.
 CHINESE = "\u3400-\u9fff\uf900-\ufaff"
-# Full-width forms, character by character, so that places in the text stay what they are.
-_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
 _LETTER = rf"[^\W_{CHINESE}]"
 # Contractions, hyphenated words and abbreviations are words: "I'm", "T-shirt", "a.m.".
 _LATIN = rf"(?:{_LETTER}\.){{2,}}|{_LETTER}+(?:['\u2019-]{_LETTER}+)*"
-# Yes and no in other words, the longer before what it begins with.
-OTHER_WORDS = {
-    **dict.fromkeys(("是的", "是", "对的", "對的", "对", "對", "没错", "沒錯"), "yes"),
-    **dict.fromkeys(("有的", "有", "正确", "正確", "yeah", "yep", "yup"), "yes"),
-    **dict.fromkeys(("不是的", "不是", "不对", "不對", "不", "否", "错误", "錯誤"), "no"),
-    **dict.fromkeys(("没有", "沒有", "没", "沒", "nope", "nah"), "no"),
-}
 # What may stand before a Chinese yes or no in the same clause.
 _CHINESE_LEAD = (
     r"(?:(?:所以|因此|故|那么|那麼)?(?:我?(?:认为|認為|觉得|覺得|想|猜))?"
@@ -151,15 +144,6 @@ class Mention(NamedTuple):
         if not self.next and not any(map(str.isalnum, after)):
             return True
         return self.following in _REASON or _CLOSED.match(after) is not None
-
-
-def plain(text: str) -> str:
-    """Return a text with its full-width forms as ASCII; every character keeps its place.
-
-    >>> plain("Answer\uff1a\uff22")
-    'Answer:B'
-    """
-    return text.translate(_FULL_WIDTH)
 
 
 def mentions(text: str, labels: Sequence[str]) -> list[Mention]:

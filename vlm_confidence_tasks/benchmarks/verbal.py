@@ -6,7 +6,8 @@ Semantic Perturbation" (arXiv 2504.14848), after Kumar et al. 2024.
 
 import re
 
-from vlm_confidence_tasks.benchmarks.answer_words import CHINESE, plain
+from vlm_confidence_tasks.benchmarks.answer_words import CHINESE
+from vlm_confidence_tasks.label_words import plain
 from vlm_confidence_tasks.types import Question
 
 # Person of the prompt -> the prompt.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache, wraps
+from functools import wraps
 from typing import Any
 
 import torch
@@ -35,13 +35,12 @@ def watched(
     """
     original = model.generate
     scorer = OptionScorer(tokenizer)
-    tokens = cache(lambda labels: label_tokens(tokenizer, labels))
 
     @wraps(original)
     def generate(*args: Any, **kwargs: Any) -> Any:
         try:
             wanted = rows.rows()
-            labels = [tokens(row.labels) for row in wanted]
+            labels = [label_tokens(tokenizer, row.labels) for row in wanted]
             options = scorer.batch(args, kwargs, [row.options for row in wanted])
             states = None
             # Without need no hook is registered.

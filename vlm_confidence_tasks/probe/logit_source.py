@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
 from typing import Any, Protocol
 
 from loguru import logger
@@ -79,7 +78,6 @@ class TransformersSource(LogitSource):
         """Prepare; the model is wrapped in `reading` only, and attacked only with a processor."""
         self.model, self.tokenizer, self.processor = model, tokenizer, processor
         self.origin = origin(model)
-        self._tokens = cache(lambda labels: label_tokens(tokenizer, labels))
 
     def numerics(self) -> Mapping[str, Any]:
         """Return dtypes, device types, attention kernel and quantisation."""
@@ -94,7 +92,7 @@ class TransformersSource(LogitSource):
 
     def label_tokens(self, labels: tuple[str, ...]) -> Sequence[Sequence[int]]:
         """Return the token ids of each label."""
-        return self._tokens(labels)
+        return label_tokens(self.tokenizer, labels)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of token ids, without special ones."""

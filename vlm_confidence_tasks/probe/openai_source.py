@@ -16,9 +16,9 @@ from vlm_confidence_tasks.errors import RequestError, one_line
 from vlm_confidence_tasks.probe.backend import ProbeError
 from vlm_confidence_tasks.probe.carrying import CarryingText, Served, carried, escaped
 from vlm_confidence_tasks.probe.description import NO_PROBABILITIES, Capability, Origin
-from vlm_confidence_tasks.probe.labels import spellings
 from vlm_confidence_tasks.probe.reading import Reading
 from vlm_confidence_tasks.probe.rows import BatchRows
+from vlm_confidence_tasks.probe.served_tokens import spelled_tokens, token_bytes, token_id
 from vlm_confidence_tasks.probe.temporary import replaced
 from vlm_confidence_tasks.probe.top_k import (
     ALL,
@@ -163,7 +163,7 @@ class OpenAISource:
                 "an answer came without log-probabilities, which the server sent before; nothing "
                 "was scored"
             )
-        return read_top_k(steps, spelled_tokens(labels), self._vocabulary)
+        return read_top_k(steps, spelled_tokens(steps, labels), self._vocabulary)
 
     def served(self, text: str) -> Served:
         """Return what the server said of an answer.
@@ -190,29 +190,6 @@ class OpenAISource:
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of tokens, named as by `token_id`."""
         return b"".join(map(token_bytes, tokens)).decode("utf-8", errors="replace")
-
-
-def token_id(data: bytes) -> int:
-    """Return a number for a token that is known by its bytes alone, from which they can be told.
-
-    >>> token_bytes(token_id(b" Yes"))
-    b' Yes'
-    """
-    return int.from_bytes(b"\x01" + data, "big")
-
-
-def token_bytes(token: int) -> bytes:
-    """Return the bytes of a token, given its `token_id`."""
-    return token.to_bytes((token.bit_length() + 7) // 8, "big")[1:]
-
-
-def spelled_tokens(labels: Sequence[str]) -> list[list[int]]:
-    """Return, for each label, the tokens that `probe.label_tokens` would look for.
-
-    Whether the vocabulary has them is unknown: those that are not among the likeliest count as
-    unseen.
-    """
-    return [sorted(token_id(text.encode()) for text in spellings(label)) for label in labels]
 
 
 def same_model(asked: str, served: str) -> bool:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,6 @@ class VllmSource:
         self._vocabulary = int(self._config.get_vocab_size())
         self._k = _allowed(wanted_top_k(), self._config.max_logprobs, self._vocabulary)
         self.origin = _origin(self._config)
-        self._tokens = cache(lambda labels: label_tokens(self._tokenizer, labels))
         self._prompt_tokens = self._cached_tokens = 0
 
     def numerics(self) -> Mapping[str, Any]:
@@ -143,7 +142,7 @@ class VllmSource:
         steps = read_outputs(carried(text))
         if not steps:
             raise RequestError("vLLM returned no log-probabilities; nothing was scored")
-        return read_top_k(steps, self._tokens(tuple(labels)), self._vocabulary)
+        return read_top_k(steps, label_tokens(self._tokenizer, labels), self._vocabulary)
 
     def served(self, text: str) -> Served:
         """Return whether the limit of tokens cut an answer off.

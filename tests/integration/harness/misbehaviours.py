@@ -161,7 +161,7 @@ CASES = (
     ),
     Case("its probabilities sum to 1.0001", of_sum(1.0001), ONE),
     Case("its list is in no order", lambda made: steps(made)[0]["top_logprobs"].reverse(), ONE),
-    # 5 of 20: p_k is 0.0025, and each label has ten more spellings, of which none holds more.
+    # 5 of 20: p_k is 0.0025, and each label may have more spellings, of which none holds more.
     Case(
         "it lists 5 tokens of 20",
         listing(keep=5),

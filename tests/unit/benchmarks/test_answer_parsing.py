@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlm_confidence_tasks.benchmarks import find_answer, parse_answer, refuses
-from vlm_confidence_tasks.benchmarks.answer_words import CHINESE, OTHER_WORDS
+from vlm_confidence_tasks.benchmarks.answer_words import CHINESE
+from vlm_confidence_tasks.label_words import OTHER_WORDS
 
 YES_NO = ("Yes", "No")
 LETTERS = ("A", "B", "C", "D")

@@ -11,13 +11,10 @@ from hypothesis import strategies as st
 
 from vlm_confidence_tasks.errors import RequestError
 from vlm_confidence_tasks.probe import ProbeError, Served, escaped, find_source
-from vlm_confidence_tasks.probe.openai_source import (
-    read_steps,
-    spelled_tokens,
-    token_bytes,
-    token_id,
-)
-from vlm_confidence_tasks.probe.top_k import ALL
+from vlm_confidence_tasks.probe.labels import MOST_SPELLINGS
+from vlm_confidence_tasks.probe.openai_source import read_steps
+from vlm_confidence_tasks.probe.served_tokens import spelled_tokens, token_bytes, token_id
+from vlm_confidence_tasks.probe.top_k import ALL, TopKStep
 from vlm_confidence_tasks.probe.vllm_source import read_outputs
 
 WORDS = ("<end>", "Yes", "No", " dog", ".")
@@ -350,7 +347,25 @@ def test_a_token_is_told_from_its_number(data):
     assert token_bytes(token_id(data)) == data
 
 
-def test_labels_are_looked_for_in_the_spellings_of_a_tokenizer():
-    yes, no = spelled_tokens(("Yes", "No"))
-    assert {token_bytes(token) for token in yes} >= {b"Yes", b" Yes", b"yes", b"YES", b"(Yes"}
-    assert not set(yes) & set(no)
+@pytest.mark.parametrize(
+    ("texts", "listed", "spelled"),
+    [
+        (["Yes", "."], ["No", '"No'], (["Yes"], ['"No', "No"])),
+        (['"', "YES"], [" yes", "\u662f"], ([" yes", "YES", "\u662f"], [])),
+        # Of several tokens the first, where it begins no other label and the label ends there.
+        (["Y", "ES", "."], ["N"], (["Y"], [])),
+        (["Y", "ESTERDAY"], ["N"], ([], [])),
+        (["\u6ca1", "\u9519"], [], ([], ["\u6ca1"])),
+    ],
+)
+def test_labels_are_looked_for_in_the_tokens_that_a_server_names(texts, listed, spelled):
+    steps = [
+        TopKStep(token_id(text.encode()), -1.0, [(token_id(o.encode()), -2.0) for o in listed])
+        for text in texts
+    ]
+    found = spelled_tokens(steps, ("Yes", "No"))
+    seen = [[token_bytes(t).decode() for t in own if t >= 0] for own in found]
+    assert [sorted(own) for own in seen] == [sorted(own) for own in spelled]
+    # Others that were not seen may be there, none twice.
+    assert [len(own) for own in found] == [MOST_SPELLINGS] * 2
+    assert not set(found[0]) & set(found[1])

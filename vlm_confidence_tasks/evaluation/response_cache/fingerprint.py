@@ -17,7 +17,7 @@ from vlm_confidence_tasks import probe
 from vlm_confidence_tasks.evaluation.request import Request
 
 # Incremented when measurements or keys change without a change of a version or field below.
-FORMAT = 4
+FORMAT = 5
 # Packages whose code affects measurements; None as the version if not installed.
 PACKAGES = (
     *("vlm_confidence_tasks", "lmms_eval", "torch", "torchvision", "transformers"),

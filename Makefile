@@ -11,7 +11,7 @@ LONG = $(addprefix tests/integration/,zoo models/test_llava.py \
 		servers.py session.py) \
 	$(addprefix test_,coverage.py csp.py docs.py first_hour.py install.py notebook.py scale.py \
 		seams.py site.py)) \
-	tests/unit/calibration/test_training.py \
+	$(addprefix tests/unit/,calibration/test_training.py probe/test_real_vocabularies.py) \
 	$(addprefix tests/unit/report/test_,commands.py compare.py example.py nasty_results.py)
 PYTEST = $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 # Tracing takes a third of the time of tests: .ci/run asks for it.

@@ -15,11 +15,10 @@ import torch
 from numpy.random import Generator
 from PIL import Image
 
-from vlm_confidence_tasks.attacks.goals import entropies
 from vlm_confidence_tasks.attacks.pixels import KEY
 from vlm_confidence_tasks.perturbations import image_digest
 from vlm_confidence_tasks.perturbations.seeding import generator
-from vlm_confidence_tasks.probe import LogitSource, ProbeError
+from vlm_confidence_tasks.probe import LogitSource, ProbeError, entropies
 
 Condition = Literal["source", "clamponly", "noclamp", "generated"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
@@ -85,7 +84,7 @@ def shown_values(
 def prompt_entropies(model: Any, inputs: Mapping[str, Any]) -> torch.Tensor:
     """Return the entropy of the next token at each position of a prompt, [tokens]."""
     logits = model(**inputs, use_cache=False).logits[0]
-    return entropies(torch.log_softmax(logits.float(), dim=-1))
+    return entropies(logits)
 
 
 @torch.no_grad()
@@ -102,4 +101,4 @@ def generated_entropy(model: Any, inputs: Mapping[str, Any], max_new_tokens: int
     tokens = output.sequences[0, inputs["input_ids"].shape[1] :].tolist()
     length = next((n for n, token in enumerate(tokens) if token in ends), len(tokens))
     steps = torch.stack([step[0] for step in output.logits[: max(length, 1)]])
-    return float(entropies(torch.log_softmax(steps.float(), dim=-1)).mean())
+    return float(entropies(steps).mean())

@@ -4,6 +4,7 @@ from vlm_confidence_tasks.probe.answer_position import answer_position
 from vlm_confidence_tasks.probe.backend import ProbeError, check_length
 from vlm_confidence_tasks.probe.carrying import Served, escaped
 from vlm_confidence_tasks.probe.description import Origin, folder_digest
+from vlm_confidence_tasks.probe.distribution import entropies, measure
 from vlm_confidence_tasks.probe.hidden_states import StateRecorder, Vision, pool_vision
 from vlm_confidence_tasks.probe.labels import label_tokens
 from vlm_confidence_tasks.probe.logit_source import (
@@ -44,6 +45,7 @@ __all__ = [
     "Vision",
     "answer_position",
     "check_length",
+    "entropies",
     "escaped",
     "find_source",
     "find_structure",
@@ -55,6 +57,7 @@ __all__ = [
     "label_tokens",
     "make_readout",
     "max_width",
+    "measure",
     "measure_step",
     "options_of",
     "out_of_memory",

@@ -8,6 +8,7 @@ import torch
 from transformers import Cache
 
 from vlm_confidence_tasks.probe.backend import ProbeError
+from vlm_confidence_tasks.probe.distribution import measure
 from vlm_confidence_tasks.probe.reading import FloatArray
 
 
@@ -31,7 +32,8 @@ class PromptState:
         Without a copy of the cache, only continuations of one token can be scored.
         """
         self.module = module
-        self._logprob = torch.log_softmax(output.logits[:, -1].float(), dim=-1)
+        # A view would keep the logits of the whole prompt alive.
+        self._logits: torch.Tensor = output.logits[:, -1].clone()
         self._positions: torch.Tensor | None = kwargs.get("position_ids")
         self._mask: torch.Tensor | None = kwargs.get("attention_mask")
         self._cross_mask: torch.Tensor | None = kwargs.get("cross_attention_mask")
@@ -46,12 +48,13 @@ class PromptState:
         """
         longest = max(map(len, continuations))
         padded = [[*row, *[0] * (longest - len(row))] for row in continuations]
-        tokens = torch.tensor(padded, dtype=torch.long, device=self._logprob.device)
-        found = [self._logprob.gather(1, tokens[:, :1])]
+        tokens = torch.tensor(padded, dtype=torch.long, device=self._logits.device)
+        found = [measure(self._logits, tokens[:, :1])[1]]
         if longest > 1:
-            logprob = torch.log_softmax(self._run(tokens[:, :-1]).float(), dim=-1)
-            following = tokens[:, 1:, None].to(logprob.device)
-            found.append(logprob.gather(2, following)[..., 0].to(tokens.device))
+            logits = self._run(tokens[:, :-1])
+            following = tokens[:, 1:].reshape(-1, 1).to(logits.device)
+            logprob = measure(logits.flatten(0, 1), following)[1]
+            found.append(logprob.reshape(len(tokens), -1).to(tokens.device))
         rows = torch.cat(found, dim=1).cpu().numpy()
         return [row[: len(tokens)] for row, tokens in zip(rows, continuations, strict=True)]
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from vlm_confidence_tasks.probe.backend import ProbeError
+from vlm_confidence_tasks.probe.distribution import entropies
 from vlm_confidence_tasks.probe.grids import Images, grids, patches, roughness
 from vlm_confidence_tasks.probe.reading import FloatArray, HiddenStates, Reading
 from vlm_confidence_tasks.probe.recorder import LabelTokens, pad_label_tokens
@@ -121,9 +122,7 @@ class StateRecorder:
     def _lens_entropy(self, states: torch.Tensor) -> torch.Tensor:
         """Return the entropy of one layer's prediction in each row, [rows]."""
         logits = self._parts.head(self._parts.norm(states))
-        logprob = torch.log_softmax(logits.float(), dim=-1)
-        entropy: torch.Tensor = torch.special.entr(logprob.exp()).sum(dim=-1)
-        return entropy
+        return entropies(logits)
 
 
 class HiddenStatesBatch(StateRecorder):

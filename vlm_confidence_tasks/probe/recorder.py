@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from vlm_confidence_tasks.probe.backend import ProbeError
+from vlm_confidence_tasks.probe.distribution import measure
 from vlm_confidence_tasks.probe.reading import FloatArray, Reading, read_row
 
 LabelTokens = Sequence[Sequence[int]]
@@ -27,10 +28,9 @@ def measure_step(logits: torch.Tensor, chosen: torch.Tensor, labels: torch.Tenso
     The entropy, ln p of the chosen tokens [rows], and ln p of the labels' tokens [rows, tokens of
     labels]. Logits are the model's own, before any processor, [rows, vocabulary].
     """
-    logprob = torch.log_softmax(logits.float(), dim=-1)
-    entropy = torch.special.entr(logprob.exp()).sum(dim=-1, keepdim=True)
-    chosen_logprob = logprob.gather(1, chosen.to(logprob.device)[:, None])
-    return torch.cat([entropy, chosen_logprob, logprob.gather(1, labels.to(logprob.device))], dim=1)
+    wanted = [part.to(logits.device) for part in (chosen[:, None], labels)]
+    entropy, logprob = measure(logits, torch.cat(wanted, dim=1))
+    return torch.cat([entropy[:, None], logprob], dim=1)
 
 
 def read_rows(

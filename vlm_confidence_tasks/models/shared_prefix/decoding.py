@@ -115,8 +115,10 @@ def score_options(
     `logits` are those after each prompt, [questions, vocabulary]; `at_once` is the most options of
     a question in one pass.
     """
-    logprob = torch.log_softmax(logits.float(), dim=-1)
-    found = [[[logprob[index, option[0]]] for option in own] for index, own in enumerate(options)]
+    found = [
+        [[score] for score in _scores(row[None], [[option[0] for option in own]])[0]]
+        for row, own in zip(logits, options, strict=True)
+    ]
     longer = [
         (index, place)
         for index, own in enumerate(options)
@@ -131,14 +133,19 @@ def score_options(
             piece = rows.piece(index, offset, options[index][place][:-1])
             pieces.append(replace(piece, owner=len(options) + number, parent=index))
         for (index, place), after in zip(wave, rows.run(pieces, every=True), strict=True):
-            following = torch.tensor(options[index][place][1:], device=after.device)
-            scores = torch.log_softmax(after.float(), dim=-1).gather(1, following[:, None])
-            found[index][place] += list(scores[:, 0])
+            following = [[token] for token in options[index][place][1:]]
+            found[index][place] += list(_scores(after, following)[:, 0])
         rows.rewind(state)
     return [
         tuple(torch.stack([value.cpu() for value in option]).numpy() for option in own)
         for own in found
     ]
+
+
+def _scores(logits: torch.Tensor, tokens: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Return ln p of each row's tokens."""
+    ids = torch.tensor(tokens, dtype=torch.long, device=logits.device)
+    return probe.measure(logits, ids)[1]
 
 
 def _waves(options: Sequence[tuple[int, int]], at_once: int) -> list[list[tuple[int, int]]]:

@@ -5,7 +5,8 @@
     python scripts/benchmarks/recording.py --vocabularies      # seconds to find the labels' tokens
 
 Each way runs in turn on the same logits. The last line has the ratio of processor time and the
-largest errors of an entropy in nats (float64, float32). `--vocabularies` takes the tests' tokenizers.
+largest errors of an entropy in nats (float64, float32). `--vocabularies` takes the tokenizers of
+the tests.
 """
 
 from __future__ import annotations

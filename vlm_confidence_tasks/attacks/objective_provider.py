@@ -67,7 +67,8 @@ class ObjectiveProvider:
         labels = label_tokens(source.processor.tokenizer, request.key.labels)
         if not labels:
             raise ProbeError(
-                "an attack needs the labels' probabilities, which one token cannot tell"
+                "an attack needs the labels' probabilities: in this model's vocabulary "
+                f"{', '.join(request.key.labels)} have no tokens of their own"
             )
         answered = None if clean.position is None else clean.position.step
         prefix = clean.reading.tokens[:answered] if clean.reading is not None and answered else ()

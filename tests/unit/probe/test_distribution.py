@@ -39,6 +39,15 @@ def test_150_000_tokens_are_summed_to_a_millionth(spread, dtype):
         assert logprob[row].numpy() == pytest.approx(wanted, abs=1e-6, rel=6e-8)
 
 
+def test_half_on_one_token_and_half_on_all_others_by_hand():
+    logits = torch.zeros(1, SIZE, dtype=torch.double)
+    logits[0, 7] = math.log(SIZE - 1)
+    entropy, logprob = measure(logits, torch.tensor([[7, 8]]))
+    other = math.log(2 * (SIZE - 1))
+    assert entropy.item() == pytest.approx((math.log(2) + other) / 2, abs=1e-6)
+    assert logprob[0].numpy() == pytest.approx([-math.log(2), -other], abs=1e-6)
+
+
 @given(st.lists(st.floats(-50, 50), min_size=2, max_size=9), st.integers(0, 3))
 def test_tokens_that_cannot_be_have_no_part_in_it(numbers, impossible):
     row = torch.tensor([*numbers, *[-math.inf] * impossible])

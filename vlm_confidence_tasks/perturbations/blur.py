@@ -16,6 +16,7 @@ from PIL import Image
 
 from vlm_confidence_tasks.perturbations.parameters import Severity
 from vlm_confidence_tasks.perturbations.registry import register
+from vlm_confidence_tasks.perturbations.row_blocks import row_blocks
 
 SIGMAS = (1, 2, 3, 4, 6)
 RADII_AND_SIGMAS = ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15))
@@ -76,13 +77,31 @@ def _taps(severity: int, angle: float) -> dict[tuple[int, int], int]:
 def _weighted_mean(
     padded: NDArray[np.uint8], reach: int, taps: dict[tuple[int, int], int]
 ) -> NDArray[np.uint8]:
+    height, width = (side - 2 * reach for side in padded.shape[:2])
+    result = np.empty((height, width, 3), np.uint8)
+    for rows in row_blocks(result.shape):
+        above_and_below = slice(rows.start, rows.stop + 2 * reach)
+        result[rows] = _mean_of_rows(padded[above_and_below], reach, taps)
+    return result
+
+
+def _mean_of_rows(
+    padded: NDArray[np.uint8], reach: int, taps: dict[tuple[int, int], int]
+) -> NDArray[np.uint16]:
     wide = padded.astype(np.uint16)
     height, width = (side - 2 * reach for side in padded.shape[:2])
-    # 255 * 256 + 128 still fits in 16 bits; the 128 rounds the mean half up.
-    total = np.full((height, width, 3), 128, np.uint16)
-    product = np.empty_like(total)
-    for (down, right), weight in taps.items():
+
+    def window(down: int, right: int) -> NDArray[np.uint16]:
         top, left = reach + down, reach + right
-        window = wide[top : top + height, left : left + width]
-        total += np.multiply(window, np.uint16(weight), out=product)
-    return (total >> 8).astype(np.uint8)
+        return wide[top : top + height, left : left + width]
+
+    # 255 * 256 + 128 still fits in 16 bits; the 128 rounds the mean half up.
+    total = window(0, 0) * np.uint16(taps[0, 0]) + np.uint16(128)
+    pair = np.empty_like(total)
+    for (down, right), weight in taps.items():
+        # The taps are symmetric: each is weighted together with the one opposite.
+        if (down, right) > (0, 0):
+            np.add(window(down, right), window(-down, -right), out=pair)
+            pair *= np.uint16(weight)
+            total += pair
+    return np.asarray(total >> 8, np.uint16)

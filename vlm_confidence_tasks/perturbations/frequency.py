@@ -16,12 +16,14 @@ from PIL import Image
 
 from vlm_confidence_tasks.perturbations.parameters import Range
 from vlm_confidence_tasks.perturbations.registry import register
+from vlm_confidence_tasks.perturbations.row_blocks import row_blocks
 from vlm_confidence_tasks.perturbations.spectrum import (
     Band,
     Floats,
+    Gain,
     band_mask,
     filtered,
-    inverse,
+    filtered_channel,
     low_pass_mask,
 )
 
@@ -36,8 +38,7 @@ def low_pass(image: Image.Image, *, cutoff: Cutoff, shape: Shape = "ideal") -> I
     0.5 keeps all, 0 the mean alone. `ideal` cuts at once (and rings), `gaussian` has the gain
     exp(-r^2 / (2 cutoff^2)). Rounded to whole grey levels, where the source truncates.
     """
-    pixels = np.asarray(image, np.float64)
-    return rounded(filtered(pixels, low_pass_mask(image.height, image.width, cutoff, shape)))
+    return _filtered(image, low_pass_mask(image.height, image.width, cutoff, shape))
 
 
 @register("high_pass", family="highpass", strength="cutoff")
@@ -49,10 +50,9 @@ def high_pass(
     `keep_mean` keeps each channel's mean. The source drops it: without it half of what is left
     is negative and is clipped to black.
     """
-    pixels = np.asarray(image, np.float64)
     gain = 1.0 - low_pass_mask(image.height, image.width, cutoff, shape)
     gain[0, 0] = float(keep_mean)
-    return rounded(filtered(pixels, gain))
+    return _filtered(image, gain)
 
 
 @register("band_noise", family="bandnoise", strength="epsilon")
@@ -69,8 +69,11 @@ def band_noise(
     Raises:
         ValueError: The image is too small to have a frequency in the band.
     """
-    pixels = np.asarray(image, np.float64)
-    return rounded(pixels + 255.0 * epsilon * unit_noise((image.height, image.width, 3), rng, band))
+    pixels = np.asarray(image)
+    noise = unit_noise(pixels.shape, rng, band)
+    noise *= 255.0 * epsilon
+    noise += pixels
+    return rounded(noise)
 
 
 @register("band_phase", family="bandphase")
@@ -84,26 +87,36 @@ def band_phase(image: Image.Image, rng: Generator, *, band: Band) -> Image.Image
     Raises:
         ValueError: The image is too small to have a frequency in the band.
     """
-    return rounded(scrambled(np.asarray(image, np.float64), rng, band))
+    turn = turns((image.height, image.width), rng, band)
+    return _filtered(image, turn)
 
 
-def unit_noise(shape: tuple[int, int, int], rng: Generator, band: Band) -> Floats:
+def unit_noise(shape: tuple[int, ...], rng: Generator, band: Band) -> Floats:
     """Return white noise [H, W, C] masked to a band, with a root mean square of 1."""
     noise = filtered(rng.standard_normal(shape), band_mask(shape[0], shape[1], band))
-    return np.asarray(noise / np.sqrt(np.square(noise).mean()), np.float64)
+    noise /= np.sqrt(np.square(noise).mean())
+    return noise
 
 
-def scrambled(pixels: Floats, rng: Generator, band: Band) -> Floats:
-    """Return pixels [H, W, C] whose phases in a band are scrambled, before they are rounded."""
+def turns(shape: tuple[int, int], rng: Generator, band: Band) -> NDArray[np.complex128]:
+    """Return by what frequencies [H, W // 2 + 1] are multiplied to scramble a band's phases."""
     # The phases of real noise are uniform, and opposite at opposite frequencies.
-    turn = np.fft.rfft2(rng.standard_normal(pixels.shape[:2]))
+    turn = np.fft.rfft2(rng.standard_normal(shape))
     turn /= np.abs(turn)
-    height, width = pixels.shape[:2]
-    turn[~band_mask(height, width, band)] = 1.0
+    turn[~band_mask(*shape, band)] = 1.0
     turn[0, 0] = 1.0
-    return inverse(np.fft.rfft2(pixels, axes=(0, 1)) * turn[..., None], pixels.shape)
+    return np.asarray(turn, np.complex128)
+
+
+def _filtered(image: Image.Image, gain: Gain) -> Image.Image:
+    """Return an image whose spectrum is multiplied, channel by channel to save memory."""
+    channels = (filtered_channel(np.asarray(channel), gain) for channel in image.split())
+    return Image.merge("RGB", [rounded(channel) for channel in channels])
 
 
 def rounded(pixels: NDArray[np.floating]) -> Image.Image:
-    """Return the image of values [H, W, 3], rounded half to even and clipped to 0..255."""
-    return Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
+    """Return the image of values [H, W, 3] or [H, W], rounded half to even, clipped to 0..255."""
+    result = np.empty(pixels.shape, np.uint8)
+    for rows in row_blocks(pixels.shape):
+        result[rows] = np.clip(np.rint(pixels[rows]), 0, 255)
+    return Image.fromarray(result)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from vlm_confidence_tasks.perturbations.parameters import Range
 from vlm_confidence_tasks.perturbations.registry import register
+from vlm_confidence_tasks.perturbations.row_blocks import row_blocks
 
 
 @register("gaussian_noise", family="noise", strength="epsilon")
@@ -33,13 +34,13 @@ def gaussian_noise(
     if limit == 0:
         return image.copy()
     pixels = np.asarray(image)
-    noise = np.empty(pixels.shape, np.float32)
-    rng.standard_normal(out=noise, dtype=np.float32)
-    # In place, since a fresh array of this size costs more than the arithmetic. All
-    # numbers from `rint` on are integers under 2^24, which float32 holds exactly.
-    noise *= np.float32(255 * epsilon)
-    np.rint(noise, out=noise)
-    np.clip(noise, -limit, limit, out=noise)
-    noise += pixels
-    np.clip(noise, 0, 255, out=noise)
-    return Image.fromarray(noise.astype(np.uint8))
+    result = np.empty_like(pixels)
+    for rows in row_blocks(pixels.shape):
+        # All numbers from `rint` on are integers under 2^24, which float32 holds exactly.
+        noise = rng.standard_normal(pixels[rows].shape, np.float32)
+        noise *= np.float32(255 * epsilon)
+        np.rint(noise, out=noise)
+        np.clip(noise, -limit, limit, out=noise)
+        noise += pixels[rows]
+        result[rows] = np.clip(noise, 0, 255, out=noise)
+    return Image.fromarray(result)

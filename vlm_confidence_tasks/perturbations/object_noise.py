@@ -12,6 +12,7 @@ from vlm_confidence_tasks.perturbations.needs import Masks
 from vlm_confidence_tasks.perturbations.parameters import Range
 from vlm_confidence_tasks.perturbations.regions import Mask, region
 from vlm_confidence_tasks.perturbations.registry import register
+from vlm_confidence_tasks.perturbations.row_blocks import row_blocks
 
 Schedule = Literal["constant", "vcd"]
 Where = Literal["object", "outside", "global"]
@@ -53,11 +54,13 @@ def diffuse(
     result = pixels.copy()
     if left == 1.0:
         return result
-    noise = rng.standard_normal(pixels.shape, dtype=np.float32)[mask]
-    values = pixels[mask].astype(np.float32) / np.float32(127.5) - np.float32(1)
-    values = np.float32(math.sqrt(left)) * values + np.float32(math.sqrt(1 - left)) * noise
-    values = np.rint((values + np.float32(1)) * np.float32(127.5))
-    result[mask] = np.clip(values, 0, 255).astype(np.uint8)
+    for rows in row_blocks(pixels.shape):
+        inside = mask[rows]
+        noise = rng.standard_normal(pixels[rows].shape, dtype=np.float32)[inside]
+        values = pixels[rows][inside].astype(np.float32) / np.float32(127.5) - np.float32(1)
+        values = np.float32(math.sqrt(left)) * values + np.float32(math.sqrt(1 - left)) * noise
+        values = np.rint((values + np.float32(1)) * np.float32(127.5))
+        result[rows][inside] = np.clip(values, 0, 255).astype(np.uint8)
     return result
 
 

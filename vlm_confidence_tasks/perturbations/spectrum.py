@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Gain = NDArray[np.floating | np.complexfloating | np.bool_]
 Band = Literal["low", "mid", "high"]
 BANDS: tuple[Band, ...] = ("low", "mid", "high")
 
@@ -53,12 +54,15 @@ def band_mask(height: int, width: int, band: Band) -> NDArray[np.bool_]:
     return np.asarray(mask, np.bool_)
 
 
-def filtered(pixels: NDArray[np.floating], gain: NDArray[np.floating | np.bool_]) -> Floats:
+def filtered(pixels: NDArray[np.floating | np.uint8], gain: Gain) -> Floats:
     """Multiply the spectrum of each channel, [H, W, C], by a gain, [H, W // 2 + 1]."""
-    spectrum = np.fft.rfft2(pixels, axes=(0, 1)) * gain[..., None]
-    return inverse(spectrum, pixels.shape)
+    result = np.empty(pixels.shape, np.float64)
+    for channel in range(pixels.shape[2]):
+        result[..., channel] = filtered_channel(pixels[..., channel], gain)
+    return result
 
 
-def inverse(spectrum: NDArray[np.complexfloating], shape: tuple[int, ...]) -> Floats:
-    """Return the pixels [H, W, C] of a spectrum [H, W // 2 + 1, C]."""
-    return np.asarray(np.fft.irfft2(spectrum, s=shape[:2], axes=(0, 1)), np.float64)
+def filtered_channel(pixels: NDArray[np.floating | np.uint8], gain: Gain) -> Floats:
+    """Multiply the spectrum of one channel, [H, W], by a gain, [H, W // 2 + 1]."""
+    spectrum = np.fft.rfft2(pixels) * gain
+    return np.asarray(np.fft.irfft2(spectrum, s=pixels.shape), np.float64)

@@ -12,8 +12,8 @@ from PIL import Image
 
 from vlm_confidence_tasks.metrics import BANDS, band_powers
 from vlm_confidence_tasks.perturbations import perturb
-from vlm_confidence_tasks.perturbations.frequency import scrambled, unit_noise
-from vlm_confidence_tasks.perturbations.spectrum import band_mask, low_pass_mask
+from vlm_confidence_tasks.perturbations.frequency import turns, unit_noise
+from vlm_confidence_tasks.perturbations.spectrum import band_mask, filtered, low_pass_mask
 
 from .strategies import images, laws, noise_image, roomy
 
@@ -31,6 +31,10 @@ def waves(*cycles, side=SIDE, mean=120):
 
 def image_of(pixels):
     return Image.fromarray(np.rint(pixels).astype(np.uint8))
+
+
+def scrambled(pixels, rng, band):
+    return filtered(pixels, turns(pixels.shape[:2], rng, band))
 
 
 def power(pixels):

@@ -15,7 +15,7 @@ import pyarrow.parquet
 from PIL import Image, ImageFile
 
 from vlm_confidence_tasks.benchmarks.base import LOCAL_DATA, Benchmark, DocumentError
-from vlm_confidence_tasks.benchmarks.decoding import Decoder
+from vlm_confidence_tasks.benchmarks.decoding import Decoder, Size, stored_size
 from vlm_confidence_tasks.errors import TaskError
 
 INDEX_COLUMN = "vlm_confidence_index"
@@ -70,6 +70,13 @@ class Documents:
         """Return how many images each document has."""
         return self._hashed[1]
 
+    def sizes(self) -> list[tuple[Size, ...]]:
+        """Return width and height of each document's stored images, by their headers.
+
+        An image whose header cannot be read has none.
+        """
+        return self._hashed[2]
+
     def stored(self, indices: Sequence[int]) -> datasets.Dataset:
         """Return some documents as their rows are stored, to be written as a smaller data set.
 
@@ -86,18 +93,22 @@ class Documents:
         return {name: filled(row[name]) for name in self._benchmark.image_columns}
 
     @cached_property
-    def _hashed(self) -> tuple[list[bytes], list[int]]:
+    def _hashed(self) -> tuple[list[bytes], list[int], list[tuple[Size, ...]]]:
         columns = list(self._benchmark.image_columns)
-        digests, counts = [], []
+        digests, counts, sizes = [], [], []
+        known: dict[bytes, tuple[Size, ...]] = {}
         for batch in self._rows.select_columns(columns).iter(batch_size=64):
             for cells in zip(*(batch[name] for name in columns), strict=True):
-                digest, images = hashlib.blake2b(digest_size=16), _flat(cells)
-                for cell in images:
-                    part = self._part(cell)
+                digest = hashlib.blake2b(digest_size=16)
+                parts = [self._part(cell) for cell in _flat(cells)]
+                for part in parts:
                     digest.update(len(part).to_bytes(8, "big") + part)
                 digests.append(digest.digest())
-                counts.append(len(images))
-        return digests, counts
+                counts.append(len(parts))
+                if digests[-1] not in known:
+                    known[digests[-1]] = tuple(filter(None, map(stored_size, parts)))
+                sizes.append(known[digests[-1]])
+        return digests, counts, sizes
 
     def _part(self, cell: Any) -> bytes:
         try:

@@ -20,6 +20,8 @@ from vlm_confidence_tasks.errors import TaskError
 MAX_PIXELS = "VLM_CONFIDENCE_MAX_PIXELS"
 DEFAULT_MAX_PIXELS = 50_000_000
 
+Size = tuple[int, int]
+
 
 class Decoder:
     """Decodes the images of a data set."""
@@ -80,6 +82,16 @@ class Decoder:
                 "each from its own least to its own greatest value"
             )
         return to_8_bits(image)
+
+
+def stored_size(data: bytes) -> Size | None:
+    """Return width and height of a stored image by its header, None if that cannot be read."""
+    try:
+        with Image.open(BytesIO(data)) as opened:
+            return opened.size
+    except Exception:
+        # Decoders raise many types. Who decodes the image says what is wrong with it.
+        return None
 
 
 def max_pixels() -> int:

@@ -14,6 +14,7 @@ from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.evaluation.blank_image import blank_images, is_blank, with_blanks
 from vlm_confidence_tasks.evaluation.follow_up import FollowUps
 from vlm_confidence_tasks.evaluation.images import ShownImages
+from vlm_confidence_tasks.evaluation.memory import image_memory
 from vlm_confidence_tasks.evaluation.representations import Representations
 from vlm_confidence_tasks.evaluation.request import (
     Generation,
@@ -108,7 +109,8 @@ def planned_calls(
     representations, follow_ups = Representations(), FollowUps()
     follow_ups.expect(requests)
     blank: set[RequestKey] = set()
-    for block in work(requests, representations.control_requests(requests)):
+    controls = representations.control_requests(requests)
+    for block in work(requests, controls, image_memory()):
         for call in calls(block, batch_size):
             first = call[0]
             own = "clean" if first.variant == CLEAN else "perturbed"

@@ -15,6 +15,7 @@ from vlm_confidence_tasks.evaluation.blank_image import SOURCE, with_blanks
 from vlm_confidence_tasks.evaluation.engine import Engine
 from vlm_confidence_tasks.evaluation.failures import Failures
 from vlm_confidence_tasks.evaluation.follow_up import FollowUps
+from vlm_confidence_tasks.evaluation.memory import image_memory
 from vlm_confidence_tasks.evaluation.progress import Progress
 from vlm_confidence_tasks.evaluation.representations import Representations
 from vlm_confidence_tasks.evaluation.request import (
@@ -62,6 +63,7 @@ class Run:
         self.mask_store = MaskStore(cache.folder)
         self._engine = engine
         self._max_width = probe.max_width()
+        self._memory = image_memory(ranks)
         self._cache = cache
         self._on_complete = on_complete
         self._rank, self._ranks = rank, ranks
@@ -101,7 +103,7 @@ class Run:
             images.setdefault(request.key.image.source, set()).add(request.document)
         self._follow_ups.expect(requests)
         controls = self._representations.control_requests(requests)
-        planned = work(requests, controls)
+        planned = work(requests, controls, self._memory)
         generations: dict[RequestKey, Generation] = {}
         if planned:
             self._answer_blocks(planned, generations)

@@ -7,11 +7,13 @@ from itertools import groupby
 from typing import Any
 
 from vlm_confidence_tasks.evaluation.request import ImageSpec, Request, RequestKey
+from vlm_confidence_tasks.perturbations import fitted_size
 from vlm_confidence_tasks.types import CLEAN
 
-# Perturbed images per block; together with the next block, which is prepared at the same time,
-# about 300 MB at 1024 x 768.
+# Perturbed images per block, where memory allows as many.
 BLOCK_IMAGES = 64
+# What Pillow takes for a pixel of an RGB image.
+PIXEL_BYTES = 4
 # Answers are cached after each call, so a kill loses at most one call: with this many requests
 # a minute or two on large models.
 CALL_REQUESTS = 96
@@ -38,39 +40,54 @@ def distinct(requests: Iterable[Request]) -> list[Request]:
     ]
 
 
-def work(requests: Iterable[Request], controls: Iterable[Request]) -> list[list[Request]]:
+def work(
+    requests: Iterable[Request], controls: Iterable[Request], memory: float = math.inf
+) -> list[list[Request]]:
     """Return the blocks of a run, given the requests of its documents and the controls.
 
+    Two blocks are held at once, the second while it is prepared: each has half of the memory.
     Controls ask the same questions about other images. They come last, since they are compared,
     as they come, with the clean answers of other images.
     """
     new = distinct([*requests, *controls])
     own = [request for request in new if request.other is None]
     last = [request for request in new if request.other is not None]
-    return [*blocks(own), *blocks(last)]
+    return [*blocks(own, memory=memory / 2), *blocks(last, memory=memory / 2)]
 
 
-def blocks(requests: Sequence[Request], limit: int = BLOCK_IMAGES) -> Iterator[list[Request]]:
+def blocks(
+    requests: Sequence[Request], limit: int = BLOCK_IMAGES, memory: float = math.inf
+) -> Iterator[list[Request]]:
     """Split requests into blocks of images, in order of first appearance.
 
     All requests about a stored image are in one block, so that its variants can depend on its
-    clean answers and its pixels are made once. A block has at most `limit` shown images, or
-    more if a single stored image has more.
+    clean answers and its pixels are made once. A block has at most `limit` shown images in at most
+    `memory` bytes, or more if a single stored image has more.
     """
     by_image: dict[bytes, list[Request]] = {}
     for request in requests:
         by_image.setdefault(request.key.image.source, []).append(request)
     block: list[Request] = []
-    shown = 0
+    shown, held = 0, 0
     for group in by_image.values():
         count = len({request.key.image for request in group})
-        if block and shown + count > limit:
+        size = count * image_bytes(group[0])
+        if block and (shown + count > limit or held + size > memory):
             yield block
-            block, shown = [], 0
+            block, shown, held = [], 0, 0
         block.extend(group)
         shown += count
+        held += size
     if block:
         yield block
+
+
+def image_bytes(request: Request) -> int:
+    """Return what the clean images of a request take in memory; perturbed ones about as much."""
+    document = request.document if request.other is None else request.other
+    sizes = request.task.documents.sizes()[document]
+    shown = (fitted_size(size, request.key.image.max_side) for size in sizes)
+    return sum(PIXEL_BYTES * width * height for width, height in shown)
 
 
 def calls(requests: Sequence[Request], batch_size: int = 1) -> Iterator[list[Request]]:

@@ -23,7 +23,7 @@ from vlm_confidence_tasks.perturbations.perturbation import Perturbation
 from vlm_confidence_tasks.perturbations.regions import can_show
 from vlm_confidence_tasks.perturbations.registry import families, get, names, needs_of, register
 from vlm_confidence_tasks.perturbations.seeding import image_digest, images_digest
-from vlm_confidence_tasks.perturbations.sizing import fit
+from vlm_confidence_tasks.perturbations.sizing import fit, fitted_size
 
 # Importing a module registers its families, in the order in which tables list them.
 for _module in (
@@ -56,6 +56,7 @@ __all__ = [
     "can_show",
     "families",
     "fit",
+    "fitted_size",
     "get",
     "image_digest",
     "images_digest",

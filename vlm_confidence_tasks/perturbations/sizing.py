@@ -7,6 +7,8 @@ Sides are rounded as Python's `round` does, half to even, and never below one pi
 
 from PIL import Image
 
+Size = tuple[int, int]
+
 
 def fit(image: Image.Image, max_side: int | None) -> Image.Image:
     """Return the image with its longer side at most `max_side` pixels; None: as it is.
@@ -22,14 +24,28 @@ def fit(image: Image.Image, max_side: int | None) -> Image.Image:
     """
     if max_side is None:
         return image
+    size = fitted_size(image.size, max_side)
+    return image.copy() if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
+
+
+def fitted_size(size: Size, max_side: int | None) -> Size:
+    """Return the width and height of an image of a size after `fit`.
+
+    Raises:
+        ValueError: `max_side` is under 1.
+    """
+    if max_side is None:
+        return size
     if max_side < 1:
         raise ValueError(f"max_side must be at least 1, got {max_side}")
-    if max(image.size) <= max_side:
-        return image.copy()
-    return rescaled(image, max_side / max(image.size))
+    return size if max(size) <= max_side else _times(size, max_side / max(size))
 
 
 def rescaled(image: Image.Image, factor: float) -> Image.Image:
     """Return the image at round(factor width) x round(factor height) pixels."""
-    width, height = (max(1, round(factor * side)) for side in image.size)
-    return image.resize((width, height), Image.Resampling.BICUBIC)
+    return image.resize(_times(image.size, factor), Image.Resampling.BICUBIC)
+
+
+def _times(size: Size, factor: float) -> Size:
+    width, height = (max(1, round(factor * side)) for side in size)
+    return width, height

@@ -18,6 +18,7 @@ from transformers import LlavaForConditionalGeneration
 
 from vlm_confidence_tasks import perturbations
 from vlm_confidence_tasks.errors import MeasurementError, TaskError
+from vlm_confidence_tasks.evaluation.runner import Runner
 from vlm_confidence_tasks.perturbations import image_digest, perturb, registry
 
 from .conftest import load
@@ -35,6 +36,7 @@ TASKS = {
     "cut_off": "perturbations: [{name: gaussian_noise, epsilon: 0.3}]\n"
     "reasoning_tags: [[Y, never]]",
     "small": "perturbations: [{name: gaussian_noise, epsilon: 0.0}]\nmax_side: 32",
+    "toy_shift": "perturbations: [{name: translate, dx: [-4, 4]}]",
     "toy": "perturbations: [{name: toy_posterize, bits: [1, 2]}]",
 }
 
@@ -80,6 +82,34 @@ def test_each_clean_question_is_generated_once_in_a_sweep(
 ) -> None:
     evaluate("pope_eps0.1", "pope_eps0.2", "pope_eps0.3", "pope_eps0.5", limit=6)
     assert generations == [5 * 6]
+
+
+def test_answers_do_not_depend_on_how_many_images_are_held(
+    evaluate: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, discards = {}, {}
+    discard = Runner.discard
+    for memory in ("4GB", "1"):
+        monkeypatch.setenv("VLM_CONFIDENCE_MEMORY", memory)
+        sources: list[list[bytes]] = []
+
+        def noted(runner: Runner, block: list[bytes], into: list[list[bytes]] = sources) -> None:
+            into.append(block)
+            discard(runner, block)
+
+        monkeypatch.setattr(Runner, "discard", noted)
+        found[memory] = evaluate("three_draws", "toy_shift", limit=6)["samples"]
+        discards[memory] = len(sources)
+    assert discards["4GB"] == 1 and discards["1"] >= 3
+    assert found["4GB"] == found["1"]
+
+
+def test_a_bad_size_of_memory_ends_the_run(
+    evaluate: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLM_CONFIDENCE_MEMORY", "much")
+    with pytest.raises(TaskError, match="VLM_CONFIDENCE_MEMORY is 'much', expected a size"):
+        evaluate("small")
 
 
 def test_the_model_and_tasks_are_restored_after_an_evaluation(evaluate: Callable) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from types import SimpleNamespace
 
 from vlm_confidence_tasks.evaluation.request import ImageSpec, Request, RequestKey, TaskSpec
 from vlm_confidence_tasks.evaluation.settings import Settings
 from vlm_confidence_tasks.types import CLEAN, Question, Variant
+
+SIDE = 10
+# Each document has one stored image of SIDE x SIDE.
+PHOTOGRAPHS = SimpleNamespace(sizes=lambda: defaultdict(lambda: ((SIDE, SIDE),)))
 
 
 def spec(name: str = "a", **others) -> TaskSpec:
@@ -15,7 +20,7 @@ def spec(name: str = "a", **others) -> TaskSpec:
     asked = {key: others.pop(key) for key in names if key in others}
     given = dict(
         benchmark=None,
-        documents=None,
+        documents=PHOTOGRAPHS,
         settings=Settings(benchmark="", perturbations=[], **asked),
         max_failures=0,
         indices=1000,

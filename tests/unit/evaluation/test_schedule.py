@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlm_confidence_tasks.evaluation.request import Request
-from vlm_confidence_tasks.evaluation.schedule import blocks, calls, distinct
+from vlm_confidence_tasks.evaluation.schedule import (
+    PIXEL_BYTES,
+    blocks,
+    calls,
+    distinct,
+    image_bytes,
+    work,
+)
 from vlm_confidence_tasks.types import CLEAN, Variant
 
 from . import making
@@ -53,6 +60,25 @@ def test_a_block_shows_no_more_images_than_the_limit_unless_it_is_one_image(
     for block in blocks(given_requests, limit):
         images = {one.key.image for one in block}
         assert len(images) <= limit or len({image.source for image in images}) == 1
+
+
+@given(requests, st.integers(1, 12))
+def test_a_block_takes_no_more_memory_than_given_unless_it_is_one_image(
+    given_requests: list[Request], images: int
+) -> None:
+    size = making.SIDE**2 * PIXEL_BYTES
+    found = list(blocks(given_requests, memory=images * size + size // 2))
+    assert found == list(blocks(given_requests, limit=images))
+    assert found == list(blocks(given_requests, memory=images * size))
+    assert work(given_requests, [], 2 * images * size) == list(
+        blocks(distinct(given_requests), images)
+    )
+
+
+def test_what_an_image_takes_is_that_of_the_fitted_one() -> None:
+    one = make(1, 0, 0)
+    smaller = replace(one, key=replace(one.key, image=replace(one.key.image, max_side=5)))
+    assert [image_bytes(request) for request in (one, smaller)] == [400, 100]
 
 
 @given(requests)

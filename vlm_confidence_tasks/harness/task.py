@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.task import ConfigurableTask
+from loguru import logger
 from msgspec.structs import replace
 
 from vlm_confidence_tasks import __version__, perturbations, probe
@@ -26,6 +27,7 @@ from vlm_confidence_tasks.evaluation.request import (
     make_request,
 )
 from vlm_confidence_tasks.harness.document_masks import DocumentMasks
+from vlm_confidence_tasks.harness.image_sizes import median_sizes, size_warning
 from vlm_confidence_tasks.harness.metric_registration import DocumentValues, is_registered
 from vlm_confidence_tasks.harness.options import message
 from vlm_confidence_tasks.harness.task_config import check_greedy, read_config, stop_texts
@@ -151,6 +153,7 @@ class PerturbedTask(ConfigurableTask):
             "benchmark": self.plan.benchmark.name,
             "perturbations": [str(variant) for variant in self.plan.variants],
             **{name: getattr(self.plan.settings, name) for name in _DUMPED},
+            "image_sizes": self._image_sizes(),
             "masks": None if self.masks is None else self.masks.name,
             "max_failures": max_failures(self.plan.settings.max_failures),
             "generation_kwargs": self._generation(),
@@ -165,6 +168,9 @@ class PerturbedTask(ConfigurableTask):
         if not local:
             return str(self.config.dataset_path)
         return local if local == SANDBOX else os.path.abspath(local)
+
+    def _image_sizes(self) -> Mapping[str, list[float]] | None:
+        return median_sizes(self.documents.sizes(), self.plan.settings.max_side)
 
     def question(self, index: int) -> Question:
         """Return the question of a document.
@@ -247,6 +253,9 @@ class PerturbedTask(ConfigurableTask):
                 f"task {self.task_name}: loglik is true, but no question of benchmark "
                 f"{self.plan.benchmark.name} has options to score: leave it out"
             )
+        large = size_warning(self._image_sizes(), self.plan.variants)
+        if large is not None and not kwargs.get("rank"):
+            logger.warning(f"task {self.task_name}: {large}")
         store = self._evaluation().mask_store
         self._document_masks = None
         if self.masks is not None and store is not None:

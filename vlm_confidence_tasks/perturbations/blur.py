@@ -23,7 +23,7 @@ RADII_AND_SIGMAS = ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15))
 LARGEST_ANGLE = 45.0
 
 
-@register("gaussian_blur", family="blur", strength="severity")
+@register("gaussian_blur", family="blur", strength="severity", in_pixels=True)
 def gaussian_blur(image: Image.Image, *, severity: Severity) -> Image.Image:
     """Convolve with a Gaussian of sigma 1, 2, 3, 4, 6 pixels (severity 1 to 5).
 
@@ -36,7 +36,7 @@ def gaussian_blur(image: Image.Image, *, severity: Severity) -> Image.Image:
     return Image.fromarray(np.asarray(blurred, np.uint8))
 
 
-@register("motion_blur", family="motionblur", strength="severity")
+@register("motion_blur", family="motionblur", strength="severity", in_pixels=True)
 def motion_blur(image: Image.Image, rng: Generator, *, severity: Severity) -> Image.Image:
     """Smear along a line at an angle drawn uniformly from -45 to 45 degrees.
 

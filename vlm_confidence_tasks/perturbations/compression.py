@@ -10,7 +10,7 @@ from vlm_confidence_tasks.perturbations.registry import register
 QUALITIES = (25, 18, 15, 10, 7)
 
 
-@register("jpeg", family="jpeg", strength="severity")
+@register("jpeg", family="jpeg", strength="severity", in_pixels=True)
 def jpeg(image: Image.Image, *, severity: Severity) -> Image.Image:
     """Write as JPEG and read back, at quality 25, 18, 15, 10, 7 (severity 1 to 5).
 

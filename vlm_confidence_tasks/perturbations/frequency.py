@@ -31,7 +31,7 @@ Cutoff = Annotated[float, Range(0, 0.5)]
 Shape = Literal["ideal", "gaussian"]
 
 
-@register("low_pass", family="lowpass", strength="cutoff")
+@register("low_pass", family="lowpass", strength="cutoff", in_pixels=True)
 def low_pass(image: Image.Image, *, cutoff: Cutoff, shape: Shape = "ideal") -> Image.Image:
     """Keep the frequencies under a cut-off, given as share of the largest radius times 0.5.
 
@@ -41,7 +41,7 @@ def low_pass(image: Image.Image, *, cutoff: Cutoff, shape: Shape = "ideal") -> I
     return _filtered(image, low_pass_mask(image.height, image.width, cutoff, shape))
 
 
-@register("high_pass", family="highpass", strength="cutoff")
+@register("high_pass", family="highpass", strength="cutoff", in_pixels=True)
 def high_pass(
     image: Image.Image, *, cutoff: Cutoff, shape: Shape = "ideal", keep_mean: bool = True
 ) -> Image.Image:
@@ -55,7 +55,7 @@ def high_pass(
     return _filtered(image, gain)
 
 
-@register("band_noise", family="bandnoise", strength="epsilon")
+@register("band_noise", family="bandnoise", strength="epsilon", in_pixels=True)
 def band_noise(
     image: Image.Image, rng: Generator, *, epsilon: Annotated[float, Range(0, 1)], band: Band
 ) -> Image.Image:
@@ -76,7 +76,7 @@ def band_noise(
     return rounded(noise)
 
 
-@register("band_phase", family="bandphase")
+@register("band_phase", family="bandphase", in_pixels=True)
 def band_phase(image: Image.Image, rng: Generator, *, band: Band) -> Image.Image:
     """Scramble the phases of one radial band and keep its power, and all of the other bands.
 

@@ -12,7 +12,7 @@ from vlm_confidence_tasks.perturbations.registry import register
 from vlm_confidence_tasks.perturbations.row_blocks import row_blocks
 
 
-@register("gaussian_noise", family="noise", strength="epsilon")
+@register("gaussian_noise", family="noise", strength="epsilon", in_pixels=True)
 def gaussian_noise(
     image: Image.Image, rng: Generator, *, epsilon: Annotated[float, Range(0, 1)]
 ) -> Image.Image:

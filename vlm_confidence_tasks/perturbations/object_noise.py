@@ -70,6 +70,7 @@ def diffuse(
     strength="confidence",
     controls={"where": get_args(Where)[1:]},
     needs={"masks"},
+    in_pixels=True,
 )
 def object_noise(
     image: Image.Image,

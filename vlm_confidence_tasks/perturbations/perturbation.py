@@ -24,6 +24,7 @@ class Perturbation:
             uses one draw; None if there is none.
         needs: What the function takes besides, keys of `NEEDS`.
         controls: For a parameter, the values that make a control condition.
+        in_pixels: Whether its strength is in pixels of the image that it is given.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Perturbation:
     draws: bool = False
     needs: frozenset[Need] = frozenset()
     controls: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict, hash=False)
+    in_pixels: bool = False
 
     def complete(self, given: Mapping[str, object]) -> dict[str, Scalar]:
         """Check the given values and fill in the defaults, sorted by name.

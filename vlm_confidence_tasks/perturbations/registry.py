@@ -20,6 +20,7 @@ def register(
     strength: str | None = None,
     controls: Mapping[str, tuple[Scalar, ...]] | None = None,
     needs: Set[Need] = frozenset(),
+    in_pixels: bool = False,
 ) -> Callable[[Function], Function]:
     """Register a function under a name; the function itself stays as it is.
 
@@ -34,6 +35,8 @@ def register(
         controls: For a parameter, the values that make a control condition; their
             family is `<family>_<value>`.
         needs: What it depends on besides image, parameters and seed, keys of `NEEDS`.
+        in_pixels: Whether its strength is in pixels of the image that it is given, so that less
+            of it is left where a model sees a large image smaller.
 
     Raises:
         ValueError: The name is taken, a need is unknown, or the function's signature
@@ -61,6 +64,7 @@ def register(
             strength=strength,
             draws="rng" in extras,
             needs=frozenset(needs),
+            in_pixels=in_pixels,
             controls=dict(controls or {}),
         )
         return function

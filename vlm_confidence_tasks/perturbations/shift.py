@@ -8,7 +8,7 @@ from PIL import Image, ImageChops
 from vlm_confidence_tasks.perturbations.registry import register
 
 
-@register("translate", family="translation", strength="dx")
+@register("translate", family="translation", strength="dx", in_pixels=True)
 def translate(image: Image.Image, *, dx: int) -> Image.Image:
     """Shift cyclically along the width: out(x, y) = image((x - dx) mod width, y).
 
@@ -17,7 +17,7 @@ def translate(image: Image.Image, *, dx: int) -> Image.Image:
     return ImageChops.offset(image, dx % image.width, 0)
 
 
-@register("pad_crop", family="padcrop", strength="n")
+@register("pad_crop", family="padcrop", strength="n", in_pixels=True)
 def pad_crop(image: Image.Image, *, n: int) -> Image.Image:
     """Add a black border of n pixels on each side, or crop -n pixels from each.
 

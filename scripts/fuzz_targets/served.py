@@ -11,7 +11,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from vlm_confidence_tasks.errors import RequestError
-from vlm_confidence_tasks.probe.openai_source import read_steps, spelled_tokens
+from vlm_confidence_tasks.probe.openai_source import read_steps
+from vlm_confidence_tasks.probe.served_tokens import spelled_tokens
 from vlm_confidence_tasks.probe.top_k import read_top_k
 
 LABELS = (("Yes", "No"), ("A", "B", "C", "D"), ())
@@ -60,7 +61,7 @@ def check(drawn: dict[str, Any], labels: tuple[str, ...], vocabulary: int | None
     """What is read is a distribution and its entropy, or the document fails with a line."""
     try:
         found = read_steps(answer(drawn))
-        reading = read_top_k(found, spelled_tokens(labels), vocabulary) if found else None
+        reading = read_top_k(found, spelled_tokens(found, labels), vocabulary) if found else None
     except (RequestError, ValueError) as error:
         assert str(error) and "\n" not in str(error), str(error)
         return

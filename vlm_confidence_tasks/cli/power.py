@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument(
         "--effect",
-        type=_over_0,
+        type=_effect,
         default=0.01,
         help="the effect to plan for, of entropies as a share of the clean one; default: 0.01",
     )
@@ -58,12 +58,12 @@ def run(options: argparse.Namespace) -> int:
     return problems.exit_code()
 
 
-def _over_0(text: str) -> float:
-    """Read a number over 0."""
+def _effect(text: str) -> float:
+    """Read a number over 0 and under 1."""
     try:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number over 0, got {text!r}")
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"must be a number over 0 and under 1, got {text!r}")
     return number

@@ -33,13 +33,17 @@ from vlm_confidence_tasks.report.inputs.samples import SamplesError, documents
 from vlm_confidence_tasks.report.leaderboard.selection import newest
 from vlm_confidence_tasks.report.smallest_effects import smallest_effect
 
-TEST = "two-sided, by inverting the 95% interval of B - A, paired over images"
+TEST = (
+    "two-sided: 1 - the highest level at which the interval of B - A, paired over images, excludes "
+    "0"
+)
 COPY = (
     "A and B have the same answers and numbers, as one run under two names or one model on two "
     "engines has"
 )
 EQUIVALENCE = (
-    "that B - A is within the smallest effect of docs/claims.md, by inverting the 95% interval"
+    "1 - the highest level at which the interval of B - A lies within the smallest effect of "
+    "docs/claims.md"
 )
 # Differences are smaller than what they are of.
 PLACES = 4
@@ -280,14 +284,15 @@ def _head(comparison: Comparison) -> Iterator[str]:
 
 
 def _explanations(comparison: Comparison) -> Iterator[str]:
-    yield f"p: {TEST}, of means and rates over the same answers."
+    yield f"p of a difference, for means and rates over the same answers: {TEST}."
     yield f"Where no document differs by more than {ROUNDING:.5f}, it is rounding: there is no p."
-    yield f"Holm: p adjusted for all {comparison.tests} in this comparison."
+    if comparison.tests:
+        yield f"Holm: p adjusted for all {comparison.tests} in this comparison."
+    yield f"p of equivalence: {EQUIVALENCE}."
     yield (
-        "Verdict: differs where Holm is under 0.05; equal, or by under, where the p of that test, "
-        f"adjusted (Holm) for all {comparison.equivalence_tests} of its kind, is,"
+        "Verdict: 'differs' where Holm is under 0.05; 'equal within' and 'by under' where the p of "
+        f"equivalence, adjusted (Holm) for all {comparison.equivalence_tests} of them, is."
     )
-    yield f"  {EQUIVALENCE}."
     yield f"Intervals: of B - A, paired over images; {METHODS}."
     yield "Floor: the ECE that a perfectly calibrated model would show."
     yield "Left out: p-values, floors and others that have no interval."

@@ -29,8 +29,9 @@ from vlm_confidence_tasks.metrics.inference.power import (
     moves,
     variance_of,
 )
-from vlm_confidence_tasks.report.compare import PLACES, tasks_of
+from vlm_confidence_tasks.report.compare import COPY, PLACES, tasks_of
 from vlm_confidence_tasks.report.digits import digits
+from vlm_confidence_tasks.report.inputs.copies import Signature, agreement
 from vlm_confidence_tasks.report.inputs.held_samples import read_held
 from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
 from vlm_confidence_tasks.report.inputs.runs import TaskRun
@@ -39,6 +40,9 @@ from vlm_confidence_tasks.report.leaderboard.tables import check_names
 from vlm_confidence_tasks.report.smallest_effects import SCALE, smallest_effect
 
 (_CLEAN,) = CLEAN
+TOO_FEW, ONE_DECIDES = MENDED_BY_MORE = ("too few images", "one image decides")
+# The fewest images of docs/studies/power.md, and how many times as many a plan may ask for.
+FEWEST, FURTHEST = 30, 100
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Plan:
         documents: Number of documents.
         error: Its standard error over images.
         design_effect: Its variance over images over that of as many independent documents; None
-            where all agree.
+            where all agree, or there are too few images.
         detectable: The smallest effect that such images can show; None where `why` says so.
         skewed: Whether it is skewed, so that the power is less on one side.
         asked: The effect that was asked for, in units of the number; None without a scale.
@@ -107,12 +111,18 @@ def plan_images(
 
 
 def _tables(runs: Sequence[TaskRun], problems: Problems) -> list[Answers]:
-    """Return the tables of the documents that all runs answered; none if they cannot be read."""
+    """Return the tables of the documents that all runs answered; none if they cannot be used."""
     try:
-        held = [documents(read_held(run).file.samples) for run in runs]
+        read = [read_held(run) for run in runs]
     except SamplesError as error:
         problems.add_line(str(error))
         return []
+    if len(read) > 1:
+        agreed = agreement(*(Signature.of(one.file.samples, one.answers) for one in read))
+        if agreed.is_copy:
+            problems.add(runs[-1].samples, f"{COPY} ({agreed}): there is no difference to plan by")
+            return []
+    held = [documents(one.file.samples) for one in read]
     common = sorted(set.intersection(*map(set, held)))
     if not common:
         problems.add(runs[-1].samples, f"no document in common with {runs[0].samples}")
@@ -180,9 +190,9 @@ def _plan(
     independent = variance_of(moves(rows.document, numbers, rows.second))
     found = detectable(shown, images, error=math.sqrt(variance))
     reasons = {
-        "too few images": rows.too_few,
+        TOO_FEW: rows.too_few,
         "all images agree": shown is None,
-        "one image decides": found is None,
+        ONE_DECIDES: found is None,
         "no clean value to take a share of": asked is None,
     }
     why = next((reason for reason, so in reasons.items() if so), None)
@@ -193,7 +203,7 @@ def _plan(
         images=images,
         documents=np.unique(rows.document).size,
         error=math.sqrt(variance),
-        design_effect=variance / independent if independent else None,
+        design_effect=variance / independent if independent and not rows.too_few else None,
         detectable=None if found is None else found.effect,
         asked=asked,
         skewed=is_skewed(moved),
@@ -231,33 +241,56 @@ def _cells(plan: Plan) -> tuple[str, ...]:
     design = "-" if plan.design_effect is None else digits(plan.design_effect, 1)
     mark = "~" * plan.skewed
     shown = "-" if plan.detectable is None else f"{mark}{digits(plan.detectable, PLACES)}"
-    needed = plan.why if plan.images_needed is None else f"{plan.images_needed:,} images"
+    needed = plan.why if plan.images_needed is None else f"{images_told(plan)} images"
     value, error = digits(plan.value, PLACES), digits(plan.error, PLACES)
     return (plan.metric, value, error, design, shown, needed or "-")
 
 
+def images_told(plan: Plan) -> str:
+    """Say how many images a plan needs, in as many digits as it can be meant, rounded up.
+
+    From these images on to a hundred times as many; beyond, their variance says too little.
+    """
+    needed, most = plan.images_needed or 0, FURTHEST * plan.images
+    if needed > most:
+        return f"over {most:,}"
+    if needed < FEWEST:
+        return f"up to {FEWEST}"
+    unit = 10 ** max(0, len(str(needed)) - 2)
+    return f"{math.ceil(needed / unit) * unit:,}"
+
+
 def advice(plans: Sequence[Plan], effect: float) -> Iterator[str]:
-    """Say how many images to take."""
-    for is_share, what in ((True, f"{effect:g}"), (False, f"{effect:g} of the clean entropy")):
+    """Say how many images to take for all numbers of a table, and why some have no plan."""
+    scaled = [plan.metric.partition(",")[0] in SCALE for plan in plans]
+    for is_scaled, what in ((False, f"{effect:g}"), (True, f"{effect:g} of the clean entropy")):
         needed = {
             plan.images_needed: plan
-            for plan in plans
-            if plan.images_needed is not None and (plan.asked == effect) == is_share
+            for plan, own in zip(plans, scaled, strict=True)
+            if plan.images_needed is not None and own == is_scaled
         }
         if needed:
-            most = max(needed)
-            enough = " (these are enough)" * (most <= needed[most].images)
-            metric = needed[most].metric
-            yield f"To show {what}, take {most:,} images{enough}: {metric} needs the most."
-    unknown = [plan.metric for plan in plans if plan.images_needed is None]
-    if unknown:
-        yield f"Run more images first to plan by {', '.join(unknown)}."
+            plan = needed[max(needed)]
+            enough = " (these are enough)" * (max(needed) <= plan.images)
+            told = images_told(plan)
+            yield f"To show {what}, take {told} images{enough}: {plan.metric} needs the most."
+    without: dict[str, list[str]] = {}
+    for plan in plans:
+        if plan.why:
+            without.setdefault(plan.why, []).append(plan.metric)
+    for why, metrics in without.items():
+        more = "; run more images first" * (why in MENDED_BY_MORE)
+        yield f"No plan by {', '.join(metrics)}: {why}{more}."
+    images = max(plan.images for plan in plans)
+    if images < FEWEST:
+        yield f"Power was not measured for plans by under {FEWEST} images; these are {images}."
 
 
 def explanations(effect: float) -> Iterator[str]:
     """Say how to read the tables."""
     yield (
-        "Detectable: how far the truth must lie from a value (for a change, 0) so that the "
+        "Detectable: how far the truth must lie from 0 (a change), or from a value that is fixed "
+        "beforehand, such as a published one (all others), so that the "
         f"{LEVEL:.0%} interval excludes it in {POWER:.0%} of samples of as many such images."
     )
     yield (
@@ -266,8 +299,8 @@ def explanations(effect: float) -> Iterator[str]:
     )
     yield "Design effect: variance over images / that of as many independent questions."
     yield (
-        "~: skewed numbers or rare events: the power is less on one side and more on the other, by "
-        "up to 20 points (docs/studies/power.md)."
+        "~: skewed numbers, rare events or none: the power is less on one side and more on the "
+        "other, by up to 20 points (docs/studies/power.md)."
     )
 
 

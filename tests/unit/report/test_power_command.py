@@ -103,14 +103,22 @@ def test_the_screen_has_a_table_and_a_sentence_that_says_what_to_do(
     assert lines[1].endswith("takes (0.02)")
     needed = {name: plan["images_needed"] for name, plan in found.items()}
     for name, images in needed.items():
-        assert re.search(rf"^{name}  .*  {images:,} images$", text, re.M)
+        assert re.search(rf"^{name}  .*  {told(images)} images$", text, re.M)
     scaled = {name for name in needed if name.startswith("entropy") and name[-4:] != "rate"}
     for names, what in (needed.keys() - scaled, "0.02"), (scaled, "0.02 of the clean entropy"):
         most = max(names, key=lambda name: needed[name])
-        assert f"To show {what}, take {needed[most]:,} images: {most} needs the most." in lines
-    assert "Run more images first" not in text
+        assert f"To show {what}, take {told(needed[most])} images: {most} needs the most." in lines
+    assert "No plan by" not in text and "not measured" not in text
     assert len(lines) < 24
-    assert "take 5 images (these are enough)" in shown(capsys, run, "--effect", "3")
+    assert "take up to 30 images (these are enough)" in shown(capsys, run, "--effect", "0.9")
+    assert "take over 6,000 images: " in shown(capsys, run, "--effect", "1e-12")
+
+
+def told(images: int) -> str:
+    """How many images are told: in two digits, rounded up."""
+    digits, power = f"{images:.1e}".split("e")
+    tenth = 10 ** (int(power) - 1)
+    return f"{int(np.ceil(images / tenth) * tenth):,}" if digits and tenth > 1 else f"{images:,}"
 
 
 def test_chosen_metrics_alone_are_shown_and_what_is_no_mean_is_refused(
@@ -136,10 +144,10 @@ def test_two_runs_are_paired(tmp_path: Path, capsys: Capture) -> None:
     assert plan["asked"] == 0.01
 
 
-@pytest.mark.parametrize("effect", ["0", "-0.02", "nan", "inf", "2%"])
+@pytest.mark.parametrize("effect", ["0", "-0.02", "nan", "inf", "2%", "1"])
 def test_an_effect_that_is_no_number_over_0_is_refused(effect: str, capsys: Capture) -> None:
     said = refused(capsys, "results", "--effect", effect)
-    assert f"argument --effect: must be a number over 0, got '{effect}'" in said
+    assert f"argument --effect: must be a number over 0 and under 1, got '{effect}'" in said
 
 
 def test_wrong_runs_are_said_in_a_line(tmp_path: Path, capsys: Capture) -> None:
@@ -175,7 +183,16 @@ def test_where_nothing_can_be_planned_the_reason_stands(tmp_path: Path, capsys: 
     assert planned(capsys, run)["entropy"]["why"] == "one image decides"
     text = shown(capsys, run)
     assert re.search(r"^entropy .* -  one image decides$", text, re.M)
-    assert re.search(r"^Run more images first to plan by entropy\b", text, re.M)
+    said = r"^No plan by entropy\b.*: one image decides; run more images first\.$"
+    assert re.search(said, text, re.M)
+    text = shown(capsys, few)
+    assert "Power was not measured for plans by under 30 images; these are 4." in text
+
+
+def test_a_copy_gives_no_plan(tmp_path: Path, capsys: Capture) -> None:
+    said = refused(capsys, written(tmp_path), written(tmp_path, name="again"))
+    assert "same answers and numbers" in said and "(240 of 240 documents)" in said
+    assert "there is no difference to plan by" in said
 
 
 def test_every_undecided_part_of_a_claim_says_what_its_images_show(tmp_path: Path) -> None:

@@ -223,14 +223,15 @@ The skewed have the longer side of their interval taken for both, and still fewe
 foretold show a value on the far side, and more one on the near side. A sample that lacks the rare
 images which make the mean tells too small an effect, and nothing in it says so. With events on few
 images the interval of a rate is wide. Rates of one answer an image move in steps, of 3 points with
-30 images, where a rate of 0.5 is shown in 87 to 90%. Beyond 0 and 1 lies no rate: a rate of 0.02 has one side.
+30 images. Beyond 0 and 1 lies no rate: a rate of 0.02 has one side.
 
 The mark: the skewness of the images over the square root of their number is over {MOST_SKEWNESS:g}.
 It is of the sample, so that a population has it in some samples and not in others.
 """
-FOUND = """Of normal numbers, of rates of 0.5 with several questions on an image, and of
-differences of rates of 0.5, the told effect is shown in {low:.1f} to {high:.1f}% of samples (mean of
-both sides, {cells} cells), the half one in {half_low:.1f} to {half_high:.1f}%; as claims in {strict_low:.1f} to {strict_high:.1f}%.
+FOUND = """Of normal numbers, of rates of 0.5 with several questions on an image, and of differences
+of rates of 0.5, the told effect is shown in {low:.1f} to {high:.1f}% of samples (mean of both
+sides, {cells} cells), the half one in {half_low:.1f} to {half_high:.1f}%; as claims in
+{strict_low:.1f} to {strict_high:.1f}%.
 Where most samples have the mark, one side is shown in {least:.1f}% at worst."""
 
 

@@ -53,8 +53,7 @@ Written by `python scripts/studies/ranks.py`: {{boards:,}} made-up leaderboards 
   model is said to be better than one that it is no better than: at most 5% of them may be;
 - **first**: one of the models is better by as much as the column says, and alone at rank 1.
 
-The least of all shares is {{least:.1f}} ({{least_error:.1f}}): of {{cells}} cells one is low
-by chance.
+The least of all shares is {{least:.1f}} ({{least_error:.1f}}), of {{cell}}.
 
 {{table}}
 
@@ -164,14 +163,18 @@ def main() -> None:
             table.append(row(board, images, given.boards))
             print(table[-1], flush=True)
     error = 100 * np.sqrt(0.25 / given.boards)
-    found = [float(share) for text in table[2:] for share in text.strip("| ").split(" | ")[2:5]]
-    share = min(found) / 100
+    found = {}
+    for text in table[2:]:
+        board, images, *cells = text.strip("| ").split(" | ")
+        for models, share in zip(MODELS, cells, strict=False):
+            found[f"{models} models, {board}, on {images} images"] = float(share) / 100
+    share = min(found.values())
     text = TEXT.format(
         boards=given.boards,
         error=error,
         least=100 * share,
         least_error=100 * np.sqrt(share * (1 - share) / given.boards),
-        cells=len(found),
+        cell=min(found, key=found.__getitem__),
         table="\n".join(table),
     )
     given.page.write_text(text, encoding="utf-8")

@@ -32,7 +32,7 @@ TITLES = {
 }
 STATED, SEEN = "verbal_ece", "verbal_objectnoise_alignment"
 METRICS = (STATED, SEEN, "accuracy", "accuracy_clean")
-MORE = ("verbal_ece_debiased", "verbal_overconfidence", "verbal_brier", "verbal_auroc")
+MORE = ("verbal_ece_debiased", "verbal_overconfidence", "verbal_brier_top", "verbal_auroc")
 ANSWERS = ("ece", "objectnoise_alignment", "invalid_rate", "verbal_invalid_rate")
 OTHERS = {
     "pope_verbal3": "Gaussian noise, third person",

@@ -11,8 +11,10 @@ LONG = $(addprefix tests/integration/,zoo models/test_llava.py \
 		servers.py session.py) \
 	$(addprefix test_,coverage.py csp.py docs.py first_hour.py install.py notebook.py scale.py \
 		seams.py site.py)) \
-	$(addprefix tests/unit/,calibration/test_training.py probe/test_real_vocabularies.py) \
-	$(addprefix tests/unit/report/test_,commands.py compare.py example.py nasty_results.py)
+	$(addprefix tests/unit/,calibration/test_training.py metrics/inference/test_power.py \
+		probe/test_real_vocabularies.py) \
+	$(addprefix tests/unit/report/test_,commands.py compare.py copies.py example.py leaderboard.py \
+		nasty_results.py whole_files.py)
 PYTEST = $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 # Tracing takes a third of the time of tests: .ci/run asks for it.
 COVERAGE ?=

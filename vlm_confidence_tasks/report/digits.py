@@ -1,5 +1,8 @@
 """How every table and text writes a number."""
 
+# The fewest images of docs/studies/power.md, and how many times as many a plan may ask for.
+FEWEST_MEASURED, FURTHEST = 30, 100
+
 
 def digits(value: float, places: int = 3, signed: bool = False) -> str:
     """Write a number with a true minus sign, so that only 0 looks like 0.
@@ -16,3 +19,20 @@ def digits(value: float, places: int = 3, signed: bool = False) -> str:
     plus = "+" if signed and value > 0 else ""
     # Adding 0 turns -0 into 0.
     return plus + f"{value + 0.0:{'.1e' if small else f'.{places}f'}}".replace("-", "−")
+
+
+def images_told(needed: int, images: int) -> str:
+    """Say how many images an effect takes, in two digits, rounded up.
+
+    From `FEWEST_MEASURED` on, up to `FURTHEST` times as many as there are: beyond, their variance
+    says too little.
+
+    >>> images_told(1139, 60), images_told(15257, 30), images_told(8, 60)
+    ('1,200', 'over 3,000', 'up to 30')
+    """
+    if needed > FURTHEST * images:
+        return f"over {FURTHEST * images:,}"
+    if needed < FEWEST_MEASURED:
+        return f"up to {FEWEST_MEASURED}"
+    unit = 10 ** max(0, len(str(needed)) - 2)
+    return f"{-(-needed // unit) * unit:,}"

@@ -30,7 +30,7 @@ from vlm_confidence_tasks.metrics.inference.power import (
     variance_of,
 )
 from vlm_confidence_tasks.report.compare import COPY, PLACES, tasks_of
-from vlm_confidence_tasks.report.digits import digits
+from vlm_confidence_tasks.report.digits import FEWEST_MEASURED, digits, images_told
 from vlm_confidence_tasks.report.inputs.copies import Signature, agreement
 from vlm_confidence_tasks.report.inputs.held_samples import read_held
 from vlm_confidence_tasks.report.inputs.problems import Problems, ReportError
@@ -41,8 +41,6 @@ from vlm_confidence_tasks.report.smallest_effects import SCALE, smallest_effect
 
 (_CLEAN,) = CLEAN
 TOO_FEW, ONE_DECIDES = MENDED_BY_MORE = ("too few images", "one image decides")
-# The fewest images of docs/studies/power.md, and how many times as many a plan may ask for.
-FEWEST, FURTHEST = 30, 100
 
 
 @dataclass(frozen=True)
@@ -241,23 +239,13 @@ def _cells(plan: Plan) -> tuple[str, ...]:
     design = "-" if plan.design_effect is None else digits(plan.design_effect, 1)
     mark = "~" * plan.skewed
     shown = "-" if plan.detectable is None else f"{mark}{digits(plan.detectable, PLACES)}"
-    needed = plan.why if plan.images_needed is None else f"{images_told(plan)} images"
+    needed = (
+        plan.why
+        if plan.images_needed is None
+        else f"{images_told(plan.images_needed, plan.images)} images"
+    )
     value, error = digits(plan.value, PLACES), digits(plan.error, PLACES)
     return (plan.metric, value, error, design, shown, needed or "-")
-
-
-def images_told(plan: Plan) -> str:
-    """Say how many images a plan needs, in as many digits as it can be meant, rounded up.
-
-    From these images on to a hundred times as many; beyond, their variance says too little.
-    """
-    needed, most = plan.images_needed or 0, FURTHEST * plan.images
-    if needed > most:
-        return f"over {most:,}"
-    if needed < FEWEST:
-        return f"up to {FEWEST}"
-    unit = 10 ** max(0, len(str(needed)) - 2)
-    return f"{math.ceil(needed / unit) * unit:,}"
 
 
 def advice(plans: Sequence[Plan], effect: float) -> Iterator[str]:
@@ -272,7 +260,7 @@ def advice(plans: Sequence[Plan], effect: float) -> Iterator[str]:
         if needed:
             plan = needed[max(needed)]
             enough = " (these are enough)" * (max(needed) <= plan.images)
-            told = images_told(plan)
+            told = images_told(max(needed), plan.images)
             yield f"To show {what}, take {told} images{enough}: {plan.metric} needs the most."
     without: dict[str, list[str]] = {}
     for plan in plans:
@@ -282,8 +270,11 @@ def advice(plans: Sequence[Plan], effect: float) -> Iterator[str]:
         more = "; run more images first" * (why in MENDED_BY_MORE)
         yield f"No plan by {', '.join(metrics)}: {why}{more}."
     images = max(plan.images for plan in plans)
-    if images < FEWEST:
-        yield f"Power was not measured for plans by under {FEWEST} images; these are {images}."
+    if images < FEWEST_MEASURED:
+        yield (
+            f"Power was not measured for plans by under {FEWEST_MEASURED} images; "
+            f"these are {images}."
+        )
 
 
 def explanations(effect: float) -> Iterator[str]:

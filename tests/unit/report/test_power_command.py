@@ -15,6 +15,7 @@ from scipy import stats
 from report.synthetic import Answers, answers, noise, questions, write_run
 from report.test_claims import asked, judged, of_claim
 from vlm_confidence_tasks import cli
+from vlm_confidence_tasks.report.digits import images_told
 from vlm_confidence_tasks.types import Sample
 
 TASK = "pope_eps0.3"
@@ -210,7 +211,7 @@ def test_every_undecided_part_of_a_claim_says_what_its_images_show(tmp_path: Pat
     page = (tmp_path / "out" / "claims.md").read_text()
     assert (
         f"undecided: detectable {part['detectable_effect']:.3f}, "
-        f"0.01 takes about {part['images_needed']} images"
+        f"0.01 takes {images_told(part['images_needed'], part['images'])} images"
     ) in page
     decided = [part for said in record["verdicts"] for part in said["parts"]]
     assert all(

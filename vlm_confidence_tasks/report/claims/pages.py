@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from vlm_confidence_tasks.metrics.inference.power import POWER
 from vlm_confidence_tasks.report.claims.record import Record
-from vlm_confidence_tasks.report.digits import digits
+from vlm_confidence_tasks.report.digits import digits, images_told
 from vlm_confidence_tasks.report.formats.html import render
 from vlm_confidence_tasks.report.formats.markdown import line, safe
 from vlm_confidence_tasks.report.formats.whole import replacing
@@ -151,9 +151,10 @@ def _finding(fixed: Record, found: Record) -> str:
         return f"not measured: {found['missing']}"
     if found["detectable_effect"] is None:
         return f"{found['finding']}{', one image decides' * found['one_image_decides']}"
-    margin, images = abs(fixed["bound"] - fixed["none"]), found["images_needed"]
+    margin = abs(fixed["bound"] - fixed["none"])
+    images = images_told(found["images_needed"], found["images"])
     shown = digits(found["detectable_effect"])
-    return f"{found['finding']}: detectable {shown}, {margin:g} takes about {images} images"
+    return f"{found['finding']}: detectable {shown}, {margin:g} takes {images} images"
 
 
 def _interval(found: Record) -> str:
